@@ -1,0 +1,80 @@
+"""The command line: one lazy group, one command a file, one boundary for errors.
+
+Each command's module holds its options and calls one public function of a
+stage. A module is imported only when its command runs, or prints its help.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import traceback
+from typing import Any
+
+import click
+
+from asl_kit import __version__
+from asl_kit.errors import AslKitError
+
+COMMANDS = {
+    "annotations": ("asl_kit.cli.annotations:annotations", "Check, describe and export annotation files."),
+    "convert": ("asl_kit.cli.convert:convert", "Convert a dataset's annotations to the unified format."),
+    "demo": ("asl_kit.cli.demo:demo", "Make small videos and run every step on them."),
+    "eval": ("asl_kit.cli.eval:evaluate", "Score a checkpoint, or a predictions file."),
+    "extract": ("asl_kit.cli.extract:extract", "Extract features from videos into a store."),
+    "predict": ("asl_kit.cli.predict:predict", "Find actions in new videos."),
+    "store": ("asl_kit.cli.store:store", "Look into a feature store and verify it."),
+    "train": ("asl_kit.cli.train:train", "Train a model from annotations and features."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported on first use, and which turns our errors into exit codes."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return all command names, sorted, without importing any."""
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import and return one command, or None if there is no such name."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[cmd_name][0].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands from `COMMANDS` alone."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, COMMANDS[name][1]) for name in self.list_commands(ctx)])
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; print an `AslKitError` as one message with its hint, and exit with its code."""
+        try:
+            return super().invoke(ctx)
+        except AslKitError as error:
+            if ctx.params.get("debug"):
+                traceback.print_exc()
+            click.echo(f"error: {error.message}", err=True)
+            if error.hint:
+                click.echo(f"hint: {error.hint}", err=True)
+            ctx.exit(error.exit_code)
+        except KeyboardInterrupt:
+            click.echo("stopped. Run the same command again to go on.", err=True)
+            ctx.exit(130)
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option("--debug", is_flag=True, help="Show the traceback of errors.")
+@click.version_option(__version__, prog_name="asl-kit")
+def main(debug: bool) -> None:
+    """From raw video to temporal action detections.
+
+    \b
+    convert -> extract -> train -> eval, and predict on new videos.
+    Try it: asl-kit demo
+    """
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,54 @@
+"""How features were made: the record that travels with a store and with a checkpoint."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from asl_kit.strict import StrictModel
+
+
+class ExtractionSpec(StrictModel):
+    """Everything that decides the value of a feature, given a video.
+
+    Two stores may be mixed only if their specs are equal; `differences` names
+    what is not.
+    """
+
+    backbone: str
+    """Name of the backbone, as `asl-kit extract --backbone` takes it; `imported` for features made elsewhere."""
+    weights: str
+    """`random`, the publisher's name of the weights, or the file's name."""
+    weights_sha256: str | None = None
+    """SHA-256 of the weights' tensors in order of name, so that equal weights are equal wherever they came from."""
+    feature_dim: int
+    """Values per feature, D."""
+    window_frames: int
+    """Video frames that one feature looks at."""
+    stride_frames: int
+    """Video frames from one feature to the next."""
+    fps: float | None = None
+    """Frame rate that videos are resampled to; None: each video's own."""
+    clip_frames: int
+    """Frames given to the backbone: the window, sampled evenly."""
+    sampling: str = "uniform"
+    """How the clip's frames are chosen from the window."""
+    resize: str = ""
+    """How a frame becomes the backbone's input size, in words that a program can compare."""
+    frame_size: int = 0
+    """Height and width of the backbone's input, in pixels."""
+    mean: tuple[float, ...] = ()
+    """Subtracted from each channel, after scaling to [0, 1]."""
+    std: tuple[float, ...] = ()
+    """Each channel is divided by it."""
+    precision: Literal["float32", "float16", "bfloat16"] = "float32"
+    """Arithmetic of the backbone."""
+    decoder: str = ""
+    """Decoder and its version: `decord 0.6.0`."""
+
+    def differences(self, other: ExtractionSpec) -> list[str]:
+        """Return one `field: mine against theirs` line for each field that differs."""
+        return [
+            f"{name}: {getattr(self, name)!r} against {getattr(other, name)!r}"
+            for name in type(self).model_fields
+            if getattr(self, name) != getattr(other, name)
+        ]

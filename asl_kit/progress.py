@@ -1,0 +1,99 @@
+"""What long work shows: a bar on a terminal, plain lines elsewhere; both on stderr.
+
+Results go to stdout, everything else to stderr, so that ``--json`` output can be piped.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+PLAIN_INTERVAL_S = 10.0
+
+
+def out() -> Console:
+    """Return the console for results (stdout). Made anew, so that it follows redirection."""
+    return Console(soft_wrap=True, highlight=False)
+
+
+def err() -> Console:
+    """Return the console for messages and progress (stderr)."""
+    return Console(stderr=True, soft_wrap=True, highlight=False)
+
+
+class ProgressBar(Protocol):
+    """Reports how far a piece of work has come."""
+
+    def advance(self, amount: float = 1.0) -> None:
+        """Count `amount` more units as done."""
+
+    def note(self, text: str) -> None:
+        """Show a short text beside the bar: a rate, a loss, a file name."""
+
+    def message(self, text: str) -> None:
+        """Print a line of its own above the bar."""
+
+
+class _RichBar:
+    def __init__(self, progress: Progress, description: str, total: float | None) -> None:
+        self._progress = progress
+        self._task = progress.add_task(description, total=total, note="")
+
+    def advance(self, amount: float = 1.0) -> None:
+        self._progress.advance(self._task, amount)
+
+    def note(self, text: str) -> None:
+        self._progress.update(self._task, note=text)
+
+    def message(self, text: str) -> None:
+        self._progress.console.print(text, markup=False)
+
+
+class _PlainLines:
+    def __init__(self, console: Console, description: str, total: float | None) -> None:
+        self._console = console
+        self._description = description
+        self._total = total
+        self._done = 0.0
+        self._note = ""
+        self._last_s = time.monotonic()
+
+    def _line(self) -> None:
+        of_total = f"/{self._total:g}" if self._total is not None else ""
+        self._console.print(f"{self._description} {self._done:g}{of_total} {self._note}".rstrip(), markup=False)
+        self._last_s = time.monotonic()
+
+    def advance(self, amount: float = 1.0) -> None:
+        self._done += amount
+        if time.monotonic() - self._last_s >= PLAIN_INTERVAL_S or self._done == self._total:
+            self._line()
+
+    def note(self, text: str) -> None:
+        self._note = text
+
+    def message(self, text: str) -> None:
+        self._console.print(text, markup=False)
+
+
+@contextmanager
+def progress_bar(description: str, total: float | None) -> Iterator[ProgressBar]:
+    """Show the progress of `total` units of work (None: unknown) while the block runs."""
+    console = err()
+    if not console.is_terminal:
+        yield _PlainLines(console, description, total)
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[note]}"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console) as progress:
+        yield _RichBar(progress, description, total)

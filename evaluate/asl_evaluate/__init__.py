@@ -1,0 +1,1 @@
+"""A model, or predictions, to detections and scores."""

@@ -1,0 +1,1 @@
+"""Video files to feature stores: clip plan, decoding, backbones, the extraction run."""

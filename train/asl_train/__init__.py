@@ -1,0 +1,1 @@
+"""Annotations and feature stores to a trained model."""
