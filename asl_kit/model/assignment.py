@@ -1,0 +1,102 @@
+"""Which points of the pyramid answer for which segment.
+
+The rules are ActionFormer's: centre sampling, one regression range per level,
+the shortest of several candidates. All videos of a batch are assigned at once.
+
+Legend: B videos, N segments of the video that has most, P points, K classes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from asl_kit.model.network import Points
+
+EQUAL_LENGTH_TOLERANCE = 1e-3  # in features; ActionFormer's
+
+
+class Truth(NamedTuple):
+    """Segments of a batch, padded to N a video."""
+
+    segments: Tensor
+    """(B, N, 2): start and end, in features of level 0."""
+    labels: Tensor
+    """(B, N), int64; 0 in the padding."""
+    mask: Tensor
+    """(B, N), True where there is a segment."""
+
+    @classmethod
+    def collate(cls, segments: Sequence[Tensor], labels: Sequence[Tensor], device: torch.device | str) -> Truth:
+        """Pad the segments (each (n, 2)) and labels (each (n,)) of B videos to one N of at least 1."""
+        count = max(1, *(len(video) for video in segments))
+        return cls(
+            torch.stack([F.pad(video, (0, 0, 0, count - len(video))) for video in segments]).to(device),
+            torch.stack([F.pad(video, (0, count - len(video))) for video in labels]).to(device),
+            torch.stack([torch.arange(count) < len(video) for video in segments]).to(device),
+        )
+
+
+class Targets(NamedTuple):
+    """What the network should say at every point."""
+
+    classes: Tensor
+    """(B, P, K): 1 where a class is to be found; several where segments of equal length coincide."""
+    offsets: Tensor
+    """(B, P, 2): distances to start and end in strides of the point; meaningless where not positive."""
+    positive: Tensor
+    """(B, P), bool: the point answers for a segment."""
+    segment: Tensor
+    """(B, P), int64: index in N of that segment; meaningless where not positive."""
+
+
+@torch.no_grad()
+def assign(points: Points, mask: Tensor, truth: Truth, *, classes: int, center_radius: float) -> Targets:
+    """Assign every point to a segment, or to none.
+
+    A point is a candidate for a segment if it lies strictly inside it, within
+    `center_radius` strides of its centre, and if its larger distance to the
+    ends lies in the point's regression range. Of several candidates the
+    shortest segment wins; segments as short as that one add their classes.
+
+    Parameters
+    ----------
+    points : Points
+        Of the network's output.
+    mask : Tensor
+        (B, P), bool: points that belong to the video.
+    truth : Truth
+        Ground truth of the batch.
+    classes : int
+        K.
+    center_radius : float
+        In strides.
+
+    References
+    ----------
+    Zhang, Wu, Li: ActionFormer, ECCV 2022, section 3.4.
+    """
+    position = points.position[None, :, None]  # (1, P, 1)
+    start, end = truth.segments[:, None, :, 0], truth.segments[:, None, :, 1]  # (B, 1, N)
+    distance = torch.stack((position - start, end - position), dim=-1)  # (B, P, N, 2)
+
+    center, radius = (start + end) / 2, points.stride[None, :, None] * center_radius
+    to_start = position - torch.maximum(center - radius, start)
+    to_end = torch.minimum(center + radius, end) - position
+    farthest = distance.amax(-1)
+    candidate = (torch.minimum(to_start, to_end) > 0) & truth.mask[:, None]
+    candidate &= (farthest >= points.shortest[None, :, None]) & (farthest <= points.longest[None, :, None])
+
+    length = (end - start).expand_as(candidate).masked_fill(~candidate, math.inf)  # (B, P, N)
+    shortest, segment = length.min(dim=2)
+    as_short = (length <= shortest[..., None] + EQUAL_LENGTH_TOLERANCE) & candidate
+    one_hot = F.one_hot(truth.labels, classes).to(length.dtype)  # (B, N, K)
+    class_targets = (as_short.to(length.dtype) @ one_hot).clamp_(max=1)
+    offsets = distance.gather(2, segment[..., None, None].expand(-1, -1, 1, 2)).squeeze(2)
+    positive = shortest.isfinite() & mask
+    return Targets(class_targets, offsets / points.stride[:, None], positive, segment)

@@ -1,0 +1,152 @@
+"""The action sensitive contrastive loss (ASCL).
+
+Source: Shao et al., ICCV 2023, section 3.3. Shares and temperature are recipe keys.
+
+Legend: B videos, N segments a video, T points of the finest level, C channels,
+M segments of the batch that hold at least one point.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from asl_kit.model.assignment import Truth
+
+
+def inside_segments(truth: Truth, length: int) -> Tensor:
+    """Return which points of the finest level lie in which segment: (B, N, T), bool; [start, end)."""
+    position = torch.arange(length, device=truth.segments.device, dtype=truth.segments.dtype)
+    start, end = truth.segments[..., :1], truth.segments[..., 1:]
+    return (position >= start) & (position < end) & truth.mask[..., None]
+
+
+def sensitive_points(h: Tensor, inside: Tensor, share: float) -> Tensor:
+    """Return the k = max(1, floor(share * n)) points of highest h among each segment's n points.
+
+    Parameters
+    ----------
+    h : Tensor
+        (B, N, T).
+    inside : Tensor
+        (B, N, T), bool. A segment without points has no sensitive ones.
+    share : float
+        delta.
+
+    Returns
+    -------
+    Tensor
+        (B, N, T), bool.
+    """
+    wanted = _sensitive_count(inside, share)
+    ranked = h.masked_fill(~inside, -torch.inf).argsort(dim=2, descending=True, stable=True)
+    rank = torch.empty_like(ranked).scatter_(
+        2, ranked, torch.arange(h.shape[2], device=h.device).expand_as(ranked).contiguous()
+    )
+    return (rank < wanted[..., None]) & inside
+
+
+def background_points(truth: Truth, inside: Tensor, valid: Tensor, share: float) -> Tensor:
+    """Return the k points before each start and the k points from each end on that lie in no action: (B, N, T), bool.
+
+    Parameters
+    ----------
+    truth : Truth
+        Ground truth of the batch.
+    inside : Tensor
+        (B, N, T), from `inside_segments`.
+    valid : Tensor
+        (B, T), bool: points that belong to the video.
+    share : float
+        delta, which gives k as in `sensitive_points`.
+    """
+    position = torch.arange(inside.shape[2], device=inside.device, dtype=truth.segments.dtype)
+    reach = _sensitive_count(inside, share)[..., None].to(position.dtype)
+    start, end = truth.segments[..., :1], truth.segments[..., 1:]
+    near = ((position >= start - reach) & (position < start)) | ((position >= end) & (position < end + reach))
+    idle = valid & ~inside.any(dim=1)
+    return near & idle[:, None] & inside.any(dim=2, keepdim=True)
+
+
+def contrastive_loss(
+    features: Tensor, h: Tensor, truth: Truth, valid: Tensor, *, share: float, temperature: float
+) -> Tensor:
+    """Pull together the sensitive features of a class; push away other classes and the background beside actions.
+
+    Parameters
+    ----------
+    features : Tensor
+        (B, C, T): the finest level.
+    h : Tensor
+        (B, N, T, 2): sensitivity of every point for every segment; only the order within a segment counts.
+    truth : Truth
+        Ground truth of the batch.
+    valid : Tensor
+        (B, T), bool.
+    share, temperature : float
+        delta and tau.
+
+    Returns
+    -------
+    Tensor
+        Scalar; exactly 0 if the batch has no segment with a point.
+    """
+    inside = inside_segments(truth, features.shape[2])
+    present = inside.any(dim=2)  # (B, N)
+    if not present.any():
+        return features.sum() * 0
+    features = features.float().transpose(1, 2)  # (B, T, C)
+
+    def mean_feature(chosen: Tensor) -> Tensor:
+        weight = chosen.float()
+        return (weight / weight.sum(2, keepdim=True).clamp(min=1)) @ features  # (B, N, C)
+
+    cls_points = sensitive_points(h[..., 0], inside, share)
+    loc_points = sensitive_points(h[..., 1], inside, share)
+    beside = background_points(truth, inside, valid, share)
+    anchors = torch.cat([mean_feature(cls_points)[present], mean_feature(loc_points)[present]])  # (2M, C)
+    background = mean_feature(beside)[beside.any(dim=2)]
+    labels = truth.labels[present].repeat(2)
+    return info_nce(anchors, labels, background, temperature=temperature)
+
+
+def info_nce(anchors: Tensor, labels: Tensor, background: Tensor, *, temperature: float) -> Tensor:
+    """InfoNCE on L2-normalised features, averaged over every anchor's positives.
+
+    For anchor a and positive b of its class, the negatives being features of
+    other classes and the background:
+    ``-log(exp(a.b / tau) / (exp(a.b / tau) + sum over negatives of exp(a.n / tau)))``.
+
+    Parameters
+    ----------
+    anchors : Tensor
+        (A, C).
+    labels : Tensor
+        (A,).
+    background : Tensor
+        (Q, C); Q may be 0.
+    temperature : float
+        tau.
+
+    Returns
+    -------
+    Tensor
+        Scalar: mean over the anchors that have a positive; 0 if none has.
+    """
+    anchors, background = F.normalize(anchors, dim=1), F.normalize(background, dim=1)
+    similarity = anchors @ torch.cat([anchors, background]).T / temperature  # (A, A + Q)
+    same = F.pad(labels[:, None] == labels[None], (0, len(background)))
+    negative = similarity.masked_fill(same, -torch.inf).logsumexp(dim=1, keepdim=True)  # -inf if there is none
+    itself = torch.eye(len(anchors), similarity.shape[1], dtype=torch.bool, device=anchors.device)
+    positive = same & ~itself
+    loss = torch.logaddexp(similarity, negative) - similarity  # of every pair, as if it were a positive
+    pairs = positive.sum(1)
+    per_anchor = loss.masked_fill(~positive, 0).sum(1) / pairs.clamp(min=1)
+    return per_anchor.sum() / (pairs > 0).sum().clamp(min=1)
+
+
+def _sensitive_count(inside: Tensor, share: float) -> Tensor:
+    """Return k of every segment, (B, N): at least 1, also for a segment without points."""
+    # The small term keeps floor(0.2 * 5) at 1 although 0.2 is not exact in binary.
+    return (inside.sum(2) * share + 1e-6).floor().clamp(min=1).long()

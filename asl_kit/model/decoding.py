@@ -1,0 +1,176 @@
+"""From the network's outputs to a video's detections: candidates, soft-NMS, voting. Nothing is compiled."""
+
+from __future__ import annotations
+
+import heapq
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from asl_kit.model.network import Points
+
+AREA_EPSILON = 1e-6  # added to a segment's length, as ActionFormer's soft-NMS does
+
+
+class Candidates(NamedTuple):
+    """Scored segments of one video."""
+
+    segments: Tensor
+    """(N, 2): start and end, in features of level 0 or in seconds."""
+    scores: Tensor
+    """(N,)."""
+    labels: Tensor
+    """(N,), int64."""
+
+
+def decode(
+    logits: Tensor,
+    offsets: Tensor,
+    mask: Tensor,
+    points: Points,
+    *,
+    min_score: float,
+    candidates_per_level: int,
+    min_length: float,
+) -> Candidates:
+    """Return the candidates of one video, before suppression.
+
+    Parameters
+    ----------
+    logits, offsets, mask : Tensor
+        (P, K), (P, 2), (P,): one video of the network's output.
+    points : Points
+        Of the network's output.
+    min_score : float
+        Candidates score above it.
+    candidates_per_level : int
+        Highest-scoring candidates kept of each level.
+    min_length : float
+        Candidates are longer than it, in features of level 0.
+    """
+    classes = logits.shape[1]
+    kept = []
+    first = 0
+    scores = logits.float().sigmoid() * mask[:, None]
+    for size in points.sizes:
+        level = scores[first : first + size].flatten()
+        best, index = level.topk(min(candidates_per_level, len(level)))
+        kept.append(index[best > min_score] + first * classes)
+        first += size
+    chosen = torch.cat(kept)
+    point, label = chosen // classes, chosen % classes
+    position, stride = points.position[point], points.stride[point]
+    reach = offsets[point].float() * stride[:, None]
+    segments = torch.stack((position - reach[:, 0], position + reach[:, 1]), dim=1)
+    long_enough = segments[:, 1] - segments[:, 0] > min_length
+    return Candidates(segments[long_enough], scores.flatten()[chosen][long_enough], label[long_enough])
+
+
+def soft_nms(candidates: Candidates, *, sigma: float, min_score: float, max_detections: int) -> Candidates:
+    """Gaussian soft-NMS within each class: the highest-scoring segment is kept and the others' scores decay.
+
+    A candidate of temporal IoU o with a kept one is multiplied by ``exp(-o^2 / sigma)``,
+    and dropped once below `min_score`. Only the `max_detections` best of all classes are ever picked, one after the
+    other; each pick works on the whole of its class at once.
+
+    Parameters
+    ----------
+    candidates : Candidates
+        On the CPU.
+    sigma, min_score, max_detections
+        See the recipe's `inference` table.
+
+    Returns
+    -------
+    Candidates
+        Sorted by falling score.
+
+    References
+    ----------
+    Bodla et al.: Soft-NMS, ICCV 2017.
+    """
+    classes = []
+    for label in candidates.labels.unique().tolist():
+        chosen = candidates.labels == label
+        classes.append(_ClassPool(candidates.segments[chosen], candidates.scores[chosen], label))
+    # The best of each class; picks within a class come in falling order, so merging them gives the best of all.
+    heap = [(-pool.best, index) for index, pool in enumerate(classes)]
+    heapq.heapify(heap)
+    segments, scores, labels = [], [], []
+    while heap and len(scores) < max_detections:
+        negative_score, index = heapq.heappop(heap)
+        if -negative_score < min_score:
+            break
+        pool = classes[index]
+        segments.append(pool.pick(sigma))
+        scores.append(-negative_score)
+        labels.append(pool.label)
+        if pool.best >= min_score:
+            heapq.heappush(heap, (-pool.best, index))
+    return Candidates(
+        torch.stack(segments) if segments else candidates.segments.new_zeros(0, 2),
+        torch.tensor(scores, dtype=candidates.scores.dtype),
+        torch.tensor(labels, dtype=torch.int64),
+    )
+
+
+class _ClassPool:
+    """Candidates of one class that are still to be picked."""
+
+    def __init__(self, segments: Tensor, scores: Tensor, label: int) -> None:
+        self.segments = segments
+        self.label = label
+        self._start, self._end = segments.numpy().T.copy()
+        self._length = self._end - self._start + AREA_EPSILON
+        self._scores = scores.numpy().copy()
+        self._next = int(self._scores.argmax())
+
+    @property
+    def best(self) -> float:
+        """Highest score left."""
+        return float(self._scores[self._next])
+
+    def pick(self, sigma: float) -> Tensor:
+        """Take the best candidate out, let the others decay, and return its segment (2,)."""
+        picked = self._next
+        start, end = self._start[picked], self._end[picked]
+        overlap = (self._end.clip(max=end) - self._start.clip(min=start)).clip(min=0)
+        overlap /= self._length + self._length[picked] - overlap
+        overlap *= overlap
+        overlap *= -1 / sigma
+        touched = overlap.nonzero()[0]
+        self._scores[touched] *= torch.from_numpy(overlap[touched]).exp_().numpy()
+        self._scores[picked] = -1.0
+        self._next = int(self._scores.argmax())
+        return self.segments[picked]
+
+
+def vote(kept: Candidates, candidates: Candidates, *, tiou: float) -> Candidates:
+    """Replace each kept segment's ends by the mean over all candidates of its class that overlap it.
+
+    Weights are score times temporal IoU; candidates below `tiou` have none.
+
+    Parameters
+    ----------
+    kept : Candidates
+        After suppression.
+    candidates : Candidates
+        Before suppression; the kept ones among them.
+    tiou : float
+        Smallest temporal IoU that counts; 0 leaves everything as it is.
+    """
+    if not tiou:
+        return kept
+    segments = kept.segments.clone()
+    for label in kept.labels.unique():
+        mine, others = kept.labels == label, candidates.labels == label
+        ours, theirs = kept.segments[mine], candidates.segments[others]
+        low = torch.maximum(ours[:, None, 0], theirs[None, :, 0])
+        high = torch.minimum(ours[:, None, 1], theirs[None, :, 1])
+        overlap = (high - low).clamp(min=0)
+        union = (ours[:, 1] - ours[:, 0])[:, None] + (theirs[:, 1] - theirs[:, 0])[None] - overlap
+        overlap = overlap / union.clamp(min=AREA_EPSILON)
+        weight = candidates.scores[others] * overlap * (overlap >= tiou)
+        segments[mine] = (weight @ theirs) / weight.sum(1, keepdim=True)
+    return Candidates(segments, kept.scores, kept.labels)

@@ -1,0 +1,215 @@
+"""Building blocks on sequences of shape (B, C, T) with a mask of shape (B, 1, T).
+
+Legend: B videos in the batch, C channels, T time steps. A mask is True where a
+video has a feature and False in the padding behind it.
+
+The blocks are those of ActionFormer (Zhang, Wu, Li: "ActionFormer: Localizing
+Moments of Actions with Transformers", ECCV 2022), so that its weights fit.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class MaskedConv(nn.Module):
+    """Convolution over time whose output is 0 in the padding.
+
+    Parameters
+    ----------
+    in_channels, out_channels, kernel_size, stride, groups, bias
+        As for `torch.nn.Conv1d`; the kernel size is odd. The bias starts at 0.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int,
+        *,
+        stride: int = 1,
+        groups: int = 1,
+        bias: bool = True,
+    ) -> None:
+        super().__init__()
+        self.stride = stride
+        self.conv = nn.Conv1d(
+            in_channels, out_channels, kernel_size, stride=stride, padding=kernel_size // 2, groups=groups, bias=bias
+        )
+        if self.conv.bias is not None:
+            nn.init.zeros_(self.conv.bias)
+
+    def forward(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the output (B, C', T / stride) and its mask (B, 1, T / stride)."""
+        mask = mask[:, :, :: self.stride]
+        return self.conv(x) * mask.to(x.dtype), mask
+
+
+class ChannelNorm(nn.LayerNorm):
+    """Layer norm over the channels of (B, C, T)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return x, each time step normalised over its channels."""
+        return super().forward(x.transpose(1, 2)).transpose(1, 2)
+
+
+class ScaledDropPath(nn.Module):
+    """Learnable scale per channel, and dropping of the whole branch for random videos.
+
+    Parameters
+    ----------
+    channels : int
+        C.
+    drop_probability : float
+        Share of videos whose branch is dropped while training; the others are scaled up to keep the mean.
+    """
+
+    def __init__(self, channels: int, drop_probability: float) -> None:
+        super().__init__()
+        self.drop_probability = drop_probability
+        self.scale = nn.Parameter(torch.full((1, channels, 1), 1e-4))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the scaled branch, (B, C, T)."""
+        x = self.scale * x
+        if not self.training or self.drop_probability == 0:
+            return x
+        keep = 1 - self.drop_probability
+        return x * (torch.rand(len(x), 1, 1, device=x.device, dtype=torch.float32) < keep).to(x.dtype) / keep
+
+
+class ConvAttention(nn.Module):
+    """Multi-head self-attention whose queries, keys and values first pass a depth-wise convolution.
+
+    Parameters
+    ----------
+    channels : int
+        C.
+    heads : int
+        Attention heads.
+    window : int
+        Steps that a step attends to, itself in the middle; 0: all.
+    stride : int
+        1, or 2 to halve the rate.
+    dropout : float
+        On the output projection.
+    """
+
+    def __init__(self, channels: int, heads: int, *, window: int, stride: int = 1, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.heads = heads
+        self.reach = window // 2
+        for role in ("query", "key", "value"):
+            conv = MaskedConv(channels, channels, 3, stride=stride, groups=channels, bias=False)
+            self.add_module(f"{role}_conv", conv)
+            self.add_module(f"{role}_norm", ChannelNorm(channels))
+            self.add_module(role, _pointwise(channels, channels))
+        self.output = _pointwise(channels, channels)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the attended sequence (B, C, T / stride) and its mask."""
+        batch, channels, _ = x.shape
+        projected = []
+        out_mask = mask
+        for role in ("query", "key", "value"):
+            y, out_mask = self.get_submodule(f"{role}_conv")(x, mask)
+            y = self.get_submodule(role)(self.get_submodule(f"{role}_norm")(y))
+            projected.append(y.unflatten(1, (self.heads, -1)).transpose(2, 3))  # (B, heads, T, C / heads)
+        query, key, value = projected
+        if self.reach:
+            attended = local_attention(query, key, value, out_mask.squeeze(1), reach=self.reach)
+        else:
+            # A large finite number, not -inf: a video's padding may have no valid key at all, and must not become NaN.
+            bias = torch.zeros_like(out_mask, dtype=query.dtype).masked_fill(~out_mask, -1e4)
+            attended = F.scaled_dot_product_attention(query, key, value, attn_mask=bias[:, :, None, :])
+        attended = attended.transpose(2, 3).reshape(batch, channels, -1)
+        return self.dropout(self.output(attended)) * out_mask.to(x.dtype), out_mask
+
+
+def local_attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor, *, reach: int) -> Tensor:
+    """Attention of every step to the `reach` steps on both sides of it.
+
+    The sequence is cut into blocks; each block of queries meets the keys of
+    the block and `reach` more on either side, under a band mask. Work and
+    memory grow with T, not with its square.
+
+    Parameters
+    ----------
+    query, key, value : Tensor
+        (B, heads, T, channels per head).
+    mask : Tensor
+        (B, T), bool: True where a step is valid.
+    reach : int
+        Steps to each side.
+
+    Returns
+    -------
+    Tensor
+        (B, heads, T, channels per head); arbitrary but finite in the padding.
+    """
+    batch, heads, steps, width = query.shape
+    block = max(2 * reach, 16)
+    blocks = -(-steps // block)
+    spare = blocks * block - steps
+    span = block + 2 * reach
+
+    query = F.pad(query, (0, 0, 0, spare)).unflatten(2, (blocks, block))
+    # (B, heads, blocks, span, width)
+    key = F.pad(key, (0, 0, reach, reach + spare)).unfold(2, span, block).transpose(3, 4)
+    value = F.pad(value, (0, 0, reach, reach + spare)).unfold(2, span, block).transpose(3, 4)
+    valid = F.pad(mask, (reach, reach + spare)).unfold(1, span, block)  # (B, blocks, span)
+
+    offset = torch.arange(span, device=query.device) - torch.arange(block, device=query.device)[:, None]
+    band = (offset >= 0) & (offset <= 2 * reach)  # (block, span)
+    allowed = band & valid[:, :, None, :]  # (B, blocks, block, span)
+    bias = torch.zeros(allowed.shape, dtype=query.dtype, device=query.device).masked_fill_(~allowed, -1e4)
+    bias = bias[:, None].expand(-1, heads, -1, -1, -1).flatten(0, 1)
+    out = F.scaled_dot_product_attention(query.flatten(0, 1), key.flatten(0, 1), value.flatten(0, 1), attn_mask=bias)
+    return out.reshape(batch, heads, blocks * block, width)[:, :, :steps]
+
+
+class TransformerBlock(nn.Module):
+    """Pre-norm transformer block; with stride 2 it halves the rate.
+
+    Parameters
+    ----------
+    channels, heads, window, stride, dropout
+        As for `ConvAttention`.
+    drop_path : float
+        As for `ScaledDropPath`.
+    """
+
+    def __init__(
+        self, channels: int, heads: int, *, window: int, stride: int = 1, dropout: float = 0.0, drop_path: float = 0.0
+    ) -> None:
+        super().__init__()
+        self.attention_norm = ChannelNorm(channels)
+        self.attention = ConvAttention(channels, heads, window=window, stride=stride, dropout=dropout)
+        self.attention_path = ScaledDropPath(channels, drop_path)
+        self.pool = nn.MaxPool1d(3, stride=stride, padding=1) if stride > 1 else nn.Identity()
+        self.mlp_norm = ChannelNorm(channels)
+        self.mlp = nn.Sequential(
+            _pointwise(channels, 4 * channels),
+            nn.GELU(),
+            nn.Dropout(dropout),
+            _pointwise(4 * channels, channels),
+            nn.Dropout(dropout),
+        )
+        self.mlp_path = ScaledDropPath(channels, drop_path)
+
+    def forward(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the transformed sequence (B, C, T / stride) and its mask."""
+        attended, out_mask = self.attention(self.attention_norm(x), mask)
+        keep = out_mask.to(x.dtype)
+        x = self.pool(x) * keep + self.attention_path(attended)
+        return x + self.mlp_path(self.mlp(self.mlp_norm(x)) * keep), out_mask
+
+
+def _pointwise(in_channels: int, out_channels: int) -> nn.Conv1d:
+    conv = nn.Conv1d(in_channels, out_channels, 1)
+    if conv.bias is not None:
+        nn.init.zeros_(conv.bias)
+    return conv

@@ -1,0 +1,65 @@
+"""The two detection losses, unreduced, in float32."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+TINY = 1e-8
+
+
+def focal_loss(logits: Tensor, targets: Tensor, *, alpha: float = 0.25, gamma: float = 2.0) -> Tensor:
+    """Sigmoid focal loss of every entry.
+
+    Parameters
+    ----------
+    logits, targets : Tensor
+        Same shape; targets in [0, 1].
+    alpha : float
+        Weight of targets of 1; those of 0 get ``1 - alpha``.
+    gamma : float
+        Exponent that quiets easy entries.
+
+    References
+    ----------
+    Lin et al.: Focal Loss for Dense Object Detection, ICCV 2017, equation 5.
+    """
+    logits, targets = logits.float(), targets.float()
+    probability = logits.sigmoid()
+    correct = probability * targets + (1 - probability) * (1 - targets)
+    entropy = F.binary_cross_entropy_with_logits(logits, targets, reduction="none")
+    return (alpha * targets + (1 - alpha) * (1 - targets)) * (1 - correct) ** gamma * entropy
+
+
+def temporal_iou(offsets: Tensor, other: Tensor) -> Tensor:
+    """Temporal IoU of segments given by their distances to a common inner point.
+
+    Parameters
+    ----------
+    offsets, other : Tensor
+        (..., 2): distance to start and to end, 0 or more.
+    """
+    intersection = torch.minimum(offsets, other).sum(-1)
+    union = offsets.sum(-1) + other.sum(-1) - intersection
+    return intersection / union.clamp(min=TINY)
+
+
+def diou_loss(offsets: Tensor, targets: Tensor) -> Tensor:
+    """One-dimensional distance-IoU loss of every pair of segments around a common point.
+
+    ``1 - IoU + (distance of the centres / length of the hull) ** 2``.
+
+    Parameters
+    ----------
+    offsets, targets : Tensor
+        (..., 2): distance to start and to end, 0 or more.
+
+    References
+    ----------
+    Zheng et al.: Distance-IoU Loss, AAAI 2020, equation 7, in one dimension.
+    """
+    offsets, targets = offsets.float(), targets.float()
+    shift = (offsets[..., 1] - offsets[..., 0] - targets[..., 1] + targets[..., 0]) / 2
+    hull = torch.maximum(offsets, targets).sum(-1)
+    return 1 - temporal_iou(offsets, targets) + (shift / hull.clamp(min=TINY)) ** 2

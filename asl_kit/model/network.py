@@ -1,0 +1,303 @@
+"""The localizer: features in, class logits and boundary offsets at every point of a temporal pyramid out.
+
+Legend: B videos in the batch, D feature dimensions, T features, C channels,
+K classes, L pyramid levels, P points of all levels together.
+
+Architecture: ActionFormer (Zhang, Wu, Li, ECCV 2022), plus the two instance
+branches of Action Sensitivity Learning (Shao et al., ICCV 2023, section 3.2).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from asl_kit.model.layers import ChannelNorm, MaskedConv, TransformerBlock
+
+
+class Points(NamedTuple):
+    """Places of the pyramid's points, on the grid of level 0."""
+
+    position: Tensor
+    """(P,), in features of level 0."""
+    stride: Tensor
+    """(P,), 2 ** level."""
+    shortest: Tensor
+    """(P,), lower bound of the regression range, in features of level 0."""
+    longest: Tensor
+    """(P,), upper bound of the regression range."""
+    sizes: tuple[int, ...]
+    """Points of each level; they add up to P."""
+
+
+class Output(NamedTuple):
+    """What the network says at every point."""
+
+    logits: Tensor
+    """(B, P, K)."""
+    offsets: Tensor
+    """(B, P, 2): distance to start and to end, in strides of the point; 0 or more."""
+    mask: Tensor
+    """(B, P), True where the point belongs to the video."""
+    points: Points
+    sensitivity: Tensor | None
+    """(B, P, 2): q_cls and q_loc in (0, 1); None without the instance branches."""
+    finest: Tensor
+    """(B, C, T): pyramid features of level 0."""
+
+
+class Localizer(nn.Module):
+    """ActionFormer-style network with optional instance-level sensitivity branches.
+
+    Parameters
+    ----------
+    feature_dims : sequence of int
+        D of each feature stream; the input is their concatenation.
+    classes : int
+        K.
+    width : int
+        C.
+    stream_widths : sequence of int, optional
+        Channels of each stream's own projection; equal shares by default. One stream has no such projection.
+    heads, window : int
+        Of the attention; see `ConvAttention`.
+    projection_layers, stem_blocks, levels, head_layers : int
+        Depth of each part; the pyramid has `levels` levels, made by ``levels - 1`` blocks of stride 2.
+    first_range : float
+        Upper bound of level 0's regression range, in features; it doubles with each level, the last is unbounded.
+    max_length : int
+        Sequence length that the position embedding is made for; longer ones are interpolated.
+    position_embedding : bool
+        Whether to add sinusoids to the projected features.
+    dropout, drop_path, class_prior : float
+        See the recipe.
+    instance_branches : bool
+        Whether to predict q_cls and q_loc.
+    """
+
+    feature_mean: Tensor
+    feature_scale: Tensor
+    position: Tensor
+
+    def __init__(
+        self,
+        *,
+        feature_dims: Sequence[int],
+        classes: int,
+        width: int = 512,
+        stream_widths: Sequence[int] | None = None,
+        heads: int = 4,
+        window: int = 19,
+        projection_layers: int = 2,
+        stem_blocks: int = 2,
+        levels: int = 6,
+        head_layers: int = 3,
+        first_range: float = 4.0,
+        max_length: int = 2304,
+        position_embedding: bool = False,
+        dropout: float = 0.0,
+        drop_path: float = 0.1,
+        class_prior: float = 0.01,
+        instance_branches: bool = True,
+    ) -> None:
+        super().__init__()
+        self.feature_dims = tuple(feature_dims)
+        self.levels = levels
+        self.first_range = first_range
+        total = sum(feature_dims)
+        self.register_buffer("feature_mean", torch.zeros(total, 1))
+        self.register_buffer("feature_scale", torch.ones(total, 1))
+
+        self.streams = nn.ModuleList()
+        if len(self.feature_dims) > 1:
+            stream_widths = stream_widths or _equal_shares(width, len(self.feature_dims))
+            self.streams.extend(
+                MaskedConv(dim, stream_width, 1)
+                for dim, stream_width in zip(self.feature_dims, stream_widths, strict=True)
+            )
+            total = width
+        self.projection = nn.ModuleList()
+        self.projection_norms = nn.ModuleList()
+        for layer in range(projection_layers):
+            self.projection.append(MaskedConv(total if layer == 0 else width, width, 3, bias=False))
+            self.projection_norms.append(ChannelNorm(width))
+
+        position = _sinusoids(max_length, width) / width**0.5 if position_embedding else torch.zeros(1, width, 0)
+        self.register_buffer("position", position, persistent=False)
+
+        def block(stride: int) -> TransformerBlock:
+            return TransformerBlock(width, heads, window=window, stride=stride, dropout=dropout, drop_path=drop_path)
+
+        self.stem = nn.ModuleList(block(1) for _ in range(stem_blocks))
+        self.branch = nn.ModuleList(block(2) for _ in range(levels - 1))
+        self.pyramid_norms = nn.ModuleList(ChannelNorm(width) for _ in range(levels))
+
+        self.classification_head = Head(width, classes, layers=head_layers)
+        self.localization_head = Head(width, 2, layers=head_layers)
+        self.offset_scale = nn.Parameter(torch.ones(levels))
+        nn.init.constant_(self.classification_head.last_bias, -math.log((1 - class_prior) / class_prior))
+        # Phi_cls and Phi_loc of the paper: one hidden layer each, since they are to be light.
+        self.sensitivity_heads = nn.ModuleList(Head(width, 1, layers=2) for _ in range(2 * instance_branches))
+
+    def set_feature_scale(self, mean: Tensor, std: Tensor) -> None:
+        """Standardise the input with these statistics of the training features, each (D,)."""
+        self.feature_mean.copy_(mean[:, None])
+        self.feature_scale.copy_(1 / std.clamp(min=1e-6)[:, None])
+
+    def padded_length(self, length: int) -> int:
+        """Return the length to which a sequence of `length` features must be padded.
+
+        A multiple of the coarsest stride with at least one coarse step to
+        spare: behind its last feature every video then meets the same padding
+        on every level, so that its output does not depend on its neighbours in the batch.
+        """
+        coarsest = 2 ** (self.levels - 1)
+        return (length // coarsest + (2 if length % coarsest else 1)) * coarsest
+
+    def forward(self, features: Tensor, mask: Tensor) -> Output:
+        """Run the network.
+
+        Parameters
+        ----------
+        features : Tensor
+            (B, D, T); T is a `padded_length`.
+        mask : Tensor
+            (B, T), bool.
+
+        Raises
+        ------
+        ValueError
+            If T is not a multiple of the coarsest stride.
+        """
+        if features.shape[2] % 2 ** (self.levels - 1):
+            raise ValueError(f"the sequence length {features.shape[2]} is not a multiple of {2 ** (self.levels - 1)}")
+        level_mask = mask[:, None]
+        x = (features - self.feature_mean) * self.feature_scale * level_mask.to(features.dtype)
+        x = self._embed(x, level_mask)
+        for block in self.stem:
+            x, level_mask = block(x, level_mask)
+        pyramid, masks = [self.pyramid_norms[0](x)], [level_mask]
+        for block, norm in zip(self.branch, self.pyramid_norms[1:], strict=True):
+            x, level_mask = block(x, level_mask)
+            pyramid.append(norm(x))
+            masks.append(level_mask)
+
+        points = self.points([level.shape[2] for level in pyramid], features.device)
+        packed = PackedPyramid.pack(pyramid, masks)
+        logits = packed.run(self.classification_head)
+        scale = torch.repeat_interleave(
+            self.offset_scale, torch.tensor(points.sizes, device=features.device), output_size=sum(points.sizes)
+        )
+        offsets = F.relu(packed.run(self.localization_head) * scale[:, None])
+        sensitivity = None
+        if len(self.sensitivity_heads):
+            sensitivity = torch.cat([packed.run(head) for head in self.sensitivity_heads], dim=2).sigmoid()
+        return Output(logits, offsets, torch.cat(masks, 2).squeeze(1), points, sensitivity, pyramid[0])
+
+    def _embed(self, x: Tensor, mask: Tensor) -> Tensor:
+        if len(self.streams):
+            parts = x.split(self.feature_dims, dim=1)
+            x = torch.cat([stream(part, mask)[0] for stream, part in zip(self.streams, parts, strict=True)], dim=1)
+        for conv, norm in zip(self.projection, self.projection_norms, strict=True):
+            x = F.relu(norm(conv(x, mask)[0]))
+        if self.position.shape[2]:
+            position, length = self.position, x.shape[2]
+            if length > position.shape[2]:
+                position = F.interpolate(position, length, mode="linear", align_corners=False)
+            x = x + position[:, :, :length] * mask.to(x.dtype)
+        return x
+
+    def points(self, sizes: Sequence[int], device: torch.device | None = None) -> Points:
+        """Return the points of a pyramid whose levels have these sizes.
+
+        Point i of level l lies at feature ``i * 2 ** l``: the kernel of a
+        convolution of stride 2 is centred on every second step.
+        """
+        position, stride, shortest, longest = [], [], [], []
+        for level, size in enumerate(sizes):
+            step = 2.0**level
+            position.append(torch.arange(size, device=device, dtype=torch.float32) * step)
+            stride.append(torch.full((size,), step, device=device))
+            low = 0.0 if level == 0 else self.first_range * 2 ** (level - 1)
+            high = math.inf if level == len(sizes) - 1 else self.first_range * 2**level
+            shortest.append(torch.full((size,), low, device=device))
+            longest.append(torch.full((size,), high, device=device))
+        return Points(
+            torch.cat(position), torch.cat(stride), torch.cat(shortest), torch.cat(longest), tuple(int(n) for n in sizes)
+        )
+
+
+class Head(nn.Module):
+    """Convolutions of kernel 3 with layer norm and ReLU between them.
+
+    Parameters
+    ----------
+    width : int
+        C, of the input and the hidden layers.
+    outputs : int
+        Channels of the last convolution.
+    layers : int
+        Convolutions in all.
+    """
+
+    def __init__(self, width: int, outputs: int, *, layers: int) -> None:
+        super().__init__()
+        self.hidden = nn.ModuleList(MaskedConv(width, width, 3, bias=False) for _ in range(layers - 1))
+        self.norms = nn.ModuleList(ChannelNorm(width) for _ in range(layers - 1))
+        self.last = MaskedConv(width, outputs, 3)
+
+    @property
+    def last_bias(self) -> Tensor:
+        """Bias of the last convolution, (outputs,)."""
+        bias = self.last.conv.bias
+        assert bias is not None  # made with one, just above
+        return bias
+
+
+class PackedPyramid(NamedTuple):
+    """All levels of the pyramid in one sequence, so that a head runs once.
+
+    Between two levels lies one column that belongs to neither. It is set to
+    zero before each convolution, as zero padding would be at the end of a level.
+    """
+
+    x: Tensor
+    """(B, C, P + L)."""
+    mask: Tensor
+    """(B, 1, P + L): valid steps."""
+    inside: Tensor
+    """(P + L,): False in the columns between levels."""
+
+    @classmethod
+    def pack(cls, pyramid: Sequence[Tensor], masks: Sequence[Tensor]) -> PackedPyramid:
+        """Join the levels; each gets one column behind it."""
+        x = torch.cat([F.pad(level, (0, 1)) for level in pyramid], dim=2)
+        mask = torch.cat([F.pad(level, (0, 1)) for level in masks], dim=2)
+        inside = torch.cat([F.pad(torch.ones(m.shape[2], dtype=torch.bool, device=m.device), (0, 1)) for m in masks])
+        return cls(x, mask, inside)
+
+    def run(self, head: Head) -> Tensor:
+        """Run a head over all levels; return (B, P, outputs)."""
+        gate = self.inside.to(self.x.dtype)
+        x = self.x
+        for conv, norm in zip(head.hidden, head.norms, strict=True):
+            x = F.relu(norm(conv(x, self.mask)[0])) * gate
+        x, _ = head.last(x, self.mask)
+        return x.transpose(1, 2)[:, self.inside]
+
+
+def _equal_shares(total: int, parts: int) -> list[int]:
+    return [total // parts + (part < total % parts) for part in range(parts)]
+
+
+def _sinusoids(length: int, width: int) -> Tensor:
+    """Return the sinusoid position table of "Attention is all you need": (1, width, length)."""
+    channel = torch.arange(width, dtype=torch.float64)
+    rate = 10000 ** -(2 * (channel // 2) / width)
+    angle = torch.arange(length, dtype=torch.float64) * rate[:, None]
+    return torch.where((channel % 2 == 0)[:, None], angle.sin(), angle.cos()).float()[None]

@@ -1,0 +1,130 @@
+"""The action sensitivity evaluator: how much each point matters, for naming an action and for placing its ends.
+
+Source: Shao et al., Action Sensitivity Learning for Temporal Action
+Localization, ICCV 2023, section 3.2; for the class level also the authors'
+Ego4D code. Constants that could not be checked against the printed paper are
+recipe keys.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+Mode = Literal["paper", "normalized", "quality"]
+
+SMALLEST_SIGMA = 0.05  # of a segment's length; keeps the Gaussians from collapsing to a point
+
+
+def relative_position(position: Tensor, start: Tensor, end: Tensor) -> Tensor:
+    """Return u: -1/2 at the start of the segment, 0 at its centre, 1/2 at its end."""
+    return (position - (start + end) / 2) / (end - start).clamp(min=1e-6)
+
+
+class ClassSensitivity(nn.Module):
+    """Class-level sensitivity: learnable Gaussians over the relative position in a segment.
+
+    ``p_cls = exp(-(u - mu)^2 / (2 sigma^2))`` starts in the middle (mu 0);
+    ``p_loc`` is the mean of two such curves that start at the ends (mu -1/2
+    and 1/2). Every sigma starts at 1 and stays above `SMALLEST_SIGMA`.
+
+    Parameters
+    ----------
+    classes : int
+        K.
+    """
+
+    def __init__(self, classes: int) -> None:
+        super().__init__()
+        self.mu = nn.Parameter(torch.tensor([0.0, -0.5, 0.5]).repeat(classes, 1))
+        raw = math.log(math.expm1(1.0 - SMALLEST_SIGMA))  # softplus(raw) + SMALLEST_SIGMA = 1
+        self.raw_sigma = nn.Parameter(torch.full((classes, 3), raw))
+
+    @property
+    def sigma(self) -> Tensor:
+        """Widths of the curves, (K, 3): classification, start, end."""
+        return F.softplus(self.raw_sigma) + SMALLEST_SIGMA
+
+    def forward(self, u: Tensor, labels: Tensor) -> Tensor:
+        """Return p_cls and p_loc.
+
+        Parameters
+        ----------
+        u : Tensor
+            (...): relative positions.
+        labels : Tensor
+            (...), int64: class of each.
+
+        Returns
+        -------
+        Tensor
+            (..., 2), in (0, 1].
+        """
+        curves = torch.exp(-((u[..., None] - self.mu[labels]) ** 2) / (2 * self.sigma[labels] ** 2))
+        return torch.stack((curves[..., 0], curves[..., 1:].mean(-1)), dim=-1)
+
+
+def combine(class_level: Tensor | None, instance_level: Tensor | None) -> Tensor | None:
+    """Return h = p + q where both are given, either one alone, or None.
+
+    The instance level is detached: it is taught by its own loss only.
+    """
+    instance_level = instance_level.detach() if instance_level is not None else None
+    if class_level is None or instance_level is None:
+        return class_level if instance_level is None else instance_level
+    return class_level + instance_level
+
+
+def loss_weights(h: Tensor, positive: Tensor, segment: Tensor, *, segments: int, mode: Mode) -> Tensor:
+    """Turn sensitivities of positive points into weights of their losses; other points weigh 1.
+
+    Parameters
+    ----------
+    h : Tensor
+        (B, P, 2): combined sensitivity for classification and localization.
+    positive : Tensor
+        (B, P), bool.
+    segment : Tensor
+        (B, P), int64 in [0, segments): which segment a positive point answers for.
+    segments : int
+        N.
+    mode : {"paper", "normalized", "quality"}
+        paper: h itself, as published; the Gaussians learn through the losses that they weight, and can lower
+        them by shrinking.
+        normalized: h divided by its mean over the segment's positives, so that no segment can be made cheap.
+        quality: as normalized but detached; the Gaussians are taught by `quality_loss`, like the instance level.
+    """
+    if mode == "quality":
+        h = h.detach()
+    if mode != "paper":
+        index = segment[..., None].expand_as(h)
+        present = positive[..., None].to(h.dtype)
+        total = h.new_zeros(len(h), segments, 2).scatter_add(1, index, h * present)
+        count = h.new_zeros(len(h), segments, 2).scatter_add(1, index, present.expand_as(h))
+        h = h / (total / count.clamp(min=1)).gather(1, index).clamp(min=1e-6)
+    return torch.where(positive[..., None], h, 1.0)
+
+
+def quality_loss(sensitivity: Tensor, quality: Tensor, positive: Tensor) -> Tensor:
+    """L_s: mean squared error of a sensitivity to the detached quality of the prediction.
+
+    Parameters
+    ----------
+    sensitivity : Tensor
+        (B, P, 2): q (or p) for classification and localization.
+    quality : Tensor
+        (B, P, 2): predicted probability of the true class; temporal IoU of predicted and true segment.
+    positive : Tensor
+        (B, P), bool.
+
+    Returns
+    -------
+    Tensor
+        Scalar: the sum of the two errors, each a mean over the positives; 0 if there are none.
+    """
+    error = (sensitivity - quality.detach()) ** 2 * positive[..., None].to(sensitivity.dtype)
+    return error.sum() / positive.sum().clamp(min=1)

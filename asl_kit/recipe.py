@@ -1,0 +1,239 @@
+"""The recipe: every choice of a training run, typed, checked at once, and carried by the checkpoint.
+
+A recipe is a TOML file whose tables are the classes below. Keys left out take
+the defaults here; unknown keys are refused. Built-in recipes are the files of
+``asl_kit/recipes``. Recipes hold no facts of the data: frame rate, stride and
+class names are read from the store and the annotations.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from asl_kit.errors import RecipeError
+from asl_kit.strict import StrictModel, read_toml, validate
+
+Auto = Literal["auto"]
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+NonNegative = Annotated[float, Field(ge=0)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class DataRecipe(StrictModel):
+    """What is read, and how it is cut into training sequences."""
+
+    train_split: str = "auto"
+    """Split to train on; auto: the manifest's, else `train` or `training`."""
+    validation_split: str = "auto"
+    """Split scored while training; auto: one that is neither trained on nor the test split; `none`: none."""
+    vocabulary: str | None = None
+    """Vocabulary whose labels are learned; needed only where the annotations have several."""
+    sequence_length: Count | Auto = "auto"
+    """Features in a training sequence; auto: the longest training video, at most `max_sequence_length`."""
+    max_sequence_length: Count = 2304
+    """Longer videos are cut at random while training."""
+    crop_ratio: tuple[Share, Share] | None = (0.9, 1.0)
+    """A sequence that needs no cut is still cut to a random share in this range; none: never."""
+    min_segment_share: Share = 0.5
+    """A segment stays in a cut sequence if at least this share of it does."""
+    standardize: bool = True
+    """Scale each feature dimension to mean 0 and deviation 1 over the training videos."""
+
+
+class ModelRecipe(StrictModel):
+    """The ActionFormer-style network."""
+
+    width: Count = 512
+    """Channels of the encoder and the heads."""
+    stream_widths: tuple[Count, ...] | None = None
+    """Channels of each feature stream after its own projection; they add up to `width`. Default: equal shares."""
+    attention_heads: Count = 4
+    attention_window: Annotated[int, Field(ge=0)] = 19
+    """Features that one feature attends to, itself in the middle; 0: all."""
+    projection_layers: Count = 2
+    stem_blocks: Annotated[int, Field(ge=0)] = 2
+    """Transformer blocks at full rate."""
+    pyramid_levels: Annotated[int, Field(ge=1, le=10)] | Auto = "auto"
+    """Levels, each at half the rate of the one below; auto: as many as the longest segments need."""
+    first_regression_range: Positive = 4.0
+    """Upper bound of level 0's regression range in feature steps; it doubles with each level."""
+    head_layers: Count = 3
+    """Convolutions of each head, the last one included."""
+    position_embedding: bool = False
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    drop_path: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    class_prior: Annotated[float, Field(gt=0, lt=1)] = 0.01
+    """Probability that the untrained classifier gives every class."""
+
+    @model_validator(mode="after")
+    def _check(self) -> ModelRecipe:
+        if self.width % self.attention_heads:
+            raise ValueError(f"width must be a multiple of attention_heads = {self.attention_heads}")
+        if self.attention_window and self.attention_window % 2 == 0:
+            raise ValueError("attention_window must be odd, or 0 for all")
+        if self.stream_widths and sum(self.stream_widths) != self.width:
+            raise ValueError(f"stream_widths must add up to width = {self.width}")
+        return self
+
+
+class LossRecipe(StrictModel):
+    """Target assignment and the two detection losses."""
+
+    center_radius: Positive = 1.5
+    """Points within this many strides of a segment's centre are its positives."""
+    focal_alpha: Share = 0.25
+    focal_gamma: NonNegative = 2.0
+    label_smoothing: Share = 0.0
+    localization_weight: NonNegative = 1.0
+    initial_positives: Positive = 100.0
+    """Start of the moving average of positives that the losses are divided by."""
+    positives_momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+
+
+class SensitivityRecipe(StrictModel):
+    """The action sensitivity evaluator. With both levels off, every positive weighs 1: the baseline."""
+
+    class_level: bool = True
+    """Learn per class how sensitivity runs over a segment (Gaussians)."""
+    instance_level: bool = True
+    """Learn at every point how sensitive it is (two light branches)."""
+    mode: Literal["paper", "normalized", "quality"] = "quality"
+    """How the weights are learned and applied: see `asl_kit.model.sensitivity`."""
+    instance_weight: NonNegative = 1.0
+    """Weight of the loss that teaches the evaluator."""
+
+
+class ContrastiveRecipe(StrictModel):
+    """The action sensitive contrastive loss."""
+
+    enabled: bool = True
+    weight: NonNegative = 0.3
+    """lambda."""
+    sensitive_share: Annotated[float, Field(gt=0, le=1)] = 0.2
+    """delta: share of a segment's points taken as its sensitive ones."""
+    temperature: Positive = 0.1
+
+
+class OptimizerRecipe(StrictModel):
+    """AdamW, linear warm-up, cosine decay."""
+
+    learning_rate: Positive = 1e-4
+    """For batches of `batch_size` videos."""
+    weight_decay: NonNegative = 0.05
+    batch_size: Count = 2
+    epochs: Count = 30
+    """Warm-up included."""
+    warmup_epochs: NonNegative = 5.0
+    final_learning_rate_share: Share = 0.0
+    """Learning rate at the end, as a share of the peak."""
+    gradient_clip: NonNegative = 1.0
+    """Largest norm of the gradient; 0: unlimited."""
+    ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.999
+    """Decay of the weights' moving average; 0: none. Step t uses at most (1 + t) / (10 + t)."""
+
+
+class InferenceRecipe(StrictModel):
+    """From the network's outputs to detections."""
+
+    min_score: Share = 0.001
+    candidates_per_level: Count = 2000
+    """Highest-scoring candidates kept per pyramid level before suppression."""
+    max_detections: Count = 2000
+    """Per video."""
+    nms_sigma: Positive = 0.5
+    """Width of soft-NMS's Gaussian."""
+    voting_tiou: Share = 0.7
+    """Each detection's ends become the score-weighted mean of same-class candidates overlapping this much; 0: off."""
+    min_length_steps: NonNegative = 0.05
+    """Shorter candidates are dropped, in feature steps."""
+    window_length: Count | Auto = "auto"
+    """Longer videos are read in overlapping windows of so many features and stitched; auto: 4 training sequences."""
+
+
+class RunRecipe(StrictModel):
+    """Seed, arithmetic and bookkeeping."""
+
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    """auto: bfloat16 on a GPU that has it, else float32."""
+    validate_every: Count = 5
+    """Epochs between validations; the last epoch is always validated."""
+
+
+class Recipe(StrictModel):
+    """A whole training run."""
+
+    data: DataRecipe = DataRecipe()
+    model: ModelRecipe = ModelRecipe()
+    loss: LossRecipe = LossRecipe()
+    sensitivity: SensitivityRecipe = SensitivityRecipe()
+    contrastive: ContrastiveRecipe = ContrastiveRecipe()
+    optimizer: OptimizerRecipe = OptimizerRecipe()
+    inference: InferenceRecipe = InferenceRecipe()
+    run: RunRecipe = RunRecipe()
+
+
+def built_in_recipes() -> list[str]:
+    """Return the names of the recipes that come with the package."""
+    folder = resources.files("asl_kit") / "recipes"
+    return sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml"))
+
+
+def load_recipe(name_or_path: str | None = None, settings: Sequence[str] = ()) -> Recipe:
+    """Load a built-in recipe or a TOML file, then apply ``table.key=value`` settings.
+
+    Parameters
+    ----------
+    name_or_path : str, optional
+        Name of a built-in recipe or path of a TOML file; None: the defaults.
+    settings : sequence of str
+        ``optimizer.epochs=20``: the value is TOML; a bare word is taken as a string.
+
+    Raises
+    ------
+    RecipeError
+        Listing all unknown keys and wrong values at once, or the known names.
+    """
+    fields: dict[str, Any] = {}
+    source = "recipe"
+    if name_or_path is not None:
+        source = name_or_path
+        fields = _read(name_or_path)
+    for setting in settings:
+        _apply(fields, setting)
+    return validate(Recipe, fields, source=source, error=RecipeError, hint="the keys are listed in docs/recipes.md")
+
+
+def _read(name_or_path: str) -> dict[str, Any]:
+    if name_or_path in built_in_recipes():
+        return tomllib.loads((resources.files("asl_kit") / "recipes" / f"{name_or_path}.toml").read_text("utf-8"))
+    path = Path(name_or_path)
+    if not path.exists() and path.suffix != ".toml":
+        raise RecipeError(
+            f"{name_or_path}: neither a built-in recipe nor a TOML file",
+            hint=f"built-in recipes: {', '.join(built_in_recipes())}",
+        )
+    return read_toml(path, RecipeError)
+
+
+def _apply(fields: dict[str, Any], setting: str) -> None:
+    key, equals, text = setting.partition("=")
+    *tables, name = key.strip().split(".")
+    if not equals or not tables or not name:
+        raise RecipeError(f"--set {setting}: expected table.key=value", hint="for example --set optimizer.epochs=20")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text.strip()
+    for table in tables:
+        fields = fields.setdefault(table, {})
+        if not isinstance(fields, dict):
+            raise RecipeError(f"--set {setting}: {table} is not a table")
+    fields[name] = value
