@@ -46,14 +46,28 @@ def read_json(path: Path, error: type[AslKitError]) -> Any:
     MissingFileError
         If there is no such file.
     error
-        If the file is not UTF-8 JSON; the message names line and column.
+        If the file is not UTF-8 JSON, or an object has a key twice; the message names the place.
     """
     try:
-        return json.loads(path.read_bytes())
+        return json.loads(path.read_bytes(), object_pairs_hook=_unique_keys)
     except (FileNotFoundError, IsADirectoryError):
         raise MissingFileError(f"{path}: no such file") from None
     except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as fault:
         raise error(f"{path}: not a JSON file: {fault}") from fault
+    except _DuplicateKeyError as fault:
+        raise error(f"{path}: the key {fault.args[0]!r} appears twice in one object", hint="Keep one of the two.") from None
+
+
+class _DuplicateKeyError(Exception):
+    """JSON allows a key twice and keeps the last value: data would be lost in silence."""
+
+
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise _DuplicateKeyError(next(key for key in keys if keys.count(key) > 1))
+    return fields
 
 
 def sha256_of(path: Path) -> str:

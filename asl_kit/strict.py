@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from asl_kit.errors import AslKitError, MissingFileError
 
@@ -64,21 +66,47 @@ def validate(model: type[Model], fields: object, *, source: str, error: type[Asl
 
 def describe_faults(fault: ValidationError) -> str:
     """Return every fault of a pydantic error: a count, then one line each with its place and value."""
+    return list_faults(fault_lines(fault))
+
+
+def fault_lines(fault: ValidationError) -> list[str]:
+    """Return one `place: fault, found value` line for each fault of a pydantic error."""
     lines = []
-    for item in fault.errors(include_url=False)[:MAX_FAULTS_SHOWN]:
-        place = ".".join(str(part) for part in item["loc"]) or "(whole)"
-        if item["type"] == "extra_forbidden":
-            lines.append(f"{place}: unknown key")
-        elif item["type"] == "missing":
-            lines.append(f"{place}: missing")
+    for item in fault.errors(include_url=False):
+        if item["type"] in ("extra_forbidden", "missing"):
+            text = "unknown key" if item["type"] == "extra_forbidden" else "missing"
+            lines.append(f"{_place_text(item['loc'])}: {text}")
         else:
-            text = item["msg"].removeprefix("Value error, ")
-            found = repr(item["input"])
-            found = found if len(found) <= 60 else found[:57] + "..."
-            lines.append(f"{place}: {text}, found {found}")
-    count = fault.error_count()
-    if count > MAX_FAULTS_SHOWN:
-        lines.append(f"and {count - MAX_FAULTS_SHOWN} more")
-    if count == 1:
+            lines.append(fault_line(item["loc"], item["msg"].removeprefix("Value error, "), item["input"]))
+    return lines
+
+
+def fault_line(place: Sequence[str | int], text: str, found: object) -> str:
+    """Return `place: fault, found value`, the value shortened."""
+    value = repr(found)
+    return f"{_place_text(place)}: {text}, found {value if len(value) <= 60 else value[:57] + '...'}"
+
+
+def _place_text(place: Sequence[str | int]) -> str:
+    return ".".join(str(part) for part in place) or "(whole)"
+
+
+def list_faults(lines: Sequence[str]) -> str:
+    """Join fault lines to one message: the only one as it is, several below their count."""
+    if len(lines) == 1:
         return lines[0]
-    return "\n  ".join([f"{count} faults", *lines])
+    more = [f"and {len(lines) - MAX_FAULTS_SHOWN} more"] if len(lines) > MAX_FAULTS_SHOWN else []
+    return "\n  ".join([f"{len(lines)} faults", *lines[:MAX_FAULTS_SHOWN], *more])
+
+
+def refuse(title: str, faults: Iterable[tuple[tuple[str | int, ...], str, object]]) -> None:
+    """Raise, from within a model's validator, one error for each (place, fault, value found); none: return.
+
+    The places are relative to the model whose validator calls this.
+    """
+    details = [
+        InitErrorDetails(type=PydanticCustomError("fault", "{text}", {"text": text}), loc=place, input=found)
+        for place, text, found in faults
+    ]
+    if details:
+        raise ValidationError.from_exception_data(title, details)

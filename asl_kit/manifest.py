@@ -1,0 +1,151 @@
+"""What is known of a published dataset before its files are opened: one TOML file each, in `manifests/`.
+
+A manifest holds facts only: class names in the order of the literature, splits,
+tIoU thresholds, how many videos and segments there must be, which videos are
+left out by convention and why, the licence and the home page.
+"""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, model_validator
+
+from asl_kit.errors import ManifestError
+from asl_kit.strict import StrictModel, read_toml, refuse, validate
+
+_PACKAGE = Path(__file__).parent
+FOLDERS = (_PACKAGE / "_manifests", _PACKAGE.parent / "manifests")
+"""Where manifests lie: in an installed wheel, and in a checkout of the repository."""
+
+
+class SplitRoles(StrictModel):
+    """Which of the dataset's own splits plays which part."""
+
+    train: str
+    """Split that models are trained on."""
+    evaluate: str
+    """Split that results are reported on."""
+    held_out: str | None = None
+    """Split whose labels are withheld."""
+
+
+class ExpectedCounts(StrictModel):
+    """What the publisher says that a split holds; None: not known, and not checked."""
+
+    videos: Annotated[int, Field(ge=0)]
+    segments: Annotated[int, Field(ge=0)] | None = None
+    ignored: Annotated[int, Field(ge=0)] | None = None
+    annotated: bool = True
+    """False: the labels of this split are withheld, so an empty list means not annotated."""
+
+
+class Exclusion(StrictModel):
+    """A video that results in the literature leave out."""
+
+    video: str
+    split: str
+    reason: str
+
+
+class Manifest(StrictModel):
+    """The facts of one dataset."""
+
+    name: str
+    title: str
+    home: str
+    licence: str
+    aliases: tuple[str, ...] = ()
+    """Other names that `asl-kit convert` knows the dataset by."""
+    splits: SplitRoles
+    tiou_thresholds: tuple[Annotated[float, Field(gt=0, le=1)], ...] = Field(min_length=1)
+    """Temporal IoU at which average precision is reported."""
+    vocabularies: dict[str, list[str]] = Field(min_length=1)
+    """Class names; a class's place in its list is its id."""
+    expected: dict[str, ExpectedCounts]
+    exclusions: tuple[Exclusion, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _facts_agree(self) -> Manifest:
+        faults: list[tuple[tuple[str | int, ...], str, object]] = []
+        for name, classes in self.vocabularies.items():
+            repeated = sorted({label for label in classes if classes.count(label) > 1})
+            faults += [(("vocabularies", name), "a class name appears twice", label) for label in repeated]
+            if not classes:
+                faults.append((("vocabularies", name), "must name at least one class", classes))
+        known = ", ".join(self.expected)
+        for role in ("train", "evaluate", "held_out"):
+            split = getattr(self.splits, role)
+            if split is not None and split not in self.expected:
+                faults.append((("splits", role), f"must be a split with expected counts ({known})", split))
+        for number, exclusion in enumerate(self.exclusions):
+            if exclusion.split not in self.expected:
+                faults.append((("exclusions", number, "split"), f"must be one of {known}", exclusion.split))
+        if list(self.tiou_thresholds) != sorted(set(self.tiou_thresholds)):
+            faults.append((("tiou_thresholds",), "must rise, each value once", self.tiou_thresholds))
+        refuse("Manifest", faults)
+        return self
+
+    @property
+    def classes(self) -> list[str]:
+        """Class names of the only vocabulary.
+
+        Raises
+        ------
+        ManifestError
+            If the dataset has several vocabularies.
+        """
+        if len(self.vocabularies) > 1:
+            names = ", ".join(self.vocabularies)
+            raise ManifestError(f"manifest {self.name}: several vocabularies ({names}); name one")
+        return next(iter(self.vocabularies.values()))
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Read one manifest file.
+
+    Raises
+    ------
+    MissingFileError
+        If there is no such file.
+    ManifestError
+        If it is not TOML, or has unknown, missing or wrong keys; the message lists all faults.
+    """
+    manifest = validate(Manifest, read_toml(path, ManifestError), source=str(path), error=ManifestError)
+    if manifest.name != path.stem:
+        raise ManifestError(f"{path}: name: must be {path.stem!r} like the file, found {manifest.name!r}")
+    return manifest
+
+
+def manifest_paths() -> dict[str, Path]:
+    """Return the file of every manifest there is, by name, sorted."""
+    found = {path.stem: path for folder in FOLDERS for path in folder.glob("*.toml")}
+    return dict(sorted(found.items()))
+
+
+def find_manifest(name: str) -> Manifest | None:
+    """Return the manifest with this name or alias, or None."""
+    paths = manifest_paths()
+    if name in paths:
+        return read_manifest(paths[name])
+    return next((manifest for manifest in map(read_manifest, paths.values()) if name in manifest.aliases), None)
+
+
+def load_manifest(name: str) -> Manifest:
+    """Return the manifest with this name or alias.
+
+    Raises
+    ------
+    ManifestError
+        If there is none, or the file is wrong.
+    """
+    manifest = find_manifest(name)
+    if manifest is None:
+        names = list(manifest_paths())
+        close = difflib.get_close_matches(name, names, n=1)
+        hint = f"Did you mean {close[0]!r}?" if close else None
+        raise ManifestError(f"no manifest named {name!r}; there are: {', '.join(names)}", hint=hint)
+    return manifest
