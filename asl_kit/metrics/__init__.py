@@ -1,0 +1,17 @@
+"""Detection metrics in numpy: no files, no names, no torch. `asl_evaluate.scoring` gives them names."""
+
+from asl_kit.metrics.average_precision import average_precision
+from asl_kit.metrics.matching import Matching, match_detections
+from asl_kit.metrics.recall import recall_at_top
+from asl_kit.metrics.segments import ScoredSegments, Segments, drop_duplicates, temporal_iou
+
+__all__ = [
+    "Matching",
+    "ScoredSegments",
+    "Segments",
+    "average_precision",
+    "drop_duplicates",
+    "match_detections",
+    "recall_at_top",
+    "temporal_iou",
+]

@@ -1,0 +1,188 @@
+"""Which detection finds which ground-truth segment: ActivityNet's greedy matching, all classes at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from asl_kit.metrics.segments import ScoredSegments, Segments, temporal_iou
+
+PAIRS_AT_ONCE = 1 << 18  # bounds the memory, and keeps a block of pairs in the processor's cache
+
+
+@dataclass(frozen=True, eq=False)
+class Matching:
+    """Detections in order of class and falling score, and the segments that they find.
+
+    Parameters
+    ----------
+    order : (N,) int
+        Row of each detection: class 0 first, and within a class by falling score.
+    first : (num_classes + 1,) int
+        The detections of class c are ``order[first[c]:first[c + 1]]``.
+    position : tuple of (K,) int
+        For each tIoU threshold, the positions in `order` that are true positives, rising.
+    truth : tuple of (K,) int
+        For each tIoU threshold, the ground-truth row that each of them finds.
+    """
+
+    order: NDArray[np.int64]
+    first: NDArray[np.int64]
+    position: tuple[NDArray[np.int64], ...]
+    truth: tuple[NDArray[np.int64], ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Pairs:
+    """Detections and ground-truth segments of the same video and class that overlap, as columns (K,).
+
+    ``detection`` rises; ``truth`` rises within a detection.
+    """
+
+    detection: NDArray[np.int64]
+    truth: NDArray[np.int64]
+    tiou: NDArray[np.float64]
+
+
+def check_thresholds(tiou_thresholds: Sequence[float]) -> NDArray[np.float64]:
+    """Return the thresholds as an array (T,); ValueError unless each is in (0, 1] and there is one."""
+    thresholds = np.asarray(tiou_thresholds, np.float64)
+    if thresholds.ndim != 1 or not len(thresholds) or not bool(np.all((thresholds > 0) & (thresholds <= 1))):
+        raise ValueError(f"tIoU thresholds must be one or more numbers in (0, 1], got {list(tiou_thresholds)}")
+    return thresholds
+
+
+def order_by_score(detections: ScoredSegments, group: NDArray[np.integer]) -> NDArray[np.int64]:
+    """Return the rows by rising group and, within a group, by falling score.
+
+    Equal scores go by video, class, start and end, so that the order does not depend on the
+    order of the rows. (The official script leaves it to an unstable sort.)
+    """
+    order = np.argsort(-detections.score, kind="stable")
+    score = detections.score[order]
+    equal = score[1:] == score[:-1]
+    if equal.any():
+        tied = np.flatnonzero(np.append(equal, False) | np.append(False, equal))
+        rows = order[tied]
+        by = (detections.end_s, detections.start_s, detections.label, detections.video)
+        order[tied] = rows[np.lexsort((*(column[rows] for column in by), -score[tied]))]
+    return order[np.argsort(group[order], kind="stable")]
+
+
+def overlapping_pairs(truth: Segments, detections: ScoredSegments, min_tiou: float) -> Pairs:
+    """Return all pairs of the same video and class with a tIoU of at least `min_tiou`."""
+    num_classes = int(max(truth.label.max(initial=-1), detections.label.max(initial=-1))) + 1
+    truth_group = truth.video.astype(np.int64) * num_classes + truth.label
+    truth_rows = np.argsort(truth_group, kind="stable")
+    group, first, count = np.unique(truth_group[truth_rows], return_index=True, return_counts=True)
+    if not len(group) or not len(detections):
+        return Pairs(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
+
+    detection_group = detections.video.astype(np.int64) * num_classes + detections.label
+    place = np.minimum(np.searchsorted(group, detection_group), len(group) - 1)
+    candidates = np.flatnonzero(group[place] == detection_group)  # the others are alone in their video
+    place = place[candidates]
+    num_pairs = np.cumsum(count[place])
+    blocks = np.searchsorted(num_pairs, np.arange(PAIRS_AT_ONCE, num_pairs[-1:].sum(), PAIRS_AT_ONCE))
+
+    kept: list[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]] = []
+    for rows, places in zip(np.split(candidates, blocks), np.split(place, blocks), strict=True):
+        size = count[places]
+        detection = np.repeat(rows, size)
+        within = np.arange(len(detection)) - np.repeat(np.cumsum(size) - size, size)
+        segment = truth_rows[np.repeat(first[places], size) + within]
+        tiou = temporal_iou(
+            detections.start_s[detection], detections.end_s[detection], truth.start_s[segment], truth.end_s[segment]
+        )
+        high = tiou >= min_tiou
+        kept.append((detection[high], segment[high], tiou[high]))
+    return Pairs(*(np.concatenate(column) for column in zip(*kept, strict=True)))
+
+
+def match_detections(
+    truth: Segments, detections: ScoredSegments, *, num_classes: int, tiou_thresholds: Sequence[float]
+) -> Matching:
+    """Match detections to ground truth greedily, as ActivityNet's official script does.
+
+    In order of falling score, each detection takes, among the segments of its video and class
+    that none has taken yet, the one of highest tIoU, if that is not below the threshold. Among
+    segments of equal tIoU it takes the one that starts last (then the one that ends last): what
+    the official script's reversed sort does with up to 16 segments in order of time.
+
+    Parameters
+    ----------
+    truth : Segments
+        Ground truth, M rows.
+    detections : ScoredSegments
+        Detections, N rows, of the same videos and classes.
+    num_classes : int
+        All labels are in [0, num_classes).
+    tiou_thresholds : sequence of float
+        Each in (0, 1].
+
+    Returns
+    -------
+    Matching
+        The same for any order of the rows, but for rows that are equal.
+
+    Raises
+    ------
+    ValueError
+        If a label or a threshold is out of range.
+    """
+    thresholds = check_thresholds(tiou_thresholds)
+    for name, labels in (("truth", truth.label), ("detections", detections.label)):
+        if len(labels) and (labels.min() < 0 or labels.max() >= num_classes):
+            raise ValueError(f"a label of {name} is outside [0, {num_classes})")
+
+    order = order_by_score(detections, detections.label)
+    first = np.searchsorted(detections.label[order], np.arange(num_classes + 1))
+    late_first = np.lexsort((-truth.end_s, -truth.start_s))  # so that a stable sort by tIoU breaks ties as stated
+    pairs = overlapping_pairs(truth.take(late_first), detections.take(order), float(thresholds.min()))
+
+    wish = np.lexsort((pairs.truth, -pairs.tiou, pairs.detection))
+    segment, tiou = pairs.truth[wish], pairs.tiou[wish]
+    begin = np.flatnonzero(np.diff(pairs.detection, prepend=-1))
+    position = pairs.detection[begin]
+
+    found = [_serve_by_rank(segment, tiou >= threshold, begin, len(truth)) for threshold in thresholds]
+    return Matching(
+        order=order,
+        first=first,
+        position=tuple(position[winner] for winner, _ in found),
+        truth=tuple(late_first[taken] for _, taken in found),
+    )
+
+
+def _serve_by_rank(
+    segment: NDArray[np.int64], allowed: NDArray[np.bool_], begin: NDArray[np.int64], num_segments: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Give each chooser, in order, its first allowed wish that is free; return (choosers, what they got).
+
+    Chooser i wishes for ``segment[begin[i]:begin[i + 1]]``; those allowed come first. Instead of
+    one chooser after another, all ask at once and a segment stays with the first in order, who
+    gives way when an earlier one asks later (deferred acceptance, Gale and Shapley 1962). As all
+    segments rank the choosers alike there is one stable outcome: that of serving them in turn.
+    """
+    num_choosers = len(begin)
+    if not num_choosers:
+        return np.empty(0, np.int64), np.empty(0, np.int64)
+    end = begin + np.add.reduceat(allowed, begin, dtype=np.int64)
+    at = begin.copy()
+    holder = np.full(num_segments, num_choosers, np.int64)  # num_choosers: free
+    asking = np.flatnonzero(at < end)
+    while len(asking):
+        wanted = segment[at[asking]]
+        before = holder[wanted]
+        np.minimum.at(holder, wanted, asking)
+        after = holder[wanted]
+        displaced = np.unique(before[(before != after) & (before < num_choosers)])
+        refused = np.concatenate([asking[after != asking], displaced])
+        at[refused] += 1
+        asking = refused[at[refused] < end[refused]]
+    taken = np.flatnonzero(holder < num_choosers)
+    by_chooser = taken[np.argsort(holder[taken])]
+    return holder[by_chooser], by_chooser

@@ -1,0 +1,96 @@
+"""Segments as columns of numbers, the temporal IoU between them, and the removal of duplicates."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+DUPLICATE_TOLERANCE_S = 1e-3  # one millisecond, as in ActionFormer and OpenTAD
+
+
+@dataclass(frozen=True, eq=False)
+class Segments:
+    """Segments of numbered videos and classes, as columns of equal length (N,).
+
+    Parameters
+    ----------
+    video : (N,) int
+        Number of the video.
+    start_s, end_s : (N,) float
+        The half-open interval [start_s, end_s), in seconds.
+    label : (N,) int
+        Number of the class.
+
+    Raises
+    ------
+    ValueError
+        If a column is not one-dimensional or differs in length.
+    """
+
+    video: NDArray[np.integer]
+    start_s: NDArray[np.float64]
+    end_s: NDArray[np.float64]
+    label: NDArray[np.integer]
+
+    def __post_init__(self) -> None:
+        for column in fields(self):
+            values = getattr(self, column.name)
+            if values.shape != self.video.shape or values.ndim != 1:
+                raise ValueError(f"{column.name} has shape {values.shape}, expected ({len(self.video)},) like video")
+
+    def __len__(self) -> int:
+        return len(self.video)
+
+    def take(self, rows: NDArray[np.integer] | NDArray[np.bool_]) -> Self:
+        """Return the given rows (numbers, or a mask)."""
+        return type(self)(**{column.name: getattr(self, column.name)[rows] for column in fields(self)})
+
+
+@dataclass(frozen=True, eq=False)
+class ScoredSegments(Segments):
+    """Detections: `Segments`, each with a finite score; a higher one is surer."""
+
+    score: NDArray[np.float64]
+
+
+def temporal_iou(
+    start_a_s: ArrayLike, end_a_s: ArrayLike, start_b_s: ArrayLike, end_b_s: ArrayLike
+) -> NDArray[np.float64]:
+    """Return the intersection over union of segments a and b, element by element (they broadcast).
+
+    The arithmetic is that of ActivityNet's ``segment_iou``, operation by operation, with one
+    difference: two segments without length have tIoU 0. The official code divides 0 by 0
+    there, and takes the result for a match wherever the two segments lie.
+    """
+    start_a_s, end_a_s = np.asarray(start_a_s, np.float64), np.asarray(end_a_s, np.float64)
+    start_b_s, end_b_s = np.asarray(start_b_s, np.float64), np.asarray(end_b_s, np.float64)
+    intersection_s = np.maximum(np.minimum(end_a_s, end_b_s) - np.maximum(start_a_s, start_b_s), 0.0)
+    union_s: NDArray[np.float64] = (end_b_s - start_b_s) + (end_a_s - start_a_s) - intersection_s
+    tiou = np.zeros_like(union_s)
+    np.divide(intersection_s, union_s, out=tiou, where=union_s > 0)
+    return tiou
+
+
+def drop_duplicates(truth: Segments, tolerance_s: float = DUPLICATE_TOLERANCE_S) -> NDArray[np.int64]:
+    """Return the rows of `truth` that are neither duplicates nor shorter than the tolerance.
+
+    A row is a duplicate if an earlier row that stays has the same video and class, and a
+    start and an end within `tolerance_s` of its own (ActionFormer's
+    ``remove_duplicate_annotations``, also OpenTAD's).
+    """
+    kept: dict[tuple[int, int], list[tuple[float, float]]] = {}
+    rows = []
+    columns = (truth.video.tolist(), truth.label.tolist(), truth.start_s.tolist(), truth.end_s.tolist())
+    for row, (video, label, start_s, end_s) in enumerate(zip(*columns, strict=True)):
+        others = kept.setdefault((video, label), [])
+        if end_s - start_s < tolerance_s or any(
+            abs(start_s - other_start_s) <= tolerance_s and abs(end_s - other_end_s) <= tolerance_s
+            for other_start_s, other_end_s in others
+        ):
+            continue
+        others.append((start_s, end_s))
+        rows.append(row)
+    return np.array(rows, np.int64)

@@ -1,0 +1,363 @@
+"""Predictions: ActivityNet detection JSON on disk, columns of numbers in memory."""
+
+from __future__ import annotations
+
+import json
+import sys
+from array import array
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from asl_kit.errors import MissingFileError, PredictionError
+from asl_kit.files import replacing
+
+FILE_FIELDS = ("results", "version", "external_data")  # the last two are ActivityNet's; nothing is read from them
+ENTRY_FIELDS = ("segment", "label", "score")
+FORMAT_HINT = 'expected {"results": {VIDEO: [{"segment": [START, END], "label": NAME, "score": NUMBER}, ...]}}'
+
+
+class Detection(NamedTuple):
+    """One detection, in names: what `Detections.from_lists` takes and `Detections.rows` gives."""
+
+    video_id: str
+    start_s: float
+    end_s: float
+    label: str
+    score: float
+
+
+@dataclass(frozen=True, eq=False)
+class Detections:
+    """Detections of many videos, as read-only columns of equal length (N,).
+
+    Rows are kept video by video, in the order of `video_ids`; within a video they stay as
+    given. Millions of rows are fine: each takes 32 bytes.
+
+    Parameters
+    ----------
+    video_ids : tuple of str
+        All videos that were looked at, also those where nothing was found.
+    video : (N,) int
+        Index into `video_ids`.
+    start_s, end_s : (N,) float
+        The half-open interval [start_s, end_s), in seconds.
+    score : (N,) float
+        Any finite number; a higher one is surer.
+    label : (N,) int
+        Index into `class_names`.
+    class_names : tuple of str
+        The classes that could be found.
+
+    Raises
+    ------
+    PredictionError
+        If columns differ in length, an index is out of range, a name occurs twice, a number is
+        not finite, or an end lies before its start. Names video, entry and field.
+    """
+
+    video_ids: tuple[str, ...]
+    video: NDArray[np.int32]
+    start_s: NDArray[np.float64]
+    end_s: NDArray[np.float64]
+    score: NDArray[np.float64]
+    label: NDArray[np.int32]
+    class_names: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        for field in ("video_ids", "class_names"):
+            names = tuple(getattr(self, field))
+            object.__setattr__(self, field, names)
+            if len(set(names)) != len(names):
+                repeated = next(name for index, name in enumerate(names) if name in names[:index])
+                raise PredictionError(f"{field}: '{repeated}' occurs twice")
+        columns: dict[str, NDArray[Any]] = {
+            "video": _index_column("video", self.video, len(self.video_ids)),
+            "start_s": np.asarray(self.start_s, np.float64),
+            "end_s": np.asarray(self.end_s, np.float64),
+            "score": np.asarray(self.score, np.float64),
+            "label": _index_column("label", self.label, len(self.class_names)),
+        }
+        shape = columns["video"].shape
+        for field, values in columns.items():
+            if values.ndim != 1 or values.shape != shape:
+                raise PredictionError(f"{field} has shape {values.shape}, expected {shape[:1]} like video")
+        if np.any(columns["video"][1:] < columns["video"][:-1]):
+            order = np.argsort(columns["video"], kind="stable")
+            columns = {field: values[order] for field, values in columns.items()}
+        for field, values in columns.items():
+            values = values.view()
+            values.flags.writeable = False
+            object.__setattr__(self, field, values)
+        for field in ("start_s", "end_s", "score"):
+            self._refuse(~np.isfinite(columns[field]), field, "a finite number")
+        self._refuse(self.end_s < self.start_s, "end_s", "a time not before start_s")
+
+    def _refuse(self, wrong: NDArray[np.bool_], field: str, expected: str) -> None:
+        if not wrong.any():
+            return
+        row = int(np.argmax(wrong))
+        entry = row - int(np.searchsorted(self.video, self.video[row]))
+        found = f"{getattr(self, field)[row]:.12g}"
+        if field == "end_s":
+            found += f" (start {self.start_s[row]:.12g})"
+        name = {"start_s": "segment[0] (start)", "end_s": "segment[1] (end)"}.get(field, field)
+        more = f"; {int(wrong.sum())} entries have this fault" if wrong.sum() > 1 else ""
+        place = f"video '{self.video_ids[self.video[row]]}', entry {entry}, {name}"
+        raise PredictionError(f"{place}: expected {expected}, found {found}{more}")
+
+    @classmethod
+    def from_lists(
+        cls,
+        rows: Iterable[Detection | tuple[str, float, float, str, float]],
+        *,
+        video_ids: Sequence[str] | None = None,
+        class_names: Sequence[str] | None = None,
+    ) -> Detections:
+        """Return detections from (video id, start, end, label, score) rows.
+
+        Parameters
+        ----------
+        rows : iterable of Detection
+            In any order.
+        video_ids, class_names : sequence of str, optional
+            All names that may occur. By default the names that do, sorted.
+
+        Raises
+        ------
+        PredictionError
+            As the class, or if a name is not among those given.
+        """
+        detections = [Detection(*row) for row in rows]
+        videos = _numbered("video", [row.video_id for row in detections], video_ids)
+        classes = _numbered("class", [row.label for row in detections], class_names)
+        return cls(
+            video_ids=tuple(videos),
+            video=np.array([videos[row.video_id] for row in detections], np.int32),
+            start_s=np.array([row.start_s for row in detections], np.float64),
+            end_s=np.array([row.end_s for row in detections], np.float64),
+            score=np.array([row.score for row in detections], np.float64),
+            label=np.array([classes[row.label] for row in detections], np.int32),
+            class_names=tuple(classes),
+        )
+
+    def __len__(self) -> int:
+        return len(self.video)
+
+    def _span(self, video: int) -> slice:
+        first, last = np.searchsorted(self.video, (video, video + 1))
+        return slice(int(first), int(last))
+
+    def for_video(self, video_id: str) -> Detections:
+        """Return the detections of one video; `PredictionError` if it is not among `video_ids`."""
+        if video_id not in self.video_ids:
+            raise PredictionError(f"video '{video_id}' is not among the {len(self.video_ids)} predicted videos")
+        span = self._span(self.video_ids.index(video_id))
+        return Detections(
+            video_ids=(video_id,),
+            video=np.zeros(span.stop - span.start, np.int32),
+            start_s=self.start_s[span],
+            end_s=self.end_s[span],
+            score=self.score[span],
+            label=self.label[span],
+            class_names=self.class_names,
+        )
+
+    def rows(self, video_id: str) -> list[Detection]:
+        """Return one video's detections in names: highest score first, then by start, end and label."""
+        mine = self.for_video(video_id)
+        labels = [self.class_names[label] for label in mine.label.tolist()]
+        columns = mine.start_s.tolist(), mine.end_s.tolist(), labels, mine.score.tolist()
+        rows = (Detection(video_id, *row) for row in zip(*columns, strict=True))
+        return sorted(rows, key=lambda row: (-row.score, row.start_s, row.end_s, row.label))
+
+
+def _index_column(field: str, values: ArrayLike, count: int) -> NDArray[np.int32]:
+    column = np.asarray(values)
+    if column.size and not np.issubdtype(column.dtype, np.integer):
+        raise PredictionError(f"{field} has dtype {column.dtype}, expected whole numbers")
+    if column.size and not (column.min() >= 0 and column.max() < count):
+        raise PredictionError(f"{field} has values in [{column.min()}, {column.max()}], expected [0, {count})")
+    return column.astype(np.int32, copy=False)
+
+
+def _numbered(kind: str, occurring: list[str], given: Sequence[str] | None) -> dict[str, int]:
+    numbers = {name: number for number, name in enumerate(sorted(set(occurring)) if given is None else given)}
+    for name in occurring:
+        if name not in numbers:
+            raise PredictionError(f"{kind} '{name}' is not among the {len(numbers)} given")
+    return numbers
+
+
+def write_predictions(path: Path, detections: Detections) -> None:
+    """Write ActivityNet detection JSON, whole or not at all.
+
+    Nothing is rounded. Videos are in order of their id, one a line, and detections in order of
+    score, so that equal detections make equal bytes.
+    """
+    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
+        file.write('{"results": {')
+        for number, video_id in enumerate(sorted(detections.video_ids)):
+            entries = [
+                {"segment": [row.start_s, row.end_s], "label": row.label, "score": row.score}
+                for row in detections.rows(video_id)
+            ]
+            file.write(",\n" if number else "\n")
+            file.write(f"{json.dumps(video_id, ensure_ascii=False)}: {json.dumps(entries, ensure_ascii=False)}")
+        file.write("\n}}\n")
+
+
+def read_predictions(path: Path) -> Detections:
+    """Read ActivityNet detection JSON.
+
+    Video ids are in the order of the file; class names are those that occur, sorted.
+
+    Raises
+    ------
+    MissingFileError
+        If there is no such file.
+    PredictionError
+        If it is not JSON, or not of that structure, or an object has a key twice, or a number is
+        not finite, or an end lies before its start. Names file, video, entry index and field.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (FileNotFoundError, IsADirectoryError):
+        raise MissingFileError(f"{path}: no such file") from None
+    except UnicodeDecodeError as fault:
+        raise PredictionError(f"{path}: not a JSON file: {fault}", hint=FORMAT_HINT) from fault
+    reader = _Reader()
+    try:
+        document = json.loads(text, object_pairs_hook=reader.take)
+    except (json.JSONDecodeError, RecursionError, ValueError) as fault:
+        raise PredictionError(f"{path}: not a JSON file: {fault}", hint=FORMAT_HINT) from fault
+    del text
+    try:
+        return reader.detections(document)
+    except PredictionError as fault:
+        raise PredictionError(f"{path}: {fault.message}", hint=fault.hint) from fault
+
+
+class _Pairs(list[tuple[str, Any]]):
+    """A JSON object that is not a sound detection, with its keys as they stand, repeated ones too."""
+
+
+_NUMBERS = frozenset({int, float})
+_ROW = object()  # stands in the document for a detection whose numbers are in the reader's columns
+
+
+class _Reader:
+    """Turns each detection into numbers as it is parsed, so that millions never exist as Python objects."""
+
+    def __init__(self) -> None:
+        self.start_s, self.end_s, self.score = array("d"), array("d"), array("d")
+        self.label = array("i")
+        self.classes: dict[str, int] = {}
+
+    def take(self, pairs: list[tuple[str, Any]]) -> object:
+        """Keep a detection's numbers and return `_ROW`; return anything else as it is."""
+        if len(pairs) == len(ENTRY_FIELDS):
+            entry = dict(pairs)
+            try:
+                (start_s, end_s), label, score = entry["segment"], entry["label"], entry["score"]
+                if (
+                    type(start_s) in _NUMBERS
+                    and type(end_s) in _NUMBERS
+                    and type(score) in _NUMBERS
+                    and type(label) is str
+                    and label
+                ):
+                    start_s, end_s, score = float(start_s), float(end_s), float(score)  # before any is kept
+                    self.start_s.append(start_s)
+                    self.end_s.append(end_s)
+                    self.score.append(score)
+                    self.label.append(self.classes.setdefault(label, len(self.classes)))
+                    return _ROW
+            except (KeyError, TypeError, ValueError, OverflowError):
+                pass  # described later, when its place in the document is known
+        return _Pairs(pairs)
+
+    def detections(self, document: object) -> Detections:
+        """Return the columns as `Detections`, once the structure around them is found sound."""
+        if not isinstance(document, _Pairs):
+            raise PredictionError(f"expected an object, found {_found(document)}", hint=FORMAT_HINT)
+        fields = _without_repeats("the file", document)
+        for field in fields:
+            if field not in FILE_FIELDS:
+                raise PredictionError(f"unknown field '{field}', expected {', '.join(FILE_FIELDS)}", hint=FORMAT_HINT)
+        if "results" not in fields:
+            raise PredictionError("field 'results' is missing", hint=FORMAT_HINT)
+        results = fields["results"]
+        if not isinstance(results, _Pairs):
+            raise PredictionError(f"results: expected an object, found {_found(results)}", hint=FORMAT_HINT)
+        counts = {}
+        for video_id, entries in _without_repeats("results", results).items():
+            if not isinstance(entries, list) or isinstance(entries, _Pairs):
+                raise PredictionError(f"video '{video_id}': expected a list, found {_found(entries)}", hint=FORMAT_HINT)
+            if entries.count(_ROW) != len(entries):
+                index, entry = next((index, entry) for index, entry in enumerate(entries) if entry is not _ROW)
+                raise PredictionError(f"video '{video_id}', entry {index}{_fault_of(entry)}", hint=FORMAT_HINT)
+            counts[video_id] = len(entries)
+        if sum(counts.values()) != len(self.score):
+            raise PredictionError("there are detections outside 'results'", hint=FORMAT_HINT)
+
+        names = sorted(self.classes)
+        place = {name: number for number, name in enumerate(names)}
+        renumbered = np.array([place[name] for name in self.classes], np.int32)
+        return Detections(
+            video_ids=tuple(counts),
+            video=np.repeat(np.arange(len(counts), dtype=np.int32), list(counts.values())),
+            start_s=np.asarray(self.start_s, np.float64),
+            end_s=np.asarray(self.end_s, np.float64),
+            score=np.asarray(self.score, np.float64),
+            label=renumbered[np.asarray(self.label, np.int32)],
+            class_names=tuple(names),
+        )
+
+
+def _without_repeats(place: str, pairs: _Pairs) -> dict[str, Any]:
+    fields: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in fields:
+            raise PredictionError(f"{place}: key '{key}' occurs twice", hint="keep one of the two")
+        fields[key] = value
+    return fields
+
+
+def _found(value: object) -> str:
+    if value is _ROW:
+        return "a detection"
+    if isinstance(value, _Pairs):
+        return "an object"
+    text = json.dumps(value, default=lambda _: "...")
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _fault_of(entry: object) -> str:
+    """Return what is wrong with an entry that `_Reader.take` left alone, to follow its place."""
+    if not isinstance(entry, _Pairs):
+        return f": expected an object, found {_found(entry)}"
+    fields: dict[str, Any] = {}
+    for key, value in entry:
+        if key in fields:
+            return f": key '{key}' occurs twice"
+        if key not in ENTRY_FIELDS:
+            return f": unknown field '{key}', expected {', '.join(ENTRY_FIELDS)}"
+        fields[key] = value
+    for field in ENTRY_FIELDS:
+        if field not in fields:
+            return f": field '{field}' is missing"
+    segment, label, score = (fields[field] for field in ENTRY_FIELDS)
+    if not isinstance(segment, list) or len(segment) != 2 or not all(_is_number(time) for time in segment):
+        return f", segment: expected two numbers [start, end], found {_found(segment)}"
+    if not isinstance(label, str) or not label:
+        return f", label: expected a class name, found {_found(label)}"
+    return f", score: expected a number, found {_found(score)}"
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and type(value) in _NUMBERS and abs(value) <= sys.float_info.max
