@@ -1,0 +1,40 @@
+"""How commands print results: as text for people, and as JSON for programs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from asl_kit.errors import UsageError
+from asl_kit.files import write_text
+
+
+def print_results(text: str, results: Any, json_path: str | None) -> None:
+    """Print results on stdout, and write them as JSON where the user asked for it.
+
+    Parameters
+    ----------
+    text : str
+        For people; left out when stdout is to hold the JSON.
+    results : object
+        JSON-ready.
+    json_path : str or None
+        The value of ``--json``: a file, ``-`` for stdout, or None.
+
+    Raises
+    ------
+    UsageError
+        If the file cannot be written.
+    """
+    if json_path == "-":
+        click.echo(json.dumps(results, indent=2))
+        return
+    click.echo(text)
+    if json_path is not None:
+        try:
+            write_text(Path(json_path), json.dumps(results, indent=2) + "\n")
+        except OSError as fault:
+            raise UsageError(f"{json_path}: cannot be written: {fault.strerror or fault}") from fault

@@ -1,0 +1,60 @@
+"""`asl-kit store`: look into a feature store and verify it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+store_argument = click.argument("path", metavar="STORE", type=click.Path(path_type=Path))
+json_option = click.option("--json", "json_path", metavar="FILE", help="Write the result as JSON; '-' is stdout.")
+
+
+@click.group()
+def store() -> None:
+    """Look into a feature store and verify it."""
+
+
+@store.command()
+@store_argument
+@json_option
+def info(path: Path, json_path: str | None) -> None:
+    """Print how the features were made, how many there are, and what failed."""
+    from asl_kit.cli.output import print_results
+    from asl_kit.store import FeatureStore, describe
+
+    report = describe(FeatureStore.open(path))
+    print_results(report.to_text(), report.to_json(), json_path)
+
+
+@store.command(name="list")
+@store_argument
+@json_option
+def list_(path: Path, json_path: str | None) -> None:
+    """Print a table of the videos."""
+    from asl_kit.cli.output import print_results
+    from asl_kit.store import FeatureStore, list_videos, table
+
+    infos = list_videos(FeatureStore.open(path))
+    print_results(table(infos), [video.to_json() for video in infos], json_path)
+
+
+@store.command()
+@store_argument
+@click.option("--quick", is_flag=True, help="Check metadata only, without reading the features.")
+@json_option
+def verify(path: Path, quick: bool, json_path: str | None) -> None:
+    """Read everything again and compare it with its checksums; exit code 1 if anything is wrong."""
+    from asl_kit.cli.output import print_results
+    from asl_kit.errors import StoreError
+    from asl_kit.store import FeatureStore
+
+    opened = FeatureStore.open(path)
+    problems = opened.verify(deep=not quick, show_progress=True)
+    text = "\n".join(map(str, problems)) or f"{path}: {len(opened.video_ids())} videos, all whole"
+    print_results(text, {"problems": [problem.to_json() for problem in problems]}, json_path)
+    if problems:
+        raise StoreError(
+            f"{path}: {len(problems)} problems",
+            hint="delete the folders named above and run `asl-kit extract` again: it extracts only what is missing",
+        )

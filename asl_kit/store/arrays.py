@@ -1,0 +1,177 @@
+"""One video's array on disk: a Zarr v3 array of (T, D), written by Zarr and read straight from its chunk files.
+
+An uncompressed chunk is its rows and nothing else, so that reading one takes
+one system call into the result. Through Zarr the same takes several times as
+long (tests/benchmarks/store_read.py), and needs its event loop, which does
+not cross a fork. An array that another Zarr tool rewrote (compressed, sharded)
+is read through Zarr.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import google_crc32c
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+MAX_CHUNK_ROWS = 1024
+DTYPES = ("float16", "float32")
+
+_CODECS = [{"name": "bytes", "configuration": {"endian": "little"}}]
+_CHUNK_KEYS = {"name": "default", "configuration": {"separator": "."}}  # one flat folder a video: c.0.0, c.1.0
+
+
+@dataclass(frozen=True, slots=True)
+class StoredArray:
+    """An array's metadata, and the way to its values.
+
+    Parameters
+    ----------
+    folder : Path
+        Holds ``zarr.json`` and the chunk files.
+    shape : tuple of int
+        (T, D).
+    dtype : str
+        ``float16`` or ``float32``.
+    chunk_rows : int
+        Rows in a chunk; the last one is padded to as many.
+    plain : bool
+        Whether chunk files hold bare rows, as `write_array` leaves them.
+    attributes : dict
+        The array's own attributes.
+    """
+
+    folder: Path
+    shape: tuple[int, int]
+    dtype: str
+    chunk_rows: int
+    plain: bool
+    attributes: dict[str, Any]
+
+    @classmethod
+    def open(cls, folder: Path) -> StoredArray:
+        """Read an array's metadata.
+
+        Raises
+        ------
+        OSError
+            If ``zarr.json`` cannot be read.
+        ValueError
+            If it does not describe a (T, D) array of a known dtype.
+        """
+        document = json.loads((folder / "zarr.json").read_bytes())
+        try:
+            rows, dimension = document["shape"]
+            chunk_rows, chunk_columns = document["chunk_grid"]["configuration"]["chunk_shape"]
+            plain = (
+                document["codecs"] == _CODECS
+                and document["chunk_key_encoding"] == _CHUNK_KEYS
+                and document["chunk_grid"]["name"] == "regular"
+                and chunk_columns == dimension
+            )
+            array = cls(folder, (rows, dimension), document["data_type"], chunk_rows, plain, document["attributes"])
+            sizes_fit = rows >= 0 and dimension >= 1 and chunk_rows >= 1
+        except (KeyError, TypeError, ValueError) as fault:
+            raise ValueError("zarr.json does not describe a (T, D) array") from fault
+        if not sizes_fit or array.dtype not in DTYPES or not isinstance(array.attributes, dict):
+            raise ValueError(f"zarr.json describes no (T, D) array of {' or '.join(DTYPES)}")
+        return array
+
+    def read(self) -> NDArray[Any]:
+        """Return all values: (T, D) in the stored dtype.
+
+        Raises
+        ------
+        OSError
+            If a chunk file is absent or cannot be read.
+        ValueError
+            If a chunk file is too short.
+        """
+        values = np.empty(self.shape, little_endian(self.dtype))
+        for start, stop in self._spans():
+            self._read_rows(start, stop, values[start:stop])
+        return values
+
+    def crc32c(self) -> str:
+        """Read all values, a chunk at a time, and return their CRC-32C; raises as `read` does."""
+        chunk = np.empty((self.chunk_rows, self.shape[1]), little_endian(self.dtype))
+        checksum = 0
+        for start, stop in self._spans():
+            rows = chunk[: stop - start]
+            self._read_rows(start, stop, rows)
+            checksum = google_crc32c.extend(checksum, rows.tobytes())
+        return f"{checksum:08x}"
+
+    def _spans(self) -> Iterator[tuple[int, int]]:
+        for start in range(0, self.shape[0], self.chunk_rows):
+            yield start, min(start + self.chunk_rows, self.shape[0])
+
+    def _read_rows(self, start: int, stop: int, rows: NDArray[Any]) -> None:
+        """Fill `rows`, (stop - start, D), with one chunk."""
+        if not self.plain:
+            import zarr
+
+            rows[...] = zarr.open_array(self.folder, mode="r")[start:stop]
+            return
+        name = f"c.{start // self.chunk_rows}.0"
+        with (self.folder / name).open("rb", buffering=0) as file:
+            count = file.readinto(rows.data.cast("B"))
+        if count != rows.nbytes:
+            raise ValueError(f"{name} holds {count} bytes, expected {rows.nbytes}")
+
+
+def little_endian(dtype: DTypeLike) -> np.dtype[Any]:
+    """Return the dtype as it is stored."""
+    return np.dtype(dtype).newbyteorder("<")
+
+
+def checksum_of(blocks: Iterator[NDArray[Any]]) -> str:
+    """Return the CRC-32C of rows given block by block, in hexadecimal."""
+    checksum = 0
+    for block in blocks:
+        checksum = google_crc32c.extend(checksum, block.tobytes())
+    return f"{checksum:08x}"
+
+
+def write_array(folder: Path, features: NDArray[Any], dtype: str, attributes: dict[str, Any]) -> None:
+    """Write a new Zarr array: uncompressed, in equal time chunks of at most `MAX_CHUNK_ROWS` rows.
+
+    Parameters
+    ----------
+    folder : Path
+        Made by this call.
+    features : (T, D) array
+        Finite, and within the dtype's range.
+    dtype : {"float16", "float32"}
+        How the values are stored.
+    attributes : dict
+        The array's attributes, JSON-ready.
+    """
+    import zarr
+
+    length, dimension = features.shape
+    # Equal chunks: Zarr pads the last one to full size on disk.
+    chunk_rows = max(1, math.ceil(length / max(1, math.ceil(length / MAX_CHUNK_ROWS))))
+    array = zarr.create_array(
+        folder,
+        shape=(length, dimension),
+        chunks=(chunk_rows, dimension),
+        dtype=dtype,
+        compressors=None,
+        fill_value=float("nan"),  # a chunk that gets lost shows up as NaN in any Zarr tool, not as zeros
+        attributes=attributes,
+        chunk_key_encoding={"name": "default", "separator": "."},
+        dimension_names=("time", "feature"),
+        config={"write_empty_chunks": True},
+        zarr_format=3,
+    )
+    for start in range(0, length, chunk_rows):
+        array[start : start + chunk_rows] = features[start : start + chunk_rows].astype(
+            little_endian(dtype), copy=False
+        )

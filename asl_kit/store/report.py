@@ -1,0 +1,140 @@
+"""What is in a store: for `asl-kit store info` and `asl-kit store list`."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Any
+
+from asl_kit.store.store import FORMAT, VERSION, FeatureStore
+from asl_kit.store.video import VideoInfo
+
+
+@dataclass(frozen=True, slots=True)
+class StoreReport:
+    """A store in numbers.
+
+    Parameters
+    ----------
+    store : FeatureStore
+        The store.
+    videos, features : int
+        How many it holds.
+    hours : float
+        Total duration of the source videos.
+    size_bytes : int
+        Of the videos' files.
+    attempts : dict of str to int
+        Lines in the ledger, by outcome.
+    failed : dict of str to str
+        Reason, for each video whose last attempt failed and which is not in the store.
+    """
+
+    store: FeatureStore
+    videos: int
+    features: int
+    hours: float
+    size_bytes: int
+    attempts: dict[str, int]
+    failed: dict[str, str]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return everything, JSON-ready."""
+        return {
+            "path": str(self.store.path),
+            "format": FORMAT,
+            "version": VERSION,
+            "dtype": self.store.dtype,
+            "spec": self.store.spec.model_dump(mode="json"),
+            "videos": self.videos,
+            "features": self.features,
+            "hours": self.hours,
+            "size_bytes": self.size_bytes,
+            "attempts": self.attempts,
+            "failed": self.failed,
+        }
+
+    def to_text(self) -> str:
+        """Return everything as lines for people."""
+        spec = self.store.spec.model_dump(mode="json") | {"dtype": self.store.dtype}
+        width = max(map(len, spec))
+        ledger = ", ".join(f"{count} {outcome}" for outcome, count in self.attempts.items()) or "no attempts"
+        lines = [
+            str(self.store.path),
+            *(f"  {name:<{width}}  {value}" for name, value in spec.items()),
+            f"{self.videos} videos, {self.hours:.2f} hours, {self.features} features, {_size_text(self.size_bytes)}",
+            f"ledger: {ledger}",
+        ]
+        if self.failed:
+            lines.append(f"{len(self.failed)} videos failed and are not in the store:")
+            lines.extend(f"  {video_id}: {reason}" for video_id, reason in self.failed.items())
+        return "\n".join(lines)
+
+
+def describe(store: FeatureStore) -> StoreReport:
+    """Count what a store holds; reads the metadata of every video, and the ledger.
+
+    Raises
+    ------
+    StoreError
+        If a video's metadata is damaged.
+    """
+    infos = list_videos(store)
+    attempts: dict[str, int] = {}
+    last_failures: dict[str, str] = {}
+    for attempt in store.ledger.attempts():
+        attempts[attempt.outcome] = attempts.get(attempt.outcome, 0) + 1
+        if attempt.outcome == "failed":
+            last_failures[attempt.video_id] = attempt.reason
+        elif attempt.outcome == "done":
+            last_failures.pop(attempt.video_id, None)
+    return StoreReport(
+        store=store,
+        videos=len(infos),
+        features=sum(info.grid.length for info in infos),
+        hours=sum(info.duration_s for info in infos) / 3600,
+        size_bytes=sum(_size_bytes(store.folder(info.video_id)) for info in infos),
+        attempts=attempts,
+        failed={video_id: reason for video_id, reason in last_failures.items() if video_id not in store},
+    )
+
+
+def list_videos(store: FeatureStore) -> list[VideoInfo]:
+    """Return what is known of every video, in order of id; raises as `describe` does."""
+    return [store.info(video_id) for video_id in store.video_ids()]
+
+
+def table(infos: list[VideoInfo]) -> str:
+    """Return videos as a table for people: features, duration, frame rate, step."""
+    rows = [("id", "T", "D", "duration (s)", "fps", "step (s)")]
+    rows += [
+        (
+            info.video_id,
+            str(info.shape[0]),
+            str(info.shape[1]),
+            f"{info.duration_s:.2f}",
+            f"{info.fps:.3f}",
+            f"{info.grid.step_s:.4f}",
+        )
+        for info in infos
+    ]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join(
+            [row[0].ljust(widths[0]), *(text.rjust(width) for text, width in zip(row[1:], widths[1:], strict=True))]
+        )
+        for row in rows
+    )
+
+
+def _size_bytes(folder: os.PathLike[str]) -> int:
+    with os.scandir(folder) as entries:
+        return sum(entry.stat().st_size for entry in entries)
+
+
+def _size_text(size_bytes: float) -> str:
+    for unit in ("bytes", "KiB", "MiB"):
+        if size_bytes < 1024:
+            return f"{size_bytes:.4g} {unit}"
+        size_bytes /= 1024
+    return f"{size_bytes:.2f} GiB"

@@ -1,0 +1,419 @@
+"""The feature store: a Zarr v3 group with one array per video.
+
+::
+
+    STORE/zarr.json             group; attributes: format, version, spec, dtype
+    STORE/videos/zarr.json      the same again: the first process to make it decides the spec
+    STORE/videos/<id>/          one array: zarr.json, c.0.0, c.1.0, ...
+    STORE/ledger/<worker>.jsonl every attempt and its outcome
+    STORE/tmp/                  what is being written at this moment
+
+A `FeatureStore` holds no open file and can be pickled or used after a fork.
+Opening one, looking a video up and reading it take the same time however many
+videos there are.
+"""
+
+from __future__ import annotations
+
+import errno
+import shutil
+from collections.abc import Iterator
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+
+from asl_kit import files, strict
+from asl_kit.errors import FeatureError, MissingFileError, SpecConflictError, StoreError, UsageError
+from asl_kit.extraction_spec import ExtractionSpec
+from asl_kit.grid import FeatureGrid
+from asl_kit.progress import progress_bar
+from asl_kit.store.arrays import DTYPES, MAX_CHUNK_ROWS, StoredArray, checksum_of, little_endian, write_array
+from asl_kit.store.ids import decode_id, encode_id
+from asl_kit.store.ledger import Ledger
+from asl_kit.store.staging import clear_stale, publish, staging_folder, sync
+from asl_kit.store.verify import Problem, check_video, describe_fault
+from asl_kit.store.video import VideoInfo
+
+FORMAT = "asl-kit/feature-store"
+VERSION = 1
+
+_DAMAGED_VIDEO_HINT = "`asl-kit store verify` lists all damage; delete that folder and extract the video again"
+
+
+class FeatureStore:
+    """A folder of features, all made in one way; use `open` or `open_or_create`.
+
+    Parameters
+    ----------
+    path : Path
+        The store's folder.
+    spec : ExtractionSpec
+        How its features were made.
+    dtype : {"float16", "float32"}
+        How they are stored.
+    """
+
+    def __init__(self, path: Path, spec: ExtractionSpec, dtype: str) -> None:
+        self.path = path
+        self.spec = spec
+        self.dtype = dtype
+        self.ledger = Ledger(path / "ledger")
+
+    @classmethod
+    def open(cls, path: Path | str) -> FeatureStore:
+        """Open a store that exists.
+
+        Raises
+        ------
+        MissingFileError
+            If there is nothing at `path`.
+        StoreError
+            If it is not a store, is damaged, or has another format version.
+        """
+        path = Path(path)
+        document = path / "zarr.json"
+        not_a_store = f"{path}: not a feature store"
+        try:
+            fields = files.read_json(document, StoreError)
+        except MissingFileError:
+            if not path.exists():
+                raise MissingFileError(f"{path}: no such feature store", hint="`asl-kit extract` makes one") from None
+            raise StoreError(
+                f"{not_a_store}: it has no zarr.json", hint="name the folder that `asl-kit extract` wrote to"
+            ) from None
+        except NotADirectoryError:
+            raise StoreError(
+                f"{not_a_store}: it is a file", hint="name the folder that `asl-kit extract` wrote to"
+            ) from None
+        except StoreError as fault:
+            raise StoreError(
+                fault.message, hint=f"{path / 'videos' / 'zarr.json'} is a copy of it: restore it from there"
+            ) from None
+        except OSError as fault:
+            raise StoreError(f"{document}: cannot be read: {describe_fault(fault)}") from fault
+        attributes = fields.get("attributes") if isinstance(fields, dict) else None
+        if not isinstance(attributes, dict) or attributes.get("format") != FORMAT:
+            raise StoreError(
+                f"{not_a_store}: its zarr.json has no attribute format = {FORMAT!r}",
+                hint="`asl-kit import-features` makes a store of other features",
+            )
+        if attributes.get("version") != VERSION:
+            raise StoreError(
+                f"{path}: store format version is {attributes.get('version')!r}, this asl-kit reads version {VERSION}",
+                hint="use the asl-kit that made it, or extract again into a new store",
+            )
+        dtype = attributes.get("dtype")
+        if dtype not in DTYPES:
+            raise StoreError(f"{document}: dtype is {dtype!r}, expected {' or '.join(DTYPES)}")
+        spec = strict.validate(
+            ExtractionSpec,
+            attributes.get("spec"),
+            source=f"{document}: spec",
+            error=StoreError,
+            hint="the store's metadata is damaged, or was written by a newer asl-kit",
+        )
+        return cls(path, spec, dtype)
+
+    @classmethod
+    def open_or_create(cls, path: Path | str, spec: ExtractionSpec, dtype: str = "float16") -> FeatureStore:
+        """Open a store for writing; make it first if there is none. Any number of processes may do so at once.
+
+        Parameters
+        ----------
+        path : Path or str
+            The store's folder; new, empty, or a store.
+        spec : ExtractionSpec
+            How the features to be written are made.
+        dtype : {"float16", "float32"}
+            How they are to be stored.
+
+        Raises
+        ------
+        SpecConflictError
+            If the store's spec or dtype is another; names each field with both values.
+        StoreError
+            If the folder holds something else, or cannot be written.
+        """
+        path = Path(path)
+        if dtype not in DTYPES:
+            raise UsageError(f"dtype is {dtype!r}, expected {' or '.join(DTYPES)}")
+        try:
+            if not (path / "zarr.json").exists():
+                _create(path, spec, dtype)
+        except OSError as fault:
+            _raise_write_error(fault, f"{path}: cannot write the feature store")
+        store = cls.open(path)
+        differences = store.spec.differences(spec)
+        if store.dtype != dtype:
+            differences.append(f"dtype: {store.dtype!r} against {dtype!r}")
+        if differences:
+            lines = "\n  ".join(differences)
+            raise SpecConflictError(
+                f"{path}: its features were made in another way (the store's against yours):\n  {lines}",
+                hint="write to another store, or extract as this one was: `asl-kit store info` shows how",
+            )
+        try:
+            clear_stale(path / "tmp")
+        except OSError as fault:
+            _raise_write_error(fault, f"{path}: cannot write the feature store")
+        return store
+
+    def video_ids(self) -> list[str]:
+        """Return the ids of all videos, sorted; one listing of one folder."""
+        return sorted(video_id for name in self._names() if (video_id := decode_id(name)) is not None)
+
+    def __contains__(self, video_id: object) -> bool:
+        try:
+            return isinstance(video_id, str) and (self.folder(video_id) / "zarr.json").is_file()
+        except StoreError:
+            return False  # no video can have such an id
+
+    def info(self, video_id: str) -> VideoInfo:
+        """Return a video's grid, duration, frame rate and shape, without its features.
+
+        Raises
+        ------
+        StoreError
+            If the video is not in the store, or is damaged.
+        """
+        array = self._open_array(video_id)
+        try:
+            return VideoInfo.of(array)
+        except ValueError as fault:
+            raise StoreError(f"{array.folder}: video {video_id!r}: {fault}", hint=_DAMAGED_VIDEO_HINT) from fault
+
+    def read(self, video_id: str) -> NDArray[Any]:
+        """Return a video's features: (T, D) in the store's dtype.
+
+        Sizes are checked; the checksum is left to `verify`.
+
+        Raises
+        ------
+        StoreError
+            If the video is not in the store, or is damaged.
+        """
+        array = self._open_array(video_id)
+        try:
+            return array.read()
+        except (OSError, ValueError) as fault:
+            raise StoreError(
+                f"{array.folder}: video {video_id!r} cannot be read: {describe_fault(fault)}", hint=_DAMAGED_VIDEO_HINT
+            ) from fault
+
+    def write(
+        self,
+        video_id: str,
+        features: NDArray[Any],
+        *,
+        grid: FeatureGrid,
+        duration_s: float,
+        fps: float,
+        frames: int,
+        seconds: float = 0.0,
+        worker: str | None = None,
+    ) -> None:
+        """Add a video: whole, or not at all; then record it in the ledger as done.
+
+        A video that is there already stays as it is, and is recorded as skipped.
+
+        Parameters
+        ----------
+        video_id : str
+            Any text; see `encode_id`.
+        features : (T, D) array
+            Floating point. A memory map is read block by block.
+        grid : FeatureGrid
+            Where in time the features lie; T long.
+        duration_s, fps, frames : float, float, int
+            Of the source video.
+        seconds : float
+            How long the attempt took until now, for the ledger.
+        worker : str, optional
+            Who made it, for the ledger; host-pid by default.
+
+        Raises
+        ------
+        FeatureError
+            If the features are not finite, exceed the store's dtype, or do not fit grid or spec.
+        StoreError
+            If the id cannot be stored, or the disk refuses; the store stays as it was.
+        """
+        target = self.folder(video_id)
+        place = f"{self.path}: video {video_id!r}"
+        self._check_shape(place, features, grid)
+        checksum = checksum_of(_checked_blocks(place, features, self.dtype))
+        try:
+            info = VideoInfo(
+                video_id=video_id,
+                grid=FeatureGrid.from_json(grid.to_json()),  # NumPy's numbers become Python's
+                duration_s=float(duration_s),
+                fps=float(fps),
+                frames=int(frames),
+                crc32c=checksum,
+                dtype=self.dtype,
+                shape=(len(features), self.spec.feature_dim),
+            )
+        except ValueError as fault:
+            raise FeatureError(f"{place}: {fault}") from fault
+        published = False
+        if video_id not in self:
+            try:
+                published = self._publish(target, features, info)
+            except OSError as fault:
+                _raise_write_error(fault, f"{place} cannot be written")
+        if published:
+            self.ledger.record(video_id, "done", seconds=seconds, worker=worker)
+        else:
+            self.ledger.record(video_id, "skipped", "already in the store", seconds=seconds, worker=worker)
+
+    def verify(self, deep: bool = True, show_progress: bool = False) -> list[Problem]:
+        """Check every video against its metadata and the store's spec.
+
+        Parameters
+        ----------
+        deep : bool
+            Whether to read all features and compare their checksums.
+        show_progress : bool
+            Whether to show a progress bar on stderr.
+
+        Returns
+        -------
+        list of Problem
+            Empty if all is well.
+        """
+        problems = []
+        if _bytes_or_none(self.path / "videos" / "zarr.json") != _bytes_or_none(self.path / "zarr.json"):
+            problems.append(Problem("videos/zarr.json", "differs from the store's zarr.json, expected a copy"))
+        names = sorted(name for name in self._names() if name != "zarr.json")
+        with progress_bar("verify", len(names)) if show_progress else nullcontext() as bar:
+            for name in names:
+                found = check_video(
+                    self.path / "videos" / name, feature_dim=self.spec.feature_dim, dtype=self.dtype, deep=deep
+                )
+                problems.extend(Problem(f"videos/{name}", what) for what in found)
+                if bar is not None:
+                    bar.advance()
+        return problems
+
+    def folder(self, video_id: str) -> Path:
+        """Return the folder of a video's array, whether it is there or not."""
+        return self.path / "videos" / encode_id(video_id)
+
+    def _names(self) -> list[str]:
+        try:
+            return [path.name for path in (self.path / "videos").iterdir()]
+        except OSError as fault:
+            raise StoreError(f"{self.path}: damaged store: {describe_fault(fault)}") from fault
+
+    def _open_array(self, video_id: str) -> StoredArray:
+        folder = self.folder(video_id)
+        try:
+            return StoredArray.open(folder)
+        except FileNotFoundError:
+            raise StoreError(
+                f"{self.path}: no video {video_id!r} in this store", hint="`asl-kit store list` prints the ids it has"
+            ) from None
+        except (OSError, ValueError) as fault:
+            raise StoreError(
+                f"{folder}: video {video_id!r} is damaged: {describe_fault(fault)}", hint=_DAMAGED_VIDEO_HINT
+            ) from fault
+
+    def _check_shape(self, place: str, features: NDArray[Any], grid: FeatureGrid) -> None:
+        if features.ndim != 2 or not np.issubdtype(features.dtype, np.floating):
+            raise FeatureError(
+                f"{place}: features are {features.dtype} of shape {features.shape}, expected floats of shape (T, D)"
+            )
+        if features.shape[1] != self.spec.feature_dim:
+            raise FeatureError(
+                f"{place}: features have {features.shape[1]} values, the store's spec says {self.spec.feature_dim}"
+            )
+        if features.shape[0] != grid.length:
+            raise FeatureError(f"{place}: {features.shape[0]} features, but the grid has {grid.length}")
+
+    def _publish(self, target: Path, features: NDArray[Any], info: VideoInfo) -> bool:
+        """Put the video in its place; return whether it was this call that did."""
+        try:
+            return self._publish_once(target, features, info)
+        except FileNotFoundError:  # a process on another host took this one for dead: see staging
+            return self._publish_once(target, features, info)
+
+    def _publish_once(self, target: Path, features: NDArray[Any], info: VideoInfo) -> bool:
+        with staging_folder(self.path / "tmp") as staging:
+            folder = staging / target.name
+            write_array(folder, features, self.dtype, info.attributes())
+            written = StoredArray.open(folder)
+            checksum = written.crc32c()
+            if VideoInfo.of(written) != info or checksum != info.crc32c:
+                raise StoreError(
+                    f"{self.path}: video {info.video_id!r} reads back otherwise than it was written"
+                    f" (CRC-32C {checksum}, expected {info.crc32c})",
+                    hint="check the disk; nothing was stored",
+                )
+            return publish(folder, target)
+
+
+def _create(path: Path, spec: ExtractionSpec, dtype: str) -> None:
+    """Make an empty store, unless another process is faster.
+
+    Who renames ``videos/`` into place decides spec and dtype. The store is
+    there once its own ``zarr.json`` is, which everyone copies from there.
+    """
+    import zarr
+
+    videos = path / "videos"
+    if path.exists() and not path.is_dir():
+        raise StoreError(f"{path}: not a feature store: it is a file")
+    names = {entry.name for entry in path.iterdir()} if path.exists() else set()
+    foreign = names - {"videos", "tmp", "ledger", "zarr.json"}
+    if foreign or (videos.exists() and not (videos / "zarr.json").is_file()):
+        raise StoreError(
+            f"{path}: not a feature store, and not empty (it holds {min(foreign, default='videos')!r})",
+            hint="name a new or empty folder for the store",
+        )
+    attributes = {"format": FORMAT, "version": VERSION, "spec": spec.model_dump(mode="json"), "dtype": dtype}
+    with staging_folder(path / "tmp") as staging:
+        zarr.create_group(staging / "videos", attributes=attributes, zarr_format=3)
+        publish(staging / "videos", videos)
+        shutil.copyfile(videos / "zarr.json", staging / "zarr.json")
+        sync(staging / "zarr.json")
+        (staging / "zarr.json").replace(path / "zarr.json")
+
+
+def _checked_blocks(place: str, features: NDArray[Any], dtype: str) -> Iterator[NDArray[Any]]:
+    """Yield the rows as they will be stored, in blocks; refuse what the dtype cannot hold."""
+    limit = min(float(np.finfo(dtype).max), float(np.finfo(features.dtype).max))
+    for start in range(0, len(features), MAX_CHUNK_ROWS):
+        block = features[start : start + MAX_CHUNK_ROWS]
+        fits = np.abs(block) <= limit  # False for NaN
+        if not fits.all():
+            row, column = np.argwhere(~fits)[0]
+            value = block[row, column]
+            where = f"feature {start + row} is {value} in dimension {column}"
+            if np.isfinite(value):
+                raise FeatureError(
+                    f"{place}: {where}, the store's {dtype} ends at {limit:g}", hint="use --dtype float32"
+                )
+            raise FeatureError(
+                f"{place}: {where}, expected a finite number",
+                hint="half-precision arithmetic in the backbone overflows easily; damaged weights do the same",
+            )
+        yield block.astype(little_endian(dtype), copy=False)
+
+
+def _raise_write_error(fault: OSError, what: str) -> NoReturn:
+    hints = {
+        errno.ENOSPC: "free some space and run the same command again; what is stored stays valid",
+        errno.EDQUOT: "your quota is used up: free some and run the same command again; what is stored stays valid",
+        errno.ENOTEMPTY: "a damaged video is in its place: `asl-kit store verify` names its folder; delete that",
+    }
+    raise StoreError(f"{what}: {describe_fault(fault)}", hint=hints.get(fault.errno or 0)) from fault
+
+
+def _bytes_or_none(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return None

@@ -1,0 +1,82 @@
+"""The checks behind `asl-kit store verify`: is each video whole, and what it says it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from asl_kit.store.arrays import StoredArray
+from asl_kit.store.ids import decode_id
+from asl_kit.store.video import VideoInfo
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something wrong in a store.
+
+    Parameters
+    ----------
+    place : str
+        Path inside the store.
+    what : str
+        What was found, and what was expected.
+    """
+
+    place: str
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.what}"
+
+    def to_json(self) -> dict[str, str]:
+        """Return both, JSON-ready."""
+        return {"place": self.place, "what": self.what}
+
+
+def check_video(folder: Path, *, feature_dim: int, dtype: str, deep: bool) -> list[str]:
+    """Return what is wrong with one entry of ``videos/``.
+
+    Parameters
+    ----------
+    folder : Path
+        The video's array.
+    feature_dim : int
+        Values per feature that the store's spec promises.
+    dtype : str
+        The store's dtype.
+    deep : bool
+        Whether to read all values and compare their checksum.
+    """
+    video_id = decode_id(folder.name)
+    if video_id is None:
+        return ["the name is not an encoded video id"]
+    try:
+        array = StoredArray.open(folder)
+        info = VideoInfo.of(array)
+    except (OSError, ValueError) as fault:
+        return [f"metadata cannot be read: {describe_fault(fault)}"]
+    problems = []
+    if info.video_id != video_id:
+        problems.append(f"holds video {info.video_id!r}, expected {video_id!r}")
+    if info.shape[1] != feature_dim:
+        problems.append(f"features have {info.shape[1]} values, the store's spec says {feature_dim}")
+    if info.shape[0] != info.grid.length:
+        problems.append(f"{info.shape[0]} features, but the grid has {info.grid.length}")
+    if info.dtype != dtype:
+        problems.append(f"dtype is {info.dtype}, the store's is {dtype}")
+    if deep:
+        try:
+            found = array.crc32c()
+            if found != info.crc32c:
+                problems.append(f"damaged: CRC-32C of the data is {found}, recorded is {info.crc32c}")
+        except (OSError, ValueError) as fault:
+            problems.append(f"data cannot be read: {describe_fault(fault)}")
+    return problems
+
+
+def describe_fault(fault: OSError | ValueError) -> str:
+    """Return a fault in a few words; a file error by its reason and the file's name."""
+    if isinstance(fault, OSError) and fault.strerror:
+        name = Path(fault.filename).name if fault.filename else ""
+        return f"{name}: {fault.strerror}".removeprefix(": ")
+    return str(fault)
