@@ -106,7 +106,7 @@ class SensitivityRecipe(StrictModel):
     """Learn at every point how sensitive it is (two light branches)."""
     mode: Literal["paper", "normalized", "quality"] = "quality"
     """How the weights are learned and applied: see `asl_kit.model.sensitivity`."""
-    instance_weight: NonNegative = 1.0
+    evaluator_weight: NonNegative = 1.0
     """Weight of the loss that teaches the evaluator."""
 
 

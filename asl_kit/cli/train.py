@@ -1,0 +1,43 @@
+"""`asl-kit train`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.option("--annotations", required=True, type=click.Path(path_type=Path), help="Unified annotations (JSON).")
+@click.option("--features", required=True, metavar="STORE[,STORE]", help="Feature store, or several streams.")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder of the run.")
+@click.option("--recipe", metavar="NAME|FILE", help="Built-in recipe or TOML file; the defaults if left out.")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a key: optimizer.epochs=20.")
+@click.option("--resume", is_flag=True, help="Go on with the run in --out.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
+def train(
+    annotations: Path,
+    features: str,
+    out: Path,
+    recipe: str | None,
+    settings: tuple[str, ...],
+    resume: bool,
+    device: str,
+) -> None:
+    """Train a model from annotations and features.
+
+    Sequence length, pyramid and regression ranges are derived from the data and
+    printed; the recipe can fix them. OUT receives model.ckpt (for use),
+    last.ckpt (to resume), curve.jsonl and TensorBoard files.
+    """
+    from asl_kit.cli.options import split_paths
+    from asl_kit.progress import err, out as stdout
+    from asl_kit.recipe import load_recipe
+
+    chosen = load_recipe(recipe, settings)
+
+    from asl_train.run import train_model
+
+    result = train_model(annotations, split_paths(features), out, chosen, resume=resume, device=device)
+    err().print(f"kept: {result.kept}", markup=False)
+    stdout().print(str(result.checkpoint), markup=False)

@@ -1,0 +1,245 @@
+"""Annotations and feature stores joined into items: one video with its features, its grid and its segments."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from asl_kit.annotations import AnnotationSet
+from asl_kit.errors import AnnotationError, FeatureError, StoreError
+from asl_kit.extraction_spec import ExtractionSpec
+from asl_kit.grid import FeatureGrid
+from asl_kit.manifest import find_manifest
+from asl_kit.store import FeatureStore
+
+
+@dataclass(frozen=True)
+class VideoItem:
+    """One annotated video that has features."""
+
+    video_id: str
+    duration_s: float
+    grid: FeatureGrid
+    """Of the first feature stream, onto which the others are resampled."""
+    segments_s: NDArray[np.float64]
+    """(N, 2): start and end of each action, in seconds."""
+    labels: NDArray[np.int64]
+    """(N,): class of each."""
+
+
+class FeatureStreams:
+    """One or several stores read as one: streams joined by time, not by index.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        Feature stores. The first one's grid is used; the others are interpolated linearly at its centres.
+
+    Raises
+    ------
+    StoreError
+        If a path is not a feature store.
+    """
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self.stores = [FeatureStore.open(path) for path in paths]
+
+    @property
+    def specs(self) -> list[ExtractionSpec]:
+        """How each stream was made."""
+        return [store.spec for store in self.stores]
+
+    @property
+    def dims(self) -> list[int]:
+        """Feature dimensions of each stream."""
+        return [spec.feature_dim for spec in self.specs]
+
+    def __contains__(self, video_id: str) -> bool:
+        return all(video_id in store for store in self.stores)
+
+    def grid(self, video_id: str) -> FeatureGrid:
+        """Return the grid of a video in the first stream."""
+        return self.stores[0].info(video_id).grid
+
+    def read(self, video_id: str) -> NDArray[np.float32]:
+        """Return the features of a video, all streams side by side: (T, D) float32.
+
+        Raises
+        ------
+        FeatureError
+            If a value is not finite.
+        """
+        grid = self.grid(video_id)
+        streams = []
+        for store in self.stores:
+            features = np.asarray(store.read(video_id), dtype=np.float32)
+            if not np.isfinite(features).all():
+                first = int(np.flatnonzero(~np.isfinite(features).all(axis=1))[0])
+                raise FeatureError(
+                    f"{store.path}: video {video_id}: feature {first} is not finite",
+                    hint="extract this video again, or find out why with `asl-kit store verify`",
+                )
+            if store is not self.stores[0]:
+                features = resample(features, store.info(video_id).grid, grid)
+            streams.append(features)
+        return streams[0] if len(streams) == 1 else np.concatenate(streams, axis=1)
+
+
+def resample(features: NDArray[np.float32], grid: FeatureGrid, onto: FeatureGrid) -> NDArray[np.float32]:
+    """Interpolate features linearly at the centres of another grid; beyond the ends the nearest is repeated.
+
+    Parameters
+    ----------
+    features : (T, D) array
+        On `grid`.
+    grid, onto : FeatureGrid
+        Where they are, and where they are wanted.
+
+    Returns
+    -------
+    (onto.length, D) array
+    """
+    index = np.clip(grid.to_index(onto.centers_s()), 0, max(len(features) - 1, 0))
+    low = np.floor(index).astype(np.int64)
+    high = np.minimum(low + 1, len(features) - 1)
+    share = (index - low).astype(np.float32)[:, None]
+    return features[low] * (1 - share) + features[high] * share
+
+
+@dataclass(frozen=True)
+class Split:
+    """The videos of a split: those that can be used, and those that cannot, by reason."""
+
+    items: list[VideoItem]
+    without_features: list[str]
+    not_annotated: list[str]
+
+
+def load_split(
+    annotations: AnnotationSet, name: str, streams: FeatureStreams, class_names: Sequence[str], vocabulary: str | None
+) -> Split:
+    """Join a split's annotations with the features.
+
+    Parameters
+    ----------
+    annotations : AnnotationSet
+        Unified annotations.
+    name : str
+        The split.
+    streams : FeatureStreams
+        The features.
+    class_names : sequence of str
+        Order of the classes: a label's place here is its index.
+    vocabulary : str, optional
+        Whose labels are taken; None where there is only one.
+
+    Raises
+    ------
+    AnnotationError
+        If there is no such split, or a label is not among `class_names`.
+    StoreError
+        If no video of the split has features.
+    """
+    vocabulary = vocabulary or next(iter(annotations.vocabularies))
+    index = {label: place for place, label in enumerate(class_names)}
+    items, without_features, not_annotated = [], [], []
+    videos = annotations.split(name)
+    for video_id, video in videos.items():
+        if video.segments is None:
+            not_annotated.append(video_id)
+            continue
+        if video_id not in streams:
+            without_features.append(video_id)
+            continue
+        grid = streams.grid(video_id)
+        if grid.length == 0:
+            without_features.append(video_id)
+            continue
+        labelled = [segment for segment in video.segments if vocabulary in segment.labels]
+        unknown = {segment.labels[vocabulary] for segment in labelled} - index.keys()
+        if unknown:
+            raise AnnotationError(
+                f"video {video_id}: class {sorted(unknown)[0]!r} is not among the {len(index)} classes of the model",
+                hint=f"the model knows: {', '.join(list(class_names)[:10])}{', ...' if len(index) > 10 else ''}",
+            )
+        items.append(
+            VideoItem(
+                video_id=video_id,
+                duration_s=video.duration,
+                grid=grid,
+                segments_s=np.array([(s.start, s.end) for s in labelled], dtype=np.float64).reshape(-1, 2),
+                labels=np.array([index[s.labels[vocabulary]] for s in labelled], dtype=np.int64),
+            )
+        )
+    if not items:
+        where = ", ".join(str(store.path) for store in streams.stores)
+        raise StoreError(
+            f"no video of split {name!r} has features in {where}: {len(videos)} videos in the split,"
+            f" {len(without_features)} without features, {len(not_annotated)} not annotated",
+            hint="the ids of the annotations and of the store must agree: compare with `asl-kit store list`",
+        )
+    return Split(items, without_features, not_annotated)
+
+
+TRAINING_NAMES = ("train", "training")
+VALIDATION_NAMES = ("val", "validation", "valid", "dev")
+
+
+def training_split(annotations: AnnotationSet, wanted: str) -> str:
+    """Return the split to train on: the wanted one, or for `auto` the manifest's, or `train` or `training`.
+
+    Raises
+    ------
+    AnnotationError
+        If `auto` finds none.
+    """
+    if wanted != "auto":
+        return wanted
+    manifest = find_manifest(annotations.dataset)
+    if manifest is not None:
+        return manifest.splits.train
+    splits = {video.split for video in annotations.videos.values()}
+    for name in TRAINING_NAMES:
+        if name in splits:
+            return name
+    raise AnnotationError(
+        f"no split named {' or '.join(TRAINING_NAMES)}; the annotations have: {', '.join(sorted(splits))}",
+        hint="name it with --set data.train_split=NAME",
+    )
+
+
+def validation_split(annotations: AnnotationSet, wanted: str, trained_on: str) -> str | None:
+    """Return the split to score while training, or None.
+
+    `auto` never takes a split that results are reported on, since choosing a
+    checkpoint by it would flatter the result.
+    """
+    if wanted != "auto":
+        return None if wanted == "none" else wanted
+    manifest = find_manifest(annotations.dataset)
+    reported = manifest.splits.evaluate if manifest is not None else None
+    splits = {video.split for video in annotations.videos.values()} - {trained_on, reported}
+    return next((name for name in VALIDATION_NAMES if name in splits), None)
+
+
+def feature_statistics(streams: FeatureStreams, items: Sequence[VideoItem]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return mean and standard deviation of every feature dimension over these videos: (D,) and (D,)."""
+    dims = sum(streams.dims)
+    count, total, squares = 0, np.zeros(dims), np.zeros(dims)
+    # Sums around the first feature, so that a large mean does not swallow a small deviation.
+    origin: NDArray[np.float64] | None = None
+    for item in items:
+        features = streams.read(item.video_id).astype(np.float64)
+        origin = features[0] if origin is None else origin
+        features -= origin
+        count += len(features)
+        total += features.sum(axis=0)
+        squares += (features**2).sum(axis=0)
+    if origin is None:
+        raise StoreError("no features to take statistics of")
+    mean = total / count
+    return origin + mean, np.sqrt(np.maximum(squares / count - mean**2, 0))

@@ -1,0 +1,226 @@
+"""A trained network applied to a video of any length: detections in seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from asl_kit.data import FeatureStreams, VideoItem
+from asl_kit.errors import MissingDependencyError
+from asl_kit.grid import FeatureGrid
+from asl_kit.model.decoding import Candidates, decode, soft_nms, vote
+from asl_kit.model.network import Localizer
+from asl_kit.predictions import Detections
+from asl_kit.progress import progress_bar
+from asl_kit.recipe import InferenceRecipe
+
+CONTEXT_SHARE = 4  # on either side, one in so many features of a window is only context
+
+
+@dataclass(frozen=True)
+class Window:
+    """A stretch of a long video, and the part of it whose outputs are kept; in features."""
+
+    start: int
+    stop: int
+    keep_start: int
+    keep_stop: int
+
+
+def plan_windows(length: int, window: int, coarsest: int) -> Iterator[Window]:
+    """Cut a video into overlapping windows whose kept parts tile it exactly.
+
+    Parameters
+    ----------
+    length : int
+        Features of the video.
+    window : int
+        Features of a window, at most; longer videos are cut.
+    coarsest : int
+        Stride of the top pyramid level: windows start at multiples of it, so
+        that the pyramids of all windows lie on one grid.
+
+    Examples
+    --------
+    >>> [(w.start, w.stop, w.keep_start, w.keep_stop) for w in plan_windows(100, 64, 8)]
+    [(0, 64, 0, 48), (32, 96, 48, 80), (64, 100, 80, 100)]
+    """
+    if length <= window:
+        yield Window(0, length, 0, length)
+        return
+    context = max(window // CONTEXT_SHARE // coarsest, 1) * coarsest
+    window = max(window // coarsest * coarsest, 3 * context)
+    start = kept = 0
+    while kept < length:
+        stop = min(start + window, length)
+        keep_stop = length if stop == length else stop - context
+        yield Window(start, stop, kept, keep_stop)
+        kept = keep_stop
+        start = kept - context
+
+
+@torch.inference_mode()
+def detect(
+    network: Localizer,
+    features: Tensor,
+    *,
+    grid: FeatureGrid,
+    duration_s: float,
+    settings: InferenceRecipe,
+    window_length: int,
+    precision: torch.dtype = torch.float32,
+) -> Candidates:
+    """Find the actions of one video.
+
+    Parameters
+    ----------
+    network : Localizer
+        In evaluation mode.
+    features : Tensor
+        (T, D) float32, on any device.
+    grid : FeatureGrid
+        Of the features.
+    duration_s : float
+        Detections are clipped to [0, duration_s).
+    settings : InferenceRecipe
+        Thresholds, suppression and voting.
+    window_length : int
+        Features read at once; longer videos are read in windows and stitched.
+    precision : torch.dtype
+        bfloat16 or float16 run the network under autocast.
+
+    Returns
+    -------
+    Candidates
+        On the CPU, in seconds, sorted by falling score.
+    """
+    device = next(network.parameters()).device
+    coarsest = 2 ** (network.levels - 1)
+    logits: list[list[Tensor]] = [[] for _ in range(network.levels)]
+    offsets: list[list[Tensor]] = [[] for _ in range(network.levels)]
+    for window in plan_windows(len(features), window_length, coarsest):
+        x = features[window.start : window.stop].T.to(device)
+        steps = x.shape[1]
+        padded = network.padded_length(steps)
+        mask = torch.arange(padded, device=device) < steps
+        with torch.autocast(device.type, dtype=precision, enabled=precision != torch.float32):
+            output = network(F.pad(x, (0, padded - steps))[None], mask[None])
+        first = 0
+        for level, size in enumerate(output.points.sizes):
+            # Windows start at multiples of the coarsest stride, kept parts end at one or at the end of the video.
+            low = -(-(window.keep_start - window.start) // 2**level) + first
+            high = -(-(window.keep_stop - window.start) // 2**level) + first
+            logits[level].append(output.logits[0, low:high].float())
+            offsets[level].append(output.offsets[0, low:high].float())
+            first += size
+    points = network.points([sum(len(part) for part in level) for level in logits], device)
+    candidates = decode(
+        torch.cat([part for level in logits for part in level]),
+        torch.cat([part for level in offsets for part in level]),
+        torch.ones(len(points.position), dtype=torch.bool, device=device),
+        points,
+        min_score=settings.min_score,
+        candidates_per_level=settings.candidates_per_level,
+        min_length=settings.min_length_steps,
+    )
+    candidates = Candidates(*(tensor.cpu() for tensor in candidates))
+    kept = soft_nms(
+        candidates, sigma=settings.nms_sigma, min_score=settings.min_score, max_detections=settings.max_detections
+    )
+    kept = vote(kept, candidates, tiou=settings.voting_tiou)
+    segments_s = torch.from_numpy(grid.to_seconds(kept.segments.double().numpy())).clamp(0, duration_s)
+    lasting = segments_s[:, 1] > segments_s[:, 0]
+    return Candidates(segments_s[lasting], kept.scores[lasting], kept.labels[lasting])
+
+
+def resolve_window_length(settings: InferenceRecipe, sequence_length: int) -> int:
+    """Return how many features are read at once: the recipe's number, or 4 training sequences and at least 4,096."""
+    return max(4 * sequence_length, 4096) if settings.window_length == "auto" else settings.window_length
+
+
+def detect_videos(
+    network: Localizer,
+    items: Sequence[VideoItem],
+    streams: FeatureStreams,
+    *,
+    class_names: Sequence[str],
+    settings: InferenceRecipe,
+    window_length: int,
+    precision: torch.dtype = torch.float32,
+) -> Detections:
+    """Find the actions of many videos, read from their stores one after the other.
+
+    Parameters
+    ----------
+    network, settings, window_length, precision
+        See `detect`.
+    items : sequence of VideoItem
+        The videos.
+    streams : FeatureStreams
+        Their features.
+    class_names : sequence of str
+        The network's classes, in order.
+    """
+    found = []
+    with progress_bar("detecting", len(items)) as bar:
+        for item in items:
+            features = torch.from_numpy(streams.read(item.video_id))
+            found.append(
+                detect(
+                    network,
+                    features,
+                    grid=item.grid,
+                    duration_s=item.duration_s,
+                    settings=settings,
+                    window_length=window_length,
+                    precision=precision,
+                )
+            )
+            bar.advance()
+    return to_detections([item.video_id for item in items], found, class_names)
+
+
+def to_detections(video_ids: Sequence[str], found: Sequence[Candidates], class_names: Sequence[str]) -> Detections:
+    """Return what was found in each video as one table."""
+    segments_s = np.concatenate([np.zeros((0, 2)), *(one.segments.numpy() for one in found)])
+    return Detections(
+        video_ids=tuple(video_ids),
+        video=np.repeat(np.arange(len(found)), [len(one.scores) for one in found]).astype(np.int32),
+        start_s=segments_s[:, 0],
+        end_s=segments_s[:, 1],
+        score=np.concatenate([np.zeros(0), *(one.scores.double().numpy() for one in found)]),
+        label=np.concatenate([np.zeros(0, np.int32), *(one.labels.int().numpy() for one in found)]),
+        class_names=tuple(class_names),
+    )
+
+
+def choose_device(name: str) -> torch.device:
+    """Return the device of a name; `auto` is the first GPU if there is one.
+
+    Raises
+    ------
+    MissingDependencyError
+        If the device is not there.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as fault:
+        raise MissingDependencyError(
+            f"device {name!r} cannot be used: {str(fault).splitlines()[0]}", hint="--device auto picks what there is"
+        ) from fault
+    return device
+
+
+def choose_precision(name: str, device: torch.device) -> torch.dtype:
+    """Return the arithmetic of a recipe's `run.precision` on a device."""
+    if name == "auto":
+        return torch.bfloat16 if device.type == "cuda" and torch.cuda.is_bf16_supported() else torch.float32
+    return {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}[name]

@@ -1,0 +1,78 @@
+"""What the data decides: sequence length, pyramid levels, regression ranges."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from rich.table import Table
+
+from asl_kit.checkpoint import Shape
+from asl_kit.data import VideoItem
+from asl_kit.recipe import Recipe
+
+FEWEST_LEVELS, MOST_LEVELS = 3, 8
+LONG_SEGMENT_PERCENTILE = 95
+
+
+def derive_shape(items: Sequence[VideoItem], feature_dims: Sequence[int], recipe: Recipe) -> Shape:
+    """Derive the network's shape from the training videos, where the recipe says `auto`.
+
+    The sequence length is the longest video, at most `max_sequence_length`.
+    The pyramid gets as many levels as put the 95th percentile of half the
+    segment lengths into the range of the top level: a segment is found from
+    its centre, where half its length is to be regressed.
+
+    Parameters
+    ----------
+    items : sequence of VideoItem
+        The training videos.
+    feature_dims : sequence of int
+        D of each stream.
+    recipe : Recipe
+        Its numbers take precedence.
+    """
+    data, model = recipe.data, recipe.model
+    longest = max(item.grid.length for item in items)
+    length = min(longest, data.max_sequence_length) if data.sequence_length == "auto" else data.sequence_length
+    levels = model.pyramid_levels
+    if levels == "auto":
+        halves = _segment_lengths(items) / 2
+        half = float(np.percentile(halves, LONG_SEGMENT_PERCENTILE)) if len(halves) else 0.0
+        wanted = 2 + math.ceil(math.log2(max(half / model.first_regression_range, 1)))
+        levels = min(max(wanted, FEWEST_LEVELS), MOST_LEVELS)
+    return Shape(tuple(feature_dims), length, levels)
+
+
+def shape_table(shape: Shape, items: Sequence[VideoItem], recipe: Recipe, classes: int) -> Table:
+    """Return what was derived, beside the data it was derived from, as a table."""
+    lengths = _segment_lengths(items)
+    videos = np.array([item.grid.length for item in items])
+    first = recipe.model.first_regression_range
+    ranges = [
+        f"{0 if level == 0 else first * 2 ** (level - 1):g}-"
+        f"{'' if level == shape.levels - 1 else f'{first * 2**level:g}'}"
+        for level in range(shape.levels)
+    ]
+    table = Table(title="Derived from the training videos", show_header=False)
+    table.add_row("videos", f"{len(items)}, {_spread(videos)} features each")
+    table.add_row("segments", f"{len(lengths)} of {classes} classes, {_spread(lengths)} features each")
+    table.add_row("feature step", _spread(np.array([item.grid.step_s for item in items]), "{:.3g}") + " s")
+    table.add_row("sequence length", f"{shape.sequence_length} features")
+    table.add_row("pyramid levels", str(shape.levels))
+    table.add_row("regression ranges", ", ".join(ranges) + " features")
+    return table
+
+
+def _segment_lengths(items: Sequence[VideoItem]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    """Return the length of every segment, in features."""
+    lengths = [(item.segments_s[:, 1] - item.segments_s[:, 0]) / item.grid.step_s for item in items]
+    return np.concatenate([np.zeros(0), *lengths])
+
+
+def _spread(values: np.ndarray[tuple[int], np.dtype[np.float64]], form: str = "{:.0f}") -> str:
+    if not len(values):
+        return "none"
+    low, middle, high = (form.format(value) for value in np.percentile(values, (0, 50, 100)))
+    return low if low == high else f"{low} to {high} (median {middle})"
