@@ -55,7 +55,9 @@ def read_json(path: Path, error: type[AslKitError]) -> Any:
     except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as fault:
         raise error(f"{path}: not a JSON file: {fault}") from fault
     except _DuplicateKeyError as fault:
-        raise error(f"{path}: the key {fault.args[0]!r} appears twice in one object", hint="Keep one of the two.") from None
+        raise error(
+            f"{path}: the key {fault.args[0]!r} appears twice in one object", hint="Keep one of the two."
+        ) from None
 
 
 class _DuplicateKeyError(Exception):

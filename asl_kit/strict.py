@@ -42,7 +42,9 @@ def read_toml(path: Path, error: type[AslKitError]) -> dict[str, Any]:
         raise error(f"{path}: not a TOML file: {fault}") from fault
 
 
-def validate(model: type[Model], fields: object, *, source: str, error: type[AslKitError], hint: str | None = None) -> Model:
+def validate(
+    model: type[Model], fields: object, *, source: str, error: type[AslKitError], hint: str | None = None
+) -> Model:
     """Build `model` from `fields`, or raise one `error` that lists all faults.
 
     Parameters

@@ -1,0 +1,103 @@
+"""`asl-kit convert`: find the converter, run it, hold the result against the manifest, write it."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Callable, Sequence
+from importlib.metadata import entry_points
+from pathlib import Path
+
+from asl_kit.annotations.io import write_annotations
+from asl_kit.annotations.report import ConversionReport
+from asl_kit.annotations.schema import AnnotationSet
+from asl_kit.errors import AnnotationError, MissingDependencyError, UsageError
+from asl_kit.files import write_text
+from asl_kit.manifest import find_manifest
+
+ENTRY_POINT_GROUP = "asl_kit.converters"
+
+Converter = Callable[..., AnnotationSet]
+"""``convert(sources, *, manifest, report) -> AnnotationSet``"""
+
+
+def converter_names() -> list[str]:
+    """Return the names of all installed converters, sorted."""
+    return sorted(entry_points(group=ENTRY_POINT_GROUP).names)
+
+
+def find_converter(name: str) -> Converter:
+    """Return the converter of this name.
+
+    Raises
+    ------
+    UsageError
+        If none is installed; the message lists those that are.
+    MissingDependencyError
+        If it cannot be imported.
+    """
+    found = list(entry_points(group=ENTRY_POINT_GROUP, name=name))
+    if not found:
+        names = converter_names()
+        close = difflib.get_close_matches(name, names, n=1)
+        hint = f"Did you mean {close[0]!r}?" if close else "Your own data: csv or activitynet-json."
+        raise UsageError(f"no converter named {name!r}; there are: {', '.join(names)}", hint=hint)
+    try:
+        converter: Converter = found[0].load()
+    except (ImportError, AttributeError) as fault:
+        raise MissingDependencyError(f"the converter {name!r} ({found[0].value}) cannot be loaded: {fault}") from fault
+    return converter
+
+
+def convert(
+    dataset: str,
+    sources: Sequence[Path],
+    output: Path,
+    *,
+    report_path: Path | None = None,
+    strict: bool = False,
+) -> ConversionReport:
+    """Convert a dataset's annotations to the unified format.
+
+    Parameters
+    ----------
+    dataset : str
+        Name of a converter; if a manifest has this name or alias, its counts are expected.
+    sources : sequence of Path
+        What the dataset's publisher distributes.
+    output : Path
+        The annotation file to write.
+    report_path : Path, optional
+        Where to write the report, as JSON.
+    strict : bool
+        Refuse to write a result that differs from the manifest.
+
+    Returns
+    -------
+    ConversionReport
+        Counts, and each dropped or changed item.
+
+    Raises
+    ------
+    UsageError
+        If there is no such converter.
+    MissingFileError
+        If a source does not exist.
+    AnnotationError
+        If a source cannot be converted, or, with `strict`, if there are differences.
+    """
+    converter = find_converter(dataset)
+    manifest = find_manifest(dataset)
+    report = ConversionReport(dataset=manifest.name if manifest else dataset)
+    annotations = converter(sources, manifest=manifest, report=report)
+    report.compare(annotations, manifest)
+    if report_path is not None:
+        write_text(report_path, json.dumps(report.to_json(), indent=1, ensure_ascii=False) + "\n")
+    if strict and report.differences:
+        lines = "\n  ".join(report.differences)
+        raise AnnotationError(
+            f"--strict: {len(report.differences)} difference{'s' if len(report.differences) > 1 else ''}\n  {lines}",
+            hint="Nothing was written. Without --strict the file is written and the differences are printed.",
+        )
+    write_annotations(annotations, output)
+    return report

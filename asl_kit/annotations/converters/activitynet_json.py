@@ -1,0 +1,281 @@
+"""The ActivityNet JSON layout, and its relatives.
+
+``{"database": {id: {"subset", "duration", "annotations": [{"label", "segment": [start, end]}]}}}``
+with times in seconds. ActionFormer and OpenTAD add `fps`, `frame`, `label_id` and
+`segment(frames)`; `asl-kit annotations export --to activitynet` adds `frames`, `path`,
+`ignored`, `annotated`, `attributes` and a table `asl_kit`, so that nothing is lost on the way
+there and back. An empty list of annotations means that the video has no action; a missing
+or null one, or `"annotated": false`, that it was not annotated.
+
+The order of classes is that of `asl_kit.classes`, or of `label_id` if the classes have
+each one, 0 to N-1; otherwise alphabetical.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from asl_kit.annotations.collector import ACTION, Collector, as_number, describe_source
+from asl_kit.annotations.report import ConversionReport
+from asl_kit.annotations.schema import AnnotationSet
+from asl_kit.errors import AnnotationError
+from asl_kit.files import read_json
+from asl_kit.manifest import Manifest
+
+EXTENSION = "asl_kit"
+"""Top-level key of what `export` adds: `{"dataset": name, "vocabulary": name, "classes": [names]}`."""
+
+_VIDEO_KEYS = frozenset(
+    ("subset", "duration", "fps", "frame", "frames", "path", "annotations", "annotated", "ignored", "url", "resolution")
+)
+_SEGMENT_KEYS = frozenset(("label", "segment", "label_id", "segment(frames)", "attributes"))
+
+
+def convert(sources: Sequence[Path], *, manifest: Manifest | None, report: ConversionReport) -> AnnotationSet:
+    """Convert JSON files of users' own data: faults are refused, all in one message.
+
+    Raises
+    ------
+    MissingFileError
+        If a file does not exist.
+    AnnotationError
+        If a file is not of this layout, or contradicts itself.
+    """
+    collector = Collector(report, mend=False)
+    extension: dict[str, Any] = {}
+    label_ids: dict[str, set[object]] = {}
+    for path in sources:
+        document = read_database(path)
+        own = document.get(EXTENSION)
+        extension = {**(own if isinstance(own, dict) else {}), **extension}
+        vocabulary = str(extension.get("vocabulary", ACTION))
+        collect_database(collector, report, document["database"], path, vocabulary=vocabulary)
+        _collect_label_ids(document["database"], label_ids)
+    source = describe_source(sources, converter="activitynet-json")
+    dataset = str(extension.get("dataset") or source.files[0].name.rpartition(".")[0])
+    classes = extension.get("classes")
+    found = {vocabulary: classes if isinstance(classes, list) else _class_order(label_ids)}
+    return collector.finish(dataset=dataset, source=source, vocabularies=manifest.vocabularies if manifest else found)
+
+
+def convert_published(
+    sources: Sequence[Path],
+    *,
+    dataset: str,
+    converter: str,
+    manifest: Manifest | None,
+    report: ConversionReport,
+    ignored_label: str | None = None,
+) -> AnnotationSet:
+    """Convert JSON files of a published dataset: faults are mended or dropped, and reported.
+
+    Parameters
+    ----------
+    sources : sequence of Path
+        The JSON files.
+    dataset, converter : str
+        Names for the record.
+    manifest : Manifest or None
+        Gives the classes, the spelling of the splits, and the splits whose labels are withheld.
+    report : ConversionReport
+        Is told of everything mended or dropped.
+    ignored_label : str, optional
+        Label of segments that are no class, to ignore.
+
+    Raises
+    ------
+    MissingFileError
+        If a file does not exist.
+    AnnotationError
+        If a file is not of this layout.
+    """
+    collector = Collector(report, mend=True)
+    vocabulary = next(iter(manifest.vocabularies)) if manifest else ACTION
+    label_ids: dict[str, set[object]] = {}
+    for path in sources:
+        database = read_database(path)["database"]
+        collect_database(
+            collector, report, database, path, vocabulary=vocabulary, manifest=manifest, ignored_label=ignored_label
+        )
+        _collect_label_ids(database, label_ids)
+    label_ids.pop(ignored_label or "", None)
+    if manifest is not None:
+        _note_other_ids(manifest.classes, label_ids, report)
+    return collector.finish(
+        dataset=dataset,
+        source=describe_source(sources, converter=converter),
+        vocabularies=manifest.vocabularies if manifest else {ACTION: _class_order(label_ids)},
+    )
+
+
+def read_database(path: Path) -> dict[str, Any]:
+    """Read a file of this layout.
+
+    Raises
+    ------
+    MissingFileError
+        If there is no such file.
+    AnnotationError
+        If it is not JSON, or has no table `database`.
+    """
+    document = read_json(path, AnnotationError)
+    if not isinstance(document, dict) or not isinstance(document.get("database"), dict):
+        raise AnnotationError(
+            f'{path}: database: missing; expected {{"database": {{video: {{"subset", "duration", "annotations"}}}}}}'
+        )
+    return document
+
+
+def collect_database(
+    collector: Collector,
+    report: ConversionReport,
+    database: Mapping[str, Any],
+    path: Path,
+    *,
+    vocabulary: str,
+    manifest: Manifest | None = None,
+    ignored_label: str | None = None,
+) -> None:
+    """Hand every video and segment of a `database` to the collector; keys of no use are noted once each."""
+    where = str(path)
+    unused: Counter[str] = Counter()
+    for video_id, entry in database.items():
+        if not isinstance(entry, dict):
+            collector.fault(where, f"video {video_id!r}: must be a table, found {entry!r}")
+            continue
+        unused.update(key for key in entry if key not in _VIDEO_KEYS)
+        stated = _video_facts(collector, video_id, entry, where, manifest)
+        collector.video(video_id, where, **stated)
+        annotations = entry.get("annotations")
+        if not isinstance(annotations, list | None):
+            collector.fault(where, f"video {video_id!r}: annotations: must be a list, found {annotations!r}")
+            continue
+        expected = manifest.expected.get(stated["split"]) if manifest else None
+        withheld = entry.get("annotated") is False or (expected is not None and not expected.annotated)
+        if annotations is not None and not withheld:
+            collector.annotated(video_id)
+        for number, annotation in enumerate(annotations or ()):
+            _collect_annotation(
+                collector,
+                video_id,
+                annotation,
+                where,
+                f"annotations.{number}.",
+                vocabulary=vocabulary,
+                ignored_label=ignored_label,
+            )
+        ignored = entry.get("ignored")
+        for number, annotation in enumerate(ignored if isinstance(ignored, list) else ()):
+            _collect_ignored(collector, video_id, annotation, where, f"ignored.{number}.")
+    for key, count in sorted(unused.items()):
+        report.note(f"{path.name}: key {key!r} of {count} videos is not kept")
+
+
+def _video_facts(
+    collector: Collector, video_id: str, entry: Mapping[str, Any], where: str, manifest: Manifest | None
+) -> dict[str, Any]:
+    spelling = {split.lower(): split for split in manifest.expected} if manifest else {}
+    facts: dict[str, Any] = {}
+    for name, key in (("split", "subset"), ("path", "path")):
+        value = entry.get(key)
+        if value is not None and not (isinstance(value, str) and value):
+            collector.fault(where, f"video {video_id!r}: {key}: must be a text, found {value!r}")
+            value = None
+        facts[name] = value
+    if facts["split"] is not None:
+        facts["split"] = spelling.get(facts["split"].lower(), facts["split"])
+    for name in ("duration", "fps"):
+        value = entry.get(name)
+        number = as_number(value)
+        if value is not None and (number is None or number <= 0):
+            collector.fault(where, f"video {video_id!r}: {name}: must be a number above 0, found {value!r}")
+            number = None
+        facts[name] = number
+    frames = entry.get("frames", entry.get("frame"))
+    facts["frames"] = frames if type(frames) is int and frames > 0 else None
+    return facts
+
+
+def _collect_annotation(
+    collector: Collector,
+    video_id: str,
+    annotation: object,
+    where: str,
+    prefix: str,
+    *,
+    vocabulary: str,
+    ignored_label: str | None,
+) -> None:
+    if not isinstance(annotation, dict):
+        collector.fault(where, f"video {video_id!r}: {prefix[:-1]}: must be a table, found {annotation!r}")
+        return
+    label = annotation.get("label")
+    if not (isinstance(label, str) and label):
+        collector.fault(where, f"video {video_id!r}: {prefix}label: must be the name of a class, found {label!r}")
+        return
+    attributes = annotation.get("attributes")
+    others = {key: value for key, value in annotation.items() if key not in _SEGMENT_KEYS}
+    start, end = _times(collector, video_id, annotation, where, prefix)
+    is_ignored = label == ignored_label
+    collector.segment(
+        video_id,
+        where,
+        start=start,
+        end=end,
+        labels=None if is_ignored else {vocabulary: label},
+        reason=label,
+        attributes={**(attributes if isinstance(attributes, dict) else {}), **others},
+        prefix=prefix,
+    )
+
+
+def _collect_ignored(collector: Collector, video_id: str, ignored: object, where: str, prefix: str) -> None:
+    if not (isinstance(ignored, dict) and isinstance(ignored.get("reason"), str)):
+        collector.fault(
+            where, f"video {video_id!r}: {prefix[:-1]}: must have a segment and a reason, found {ignored!r}"
+        )
+        return
+    start, end = _times(collector, video_id, ignored, where, prefix)
+    collector.segment(video_id, where, start=start, end=end, labels=None, reason=ignored["reason"], prefix=prefix)
+
+
+def _times(
+    collector: Collector, video_id: str, annotation: Mapping[str, Any], where: str, prefix: str
+) -> tuple[object, object]:
+    match annotation.get("segment"):
+        case [start, end]:
+            return start, end
+        case found:
+            collector.fault(where, f"video {video_id!r}: {prefix}segment: must be [start, end], found {found!r}")
+            return 0.0, 1.0
+
+
+def _collect_label_ids(database: Mapping[str, Any], label_ids: dict[str, set[object]]) -> None:
+    """Add the ids that each label goes with (None: no id) to `label_ids`."""
+    for entry in database.values():
+        for annotation in entry.get("annotations") or () if isinstance(entry, dict) else ():
+            if isinstance(annotation, dict) and isinstance(annotation.get("label"), str):
+                label_id = annotation.get("label_id")
+                label_ids.setdefault(annotation["label"], set()).add(label_id if type(label_id) is int else None)
+
+
+def _class_order(label_ids: Mapping[str, set[object]]) -> list[str]:
+    """Return the labels in order of their ids, if they are 0 to N-1, one each; otherwise alphabetically."""
+    by_id = {next(iter(ids)): label for label, ids in label_ids.items() if len(ids) == 1}
+    order = range(len(label_ids))
+    return [by_id[index] for index in order] if set(by_id) == set(order) else sorted(label_ids)
+
+
+def _note_other_ids(classes: Sequence[str], label_ids: Mapping[str, set[object]], report: ConversionReport) -> None:
+    other = [
+        label
+        for index, label in enumerate(classes)
+        if any(label_id not in (None, index) for label_id in label_ids.get(label, ()))
+    ]
+    if other:
+        report.note(
+            f"label_id of {len(other)} classes (such as {other[0]!r}) differs from the manifest's order, which is used"
+        )

@@ -1,0 +1,145 @@
+"""The unified format in the layouts that other programs read.
+
+Each export returns the text and what the layout cannot hold, so that nothing is
+lost in silence.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from asl_kit.annotations.converters.activitynet_json import EXTENSION
+from asl_kit.annotations.io import canonical
+from asl_kit.annotations.schema import AnnotationSet
+from asl_kit.errors import UsageError
+from asl_kit.files import write_text
+
+
+def to_activitynet(annotations: AnnotationSet, *, vocabulary: str | None = None) -> tuple[str, list[str]]:
+    """Return ActivityNet JSON, and what it leaves out.
+
+    `asl-kit convert activitynet-json` gives the same videos and segments back.
+
+    Parameters
+    ----------
+    annotations : AnnotationSet
+        What to export.
+    vocabulary : str, optional
+        Whose labels to write; None: the only one.
+    """
+    name = annotations.vocabulary(vocabulary)
+    classes = annotations.classes(name)
+    class_ids = {label: index for index, label in enumerate(classes)}
+    losses = _other_vocabularies(annotations, name)
+    database: dict[str, Any] = {}
+    unlabelled = 0
+    for video_id, video in canonical(annotations).videos.items():
+        entry: dict[str, Any] = {"subset": video.split, "duration": video.duration}
+        entry |= {key: value for key in ("fps", "frames", "path") if (value := getattr(video, key)) is not None}
+        if video.segments is None:
+            entry["annotated"] = False
+        entry["annotations"] = []
+        for segment in video.segments or ():
+            if name not in segment.labels:
+                unlabelled += 1
+                continue
+            label = segment.labels[name]
+            record = {"label": label, "segment": [segment.start, segment.end], "label_id": class_ids[label]}
+            entry["annotations"].append(record | ({"attributes": segment.attributes} if segment.attributes else {}))
+        if video.ignored:
+            entry["ignored"] = [{"segment": [item.start, item.end], "reason": item.reason} for item in video.ignored]
+        database[video_id] = entry
+    if unlabelled:
+        losses.append(f"{unlabelled} segments without a label in the vocabulary {name!r}")
+    own = {"dataset": annotations.dataset, "vocabulary": name, "classes": classes}
+    lines = ",\n".join(f"  {_compact(video_id)}: {_compact(entry)}" for video_id, entry in database.items())
+    text = f'{{\n "version": "asl-kit",\n "{EXTENSION}": {_compact(own)},\n "database": {{\n{lines}\n }}\n}}\n'
+    return text, losses
+
+
+def to_csv(annotations: AnnotationSet, *, vocabulary: str | None = None) -> tuple[str, list[str]]:
+    """Return the table that `asl-kit convert csv` reads, and what it leaves out.
+
+    Parameters
+    ----------
+    annotations : AnnotationSet
+        What to export.
+    vocabulary : str, optional
+        Whose labels to write; None: the only one.
+    """
+    name = annotations.vocabulary(vocabulary)
+    losses = _other_vocabularies(annotations, name)
+    unannotated = ignored = attributes = unlabelled = 0
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(["video", "start", "end", "label", "split", "duration", "fps", "path"])
+    for video_id, video in canonical(annotations).videos.items():
+        facts = [video.split, repr(video.duration), "" if video.fps is None else repr(video.fps), video.path or ""]
+        ignored += len(video.ignored)
+        unannotated += video.segments is None
+        if video.segments == []:
+            writer.writerow([video_id, "", "", "", *facts])
+        for segment in video.segments or ():
+            if name not in segment.labels:
+                unlabelled += 1
+                continue
+            attributes += bool(segment.attributes)
+            writer.writerow([video_id, repr(segment.start), repr(segment.end), segment.labels[name], *facts])
+    for count, what in (
+        (unannotated, "videos that are not annotated"),
+        (ignored, "ignored segments"),
+        (attributes, "segments' attributes"),
+        (unlabelled, f"segments without a label in the vocabulary {name!r}"),
+    ):
+        if count:
+            losses.append(f"{count} {what}")
+    return buffer.getvalue(), losses
+
+
+EXPORTS: dict[str, Callable[..., tuple[str, list[str]]]] = {"activitynet": to_activitynet, "csv": to_csv}
+
+
+def export(annotations: AnnotationSet, output: Path, *, layout: str, vocabulary: str | None = None) -> list[str]:
+    """Write annotations in another layout.
+
+    Parameters
+    ----------
+    annotations : AnnotationSet
+        What to export.
+    output : Path
+        The file to write.
+    layout : {"activitynet", "csv"}
+        The layout.
+    vocabulary : str, optional
+        Whose labels to write; None: the only one.
+
+    Returns
+    -------
+    list of str
+        What the layout cannot hold, and was left out.
+
+    Raises
+    ------
+    UsageError
+        If there is no such layout.
+    AnnotationError
+        If the vocabulary does not exist, or none is named and there are several.
+    """
+    if layout not in EXPORTS:
+        raise UsageError(f"no layout {layout!r}; there are: {', '.join(EXPORTS)}")
+    text, losses = EXPORTS[layout](annotations, vocabulary=vocabulary)
+    write_text(output, text)
+    return losses
+
+
+def _other_vocabularies(annotations: AnnotationSet, name: str) -> list[str]:
+    return [f"the vocabulary {other!r}" for other in annotations.vocabularies if other != name]
+
+
+def _compact(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)

@@ -1,0 +1,150 @@
+"""Reading and writing the unified annotation format: quick to read, the same bytes for the same annotations."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from asl_kit.annotations.schema import FORMAT, VERSION, AnnotationSet, Video
+from asl_kit.annotations.validation import meaning_faults
+from asl_kit.errors import AnnotationError
+from asl_kit.files import read_json, write_text
+from asl_kit.strict import fault_line, fault_lines, list_faults
+
+
+def read_annotations(path: Path) -> AnnotationSet:
+    """Read and check an annotation file.
+
+    Raises
+    ------
+    MissingFileError
+        If there is no such file.
+    AnnotationError
+        If it is not an annotation file of version 1, or contradicts itself; the
+        message lists all faults with file, video and field.
+    """
+    document = read_json(path, AnnotationError)
+    _check_format(document, path)
+    try:
+        return AnnotationSet.model_validate(document)
+    except ValidationError as error:
+        raise AnnotationError(f"{path}: {list_faults(_all_faults(document, error))}") from error
+
+
+def find_faults(path: Path) -> list[str]:
+    """Return every fault of an annotation file, one line each; empty: it is valid.
+
+    Raises
+    ------
+    MissingFileError
+        If there is no such file.
+    AnnotationError
+        If it is not an annotation file of version 1 at all.
+    """
+    document = read_json(path, AnnotationError)
+    _check_format(document, path)
+    try:
+        AnnotationSet.model_validate(document)
+    except ValidationError as error:
+        return _all_faults(document, error)
+    return []
+
+
+def write_annotations(annotations: AnnotationSet, path: Path) -> None:
+    """Write annotations in canonical order, whole or not at all; equal annotations give equal bytes."""
+    write_text(path, to_text(annotations))
+
+
+def canonical(annotations: AnnotationSet) -> AnnotationSet:
+    """Return the same annotations with videos ordered by id and segments by start, end and labels."""
+    return AnnotationSet.model_validate(ordered(annotations.model_dump()))
+
+
+def to_text(annotations: AnnotationSet) -> str:
+    """Return the text of the annotation file: one line a segment, so that differences can be read."""
+    document = ordered(annotations.model_dump())
+    videos = document.pop("videos")
+    head = [f' "{key}": {_compact(value)},' for key, value in document.items()]
+    return "\n".join(["{", *head, ' "videos": {', ",\n".join(map(_video_text, videos.items())), " }", "}", ""])
+
+
+def _video_text(item: tuple[str, dict[str, Any]]) -> str:
+    video_id, video = item
+    facts = {key: value for key, value in video.items() if key not in ("segments", "ignored")}
+    lists = ",\n".join(f'   "{key}": {_list_text(video[key])}' for key in ("segments", "ignored"))
+    return f"  {_compact(video_id)}: {_compact(facts)[:-1]},\n{lists}}}"
+
+
+def _list_text(items: list[dict[str, Any]] | None) -> str:
+    if not items:
+        return _compact(items)
+    return "[\n" + ",\n".join(f"    {_compact(item)}" for item in items) + "]"
+
+
+def _compact(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+
+
+def ordered(document: dict[str, Any]) -> dict[str, Any]:
+    """Return a document (plain data, of the right types) in canonical order."""
+    videos = {}
+    for video_id, video in sorted(document["videos"].items()):
+        segments = video["segments"]
+        if segments is not None:
+            segments = [
+                {
+                    **segment,
+                    "labels": dict(sorted(segment["labels"].items())),
+                    "attributes": _sorted_keys(segment["attributes"]),
+                }
+                for segment in segments
+            ]
+            segments.sort(key=_segment_order)
+        videos[video_id] = {**video, "segments": segments, "ignored": sorted(video["ignored"], key=_segment_order)}
+    return {**document, "vocabularies": dict(sorted(document["vocabularies"].items())), "videos": videos}
+
+
+def _segment_order(segment: Mapping[str, Any]) -> tuple[float, float, str]:
+    return segment["start"], segment["end"], json.dumps(segment, sort_keys=True)
+
+
+def _sorted_keys(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _sorted_keys(value[key]) for key in sorted(value)}
+    if isinstance(value, list):
+        return [_sorted_keys(item) for item in value]
+    return value
+
+
+def _check_format(document: object, path: Path) -> None:
+    if not isinstance(document, dict) or document.get("format") != FORMAT:
+        found = repr(document.get("format")) if isinstance(document, dict) else f"a {type(document).__name__}"
+        is_activitynet = isinstance(document, dict) and "database" in document
+        hint = f"asl-kit convert {'activitynet-json' if is_activitynet else 'DATASET'} {path} -o annotations.json makes one."
+        raise AnnotationError(f"{path}: format: must be {FORMAT!r}, found {found}", hint=hint)
+    if type(document.get("version")) is not int or document["version"] != VERSION:
+        raise AnnotationError(
+            f"{path}: version: must be {VERSION}, found {document.get('version')!r}",
+            hint="Convert the source again, or install the asl-kit that wrote this file.",
+        )
+
+
+def _all_faults(document: dict[str, Any], error: ValidationError) -> list[str]:
+    """Return all fault lines: those found, and of the sound parts what was not looked for because types are wrong."""
+    lines = fault_lines(error)
+    if all(item["type"] == "fault" for item in error.errors(include_url=False)):
+        return lines
+    videos = document.get("videos")
+    sound = {}
+    for video_id, fields in videos.items() if isinstance(videos, dict) else ():
+        with suppress(ValidationError):
+            sound[video_id] = Video.model_validate(fields)
+    with suppress(ValidationError):
+        vocabularies = TypeAdapter(dict[str, list[str]]).validate_python(document.get("vocabularies"), strict=True)
+        lines += [fault_line(*fault) for fault in meaning_faults(vocabularies, sound)]
+    return lines

@@ -1,0 +1,165 @@
+"""What happened to every item of a source on its way into the unified format."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from asl_kit.annotations.schema import AnnotationSet, Video
+from asl_kit.manifest import ExpectedCounts, Manifest
+
+MAX_ITEMS_PRINTED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class ReportItem:
+    """One item of the source that is not in the result as it was."""
+
+    outcome: Literal["dropped", "changed"]
+    kind: Literal["segment", "video"]
+    video: str
+    where: str
+    """File and line, or file and place in it."""
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class SplitCounts:
+    """What a split holds."""
+
+    videos: int = 0
+    segments: int = 0
+    ignored: int = 0
+    classes: int = 0
+    without_action: int = 0
+    unannotated: int = 0
+
+    @classmethod
+    def of(cls, videos: list[Video]) -> SplitCounts:
+        """Count the videos of a split."""
+        segments = [segment for video in videos for segment in video.segments or ()]
+        return cls(
+            videos=len(videos),
+            segments=len(segments),
+            ignored=sum(len(video.ignored) for video in videos),
+            classes=len({tuple(sorted(segment.labels.items())) for segment in segments}),
+            without_action=sum(video.segments == [] for video in videos),
+            unannotated=sum(video.segments is None for video in videos),
+        )
+
+
+@dataclass(slots=True)
+class ConversionReport:
+    """Collects what a converter does; nothing may vanish without an entry here.
+
+    A converter counts every video and segment that it reads, and reports those
+    that it drops or changes. `compare` then holds the result against both the
+    source and the manifest.
+    """
+
+    dataset: str
+    videos_read: int = 0
+    segments_read: int = 0
+    """Segments of the source, ignored ones included."""
+    items: list[ReportItem] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    counts: dict[str, SplitCounts] = field(default_factory=dict)
+    expected: dict[str, ExpectedCounts] = field(default_factory=dict)
+    differences: list[str] = field(default_factory=list)
+    """Where the result is not what the source or the manifest says; empty is good."""
+
+    def note(self, text: str) -> None:
+        """Record a decision that touches many items, once."""
+        self.notes.append(text)
+
+    def drop(self, kind: Literal["segment", "video"], video: str, where: str, reason: str) -> None:
+        """Record an item that is left out."""
+        self.items.append(ReportItem("dropped", kind, video, where, reason))
+
+    def change(self, kind: Literal["segment", "video"], video: str, where: str, reason: str) -> None:
+        """Record an item that is kept, but not as it was."""
+        self.items.append(ReportItem("changed", kind, video, where, reason))
+
+    def compare(self, annotations: AnnotationSet, manifest: Manifest | None) -> None:
+        """Count the result per split and list every difference from the source and from the manifest."""
+        by_split: dict[str, list[Video]] = {}
+        for video in annotations.videos.values():
+            by_split.setdefault(video.split, []).append(video)
+        self.counts = {split: SplitCounts.of(videos) for split, videos in sorted(by_split.items())}
+        self.expected = dict(manifest.expected) if manifest else {}
+        self.differences = [*self._unaccounted(), *self._against_manifest()]
+        for exclusion in manifest.exclusions if manifest else ():
+            if exclusion.video not in annotations.videos and exclusion.split in self.counts:
+                self.note(f"{exclusion.video} is not in the source; results often leave it out: {exclusion.reason}")
+
+    def _unaccounted(self) -> list[str]:
+        dropped = Counter(item.kind for item in self.items if item.outcome == "dropped")
+        kept = {
+            "video": sum(count.videos for count in self.counts.values()),
+            "segment": sum(count.segments + count.ignored for count in self.counts.values()),
+        }
+        read = {"video": self.videos_read, "segment": self.segments_read}
+        return [
+            f"{read[kind]} {kind}s read, but {kept[kind]} kept and {dropped[kind]} reported as dropped"
+            for kind in ("video", "segment")
+            if read[kind] != kept[kind] + dropped[kind]
+        ]
+
+    def _against_manifest(self) -> list[str]:
+        lines = []
+        for split, expected in self.expected.items():
+            counts = self.counts.get(split)
+            if counts is None:
+                lines.append(f"split {split}: {expected.videos} videos expected, none found among the sources")
+                continue
+            for name in ("videos", "segments", "ignored"):
+                wanted, found = getattr(expected, name), getattr(counts, name)
+                if wanted is not None and wanted != found:
+                    lines.append(f"split {split}: {wanted} {name} expected, {found} found")
+        unknown = [split for split in self.counts if self.expected and split not in self.expected]
+        return lines + [f"split {split}: not a split of this dataset" for split in unknown]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the whole report as plain data."""
+        report = asdict(self)
+        report["expected"] = {split: counts.model_dump() for split, counts in self.expected.items()}
+        return report
+
+    def print(self, console: Console) -> None:
+        """Print counts, notes, differences, and the first items of each kind; the rest is in `--report`."""
+        console.print(self._table())
+        for note in self.notes:
+            console.print(f"note: {note}", markup=False)
+        groups: dict[tuple[str, str], list[ReportItem]] = {}
+        for item in self.items:
+            groups.setdefault((item.outcome, item.kind), []).append(item)
+        for (outcome, kind), items in groups.items():
+            console.print(f"{outcome}: {len(items)} {kind}{'s' if len(items) > 1 else ''}", markup=False)
+            for item in items[:MAX_ITEMS_PRINTED]:
+                console.print(f"  {item.where}: video {item.video!r}: {item.reason}", markup=False)
+            if len(items) > MAX_ITEMS_PRINTED:
+                console.print(f"  and {len(items) - MAX_ITEMS_PRINTED} more (--report FILE lists all)", markup=False)
+        for line in self.differences:
+            console.print(f"difference: {line}", markup=False)
+
+    def _table(self) -> Table:
+        title = f"{self.dataset}: found/expected" if self.expected else self.dataset
+        table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
+        table.add_column("split", no_wrap=True)
+        for name in ("videos", "segments", "ignored", "classes", "no action", "unannotated"):
+            table.add_column(name, justify="right", no_wrap=True)
+        for split, counts in self.counts.items():
+            expected = self.expected.get(split)
+            cells = [
+                f"{getattr(counts, name)}/{wanted}"
+                if expected and (wanted := getattr(expected, name)) is not None
+                else str(getattr(counts, name))
+                for name in ("videos", "segments", "ignored")
+            ]
+            table.add_row(split, *cells, *map(str, (counts.classes, counts.without_action, counts.unannotated)))
+        return table

@@ -1,0 +1,65 @@
+"""What annotations must mean, beyond their types. The one place of the tolerance."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from asl_kit.annotations.schema import IgnoredSegment, Segment, Video
+
+DURATION_TOLERANCE_S = 0.1
+"""How far a segment may end after its video: annotation tools write times to a tenth of a second,
+and containers round their duration."""
+
+Place = tuple[str | int, ...]
+
+
+def time_fault(start_s: float, end_s: float, duration_s: float | None) -> tuple[str, str] | None:
+    """Return the field and the fault of a segment's times, or None if they are sound.
+
+    Parameters
+    ----------
+    start_s, end_s : float
+        The segment, [start, end).
+    duration_s : float or None
+        Length of its video; None: not known, not checked.
+    """
+    if start_s < 0:
+        return "start", "must be 0 or more"
+    if end_s <= start_s:
+        return "end", f"must be after the start ({start_s!r})"
+    if duration_s is not None and end_s > duration_s + DURATION_TOLERANCE_S:
+        return "end", f"must be within the video's duration ({duration_s!r})"
+    return None
+
+
+def meaning_faults(
+    vocabularies: Mapping[str, Sequence[str]], videos: Mapping[str, Video]
+) -> Iterator[tuple[Place, str, object]]:
+    """Yield (place, fault, value found) for all that is well typed and still wrong."""
+    known = {name: frozenset(classes) for name, classes in vocabularies.items()}
+    for name, classes in vocabularies.items():
+        if len(known[name]) < len(classes):
+            for label in sorted({label for label in classes if classes.count(label) > 1}):
+                yield ("vocabularies", name), "a class name appears twice", label
+    for video_id, video in videos.items():
+        for number, segment in enumerate(video.segments or ()):
+            place: Place = ("videos", video_id, "segments", number)
+            yield from _time_faults(place, segment, video.duration)
+            for vocabulary, label in segment.labels.items():
+                if vocabulary not in known:
+                    yield (*place, "labels"), f"must be one of the vocabularies {', '.join(known)}", vocabulary
+                elif label not in known[vocabulary]:
+                    yield (*place, "labels", vocabulary), "not in the vocabulary", label
+        for number, ignored in enumerate(video.ignored):
+            yield from _time_faults(("videos", video_id, "ignored", number), ignored, video.duration)
+
+
+def _time_faults(
+    place: Place, segment: Segment | IgnoredSegment, duration_s: float
+) -> Iterator[tuple[Place, str, object]]:
+    fault = time_fault(segment.start, segment.end, duration_s)
+    if fault is not None:
+        field, text = fault
+        yield (*place, field), text, getattr(segment, field)

@@ -1,0 +1,33 @@
+"""`asl-kit convert`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("dataset")
+@click.argument("sources", metavar="SOURCE...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="Annotation file to write.")
+@click.option("--report", "report_path", type=click.Path(path_type=Path), help="Write the whole report here, as JSON.")
+@click.option("--strict", is_flag=True, help="Fail, and write nothing, if a count differs from the published one.")
+def convert(dataset: str, sources: tuple[Path, ...], output: Path, report_path: Path | None, strict: bool) -> None:
+    """Convert a dataset's annotations to the unified format.
+
+    \b
+    DATASET is csv or activitynet-json for your own data, or a published dataset:
+    thumos14, activitynet, or what other packages add.
+    SOURCE... are the files or folders as published.
+
+    \b
+    asl-kit convert csv segments.csv -o annotations.json
+    with the columns video,start,end,label[,split,duration,fps,path]
+    """
+    from asl_kit.annotations.conversion import convert as convert_dataset
+    from asl_kit.progress import err, out
+
+    report = convert_dataset(dataset, sources, output, report_path=report_path, strict=strict)
+    report.print(out())
+    err().print(f"wrote {output}", markup=False)
