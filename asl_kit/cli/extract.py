@@ -1,0 +1,76 @@
+"""``asl-kit extract``: options only; the work is `asl_extract.run.extract_videos`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("videos", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="VIDEO_OR_DIR...")
+@click.option("-o", "--out", "store", required=True, type=click.Path(path_type=Path), help="The feature store.")
+@click.option("--backbone", required=True, help="Network that makes the features; a wrong name lists all.")
+@click.option(
+    "--weights",
+    default="default",
+    show_default=True,
+    help="default: the publisher's, downloaded; random: untrained, the same on every run; or a state dict's FILE.",
+)
+@click.option("--window", "window_frames", type=int, help="Frames that a feature looks at.  [default: the backbone's]")
+@click.option(
+    "--stride", "stride_frames", type=int, help="Frames from one feature to the next.  [default: the backbone's]"
+)
+@click.option("--fps", type=float, help="Resample videos to this frame rate.  [default: each video's own]")
+@click.option(
+    "--size", "frame_size", type=int, help="Height and width of the input in pixels.  [default: the backbone's]"
+)
+@click.option("--annotations", type=click.Path(path_type=Path), help="Extract only the videos that this file lists.")
+@click.option("--shard", metavar="I/N", help="Extract the I-th of N parts of the videos, I from 1.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:1.")
+@click.option(
+    "--precision",
+    type=click.Choice(["float32", "float16", "bfloat16"]),
+    help="Arithmetic of the backbone.  [default: float32 on a CPU, half precision on a GPU]",
+)
+@click.option(
+    "--decoder",
+    type=click.Choice(["decord", "torchcodec", "pyav"]),
+    default="decord",
+    show_default=True,
+    help="Library that reads the videos.",
+)
+@click.option("--decoder-threads", type=click.IntRange(min=0), default=1, show_default=True, help="0: one a core.")
+@click.option("--batch-size", type=int, help="Clips per forward pass.  [default: by device and backbone]")
+@click.option(
+    "--dtype",
+    type=click.Choice(["float16", "float32"]),
+    default="float16",
+    show_default=True,
+    help="Type of the stored features.",
+)
+@click.option(
+    "--on-error",
+    type=click.Choice(["skip", "stop"]),
+    default="skip",
+    show_default=True,
+    help="Whether a video that fails is recorded and passed over, or ends the run.",
+)
+@click.option("--json", "json_path", metavar="FILE", help="Write the summary as JSON; - for stdout.")
+@click.pass_context
+def extract(ctx: click.Context, /, json_path: str | None, **options: object) -> None:
+    """Extract features from videos into a store.
+
+    A video's id is its file name without the suffix. Run again after an
+    interruption: videos that the store holds are skipped.
+
+    \b
+    asl-kit extract videos/ -o features/ --backbone x3d_xs --window 16 --stride 4
+    """
+    from asl_extract.run import extract_videos
+    from asl_kit.cli.output import print_results
+
+    summary = extract_videos(**options)  # type: ignore[arg-type]  # click has checked the types
+    print_results(summary.to_text(), summary.to_json(), json_path)
+    if summary.failed:
+        ctx.exit(1)

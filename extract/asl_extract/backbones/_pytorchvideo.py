@@ -1,0 +1,54 @@
+"""What pytorchvideo's families share.
+
+Only its models are used: its transforms and data loaders do not import with today's torchvision.
+"""
+
+from __future__ import annotations
+
+import warnings
+from functools import partial
+from typing import Any
+
+import torch
+from torch import nn
+
+from asl_extract.backbones.spec import PublishedWeights, StateDict
+
+with warnings.catch_warnings():
+    # pytorchvideo's layers are scripted when they are imported, which torch announces to drop.
+    warnings.filterwarnings("ignore", message="`torch.jit", category=FutureWarning)
+    warnings.filterwarnings("ignore", message="`torch.jit", category=DeprecationWarning)
+    from pytorchvideo.models import hub as hub  # the families import it from here
+
+MEAN = (0.45, 0.45, 0.45)
+STD = (0.225, 0.225, 0.225)
+"""Kinetics normalisation of PySlowFast, from which the weights were ported."""
+
+_URL = "https://dl.fbaipublicfiles.com/pytorchvideo/model_zoo/kinetics/"
+_TOTAL_STRIDE = 32
+
+
+def published(file: str) -> PublishedWeights:
+    """Return the model zoo's weights of that file name."""
+    return PublishedWeights(name=file, load=partial(_download, file))
+
+
+def _download(file: str) -> StateDict:
+    checkpoint = torch.hub.load_state_dict_from_url(_URL + file, map_location="cpu", progress=False)
+    state: StateDict = checkpoint["model_state"]
+    return state
+
+
+def cut_off_classifier(head: Any) -> None:
+    """Make a pytorchvideo head return what its classifier would see."""
+    head.dropout = nn.Identity()
+    head.proj = nn.Identity()
+    head.activation = None
+    head.output_pool = None
+
+
+def fit_pool(pool: Any, *, frame_size: int) -> None:
+    """Shrink a pool of fixed size to the feature map of smaller frames; leave it where the map is large enough."""
+    map_size = -(-frame_size // _TOTAL_STRIDE)
+    time, height, width = pool.kernel_size
+    pool.kernel_size = (time, min(height, map_size), min(width, map_size))

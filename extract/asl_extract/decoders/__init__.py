@@ -1,0 +1,91 @@
+"""Decoders: each reads a video once, forward only, as RGB frames.
+
+A decoder is a module with ``open_reader(path, threads) -> FrameReader`` and
+``version() -> str``; it is imported only when it is used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from asl_kit.errors import MissingDependencyError, UsageError
+
+Frames = NDArray[np.uint8]
+
+DECODERS = {
+    "decord": "asl_extract.decoders.decord_reader",
+    "pyav": "asl_extract.decoders.pyav_reader",
+    "torchcodec": "asl_extract.decoders.torchcodec_reader",
+}
+
+
+class FrameReader(Protocol):
+    """One video, read from its first frame to its last, once."""
+
+    @property
+    def frame_count(self) -> int:
+        """Frames that the file holds, by its index."""
+
+    @property
+    def fps(self) -> float:
+        """Average frames per second."""
+
+    @property
+    def width(self) -> int:
+        """Width of a frame as it is displayed, in pixels."""
+
+    @property
+    def height(self) -> int:
+        """Height of a frame as it is displayed, in pixels."""
+
+    def blocks(self, max_frames: int) -> Iterator[Frames]:
+        """Yield every frame once, in order, in blocks (up to max_frames, height, width, 3) of RGB.
+
+        Raises
+        ------
+        VideoError
+            If fewer or more frames come out than `frame_count`, or a frame cannot be decoded.
+        """
+
+    def close(self) -> None:
+        """Let go of the file."""
+
+
+class Decoder(Protocol):
+    """What a module of this package offers."""
+
+    def open_reader(self, path: Path, *, threads: int) -> FrameReader:
+        """Open a video."""
+
+    def version(self) -> str:
+        """Return the decoder's name and version: ``decord 0.6.0``."""
+
+
+def get_decoder(name: str) -> Decoder:
+    """Return a decoder by name.
+
+    Raises
+    ------
+    UsageError
+        If there is no decoder of that name.
+    MissingDependencyError
+        If its package is not installed.
+    """
+    if name not in DECODERS:
+        raise UsageError(f"unknown decoder {name!r}", hint=f"decoders: {', '.join(DECODERS)}")
+    try:
+        module: Decoder = importlib.import_module(DECODERS[name])
+    except (ImportError, OSError, RuntimeError) as fault:  # a shared library that is absent raises the latter two
+        if isinstance(fault, MissingDependencyError):
+            raise
+        raise MissingDependencyError(
+            f"decoder {name!r} cannot be loaded: {str(fault).strip().splitlines()[0]}",
+            hint="use --decoder pyav, which works everywhere" if name != "pyav" else "pip install av",
+        ) from fault
+    return module

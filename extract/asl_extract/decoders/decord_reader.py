@@ -1,0 +1,99 @@
+"""Read a video with decord: forward only, no seeking, every frame decoded once.
+
+decord 0.6.0 hides two faults that matter here. Where frames are missing at the
+end it hands out the last good frame again and again, and where a packet is
+damaged it may drop frames that it had already decoded. So a repeat is made an
+error (``fault_tol``), and the frames are counted against the file's index.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import decord
+import numpy as np
+
+from asl_extract.decoders import Frames
+from asl_extract.decoders.probe import count_decodable, probe, truncated
+from asl_kit.errors import VideoError
+
+# An integer 0 would mean "any number of repeats"; a share of the frames below one frame means none.
+_NO_REPEATS = "0.000000000001"
+
+decord.logging.set_level(decord.logging.QUIET)
+
+
+def version() -> str:
+    """Return ``decord`` and its version."""
+    return f"decord {decord.__version__}"
+
+
+class DecordReader:
+    """One video, read forward by decord.
+
+    Parameters
+    ----------
+    path : Path
+        The video file.
+    threads : int
+        Decoding threads; 0: as many as there are cores.
+
+    Raises
+    ------
+    MissingFileError, VideoError
+        As `asl_extract.decoders.probe.probe`, or if decord cannot open the file.
+    """
+
+    def __init__(self, path: Path, *, threads: int = 1) -> None:
+        facts = probe(path)
+        self._path = path
+        self.frame_count = facts.frame_count
+        self.fps = facts.fps
+        try:
+            self._reader = decord.VideoReader(str(path), ctx=decord.cpu(0), num_threads=threads, fault_tol=_NO_REPEATS)
+        except (decord.DECORDError, RuntimeError) as fault:
+            if count_decodable(path, at_most=1) == 0:
+                raise truncated(path, found=0, expected=facts.frame_count) from fault
+            raise VideoError(
+                f"{path}: decord {decord.__version__} cannot decode {facts.codec} video", hint="use --decoder pyav"
+            ) from fault
+        # The first frame says the size as displayed (rotated where the file asks for it).
+        self._first = self._next(0)
+        self.height, self.width = self._first.shape[:2]
+
+    def blocks(self, max_frames: int) -> Iterator[Frames]:
+        """Yield every frame once, in order, in blocks (up to max_frames, height, width, 3) of RGB."""
+        for start in range(0, self.frame_count, max_frames):
+            size = min(max_frames, self.frame_count - start)
+            block = np.empty((size, self.height, self.width, 3), dtype=np.uint8)
+            for offset in range(size):
+                frame = self._first if start + offset == 0 else self._next(start + offset)
+                if frame.shape != self._first.shape:
+                    raise VideoError(
+                        f"{self._path}: frame {start + offset} is {frame.shape[1]}x{frame.shape[0]}, "
+                        f"the first is {self.width}x{self.height}"
+                    )
+                block[offset] = frame
+            yield block
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._reader = None
+
+    def _next(self, index: int) -> Frames:
+        try:
+            frame: Frames = self._reader.next().asnumpy()
+        except (decord.DECORDError, decord.DECORDLimitReachedError, RuntimeError, StopIteration) as fault:
+            decodable = count_decodable(self._path, at_most=self.frame_count)
+            if decodable < self.frame_count:
+                raise truncated(self._path, found=decodable, expected=self.frame_count) from fault
+            raise VideoError(
+                f"{self._path}: decord stopped after {index} of {self.frame_count} frames", hint="use --decoder pyav"
+            ) from fault
+        return frame
+
+
+def open_reader(path: Path, *, threads: int = 1) -> DecordReader:
+    """Open a video with decord."""
+    return DecordReader(path, threads=threads)

@@ -1,0 +1,106 @@
+"""Frames as the backbone wants them: resized, cropped and normalised once each, on the device.
+
+Shapes: N frames, height H, width W, backbone input size S.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class ResizeRule:
+    """A publisher's way from a frame of any size to a square input: bilinear without antialiasing, then the centre.
+
+    Parameters
+    ----------
+    size : int or (int, int)
+        Length of the short side, the aspect ratio kept; or (height, width), whatever the aspect ratio.
+    crop : int
+        Height and width of the centre crop, in pixels.
+    rounded : bool
+        Whether resized values are rounded to whole numbers, as resizing a uint8 image does.
+    """
+
+    size: int | tuple[int, int]
+    crop: int
+    rounded: bool
+
+    def scaled_to(self, crop: int) -> ResizeRule:
+        """Return the rule for another input size, which shows the same part of the frame.
+
+        Examples
+        --------
+        >>> ResizeRule(182, 160, rounded=False).scaled_to(112)
+        ResizeRule(size=127, crop=112, rounded=False)
+        """
+        if crop == self.crop:
+            return self
+        if isinstance(self.size, int):
+            return replace(self, size=self._scaled(self.size, crop), crop=crop)
+        height, width = self.size
+        return replace(self, size=(self._scaled(height, crop), self._scaled(width, crop)), crop=crop)
+
+    def _scaled(self, length: int, crop: int) -> int:
+        return max(crop, round(length * crop / self.crop))
+
+    def resized(self, height: int, width: int) -> tuple[int, int]:
+        """Return (height, width) of a frame after resizing, before the crop.
+
+        Examples
+        --------
+        >>> ResizeRule(182, 160, rounded=False).resized(256, 340)
+        (182, 241)
+        """
+        if not isinstance(self.size, int):
+            return self.size
+        short, long = sorted((height, width))
+        long = math.floor(self.size * long / short)
+        return (self.size, long) if height <= width else (long, self.size)
+
+    def describe(self) -> str:
+        """Return the rule in words, as an `ExtractionSpec` records it."""
+        size = f"short side {self.size}" if isinstance(self.size, int) else f"{self.size[0]}x{self.size[1]} (HxW)"
+        rounded = ", rounded to uint8" if self.rounded else ""
+        return f"{size}, bilinear, no antialias{rounded}, centre crop {self.crop}"
+
+
+class FramePreparer:
+    """Turn decoded frames into a backbone's input.
+
+    Parameters
+    ----------
+    rule : ResizeRule
+        How to resize and crop.
+    mean, std : sequence of float
+        Per channel; values in [0, 1] are shifted by `mean` and divided by `std`.
+    device : torch.device
+        Where the work is done and the result stays.
+    """
+
+    def __init__(self, *, rule: ResizeRule, mean: Sequence[float], std: Sequence[float], device: torch.device) -> None:
+        self.rule = rule
+        self.device = device
+        # (x / 255 - mean) / std as one multiplication and one addition.
+        self._scale = torch.tensor([1 / (255 * s) for s in std], device=device).view(1, 3, 1, 1)
+        self._shift = torch.tensor([-m / s for m, s in zip(mean, std, strict=True)], device=device).view(1, 3, 1, 1)
+
+    def __call__(self, frames: NDArray[np.uint8]) -> Tensor:
+        """Return prepared frames, float32: (N, H, W, 3) uint8 -> (N, 3, S, S)."""
+        pixels = torch.from_numpy(frames).to(self.device).permute(0, 3, 1, 2).contiguous().float()  # (N, 3, H, W)
+        height, width = self.rule.resized(*pixels.shape[-2:])
+        if (height, width) != tuple(pixels.shape[-2:]):
+            pixels = F.interpolate(pixels, size=(height, width), mode="bilinear", align_corners=False, antialias=False)
+            if self.rule.rounded:
+                pixels = pixels.round_()
+        crop = self.rule.crop
+        top, left = round((height - crop) / 2), round((width - crop) / 2)
+        return pixels[..., top : top + crop, left : left + crop] * self._scale + self._shift

@@ -1,0 +1,175 @@
+"""Which frames of a video make which clip: arithmetic only, no video is opened here.
+
+Three steps, each a function of numbers alone:
+
+1. *Timeline.* The frames that windows are laid over. Without resampling these
+   are the video's own frames; with ``resample_fps`` they are the frames on
+   display at the middle of each period of the new rate.
+2. *Windows.* Clip i is the window of ``window_frames`` timeline frames that
+   starts at ``i * stride_frames``. Only whole windows count. A video shorter
+   than one window still makes one clip, its last frame repeated.
+3. *Sampling.* ``clip_frames`` frames of each window, evenly spaced and with both
+   ends, as PyTorchVideo's ``UniformTemporalSubsample`` chooses them.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from asl_kit.grid import FeatureGrid
+
+Indices = NDArray[np.int64]
+
+_CLIPS_AT_ONCE = 4096
+
+
+def sample_offsets(*, window_frames: int, clip_frames: int) -> Indices:
+    """Return the frames of a window that the backbone sees, counted from the window's begin: (clip_frames,).
+
+    Evenly spaced from the first to the last frame of the window, rounded down.
+    A clip of one frame is the window's middle frame.
+
+    Examples
+    --------
+    >>> sample_offsets(window_frames=16, clip_frames=4).tolist()
+    [0, 5, 10, 15]
+    >>> sample_offsets(window_frames=48, clip_frames=4).tolist()
+    [0, 15, 31, 47]
+    >>> sample_offsets(window_frames=4, clip_frames=8).tolist()
+    [0, 0, 0, 1, 1, 2, 2, 3]
+    >>> sample_offsets(window_frames=9, clip_frames=1).tolist()
+    [4]
+    """
+    if clip_frames == 1:
+        return np.array([(window_frames - 1) // 2], dtype=np.int64)
+    return np.arange(clip_frames, dtype=np.int64) * (window_frames - 1) // (clip_frames - 1)
+
+
+def resampled_frames(*, frame_count: int, fps: float, resample_fps: float) -> Indices:
+    """Return the source frame of each frame of the resampled video: (frames at the new rate,).
+
+    New frame j is the source frame on display at ``(j + 0.5) / resample_fps`` seconds,
+    the middle of its period. The new video is as long as the old one, to the nearest frame.
+
+    Examples
+    --------
+    Half the rate takes every second frame, twice the rate shows each twice:
+
+    >>> resampled_frames(frame_count=6, fps=30.0, resample_fps=15.0).tolist()
+    [1, 3, 5]
+    >>> resampled_frames(frame_count=3, fps=15.0, resample_fps=30.0).tolist()
+    [0, 0, 1, 1, 2, 2]
+    >>> resampled_frames(frame_count=5, fps=25.0, resample_fps=30.0).tolist()
+    [0, 1, 2, 2, 3, 4]
+    """
+    length = max(1, math.floor(frame_count * resample_fps / fps + 0.5))
+    display = (np.arange(length, dtype=np.float64) + 0.5) * (fps / resample_fps)
+    # A middle that falls on a frame's first instant shows that frame, whatever the last bit of the division says.
+    return np.minimum(np.floor(display + 1e-9).astype(np.int64), frame_count - 1)
+
+
+@dataclass(frozen=True)
+class ClipPlan:
+    """What to decode, and how to assemble it, for one video.
+
+    Parameters
+    ----------
+    frame_count : int
+        Frames in the video; 1 or more.
+    fps : float
+        Frames per second of the video.
+    window_frames, stride_frames : int
+        Length of a window, and frames from one window to the next, in timeline frames.
+    clip_frames : int
+        Frames that the backbone takes from each window.
+    resample_fps : float, optional
+        Rate of the timeline; None: the video's own.
+
+    Raises
+    ------
+    ValueError
+        If a number is out of range.
+
+    Examples
+    --------
+    Ten frames, windows of 4, one every 3: frames 0-3, 3-6 and 6-9.
+
+    >>> plan = ClipPlan(frame_count=10, fps=10.0, window_frames=4, stride_frames=3, clip_frames=2)
+    >>> plan.length
+    3
+    >>> plan.clips(0, 3).tolist()
+    [[0, 3], [3, 6], [6, 9]]
+    >>> plan.source_frames.tolist()
+    [0, 3, 6, 9]
+    >>> plan.grid.centers_s().tolist()
+    [0.2, 0.5, 0.8]
+
+    Shorter than one window: one clip, the last frame repeated.
+
+    >>> short = ClipPlan(frame_count=2, fps=10.0, window_frames=4, stride_frames=3, clip_frames=4)
+    >>> short.clips(0, 1).tolist()
+    [[0, 1, 1, 1]]
+    """
+
+    frame_count: int
+    fps: float
+    window_frames: int
+    stride_frames: int
+    clip_frames: int
+    resample_fps: float | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("frame_count", "window_frames", "stride_frames", "clip_frames"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be 1 or more, got {getattr(self, name)}")
+        for name in ("fps", "resample_fps"):
+            value = getattr(self, name)
+            if value is not None and not (math.isfinite(value) and value > 0):
+                raise ValueError(f"{name} must be a finite number above 0, got {value}")
+
+    @cached_property
+    def timeline(self) -> Indices:
+        """Source frame of each timeline frame: (timeline length,), never decreasing."""
+        if self.resample_fps is None:
+            return np.arange(self.frame_count, dtype=np.int64)
+        return resampled_frames(frame_count=self.frame_count, fps=self.fps, resample_fps=self.resample_fps)
+
+    @property
+    def timeline_fps(self) -> float:
+        """Frames per second of the timeline."""
+        return self.fps if self.resample_fps is None else self.resample_fps
+
+    @property
+    def length(self) -> int:
+        """Number of clips, 1 or more."""
+        return max(0, len(self.timeline) - self.window_frames) // self.stride_frames + 1
+
+    @property
+    def grid(self) -> FeatureGrid:
+        """Where in the video the clips' features lie."""
+        return FeatureGrid.from_windows(
+            fps=self.timeline_fps,
+            window_frames=self.window_frames,
+            stride_frames=self.stride_frames,
+            length=self.length,
+        )
+
+    def clips(self, start: int, stop: int) -> Indices:
+        """Return the source frames of clips ``[start, stop)``: (stop - start, clip_frames)."""
+        starts = np.arange(start, stop, dtype=np.int64) * self.stride_frames
+        offsets = sample_offsets(window_frames=self.window_frames, clip_frames=self.clip_frames)
+        source: Indices = self.timeline[np.minimum(starts[:, None] + offsets, len(self.timeline) - 1)]
+        return source
+
+    @cached_property
+    def source_frames(self) -> Indices:
+        """Source frames that any clip uses, each once, in order of time."""
+        used = np.zeros(self.frame_count, dtype=bool)
+        for start in range(0, self.length, _CLIPS_AT_ONCE):
+            used[self.clips(start, min(start + _CLIPS_AT_ONCE, self.length))] = True
+        return np.flatnonzero(used)

@@ -1,0 +1,90 @@
+"""Which video files an extraction works on, and under which ids."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from asl_kit.errors import MissingFileError, UsageError
+
+VIDEO_SUFFIXES = (
+    ".3gp", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".mxf", ".ogv", ".ts",
+    ".vob", ".webm", ".wmv",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class VideoFile:
+    """A video and its id, the file's name without its suffix."""
+
+    video_id: str
+    path: Path
+
+
+def find_videos(sources: Sequence[Path]) -> list[VideoFile]:
+    """Return the videos that files and folders name, sorted by id.
+
+    A file is taken whatever its suffix; a folder is searched, with the folders
+    in it, for files with a video's suffix.
+
+    Raises
+    ------
+    MissingFileError
+        If a file or folder does not exist.
+    UsageError
+        If there is no video, or two of them have the same id.
+    """
+    found: dict[str, Path] = {}
+    for source in sources:
+        for path in _files_of(source):
+            other = found.setdefault(path.stem, path)
+            if other.absolute() != path.absolute():
+                raise UsageError(
+                    f"two videos with the id {path.stem!r}: {other} and {path}",
+                    hint="a video's id is its file name without the suffix; rename one of them",
+                )
+    if not found:
+        raise UsageError(
+            f"no videos found in {', '.join(map(str, sources))}",
+            hint=f"suffixes that are looked for: {' '.join(VIDEO_SUFFIXES)}",
+        )
+    return [VideoFile(video_id, found[video_id]) for video_id in sorted(found)]
+
+
+def _files_of(source: Path) -> Iterable[Path]:
+    if source.is_dir():
+        return sorted(
+            path
+            for path in source.rglob("*")
+            if path.suffix.lower() in VIDEO_SUFFIXES and not path.name.startswith(".") and path.is_file()
+        )
+    if not source.exists():
+        raise MissingFileError(f"{source}: no such file or folder")
+    return [source]
+
+
+def restrict(videos: Sequence[VideoFile], video_ids: Collection[str]) -> tuple[list[VideoFile], list[str]]:
+    """Return the videos whose ids are in `video_ids`, and the sorted ids that no video has."""
+    kept = [video for video in videos if video.video_id in video_ids]
+    return kept, sorted(set(video_ids) - {video.video_id for video in kept})
+
+
+def parse_shard(text: str) -> tuple[int, int]:
+    """Return (I, N) of ``I/N``: the I-th of N parts, counted from 1.
+
+    Raises
+    ------
+    UsageError
+        If the text is not of that form, or I is not within 1 to N.
+    """
+    index, _, count = text.partition("/")
+    if not (index.isdecimal() and count.isdecimal() and 1 <= int(index) <= int(count)):
+        raise UsageError(f"shard {text!r} is not I/N with I from 1 to N", hint="--shard 1/4 is the first of four parts")
+    return int(index), int(count)
+
+
+def take_shard(videos: Sequence[VideoFile], shard: tuple[int, int]) -> list[VideoFile]:
+    """Return every N-th video, from the I-th on."""
+    index, count = shard
+    return list(videos[index - 1 :: count])
