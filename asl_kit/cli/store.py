@@ -55,6 +55,6 @@ def verify(path: Path, quick: bool, json_path: str | None) -> None:
     print_results(text, {"problems": [problem.to_json() for problem in problems]}, json_path)
     if problems:
         raise StoreError(
-            f"{path}: {len(problems)} problems",
+            f"{path}: damaged or wrong: {len(problems)}",
             hint="delete the folders named above and run `asl-kit extract` again: it extracts only what is missing",
         )

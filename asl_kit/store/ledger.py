@@ -99,9 +99,15 @@ class Ledger:
         found = [attempt for path in sorted(self.folder.glob("*.jsonl")) for attempt in _read(path)]
         yield from sorted(found, key=lambda attempt: attempt.time)
 
-    def latest(self) -> dict[str, Attempt]:
-        """Return the last attempt at each video."""
-        return {attempt.video_id: attempt for attempt in self.attempts()}
+    def failures(self) -> dict[str, str]:
+        """Return the reason for each video whose last attempt, skipped ones aside, failed."""
+        reasons: dict[str, str] = {}
+        for attempt in self.attempts():
+            if attempt.outcome == "failed":
+                reasons[attempt.video_id] = attempt.reason
+            elif attempt.outcome == "done":
+                reasons.pop(attempt.video_id, None)
+        return reasons
 
 
 def _read(path: Path) -> Iterator[Attempt]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,7 +28,7 @@ class StoreReport:
     attempts : dict of str to int
         Lines in the ledger, by outcome.
     failed : dict of str to str
-        Reason, for each video whose last attempt failed and which is not in the store.
+        Reason, for each video that failed last time and is not in the store.
     """
 
     store: FeatureStore
@@ -66,7 +67,7 @@ class StoreReport:
             f"ledger: {ledger}",
         ]
         if self.failed:
-            lines.append(f"{len(self.failed)} videos failed and are not in the store:")
+            lines.append(f"failed, and not in the store: {len(self.failed)}")
             lines.extend(f"  {video_id}: {reason}" for video_id, reason in self.failed.items())
         return "\n".join(lines)
 
@@ -80,22 +81,14 @@ def describe(store: FeatureStore) -> StoreReport:
         If a video's metadata is damaged.
     """
     infos = list_videos(store)
-    attempts: dict[str, int] = {}
-    last_failures: dict[str, str] = {}
-    for attempt in store.ledger.attempts():
-        attempts[attempt.outcome] = attempts.get(attempt.outcome, 0) + 1
-        if attempt.outcome == "failed":
-            last_failures[attempt.video_id] = attempt.reason
-        elif attempt.outcome == "done":
-            last_failures.pop(attempt.video_id, None)
     return StoreReport(
         store=store,
         videos=len(infos),
         features=sum(info.grid.length for info in infos),
         hours=sum(info.duration_s for info in infos) / 3600,
         size_bytes=sum(_size_bytes(store.folder(info.video_id)) for info in infos),
-        attempts=attempts,
-        failed={video_id: reason for video_id, reason in last_failures.items() if video_id not in store},
+        attempts=dict(Counter(attempt.outcome for attempt in store.ledger.attempts())),
+        failed={video_id: reason for video_id, reason in store.ledger.failures().items() if video_id not in store},
     )
 
 

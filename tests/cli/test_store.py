@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from support import add_video, make_features, make_spec
+
+from asl_kit.cli import main
+from asl_kit.store import FeatureStore
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> FeatureStore:
+    store = FeatureStore.open_or_create(tmp_path / "store", make_spec())
+    add_video(store, "short", make_features(3))
+    add_video(store, "a long/name", make_features(1500), duration_s=3600)
+    store.ledger.record("broken.mp4", "failed", "no video stream")
+    store.ledger.record("short", "failed", "was mended since")
+    return store
+
+
+def run(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(main, ["store", *map(str, arguments)])
+
+
+def test_info_tells_spec_amount_and_failures(store: FeatureStore) -> None:
+    result = run("info", store.path)
+    assert result.exit_code == 0
+    lines = [" ".join(line.split()) for line in result.stdout.splitlines()]
+    assert "backbone x3d_xs" in lines
+    assert "dtype float16" in lines
+    assert lines[-4].startswith("2 videos, 1.00 hours, 1503 features, ")
+    assert lines[-3:] == [
+        "ledger: 2 done, 2 failed",
+        "failed, and not in the store: 1",
+        "broken.mp4: no video stream",
+    ]
+
+
+def test_info_as_json(store: FeatureStore) -> None:
+    result = run("info", store.path, "--json", "-")
+    report = json.loads(result.stdout)
+    size_bytes = sum(path.stat().st_size for path in (store.path / "videos").glob("*/*"))
+    assert report == {
+        "path": str(store.path),
+        "format": "asl-kit/feature-store",
+        "version": 1,
+        "dtype": "float16",
+        "spec": make_spec().model_dump(mode="json"),
+        "videos": 2,
+        "features": 1503,
+        "hours": pytest.approx(1 + 0.4 / 3600),
+        "size_bytes": size_bytes,
+        "attempts": {"done": 2, "failed": 2},
+        "failed": {"broken.mp4": "no video stream"},
+    }
+    assert size_bytes >= 1503 * 4 * 2
+
+
+def test_list_prints_a_table(store: FeatureStore) -> None:
+    result = run("list", store.path)
+    assert result.exit_code == 0
+    assert result.stdout.splitlines() == [
+        "id              T  D  duration (s)     fps  step (s)",
+        "a long/name  1500  4       3600.00  30.000    0.1333",
+        "short           3  4          0.40  30.000    0.1333",
+    ]
+
+
+def test_list_writes_json(store: FeatureStore, tmp_path: Path) -> None:
+    result = run("list", store.path, "--json", tmp_path / "out" / "list.json")
+    assert result.stdout.startswith("id ")
+    rows = json.loads((tmp_path / "out" / "list.json").read_text())
+    assert [(row["video_id"], row["shape"], row["frames"]) for row in rows] == [
+        ("a long/name", [1500, 4], 6000),
+        ("short", [3, 4], 12),
+    ]
+
+
+def test_an_empty_store(tmp_path: Path) -> None:
+    FeatureStore.open_or_create(tmp_path / "s", make_spec())
+    assert "0 videos, 0.00 hours" in run("info", tmp_path / "s").stdout
+    assert run("list", tmp_path / "s").stdout.splitlines() == ["id  T  D  duration (s)  fps  step (s)"]
+    assert run("verify", tmp_path / "s").exit_code == 0
+
+
+def test_verify_of_a_whole_store(store: FeatureStore) -> None:
+    result = run("verify", store.path)
+    assert (result.exit_code, result.stdout) == (0, f"{store.path}: 2 videos, all whole\n")
+
+
+@pytest.mark.parametrize(("options", "exit_code"), [([], 1), (["--quick"], 0)])
+def test_verify_of_a_damaged_store(store: FeatureStore, options: list[str], exit_code: int) -> None:
+    path = store.folder("short") / "c.0.0"
+    path.write_bytes(bytes(len(path.read_bytes())))
+    result = run("verify", store.path, *options)
+    assert result.exit_code == exit_code
+    assert ("videos/short: damaged: CRC-32C of the data is" in result.stdout) == bool(exit_code)
+    assert ("damaged or wrong: 1" in result.stderr) == bool(exit_code)
+    assert ("hint: delete" in result.stderr) == bool(exit_code)
+    found = json.loads(run("verify", store.path, *options, "--json", "-").stdout)
+    assert [problem["place"] for problem in found["problems"]] == ["videos/short"] * exit_code
+
+
+@pytest.mark.parametrize("command", ["info", "list", "verify"])
+def test_errors_are_one_message_with_a_hint(tmp_path: Path, command: str) -> None:
+    result = run(command, tmp_path / "none")
+    assert result.exit_code == 2
+    assert result.stderr.splitlines() == [
+        f"error: {tmp_path / 'none'}: no such feature store",
+        "hint: `asl-kit extract` makes one",
+    ]
+    (tmp_path / "zarr.json").write_text("{}")
+    result = run(command, tmp_path)
+    assert result.exit_code == 1
+    assert result.stderr.startswith(f"error: {tmp_path}: not a feature store: its zarr.json has no attribute")
+    assert "Traceback" not in result.stderr
+
+
+def test_json_that_cannot_be_written(store: FeatureStore, tmp_path: Path) -> None:
+    result = run("list", store.path, "--json", tmp_path)
+    assert result.exit_code == 2
+    assert result.stderr.startswith(f"error: {tmp_path}: cannot be written")
+
+
+@pytest.mark.parametrize("command", [[], ["info"], ["list"], ["verify"]])
+def test_help_is_light(command: list[str]) -> None:
+    code = f"""
+import sys
+from asl_kit.cli import main
+try:
+    main(["store", *{command!r}, "--help"])
+except SystemExit as exit:
+    assert exit.code == 0
+assert not {{"torch", "zarr", "decord", "numpy"}} & set(sys.modules)
+"""
+    output = subprocess.check_output([sys.executable, "-c", code], text=True)
+    assert output.startswith("Usage: ")
