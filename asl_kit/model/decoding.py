@@ -97,7 +97,9 @@ def soft_nms(candidates: Candidates, *, sigma: float, min_score: float, max_dete
     # The best of each class; picks within a class come in falling order, so merging them gives the best of all.
     heap = [(-pool.best, index) for index, pool in enumerate(classes)]
     heapq.heapify(heap)
-    segments, scores, labels = [], [], []
+    segments: list[Tensor] = []
+    scores: list[float] = []
+    labels: list[int] = []
     while heap and len(scores) < max_detections:
         negative_score, index = heapq.heappop(heap)
         if -negative_score < min_score:

@@ -142,7 +142,8 @@ class Localizer(nn.Module):
         self.offset_scale = nn.Parameter(torch.ones(levels))
         nn.init.constant_(self.classification_head.last_bias, -math.log((1 - class_prior) / class_prior))
         # Phi_cls and Phi_loc of the paper: one hidden layer each, since they are to be light.
-        self.sensitivity_heads = nn.ModuleList(Head(width, 1, layers=2) for _ in range(2 * instance_branches))
+        self.classification_sensitivity = Head(width, 1, layers=2) if instance_branches else None
+        self.localization_sensitivity = Head(width, 1, layers=2) if instance_branches else None
 
     def set_feature_scale(self, mean: Tensor, std: Tensor) -> None:
         """Standardise the input with these statistics of the training features, each (D,)."""
@@ -156,7 +157,7 @@ class Localizer(nn.Module):
         spare: behind its last feature every video then meets the same padding
         on every level, so that its output does not depend on its neighbours in the batch.
         """
-        coarsest = 2 ** (self.levels - 1)
+        coarsest: int = 2 ** (self.levels - 1)
         return (length // coarsest + (2 if length % coarsest else 1)) * coarsest
 
     def forward(self, features: Tensor, mask: Tensor) -> Output:
@@ -195,8 +196,9 @@ class Localizer(nn.Module):
         )
         offsets = F.relu(packed.run(self.localization_head) * scale[:, None])
         sensitivity = None
-        if len(self.sensitivity_heads):
-            sensitivity = torch.cat([packed.run(head) for head in self.sensitivity_heads], dim=2).sigmoid()
+        if self.classification_sensitivity is not None and self.localization_sensitivity is not None:
+            branches = (self.classification_sensitivity, self.localization_sensitivity)
+            sensitivity = torch.cat([packed.run(branch) for branch in branches], dim=2).sigmoid()
         return Output(logits, offsets, torch.cat(masks, 2).squeeze(1), points, sensitivity, pyramid[0])
 
     def _embed(self, x: Tensor, mask: Tensor) -> Tensor:
@@ -287,8 +289,8 @@ class PackedPyramid(NamedTuple):
         x = self.x
         for conv, norm in zip(head.hidden, head.norms, strict=True):
             x = F.relu(norm(conv(x, self.mask)[0])) * gate
-        x, _ = head.last(x, self.mask)
-        return x.transpose(1, 2)[:, self.inside]
+        outputs: Tensor = head.last(x, self.mask)[0]
+        return outputs.transpose(1, 2)[:, self.inside]
 
 
 def _equal_shares(total: int, parts: int) -> list[int]:

@@ -59,7 +59,13 @@ class TrainingData:
 
 
 def train_model(
-    annotations: Path, features: Sequence[Path], out: Path, recipe: Recipe, *, resume: bool = False, device: str = "auto"
+    annotations: Path,
+    features: Sequence[Path],
+    out: Path,
+    recipe: Recipe,
+    *,
+    resume: bool = False,
+    device: str = "auto",
 ) -> TrainingResult:
     """Train a model.
 
@@ -226,7 +232,7 @@ class Trainer:
                 hint="lower optimizer.learning_rate, set run.precision=float32, or look at these videos' features",
             )
         self.optimizer.zero_grad(set_to_none=True)
-        self.scaler.scale(losses["total"]).backward()  # type: ignore[no-untyped-call]
+        self.scaler.scale(losses["total"]).backward()
         self.scaler.unscale_(self.optimizer)
         limit = self.recipe.optimizer.gradient_clip or math.inf
         parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
@@ -292,9 +298,10 @@ class Trainer:
         return float(np.nanmean(precision))
 
     def _final_weights(self) -> tuple[dict[str, Tensor], str]:
+        why = "of the last epoch: no validation split to choose by"
         if self.average is not None:
-            return self.average.module.state_dict(), "averaged weights of the last epoch: no validation split to choose by"
-        return self.network.state_dict(), "weights of the last epoch: no validation split to choose by"
+            return self.average.module.state_dict(), f"averaged weights {why}"
+        return self.network.state_dict(), f"weights {why}"
 
     def _checkpoint(self, weights: dict[str, Tensor], training: dict[str, Any] | None = None) -> Checkpoint:
         return Checkpoint(

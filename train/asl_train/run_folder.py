@@ -73,19 +73,19 @@ class CurveWriter:
             warnings.simplefilter("ignore")  # of protobuf and numpy, on import
             from torch.utils.tensorboard import SummaryWriter
         self._lines = folder.curve.open("a", encoding="utf-8")
-        self._board = SummaryWriter(str(folder.path / "tensorboard"), purge_step=after_step + 1)  # type: ignore[no-untyped-call]
+        self._board = SummaryWriter(str(folder.path / "tensorboard"), purge_step=after_step + 1)
 
     def add(self, step: int, epoch: int, values: dict[str, float], *, group: str) -> None:
         """Record numbers of a step; `group` heads their names in TensorBoard."""
         record: dict[str, Any] = {"step": step, "epoch": epoch, "group": group, **values}
         self._lines.write(json.dumps(record) + "\n")
         for name, value in values.items():
-            self._board.add_scalar(f"{group}/{name}", value, step)  # type: ignore[no-untyped-call]
+            self._board.add_scalar(f"{group}/{name}", value, step)
 
     def flush(self) -> None:
         """Hand everything to the operating system, so that a kill of the process loses nothing."""
         self._lines.flush()
-        self._board.flush()  # type: ignore[no-untyped-call]
+        self._board.flush()
 
     def __enter__(self) -> Self:
         return self
@@ -94,4 +94,4 @@ class CurveWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._lines.close()
-        self._board.close()  # type: ignore[no-untyped-call]
+        self._board.close()

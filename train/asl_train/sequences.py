@@ -193,7 +193,9 @@ class TrainingSequences:
         )
 
 
-def collate(sequences: Sequence[TrainingSequence], video_ids: Sequence[str], padded_length: Callable[[int], int]) -> Batch:
+def collate(
+    sequences: Sequence[TrainingSequence], video_ids: Sequence[str], padded_length: Callable[[int], int]
+) -> Batch:
     """Pad sequences to one length."""
     lengths = torch.tensor([len(sequence.features) for sequence in sequences])
     padded = padded_length(int(lengths.max()))

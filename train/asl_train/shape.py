@@ -36,13 +36,15 @@ def derive_shape(items: Sequence[VideoItem], feature_dims: Sequence[int], recipe
     data, model = recipe.data, recipe.model
     longest = max(item.grid.length for item in items)
     length = min(longest, data.max_sequence_length) if data.sequence_length == "auto" else data.sequence_length
-    levels = model.pyramid_levels
-    if levels == "auto":
-        halves = _segment_lengths(items) / 2
-        half = float(np.percentile(halves, LONG_SEGMENT_PERCENTILE)) if len(halves) else 0.0
-        wanted = 2 + math.ceil(math.log2(max(half / model.first_regression_range, 1)))
-        levels = min(max(wanted, FEWEST_LEVELS), MOST_LEVELS)
+    levels = _derive_levels(items, recipe) if model.pyramid_levels == "auto" else model.pyramid_levels
     return Shape(tuple(feature_dims), length, levels)
+
+
+def _derive_levels(items: Sequence[VideoItem], recipe: Recipe) -> int:
+    halves = _segment_lengths(items) / 2
+    half = float(np.percentile(halves, LONG_SEGMENT_PERCENTILE)) if len(halves) else 0.0
+    wanted = 2 + math.ceil(math.log2(max(half / recipe.model.first_regression_range, 1)))
+    return min(max(wanted, FEWEST_LEVELS), MOST_LEVELS)
 
 
 def shape_table(shape: Shape, items: Sequence[VideoItem], recipe: Recipe, classes: int) -> Table:
