@@ -60,7 +60,7 @@ class Manifest(StrictModel):
     aliases: tuple[str, ...] = ()
     """Other names that `asl-kit convert` knows the dataset by."""
     splits: SplitRoles
-    tiou_thresholds: tuple[Annotated[float, Field(gt=0, le=1)], ...] = Field(min_length=1)
+    tiou_thresholds: tuple[Annotated[float, Field(gt=0, le=1)], ...]
     """Temporal IoU at which average precision is reported."""
     vocabularies: dict[str, list[str]] = Field(min_length=1)
     """Class names; a class's place in its list is its id."""
@@ -84,8 +84,9 @@ class Manifest(StrictModel):
         for number, exclusion in enumerate(self.exclusions):
             if exclusion.split not in self.expected:
                 faults.append((("exclusions", number, "split"), f"must be one of {known}", exclusion.split))
-        if list(self.tiou_thresholds) != sorted(set(self.tiou_thresholds)):
-            faults.append((("tiou_thresholds",), "must rise, each value once", self.tiou_thresholds))
+        thresholds = list(self.tiou_thresholds)
+        if not thresholds or thresholds != sorted(set(thresholds)):
+            faults.append((("tiou_thresholds",), "must be one or more values that rise", thresholds))
         refuse("Manifest", faults)
         return self
 

@@ -14,11 +14,16 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 PLAIN_INTERVAL_S = 10.0
+PLAIN_WIDTH = 160
+"""Columns of text that goes to a file or pipe, so that tables keep their columns whole."""
 
 
 def out() -> Console:
     """Return the console for results (stdout). Made anew, so that it follows redirection."""
-    return Console(soft_wrap=True, highlight=False)
+    console = Console(soft_wrap=True, highlight=False)
+    if not console.is_terminal:
+        console.width = PLAIN_WIDTH
+    return console
 
 
 def err() -> Console:

@@ -14,11 +14,11 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from asl_kit import __version__
 from asl_kit.annotations.io import ordered
-from asl_kit.annotations.report import ConversionReport
+from asl_kit.annotations.report import ConversionReport, Kind
 from asl_kit.annotations.schema import AnnotationSet, Source, SourceFile
 from asl_kit.annotations.validation import DURATION_TOLERANCE_S, time_fault
 from asl_kit.errors import AnnotationError, MissingFileError
@@ -41,6 +41,10 @@ class _Item:
     labels: dict[str, str] | None
     reason: str = ""
     attributes: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def kind(self) -> Kind:
+        return "ignored" if self.labels is None else "segment"
 
 
 @dataclass(slots=True)
@@ -70,13 +74,18 @@ class Collector:
         self._mend = mend
         self._videos: dict[str, _Facts] = {}
         self._faults: list[str] = []
+        self._faulty: set[str] = set()
 
     def __contains__(self, video_id: str) -> bool:
         return video_id in self._videos
 
-    def fault(self, where: str, text: str) -> None:
+    def fault(self, where: str, text: str, *, video_id: str | None = None) -> None:
         """Record something that makes the source unusable; `finish` raises all of them."""
-        self._faults.append(f"{where}: {text}")
+        if video_id is None:
+            self._faults.append(f"{where}: {text}")
+        else:
+            self._faults.append(f"{where}: video {video_id!r}: {text}")
+            self._faulty.add(video_id)
 
     def video(self, video_id: str, where: str, **stated: Any) -> None:
         """Record a video; of `split`, `duration`, `fps`, `frames` and `path`, those that are stated (not None)."""
@@ -87,7 +96,7 @@ class Collector:
         for name, value in stated.items():
             if value is not None and facts.stated.setdefault(name, value) != value:
                 known = facts.stated[name]
-                self.fault(where, f"video {video_id!r}: {name}: {value!r} contradicts {known!r} ({facts.where})")
+                self.fault(where, f"{name}: {value!r} contradicts {known!r} ({facts.where})", video_id=video_id)
 
     def no_action(self, video_id: str, where: str) -> None:
         """Record that a video, already recorded, was annotated and has no action."""
@@ -134,7 +143,8 @@ class Collector:
         for name, value in (("start", start), ("end", end)):
             number = as_number(value)
             if number is None:
-                self._problem("segment", video_id, where, f"{prefix}{name}: must be a finite number, found {value!r}")
+                kind: Kind = "ignored" if labels is None else "segment"
+                self._problem(kind, video_id, where, f"{prefix}{name}: must be a finite number, found {value!r}")
                 return
             times.append(number)
         facts.items.append(_Item(where, prefix, times[0], times[1], labels, reason, attributes or {}))
@@ -175,10 +185,7 @@ class Collector:
             if "duration" not in stated:
                 duration_s = max((item.end_s for item in facts.items), default=0.0)
                 if duration_s <= 0:
-                    self._problem(
-                        "video", video_id, facts.where, "duration: not stated, and there is no segment to tell it"
-                    )
-                    self._drop_items(video_id, facts.items)
+                    self._refuse_timeless(video_id, facts, classes)
                     continue
                 stated["duration"] = duration_s
                 without["duration"] += 1
@@ -218,8 +225,8 @@ class Collector:
     ) -> dict[str, Any]:
         labelled = [item for item in facts.items if item.labels is not None]
         if facts.no_action_at is not None and labelled:
-            text = f"video {video_id!r}: said to have no action, but {labelled[0].where} gives it a segment"
-            self.fault(facts.no_action_at, text)
+            text = f"said to have no action, but {labelled[0].where} gives it a segment"
+            self.fault(facts.no_action_at, text, video_id=video_id)
         kept = [item for item in facts.items if self._is_sound(video_id, item, stated["duration"], classes)]
         segments = [
             {"start": item.start_s, "end": item.end_s, "labels": item.labels, "attributes": item.attributes}
@@ -250,12 +257,12 @@ class Collector:
         if fault is not None:
             name, text = fault
             found = item.start_s if name == "start" else item.end_s
-            self._problem("segment", video_id, item.where, f"{item.prefix}{name}: {text}, found {found!r}")
+            self._problem(item.kind, video_id, item.where, f"{item.prefix}{name}: {text}, found {found!r}")
             return False
         for vocabulary, label in (item.labels or {}).items():
             if label not in classes.get(vocabulary, ()):
                 text = f"{item.prefix}label: not in the vocabulary {vocabulary!r}, found {label!r}"
-                self._problem("segment", video_id, item.where, text)
+                self._problem(item.kind, video_id, item.where, text)
                 return False
         return True
 
@@ -265,18 +272,22 @@ class Collector:
         end_s = duration_s if is_beyond else item.end_s
         if (start_s, end_s) != (item.start_s, item.end_s) and start_s < end_s and item.start_s < item.end_s:
             text = f"[{item.start_s!r}, {item.end_s!r}) clipped to [{start_s!r}, {end_s!r}), the time of the video"
-            self._report.change("segment", video_id, item.where, item.prefix + text)
+            self._report.change(item.kind, video_id, item.where, item.prefix + text)
             item.start_s, item.end_s = start_s, end_s
 
-    def _problem(self, kind: Literal["segment", "video"], video_id: str, where: str, text: str) -> None:
+    def _problem(self, kind: Kind, video_id: str, where: str, text: str) -> None:
         if self._mend:
             self._report.drop(kind, video_id, where, text)
         else:
-            self.fault(where, f"video {video_id!r}: {text}")
+            self.fault(where, text, video_id=video_id)
 
-    def _drop_items(self, video_id: str, items: Iterable[_Item]) -> None:
-        for item in items:
-            self._problem("segment", video_id, item.where, f"{item.prefix}end: not within a video of unknown duration")
+    def _refuse_timeless(self, video_id: str, facts: _Facts, classes: Mapping[str, frozenset[str]]) -> None:
+        """Report a video without duration, and with no segment that ends after 0 to tell it."""
+        for item in facts.items:
+            self._is_sound(video_id, item, math.inf, classes)
+        if self._mend or not (facts.items or video_id in self._faulty):
+            text = "duration: not stated, and there is no segment to tell it"
+            self._problem("video", video_id, facts.where, text)
 
 
 def as_number(value: object) -> float | None:

@@ -124,8 +124,8 @@ def _sorted_keys(value: Any) -> Any:
 def _check_format(document: object, path: Path) -> None:
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         found = repr(document.get("format")) if isinstance(document, dict) else f"a {type(document).__name__}"
-        is_activitynet = isinstance(document, dict) and "database" in document
-        hint = f"asl-kit convert {'activitynet-json' if is_activitynet else 'DATASET'} {path} -o annotations.json makes one."
+        dataset = "activitynet-json" if isinstance(document, dict) and "database" in document else "DATASET"
+        hint = f"asl-kit convert {dataset} {path} -o annotations.json makes one."
         raise AnnotationError(f"{path}: format: must be {FORMAT!r}, found {found}", hint=hint)
     if type(document.get("version")) is not int or document["version"] != VERSION:
         raise AnnotationError(

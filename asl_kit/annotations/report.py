@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
@@ -15,13 +16,23 @@ from asl_kit.manifest import ExpectedCounts, Manifest
 
 MAX_ITEMS_PRINTED = 5
 
+Kind = Literal["segment", "ignored", "video"]
+"""A segment of a class, a stretch of time to ignore, or a whole video."""
+
+
+_NOUNS = {
+    "segment": ("segment", "segments"),
+    "ignored": ("ignored segment", "ignored segments"),
+    "video": ("video", "videos"),
+}
+
 
 @dataclass(frozen=True, slots=True)
 class ReportItem:
     """One item of the source that is not in the result as it was."""
 
     outcome: Literal["dropped", "changed"]
-    kind: Literal["segment", "video"]
+    kind: Kind
     video: str
     where: str
     """File and line, or file and place in it."""
@@ -71,17 +82,17 @@ class ConversionReport:
     counts: dict[str, SplitCounts] = field(default_factory=dict)
     expected: dict[str, ExpectedCounts] = field(default_factory=dict)
     differences: list[str] = field(default_factory=list)
-    """Where the result is not what the source or the manifest says; empty is good."""
+    """Where items are unaccounted for, or the source is not what the manifest expects; empty is good."""
 
     def note(self, text: str) -> None:
         """Record a decision that touches many items, once."""
         self.notes.append(text)
 
-    def drop(self, kind: Literal["segment", "video"], video: str, where: str, reason: str) -> None:
+    def drop(self, kind: Kind, video: str, where: str, reason: str) -> None:
         """Record an item that is left out."""
         self.items.append(ReportItem("dropped", kind, video, where, reason))
 
-    def change(self, kind: Literal["segment", "video"], video: str, where: str, reason: str) -> None:
+    def change(self, kind: Kind, video: str, where: str, reason: str) -> None:
         """Record an item that is kept, but not as it was."""
         self.items.append(ReportItem("changed", kind, video, where, reason))
 
@@ -92,13 +103,13 @@ class ConversionReport:
             by_split.setdefault(video.split, []).append(video)
         self.counts = {split: SplitCounts.of(videos) for split, videos in sorted(by_split.items())}
         self.expected = dict(manifest.expected) if manifest else {}
-        self.differences = [*self._unaccounted(), *self._against_manifest()]
+        self.differences = [*self._unaccounted(), *self._against_manifest(annotations.videos)]
         for exclusion in manifest.exclusions if manifest else ():
             if exclusion.video not in annotations.videos and exclusion.split in self.counts:
                 self.note(f"{exclusion.video} is not in the source; results often leave it out: {exclusion.reason}")
 
     def _unaccounted(self) -> list[str]:
-        dropped = Counter(item.kind for item in self.items if item.outcome == "dropped")
+        dropped = Counter("video" if item.kind == "video" else "segment" for item in self._dropped())
         kept = {
             "video": sum(count.videos for count in self.counts.values()),
             "segment": sum(count.segments + count.ignored for count in self.counts.values()),
@@ -110,19 +121,29 @@ class ConversionReport:
             if read[kind] != kept[kind] + dropped[kind]
         ]
 
-    def _against_manifest(self) -> list[str]:
+    def _against_manifest(self, videos: Mapping[str, Video]) -> list[str]:
+        """Compare what the source has, dropped items included: those are reported by themselves."""
+        dropped = Counter((videos[item.video].split, item.kind) for item in self._dropped() if item.video in videos)
         lines = []
         for split, expected in self.expected.items():
             counts = self.counts.get(split)
             if counts is None:
                 lines.append(f"split {split}: {expected.videos} videos expected, none found among the sources")
                 continue
-            for name in ("videos", "segments", "ignored"):
-                wanted, found = getattr(expected, name), getattr(counts, name)
-                if wanted is not None and wanted != found:
-                    lines.append(f"split {split}: {wanted} {name} expected, {found} found")
+            found = {
+                "videos": counts.videos,
+                "segments": counts.segments + dropped[split, "segment"],
+                "ignored": counts.ignored + dropped[split, "ignored"],
+            }
+            for name, count in found.items():
+                wanted = getattr(expected, name)
+                if wanted is not None and wanted != count:
+                    lines.append(f"split {split}: {wanted} {name} expected, {count} found")
         unknown = [split for split in self.counts if self.expected and split not in self.expected]
         return lines + [f"split {split}: not a split of this dataset" for split in unknown]
+
+    def _dropped(self) -> list[ReportItem]:
+        return [item for item in self.items if item.outcome == "dropped"]
 
     def to_json(self) -> dict[str, Any]:
         """Return the whole report as plain data."""
@@ -139,7 +160,7 @@ class ConversionReport:
         for item in self.items:
             groups.setdefault((item.outcome, item.kind), []).append(item)
         for (outcome, kind), items in groups.items():
-            console.print(f"{outcome}: {len(items)} {kind}{'s' if len(items) > 1 else ''}", markup=False)
+            console.print(f"{outcome}: {len(items)} {_NOUNS[kind][len(items) > 1]}", markup=False)
             for item in items[:MAX_ITEMS_PRINTED]:
                 console.print(f"  {item.where}: video {item.video!r}: {item.reason}", markup=False)
             if len(items) > MAX_ITEMS_PRINTED:

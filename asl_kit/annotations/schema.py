@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import ConfigDict, Field, JsonValue, model_validator
 
@@ -10,15 +10,15 @@ from asl_kit.annotations.validation import meaning_faults
 from asl_kit.errors import AnnotationError
 from asl_kit.strict import StrictModel, refuse
 
-FORMAT = "asl-kit/annotations"
-VERSION = 1
+FORMAT: Final = "asl-kit/annotations"
+VERSION: Final = 1
 
 Name = Annotated[str, Field(min_length=1)]
 Seconds = Annotated[float, Field(ge=0)]
 
 
 class _Record(StrictModel):
-    model_config = ConfigDict(strict=True)  # "1.5" and true are no numbers
+    model_config = ConfigDict(strict=True, json_schema_serialization_defaults_required=True)  # "1.5" is no number
 
 
 class Segment(_Record):
@@ -28,7 +28,7 @@ class Segment(_Record):
     end: Seconds
     labels: Annotated[dict[str, str], Field(min_length=1)]
     """Class name by vocabulary: `{"action": "Diving"}`, or `{"verb": "wash", "noun": "cup"}`."""
-    attributes: dict[str, JsonValue] = {}
+    attributes: dict[str, JsonValue] = Field(default_factory=dict)
     """Whatever else the source says of the segment."""
 
 
@@ -54,7 +54,7 @@ class Video(_Record):
     """The video file, relative to the user's folder of videos; None: named like the id."""
     segments: list[Segment] | None
     """Empty: annotated, and no action found. None: not annotated."""
-    ignored: list[IgnoredSegment] = []
+    ignored: list[IgnoredSegment] = Field(default_factory=list)
 
 
 class SourceFile(_Record):
@@ -67,11 +67,11 @@ class SourceFile(_Record):
 class Source(_Record):
     """Where annotations come from."""
 
-    files: list[SourceFile] = []
+    files: list[SourceFile] = Field(default_factory=list)
     converter: str
     asl_kit: str
     """Version of asl-kit that converted them."""
-    notes: list[str] = []
+    notes: list[str] = Field(default_factory=list)
     """What was decided on the way, for people to read."""
 
 
@@ -147,5 +147,9 @@ class AnnotationSet(_Record):
 
 def json_schema() -> dict[str, Any]:
     """Return the JSON Schema of the format, for other programs; it knows the types, not the meaning."""
-    schema = AnnotationSet.model_json_schema()
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": f"{FORMAT} version {VERSION}", **schema}
+    schema = AnnotationSet.model_json_schema(mode="serialization")
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **schema,
+        "title": f"{FORMAT} version {VERSION}",
+    }

@@ -1,7 +1,5 @@
 """`asl-kit annotations`: check, describe and export annotation files."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

@@ -55,7 +55,7 @@ def convert(sources: Sequence[Path], *, manifest: Manifest | None, report: Conve
         collect_database(collector, report, document["database"], path, vocabulary=vocabulary)
         _collect_label_ids(document["database"], label_ids)
     source = describe_source(sources, converter="activitynet-json")
-    dataset = str(extension.get("dataset") or source.files[0].name.rpartition(".")[0])
+    dataset = str(extension.get("dataset") or Path(source.files[0].name).stem)
     classes = extension.get("classes")
     found = {vocabulary: classes if isinstance(classes, list) else _class_order(label_ids)}
     return collector.finish(dataset=dataset, source=source, vocabularies=manifest.vocabularies if manifest else found)
@@ -144,14 +144,14 @@ def collect_database(
     unused: Counter[str] = Counter()
     for video_id, entry in database.items():
         if not isinstance(entry, dict):
-            collector.fault(where, f"video {video_id!r}: must be a table, found {entry!r}")
+            collector.fault(where, f"must be a table, found {entry!r}", video_id=video_id)
             continue
         unused.update(key for key in entry if key not in _VIDEO_KEYS)
         stated = _video_facts(collector, video_id, entry, where, manifest)
         collector.video(video_id, where, **stated)
         annotations = entry.get("annotations")
         if not isinstance(annotations, list | None):
-            collector.fault(where, f"video {video_id!r}: annotations: must be a list, found {annotations!r}")
+            collector.fault(where, f"annotations: must be a list, found {annotations!r}", video_id=video_id)
             continue
         expected = manifest.expected.get(stated["split"]) if manifest else None
         withheld = entry.get("annotated") is False or (expected is not None and not expected.annotated)
@@ -182,7 +182,7 @@ def _video_facts(
     for name, key in (("split", "subset"), ("path", "path")):
         value = entry.get(key)
         if value is not None and not (isinstance(value, str) and value):
-            collector.fault(where, f"video {video_id!r}: {key}: must be a text, found {value!r}")
+            collector.fault(where, f"{key}: must be a text, found {value!r}", video_id=video_id)
             value = None
         facts[name] = value
     if facts["split"] is not None:
@@ -191,7 +191,7 @@ def _video_facts(
         value = entry.get(name)
         number = as_number(value)
         if value is not None and (number is None or number <= 0):
-            collector.fault(where, f"video {video_id!r}: {name}: must be a number above 0, found {value!r}")
+            collector.fault(where, f"{name}: must be a number above 0, found {value!r}", video_id=video_id)
             number = None
         facts[name] = number
     frames = entry.get("frames", entry.get("frame"))
@@ -210,11 +210,11 @@ def _collect_annotation(
     ignored_label: str | None,
 ) -> None:
     if not isinstance(annotation, dict):
-        collector.fault(where, f"video {video_id!r}: {prefix[:-1]}: must be a table, found {annotation!r}")
+        collector.fault(where, f"{prefix[:-1]}: must be a table, found {annotation!r}", video_id=video_id)
         return
     label = annotation.get("label")
     if not (isinstance(label, str) and label):
-        collector.fault(where, f"video {video_id!r}: {prefix}label: must be the name of a class, found {label!r}")
+        collector.fault(where, f"{prefix}label: must be the name of a class, found {label!r}", video_id=video_id)
         return
     attributes = annotation.get("attributes")
     others = {key: value for key, value in annotation.items() if key not in _SEGMENT_KEYS}
@@ -234,9 +234,7 @@ def _collect_annotation(
 
 def _collect_ignored(collector: Collector, video_id: str, ignored: object, where: str, prefix: str) -> None:
     if not (isinstance(ignored, dict) and isinstance(ignored.get("reason"), str)):
-        collector.fault(
-            where, f"video {video_id!r}: {prefix[:-1]}: must have a segment and a reason, found {ignored!r}"
-        )
+        collector.fault(where, f"{prefix[:-1]}: must have a segment and a reason, found {ignored!r}", video_id=video_id)
         return
     start, end = _times(collector, video_id, ignored, where, prefix)
     collector.segment(video_id, where, start=start, end=end, labels=None, reason=ignored["reason"], prefix=prefix)
@@ -249,7 +247,7 @@ def _times(
         case [start, end]:
             return start, end
         case found:
-            collector.fault(where, f"video {video_id!r}: {prefix}segment: must be [start, end], found {found!r}")
+            collector.fault(where, f"{prefix}segment: must be [start, end], found {found!r}", video_id=video_id)
             return 0.0, 1.0
 
 

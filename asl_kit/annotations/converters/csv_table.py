@@ -42,7 +42,7 @@ def convert(sources: Sequence[Path], *, manifest: Manifest | None, report: Conve
             _collect(collector, row, f"{path}:{line}")
     source = describe_source(sources, converter="csv")
     vocabularies = manifest.vocabularies if manifest else None
-    return collector.finish(dataset=source.files[0].name.rpartition(".")[0], source=source, vocabularies=vocabularies)
+    return collector.finish(dataset=Path(source.files[0].name).stem, source=source, vocabularies=vocabularies)
 
 
 def read_rows(path: Path, *, required: Sequence[str], optional: Sequence[str]) -> list[tuple[int, dict[str, str]]]:
@@ -119,7 +119,7 @@ def _collect(collector: Collector, row: dict[str, str], where: str) -> None:
         if number is None or (isinstance(number, float) and 0 < number < float("inf")):
             stated[name] = number
         else:
-            collector.fault(where, f"video {video_id!r}: {name}: must be a number above 0, found {text!r}")
+            collector.fault(where, f"{name}: must be a number above 0, found {text!r}", video_id=video_id)
     collector.video(video_id, where, **stated)
     given = [name for name in ("start", "end", "label") if row[name]]
     if not given:
@@ -127,7 +127,7 @@ def _collect(collector: Collector, row: dict[str, str], where: str) -> None:
         return
     if len(given) < 3:
         missing = ", ".join(name for name in ("start", "end", "label") if name not in given)
-        collector.fault(where, f"video {video_id!r}: {missing}: empty, but {', '.join(given)} is given")
+        collector.fault(where, f"{missing}: empty, but {', '.join(given)} is given", video_id=video_id)
         return
     start, end = number_from_text(row["start"]), number_from_text(row["end"])
     collector.segment(video_id, where, start=start, end=end, labels={ACTION: row["label"]})

@@ -80,9 +80,7 @@ def _find_files(sources: Sequence[Path]) -> tuple[list[Path], list[Path]]:
         elif source.suffix == ".txt" and source.stem.rpartition("_")[2] in SPLITS:
             text_files.append(source)
         else:
-            raise AnnotationError(
-                f"{source}: not a file of THUMOS14; expected CLASS_val.txt, CLASS_test.txt, a folder of them, or a .json"
-            )
+            raise AnnotationError(f"{source}: expected CLASS_val.txt, CLASS_test.txt, a folder of them, or a .json")
     return text_files, tables
 
 
