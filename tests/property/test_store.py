@@ -17,7 +17,7 @@ from asl_kit.store.arrays import MAX_CHUNK_ROWS, StoredArray
 lengths = st.sampled_from([0, 1, 2, 1023, 1024, 1025, 2049]) | st.integers(0, 3000)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(lengths, st.integers(1, 5), st.sampled_from(["float16", "float32"]), st.floats(-1, 1e5), st.floats(1e-6, 1e4))
 @example(0, 3, "float16", 0.0, 1.0)
 @example(1, 3, "float16", 0.0, 1.0)
@@ -41,7 +41,7 @@ def test_what_is_written_is_read(
     assert chunks * array.chunk_rows - length < max(chunks, 1)  # the padding on disk: under a row a chunk
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(st_numpy.arrays(np.float16, (3, 2), elements=st.floats(-65504, 65504, width=16)))
 def test_every_finite_float16_survives(features: np.ndarray) -> None:
     with tempfile.TemporaryDirectory() as folder:

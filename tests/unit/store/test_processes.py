@@ -65,7 +65,7 @@ def assert_complete(path: Path, videos: int) -> FeatureStore:
     return store
 
 
-@pytest.mark.parametrize(("kills", "videos"), [(5, 30), pytest.param(40, 300, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(("kills", "videos"), [(3, 20), pytest.param(40, 300, marks=pytest.mark.slow)])
 def test_writers_killed_at_any_moment_leave_a_store_that_goes_on(tmp_path: Path, kills: int, videos: int) -> None:
     path = tmp_path / "store"
     chance = random.Random(7)
