@@ -125,7 +125,7 @@ def load_training_data(annotations: Path, features: Sequence[Path], recipe: Reci
     manifest = find_manifest(annotated.dataset)
     provenance = {
         "asl_kit": __version__,
-        "torch": torch.__version__,
+        "torch": str(torch.__version__),
         "dataset": annotated.dataset,
         "annotations_sha256": sha256_of(annotations),
         "vocabulary": vocabulary,

@@ -1,0 +1,93 @@
+"""The contrastive loss, against values worked out by hand."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from asl_kit.model.assignment import Truth
+from asl_kit.model.contrastive import (
+    background_points,
+    contrastive_loss,
+    info_nce,
+    inside_segments,
+    sensitive_points,
+)
+
+
+def truth_of(*videos: list[tuple[float, float, int]]) -> Truth:
+    segments = [torch.tensor([(s, e) for s, e, _ in video]).reshape(-1, 2) for video in videos]
+    labels = [torch.tensor([c for *_, c in video], dtype=torch.int64) for video in videos]
+    return Truth.collate(segments, labels, "cpu")
+
+
+def test_points_inside_are_half_open() -> None:
+    inside = inside_segments(truth_of([(1.0, 4.0, 0), (2.5, 2.9, 1)]), 6)
+    assert inside[0, 0].nonzero().flatten().tolist() == [1, 2, 3]
+    assert not inside[0, 1].any(), "a segment between two points holds none"
+
+
+@pytest.mark.parametrize(
+    ("share", "expected"), [(0.2, [3]), (0.4, [3, 1]), (0.01, [3]), (1.0, [0, 1, 2, 3, 4])], ids=str
+)
+def test_sensitive_points_are_the_highest(share: float, expected: list[int]) -> None:
+    h = torch.tensor([[[0.1, 0.8, 0.2, 0.9, 0.3, 5.0]]])
+    inside = torch.tensor([[[True, True, True, True, True, False]]])
+    assert sensitive_points(h, inside, share)[0, 0].nonzero().flatten().tolist() == sorted(expected)
+
+
+def test_background_lies_beside_the_segment_and_in_no_action() -> None:
+    # 10 points inside [10, 20), so k = 2: points 8, 9 and 20, 21; but 20 lies in another action.
+    truth = truth_of([(10.0, 20.0, 0), (20.0, 21.0, 1)])
+    inside = inside_segments(truth, 40)
+    beside = background_points(truth, inside, torch.ones(1, 40, dtype=torch.bool), 0.2)
+    assert beside[0, 0].nonzero().flatten().tolist() == [8, 9, 21]
+
+
+def test_background_stays_in_the_video() -> None:
+    truth = truth_of([(5.0, 10.0, 0)])
+    valid = torch.arange(16)[None] < 10
+    beside = background_points(truth, inside_segments(truth, 16), valid, 0.2)
+    assert beside[0, 0].nonzero().flatten().tolist() == [4]
+
+
+def test_info_nce_by_hand() -> None:
+    anchors = torch.tensor([[2.0, 0.0], [3.0, 0.0], [0.0, 1.0]])
+    labels = torch.tensor([0, 0, 1])
+    background = torch.tensor([[0.0, 5.0]])
+    # Anchors 0 and 1 agree (similarity 1) and are orthogonal to the two negatives; anchor 2 has no positive.
+    expected = -math.log(math.e / (math.e + 2))
+    assert info_nce(anchors, labels, background, temperature=1.0).item() == pytest.approx(expected)
+
+
+def test_one_segment_alone_pairs_its_two_features() -> None:
+    features = torch.randn(1, 4, 12, generator=torch.Generator().manual_seed(0))
+    truth = truth_of([(2.0, 10.0, 0)])
+    h = torch.stack((torch.arange(12.0), -torch.arange(12.0)), -1).expand(1, 1, 12, 2)
+    loss = contrastive_loss(features, h, truth, torch.ones(1, 12, dtype=torch.bool), share=0.2, temperature=0.1)
+    assert loss.item() > 0
+
+
+@pytest.mark.parametrize("video", [[], [(3.2, 3.8, 0)]], ids=["no segment", "segment between two points"])
+def test_no_pair_gives_exactly_zero_and_finite_gradients(video: list[tuple[float, float, int]]) -> None:
+    features = torch.randn(1, 4, 12, requires_grad=True)
+    truth = truth_of(video)
+    h = torch.zeros(1, 1, 12, 2)
+    loss = contrastive_loss(features, h, truth, torch.ones(1, 12, dtype=torch.bool), share=0.2, temperature=0.1)
+    loss.backward()
+    assert loss.item() == 0
+    assert features.grad is not None
+    assert features.grad.isfinite().all()
+
+
+def test_gradients_are_finite_without_any_negative() -> None:
+    features = torch.randn(1, 4, 8, requires_grad=True)
+    truth = truth_of([(0.0, 8.0, 0)])  # no other class, no background
+    h = torch.stack((torch.arange(8.0), -torch.arange(8.0)), -1).expand(1, 1, 8, 2)
+    loss = contrastive_loss(features, h, truth, torch.ones(1, 8, dtype=torch.bool), share=0.2, temperature=0.1)
+    loss.backward()
+    assert loss.item() == pytest.approx(0, abs=1e-6)
+    assert features.grad is not None
+    assert features.grad.isfinite().all()

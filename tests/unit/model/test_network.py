@@ -1,0 +1,127 @@
+"""The network and its objective: padding, edge cases, switches."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from asl_kit.model.assignment import Truth, assign
+from asl_kit.model.layers import local_attention
+from asl_kit.model.network import Localizer
+from asl_kit.model.objective import Objective
+
+
+def small_network(**options: object) -> Localizer:
+    torch.manual_seed(0)
+    settings: dict[str, object] = {
+        "feature_dims": [5], "classes": 3, "width": 16, "heads": 2, "window": 5, "levels": 4, "drop_path": 0.0
+    }
+    network = Localizer(**(settings | options))  # type: ignore[arg-type]
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    return network.eval()
+
+
+def run(network: Localizer, *videos: torch.Tensor) -> object:
+    longest = max(video.shape[1] for video in videos)
+    length = network.padded_length(longest)
+    features = torch.stack([F.pad(video, (0, length - video.shape[1])) for video in videos])
+    mask = torch.arange(length) < torch.tensor([video.shape[1] for video in videos])[:, None]
+    with torch.no_grad():
+        return network(features, mask)
+
+
+@pytest.mark.parametrize("window", [5, 0], ids=["local", "global"])
+@pytest.mark.parametrize("length", [1, 7, 8, 9, 31, 32, 40])
+def test_a_video_does_not_depend_on_its_neighbours_in_the_batch(length: int, window: int) -> None:
+    network = small_network(window=window)
+    generator = torch.Generator().manual_seed(length)
+    video, other = torch.randn(5, length, generator=generator), torch.randn(5, 50, generator=generator)
+    alone, together = run(network, video), run(network, video, other)
+    for name in ("logits", "offsets", "sensitivity"):
+        mine = getattr(alone, name)[0, alone.mask[0]]  # type: ignore[attr-defined]
+        beside = getattr(together, name)[0, together.mask[0]]  # type: ignore[attr-defined]
+        torch.testing.assert_close(mine, beside, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("steps", [1, 3, 16, 17, 50])
+def test_local_attention_equals_masked_global_attention(steps: int) -> None:
+    generator = torch.Generator().manual_seed(steps)
+    query, key, value = (torch.randn(2, 3, steps, 4, generator=generator) for _ in range(3))
+    mask = torch.arange(steps) < torch.tensor([[steps], [max(1, steps // 2)]])
+    near = (torch.arange(steps)[:, None] - torch.arange(steps)).abs() <= 2
+    allowed = near & mask[:, None, None, :]
+    bias = torch.zeros(allowed.shape).masked_fill(~allowed, -1e4)
+    expected = F.scaled_dot_product_attention(query, key, value, attn_mask=bias)
+    found = local_attention(query, key, value, mask, reach=2)
+    for video in range(2):
+        valid = mask[video]
+        torch.testing.assert_close(found[video][:, valid], expected[video][:, valid], atol=1e-5, rtol=1e-5)
+
+
+def test_several_streams_are_projected_apart() -> None:
+    network = small_network(feature_dims=[3, 2])
+    assert [stream.conv.out_channels for stream in network.streams] == [8, 8]  # type: ignore[union-attr]
+    assert run(network, torch.randn(5, 20)).logits.shape[2] == 3  # type: ignore[attr-defined]
+
+
+def test_wrong_length_is_refused() -> None:
+    with pytest.raises(ValueError, match="sequence length 12 is not a multiple of 8"):
+        small_network()(torch.zeros(1, 5, 12), torch.ones(1, 12, dtype=torch.bool))
+
+
+def test_the_classifier_starts_at_the_class_prior() -> None:
+    network = Localizer(feature_dims=[5], classes=3, width=16, heads=2, window=5, levels=3, class_prior=0.02)
+    torch.testing.assert_close(network.classification_head.last_bias.sigmoid(), torch.full((3,), 0.02))
+
+
+ALL_OFF = {"class_level": False, "instance_level": False, "contrastive_weight": 0.0}
+
+
+@pytest.mark.parametrize(
+    ("options", "names"),
+    [
+        (ALL_OFF, {"classification", "localization", "total"}),
+        (ALL_OFF | {"class_level": True}, {"classification", "localization", "sensitivity", "total"}),
+        (ALL_OFF | {"class_level": True, "mode": "paper"}, {"classification", "localization", "total"}),
+        (ALL_OFF | {"instance_level": True}, {"classification", "localization", "sensitivity", "total"}),
+        (ALL_OFF | {"contrastive_weight": 0.3}, {"classification", "localization", "contrastive", "total"}),
+        ({}, {"classification", "localization", "sensitivity", "contrastive", "total"}),
+    ],
+    ids=["baseline", "class level", "class level as published", "instance level", "contrastive", "all"],
+)
+@pytest.mark.parametrize("segments", [0, 1, 5])
+def test_each_part_can_be_switched_off(options: dict[str, object], names: set[str], segments: int) -> None:
+    network = small_network().train()
+    objective = Objective(classes=3, **options)  # type: ignore[arg-type]
+    start = torch.rand(segments) * 30
+    truth = Truth.collate([torch.stack((start, start + 6), 1)], [torch.arange(segments) % 3], "cpu")
+    losses = objective(network(torch.randn(1, 5, 48), torch.ones(1, 48, dtype=torch.bool)), truth)
+    assert set(losses) == names
+    losses["total"].backward()
+    gradients = [p.grad for p in [*network.parameters(), *objective.parameters()] if p.grad is not None]
+    assert all(gradient.isfinite().all() for gradient in gradients)
+
+
+def test_the_moving_average_of_positives_moves_only_in_training() -> None:
+    network, objective = small_network(), Objective(classes=3, initial_positives=100, positives_momentum=0.9)
+    truth = Truth.collate([torch.tensor([[4.0, 9.0]])], [torch.tensor([1])], "cpu")
+    output = network(torch.randn(1, 5, 24), torch.ones(1, 24, dtype=torch.bool))
+    positives = int(assign(output.points, output.mask, truth, classes=3, center_radius=1.5).positive.sum())
+    assert positives > 0
+    objective.eval()(output, truth)
+    assert objective.average_positives.item() == 100
+    objective.train()(output, truth)
+    assert objective.average_positives.item() == pytest.approx(90 + 0.1 * positives)
+
+
+def test_the_shortest_segment_wins_a_point() -> None:
+    network = small_network()
+    points = network.points([16, 8, 4, 2])
+    truth = Truth.collate([torch.tensor([[2.0, 9.9], [4.0, 7.5]])], [torch.tensor([0, 2])], "cpu")
+    targets = assign(points, torch.ones(1, 30, dtype=torch.bool), truth, classes=3, center_radius=1.5)
+    assert targets.positive[0, 6]
+    assert targets.segment[0, 6] == 1
+    assert targets.classes[0, 6].tolist() == [0, 0, 1]
+    torch.testing.assert_close(targets.offsets[0, 6], torch.tensor([2.0, 1.5]))
