@@ -67,10 +67,11 @@ def temporal_iou(
     """
     start_a_s, end_a_s = np.asarray(start_a_s, np.float64), np.asarray(end_a_s, np.float64)
     start_b_s, end_b_s = np.asarray(start_b_s, np.float64), np.asarray(end_b_s, np.float64)
-    intersection_s = np.maximum(np.minimum(end_a_s, end_b_s) - np.maximum(start_a_s, start_b_s), 0.0)
-    union_s: NDArray[np.float64] = (end_b_s - start_b_s) + (end_a_s - start_a_s) - intersection_s
+    with np.errstate(over="ignore", invalid="ignore"):  # times beyond 1e307 s overlap nothing
+        intersection_s = np.maximum(np.minimum(end_a_s, end_b_s) - np.maximum(start_a_s, start_b_s), 0.0)
+        union_s: NDArray[np.float64] = (end_b_s - start_b_s) + (end_a_s - start_a_s) - intersection_s
     tiou = np.zeros_like(union_s)
-    np.divide(intersection_s, union_s, out=tiou, where=union_s > 0)
+    np.divide(intersection_s, union_s, out=tiou, where=(union_s > 0) & np.isfinite(union_s))
     return tiou
 
 

@@ -1,0 +1,101 @@
+"""The command ``asl-kit eval``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import click
+
+_PATH = click.Path(path_type=Path)
+
+
+@click.command(name="eval")
+@click.option("--predictions", type=_PATH, metavar="FILE", help="Score this ActivityNet detection JSON.")
+@click.option("--checkpoint", type=_PATH, metavar="FILE", help="Run this model on --features, and score what it finds.")
+@click.option("--annotations", type=_PATH, metavar="FILE", required=True, help="Unified annotations (asl-kit convert).")
+@click.option("--features", metavar="STORE[,STORE]", help="Feature stores, in the order used in training.")
+@click.option("--split", metavar="NAME", help="Default: the dataset's evaluation split.")
+@click.option(
+    "--protocol",
+    type=click.Choice(["activitynet"]),
+    default="activitynet",
+    show_default=True,
+    help="activitynet: interpolated AP, as the official script.",
+)
+@click.option("--tiou", metavar="LO:HI:STEP", help="tIoU thresholds. Default: the dataset's, else 0.3:0.7:0.1.")
+@click.option(
+    "--duplicates",
+    type=click.Choice(["keep", "drop"]),
+    default="keep",
+    show_default=True,
+    help="Duplicate ground truth and segments under 1 ms: keep (official), or drop (ActionFormer, OpenTAD).",
+)
+@click.option("--vocabulary", metavar="NAME", help="Which labels to score, where the annotations have several.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
+@click.option("--out", type=_PATH, metavar="DIR", help="Write scores.json here, and a checkpoint's detections.json.")
+@click.option(
+    "--json", "json_file", metavar="FILE", help="Write the scores as JSON; '-': to stdout, and tables to stderr."
+)
+def evaluate(
+    predictions: Path | None,
+    checkpoint: Path | None,
+    annotations: Path,
+    features: str | None,
+    split: str | None,
+    protocol: str,
+    tiou: str | None,
+    duplicates: Literal["keep", "drop"],
+    vocabulary: str | None,
+    device: str,
+    out: Path | None,
+    json_file: str | None,
+) -> None:
+    """Score a predictions file, or a checkpoint on stored features.
+
+    \b
+    asl-kit eval --predictions detections.json --annotations annotations.json
+    asl-kit eval --checkpoint model.pt --annotations annotations.json --features STORE --out results
+    """
+    if (predictions is None) == (checkpoint is None):
+        raise click.UsageError("give either --predictions FILE or --checkpoint FILE")
+    if (checkpoint is None) != (features is None):
+        raise click.UsageError("--checkpoint FILE and --features STORE go together")
+
+    from asl_evaluate.scoring import score_checkpoint, score_file, write_results
+    from asl_evaluate.table import print_scores
+    from asl_kit import progress
+    from asl_kit.files import write_text
+
+    detections = None
+    if predictions is not None:
+        scores = score_file(
+            predictions=predictions,
+            annotations=annotations,
+            split=split,
+            tiou=tiou,
+            duplicates=duplicates,
+            protocol=protocol,
+            vocabulary=vocabulary,
+        )
+    elif checkpoint is not None and features is not None:
+        detections, scores = score_checkpoint(
+            checkpoint=checkpoint,
+            annotations=annotations,
+            features=[Path(store) for store in features.split(",") if store],
+            split=split,
+            tiou=tiou,
+            duplicates=duplicates,
+            protocol=protocol,
+            vocabulary=vocabulary,
+            device=device,
+        )
+    if out is not None:
+        write_results(out, scores, detections)
+    if json_file == "-":
+        click.echo(scores.to_json_text(), nl=False)
+        print_scores(scores, progress.err())
+        return
+    if json_file is not None:
+        write_text(Path(json_file), scores.to_json_text())
+    print_scores(scores, progress.out())

@@ -1,0 +1,76 @@
+"""Scores as tables for a terminal. Shares are shown in percent, as papers print them."""
+
+from __future__ import annotations
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from asl_evaluate.scoring import Scores
+
+MAX_CLASSES_SHOWN = 20
+MAX_THRESHOLDS_SHOWN = 6
+EXTREMES_SHOWN = 5
+
+
+def print_scores(scores: Scores, console: Console) -> None:
+    """Print mAP per tIoU, AP per class (the best and worst if there are many), coverage and warnings."""
+    coverage = scores.coverage
+    console.print(
+        f"protocol {scores.protocol}, split {scores.split}, vocabulary {scores.vocabulary}, "
+        f"duplicates {coverage.duplicates}",
+        markup=False,
+    )
+    console.print(
+        f"videos {coverage.videos}, segments {coverage.segments}, classes {len(scores.per_class)}, "
+        f"predictions {coverage.predictions}",
+        markup=False,
+    )
+    console.print(_overall(scores))
+    console.print(_per_class(scores))
+    for warning in coverage.warnings():
+        console.print(f"[yellow]warning:[/yellow] {escape(warning)}")
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.2f}"
+
+
+def _overall(scores: Scores) -> Table:
+    table = Table(box=box.SIMPLE_HEAD)
+    for heading in ("tIoU", "mAP (%)", f"recall@{scores.recall_per_video} (%)"):
+        table.add_column(heading, justify="right")
+    for threshold, precision, recall in zip(
+        scores.tiou_thresholds, scores.mean_average_precision, scores.recall, strict=True
+    ):
+        last = threshold == scores.tiou_thresholds[-1]
+        table.add_row(f"{threshold:g}", _percent(precision), _percent(recall), end_section=last)
+    mean_recall = sum(scores.recall) / len(scores.recall)
+    table.add_row("mean", _percent(scores.average_map), _percent(mean_recall), style="bold")
+    return table
+
+
+def _per_class(scores: Scores) -> Table:
+    names = sorted(scores.per_class, key=lambda name: (-scores.per_class[name].mean, name))
+    title = "AP (%) per class"
+    if len(names) > MAX_CLASSES_SHOWN:
+        title += f": the {EXTREMES_SHOWN} best and the {EXTREMES_SHOWN} worst of {len(names)}"
+        names = names[:EXTREMES_SHOWN] + names[-EXTREMES_SHOWN:]
+    columns = list(range(len(scores.tiou_thresholds)))
+    if len(columns) > MAX_THRESHOLDS_SHOWN:
+        columns = [columns[0], columns[len(columns) // 2], columns[-1]]
+    table = Table("class", title=title, title_justify="left", box=box.SIMPLE_HEAD)
+    for heading in (*(f"@{scores.tiou_thresholds[column]:g}" for column in columns), "mean", "truth", "predicted"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for place, name in enumerate(names):
+        result = scores.per_class[name]
+        table.add_row(
+            escape(name),
+            *(_percent(result.average_precision[column]) for column in columns),
+            _percent(result.mean),
+            str(result.segments),
+            str(result.predictions),
+            end_section=len(names) < len(scores.per_class) and place == EXTREMES_SHOWN - 1,
+        )
+    return table

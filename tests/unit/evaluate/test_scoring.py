@@ -1,0 +1,266 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support import make_annotation_set
+
+from asl_evaluate.coverage import GridCoverage
+from asl_evaluate.scoring import (
+    RECALL_PER_VIDEO,
+    choose_split,
+    default_tiou,
+    parse_tiou,
+    score,
+    score_file,
+    write_results,
+)
+from asl_kit.annotations import AnnotationSet, write_annotations
+from asl_kit.errors import AnnotationError, PredictionError, UsageError
+from asl_kit.grid import FeatureGrid
+from asl_kit.predictions import Detections, read_predictions, write_predictions
+
+CLASSES = ["jump", "run", "swim", "throw"]
+VIDEOS: dict[str, Any] = {
+    "t1": ("test", [(0.0, 10.0, "jump"), (20.0, 30.0, "run")]),
+    "t2": ("test", [(0.0, 10.0, "jump"), (0.0, 10.0, "jump"), (5.0, 5.0005, "swim")]),
+    "t3": ("test", []),
+    "t4": ("test", None),
+    "t5": ("test", [(40.0, 50.0, "run")]),
+    "l1": ("training", [(0.0, 10.0, "throw")]),
+}
+PREDICTIONS = Detections.from_lists(
+    [
+        ("t1", 0.0, 10.0, "jump", 0.9),
+        ("t1", 20.0, 26.0, "run", 0.8),  # tIoU 0.6
+        ("t2", 0.0, 10.0, "jump", 0.7),
+        ("t3", 0.0, 10.0, "run", 0.9),
+        ("t4", 0.0, 10.0, "run", 0.9),
+        ("l1", 0.0, 10.0, "throw", 0.9),
+        ("elsewhere", 0.0, 10.0, "run", 0.9),
+    ],
+)
+
+
+@pytest.fixture
+def annotations() -> AnnotationSet:
+    return make_annotation_set(VIDEOS, CLASSES)
+
+
+def test_scores_worked_out_by_hand(annotations: AnnotationSet) -> None:
+    grid = GridCoverage((), (), ())
+    scores = score(PREDICTIONS, annotations, split="test", tiou_thresholds=(0.5, 0.7), coverage=grid)
+    # jump: 2 of 3 found, none wrong. run: a miss, then 1 of 2 at 0.5 and none at 0.7. swim: never predicted.
+    assert scores.per_class["jump"].average_precision == pytest.approx((2 / 3, 2 / 3))
+    assert scores.per_class["run"].average_precision == pytest.approx((1 / 4, 0))
+    assert scores.per_class["swim"].average_precision == (0, 0)
+    assert list(scores.per_class) == ["jump", "run", "swim"]
+    assert scores.mean_average_precision == pytest.approx(((2 / 3 + 1 / 4) / 3, 2 / 9))
+    assert scores.average_map == pytest.approx((11 / 36 + 2 / 9) / 2)
+    # t1 both, t2 both duplicates by one prediction; the point and t5 not
+    assert scores.recall == pytest.approx((4 / 6, 3 / 6))
+    coverage = scores.coverage
+    assert (coverage.videos, coverage.segments, coverage.predictions) == (4, 6, 4)
+    assert coverage.predictions_outside_split == 3
+    assert coverage.videos_not_annotated == ("t4",)
+    assert coverage.videos_never_predicted == ("t5",)
+    assert coverage.classes_never_predicted == ("swim",)
+    assert coverage.classes_without_ground_truth == ("throw",)
+    assert (coverage.duplicates, coverage.segments_dropped, coverage.grid) == ("keep", 0, grid)
+
+
+def test_duplicates_and_very_short_segments_are_dropped(annotations: AnnotationSet) -> None:
+    scores = score(PREDICTIONS, annotations, split="test", tiou_thresholds=(0.5,), duplicates="drop")
+    assert scores.per_class["jump"].average_precision == (1.0,)
+    assert list(scores.per_class) == ["jump", "run"]
+    assert (scores.coverage.segments, scores.coverage.segments_dropped) == (4, 2)
+    assert scores.coverage.classes_without_ground_truth == ("swim", "throw")
+
+
+def test_json_has_the_keys_of_the_format(annotations: AnnotationSet) -> None:
+    document = score(PREDICTIONS, annotations, split="test", tiou_thresholds=(0.5, 0.7)).to_json()
+    keys = ["protocol", "split", "tiou", "mAP", "average_mAP", "per_class", "recall", "coverage"]
+    assert list(document) == keys
+    assert (document["protocol"], document["split"], document["tiou"]) == ("activitynet", "test", [0.5, 0.7])
+    assert document["per_class"]["run"] == {
+        "AP": pytest.approx([0.25, 0]),
+        "average_AP": pytest.approx(0.125),
+        "segments": 2,
+        "predictions": 2,
+    }
+    assert document["recall"] == {"predictions_per_video": RECALL_PER_VIDEO, "per_tiou": pytest.approx([2 / 3, 1 / 2])}
+    assert document["coverage"]["videos_never_predicted"] == ["t5"]
+    assert document["coverage"]["videos_without_features"] is None
+    assert json.loads(json.dumps(document, allow_nan=False)) == document
+
+
+def test_labels_of_one_vocabulary_among_several() -> None:
+    both = {"start": 0.0, "end": 10.0, "labels": {"verb": "wash", "noun": "cup"}}
+    noun = {"start": 20.0, "end": 30.0, "labels": {"noun": "pan"}}
+    video = {"split": "test", "duration": 60.0, "segments": [both, noun]}
+    vocabularies = {"verb": ["wash", "dry"], "noun": ["cup", "pan"]}
+    annotations = make_annotation_set({}, [], vocabularies=vocabularies, videos={"v": video})
+    predictions = Detections.from_lists([("v", 0, 10, "wash", 0.5)])
+
+    scores = score(predictions, annotations, split="test", tiou_thresholds=(0.5,), vocabulary="verb")
+    assert scores.mean_average_precision == (1.0,)
+    assert scores.coverage.segments_without_label == 1
+    with pytest.raises(AnnotationError, match=r"several vocabularies \((noun, verb|verb, noun)\)"):
+        score(predictions, annotations, split="test", tiou_thresholds=(0.5,))
+    with pytest.raises(
+        PredictionError, match="video 'v': class 'wash' is not among the 2 of vocabulary 'noun': cup, pan"
+    ):
+        score(predictions, annotations, split="test", tiou_thresholds=(0.5,), vocabulary="noun")
+
+
+def test_unknown_class_is_refused_with_the_nearest(annotations: AnnotationSet) -> None:
+    predictions = Detections.from_lists([("t1", 0, 1, "jumps", 0.5)])
+    with pytest.raises(PredictionError, match=r"class 'jumps' is not among the 4 .*: jump, run, swim, throw") as caught:
+        score(predictions, annotations, split="test", tiou_thresholds=(0.5,))
+    assert caught.value.hint == "did you mean 'jump'?"
+
+
+def test_unused_class_names_do_not_matter(annotations: AnnotationSet) -> None:
+    predictions = Detections.from_lists([("t1", 0, 10, "jump", 0.5)], class_names=["something", "jump"])
+    assert score(predictions, annotations, split="test", tiou_thresholds=(0.5,)).per_class["jump"].predictions == 1
+
+
+def test_a_split_without_ground_truth_cannot_be_scored() -> None:
+    annotations = make_annotation_set({"v": ("test", []), "w": ("test", None)}, CLASSES)
+    with pytest.raises(AnnotationError, match="split 'test' has no ground truth in vocabulary 'action'") as caught:
+        score(PREDICTIONS, annotations, split="test", tiou_thresholds=(0.5,))
+    assert caught.value.hint is not None
+    assert "2 videos, 1 of them annotated" in caught.value.hint
+
+
+def test_unknown_protocol(annotations: AnnotationSet) -> None:
+    with pytest.raises(UsageError, match="unknown protocol 'voc', expected one of: activitynet"):
+        score(PREDICTIONS, annotations, split="test", tiou_thresholds=(0.5,), protocol="voc")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param("0.3:0.7:0.1", (0.3, 0.4, 0.5, 0.6, 0.7), id="THUMOS14"),
+        pytest.param("0.5:0.95:0.05", (0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95), id="ActivityNet"),
+        pytest.param(" 0.5 : 0.5 : 0.1 ", (0.5,), id="one"),
+        pytest.param("1:1:1", (1.0,), id="the highest"),
+        pytest.param("0.25:1:0.25", (0.25, 0.5, 0.75, 1.0), id="up to 1"),
+    ],
+)
+def test_parse_tiou(text: str, expected: tuple[float, ...]) -> None:
+    assert parse_tiou(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        pytest.param("", "expected LO:HI:STEP, found ''", id="empty"),
+        pytest.param("0.5", "expected LO:HI:STEP, found '0.5'", id="one number"),
+        pytest.param("0.1:0.5:0.1:0.1", "expected LO:HI:STEP", id="four numbers"),
+        pytest.param("a:b:c", "expected LO:HI:STEP", id="letters"),
+        pytest.param("0:0.5:0.1", "0 < LO <= HI <= 1", id="from 0"),
+        pytest.param("0.5:1.1:0.1", "0 < LO <= HI <= 1", id="above 1"),
+        pytest.param("0.7:0.3:0.1", "0 < LO <= HI <= 1", id="falling"),
+        pytest.param("0.3:0.7:0", "STEP > 0", id="no step"),
+        pytest.param("0.3:0.7:-0.1", "STEP > 0", id="step below 0"),
+        pytest.param("nan:0.7:0.1", "0 < LO <= HI <= 1", id="not a number"),
+        pytest.param("0.1:0.7:Infinity", "0 < LO <= HI <= 1", id="infinite step"),
+        pytest.param("0.3:0.75:0.1", "no whole number of steps of 0.1 leads from 0.3 to 0.75", id="end between steps"),
+        pytest.param("0.1:0.9:0.000000001", "more than 1000 thresholds", id="too many"),
+        pytest.param("0.1:0.9:1e-999999", "more than 1000 thresholds", id="far too many"),
+    ],
+)
+def test_parse_tiou_refuses(text: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        parse_tiou(text)
+
+
+@pytest.mark.parametrize(
+    ("dataset", "expected"),
+    [
+        pytest.param("thumos14", (0.3, 0.4, 0.5, 0.6, 0.7), id="thumos14"),
+        pytest.param("activitynet13", parse_tiou("0.5:0.95:0.05"), id="activitynet13"),
+        pytest.param("my own", (0.3, 0.4, 0.5, 0.6, 0.7), id="unknown"),
+    ],
+)
+def test_default_tiou(dataset: str, expected: tuple[float, ...]) -> None:
+    assert default_tiou(dataset) == expected
+
+
+@pytest.mark.parametrize(
+    ("dataset", "splits", "asked", "expected"),
+    [
+        pytest.param("own", ["train", "test"], None, "test", id="test"),
+        pytest.param("own", ["train", "val"], None, "val", id="val"),
+        pytest.param("own", ["train", "val"], "train", "train", id="asked"),
+        pytest.param("activitynet13", ["training", "validation", "test"], None, "validation", id="manifest"),
+        pytest.param("activitynet13", ["train", "test"], None, "test", id="manifest's split is not there"),
+    ],
+)
+def test_choose_split(dataset: str, splits: list[str], asked: str | None, expected: str) -> None:
+    annotations = make_annotation_set({split: (split, []) for split in splits}, CLASSES, dataset=dataset)
+    assert choose_split(annotations, asked) == expected
+
+
+@pytest.mark.parametrize(
+    ("splits", "asked", "error", "message"),
+    [
+        pytest.param(["test", "val"], None, UsageError, "which split.* There are: test, val", id="two likely"),
+        pytest.param(["all"], None, UsageError, "which split.* There are: all", id="none likely"),
+        pytest.param(["test"], "dev", AnnotationError, "no video in split 'dev'; splits there are: test", id="absent"),
+    ],
+)
+def test_choose_split_refuses(splits: list[str], asked: str | None, error: type[Exception], message: str) -> None:
+    annotations = make_annotation_set({split: (split, []) for split in splits}, CLASSES)
+    with pytest.raises(error, match=message):
+        choose_split(annotations, asked)
+
+
+def test_score_file_equals_score(tmp_path: Path, annotations: AnnotationSet) -> None:
+    write_annotations(annotations, tmp_path / "a.json")
+    write_predictions(tmp_path / "p.json", PREDICTIONS)
+    found = score_file(predictions=tmp_path / "p.json", annotations=tmp_path / "a.json", tiou="0.5:0.7:0.2")
+    expected = score(PREDICTIONS, annotations, split="test", tiou_thresholds=(0.5, 0.7))
+    assert found.to_json() == expected.to_json()
+
+    write_results(tmp_path / "out", found, PREDICTIONS)
+    assert json.loads((tmp_path / "out" / "scores.json").read_bytes()) == found.to_json()
+    assert len(read_predictions(tmp_path / "out" / "detections.json")) == len(PREDICTIONS)
+
+
+def test_grid_coverage() -> None:
+    annotations = make_annotation_set(
+        {
+            "a": ("test", [(0.0, 0.4, "run"), (0.25, 1.25, "run"), (3.0, 3.5, "run"), (11.0, 12.0, "run")]),
+            "b": ("test", [(0.0, 1.0, "run")]),
+            "c": ("test", None),
+        },
+        CLASSES,
+    )
+    # features centred at 1, 2, ..., 10 s cover [0.5, 10.5)
+    coverage = GridCoverage.measure(annotations.split("test"), {"a": FeatureGrid(1.0, 1.0, 10)})
+    assert coverage.videos_without_features == ("b",)
+    assert coverage.segments_outside_grid == (("a", 0.0, 0.4), ("a", 11.0, 12.0))
+    assert coverage.segments_shorter_than_step == (("a", 3.0, 3.5),)
+
+
+def test_warnings_name_what_is_missing(annotations: AnnotationSet) -> None:
+    grid = GridCoverage.measure(
+        annotations.split("test"), {"t1": FeatureGrid(1.0, 1.0, 10), "t2": FeatureGrid(1, 6, 5)}
+    )
+    scores = score(PREDICTIONS, annotations, split="test", tiou_thresholds=(0.5,), coverage=grid)
+    assert scores.coverage.warnings() == [
+        "1 annotated video without any prediction: t5",
+        "1 class with ground truth never predicted: swim",
+        "1 class without ground truth in this split, left out of the mean: throw",
+        "1 video not annotated, not scored: t4",
+        "2 videos without features: t3, t5",
+        "1 segment outside the time that features cover: t1 [20, 30)",
+        "1 segment shorter than one feature step: t2 [5, 5.0005)",
+        "3 predictions ignored, as their videos are not in the split, or not annotated",
+    ]
+    outside = scores.to_json()["coverage"]["segments_outside_grid"]
+    assert outside == [{"video_id": "t1", "start_s": 20.0, "end_s": 30.0}]
