@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 from numpy.typing import NDArray
 
@@ -55,3 +57,29 @@ def make_annotation_set(videos: dict[str, Any], classes: list[str], /, **changes
     }
     fields = {"dataset": "own", "source": {"converter": "csv", "asl_kit": "0"}, "vocabularies": {"action": classes}}
     return AnnotationSet.model_validate(fields | {"videos": documents} | changes)
+
+
+def write_video(
+    path: Path, *, frames: int = 40, fps: int = 10, size: tuple[int, int] = (64, 48), **options: str
+) -> Path:
+    """Write an H.264 file of a square and a disc that move over a changing background; no two frames are equal.
+
+    `size` is (width, height); `options` go to the container, for example ``movflags="faststart"``.
+    """
+    width, height = size
+    rows, columns = np.mgrid[:height, :width]
+    with av.open(str(path), "w", container_options=options) as container:
+        stream = container.add_stream("libx264", rate=fps, options={"preset": "veryfast", "g": "12", "bf": "2"})
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        for index in range(frames):
+            image = np.empty((height, width, 3), dtype=np.uint8)
+            image[...] = np.stack([columns * 2 + index, rows * 3 - index, rows + columns], axis=-1) % 200
+            left = index * 3 % (width - 12)
+            image[6:18, left : left + 12] = (250, 30, 60)
+            disc = (rows - height * 0.6) ** 2 + (columns - (width - 2 * index) % width) ** 2 < 64
+            image[disc] = (20, 220, 240)
+            for packet in stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")):
+                container.mux(packet)
+        for packet in stream.encode():
+            container.mux(packet)
+    return path
