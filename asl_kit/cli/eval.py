@@ -65,7 +65,8 @@ def evaluate(
     from asl_evaluate.scoring import score_checkpoint, score_file, write_results
     from asl_evaluate.table import print_scores
     from asl_kit import progress
-    from asl_kit.files import write_text
+    from asl_kit.cli.options import split_paths
+    from asl_kit.cli.output import write_json
 
     detections = None
     if predictions is not None:
@@ -82,7 +83,7 @@ def evaluate(
         detections, scores = score_checkpoint(
             checkpoint=checkpoint,
             annotations=annotations,
-            features=[Path(store) for store in features.split(",") if store],
+            features=split_paths(features),
             split=split,
             tiou=tiou,
             duplicates=duplicates,
@@ -90,12 +91,8 @@ def evaluate(
             vocabulary=vocabulary,
             device=device,
         )
+    print_scores(scores, progress.err() if json_file == "-" else progress.out())
+    if json_file is not None:
+        write_json(scores.to_json(), json_file)
     if out is not None:
         write_results(out, scores, detections)
-    if json_file == "-":
-        click.echo(scores.to_json_text(), nl=False)
-        print_scores(scores, progress.err())
-        return
-    if json_file is not None:
-        write_text(Path(json_file), scores.to_json_text())
-    print_scores(scores, progress.out())

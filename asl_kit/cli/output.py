@@ -29,12 +29,25 @@ def print_results(text: str, results: Any, json_path: str | None) -> None:
     UsageError
         If the file cannot be written.
     """
-    if json_path == "-":
-        click.echo(json.dumps(results, indent=2))
-        return
-    click.echo(text)
+    if json_path != "-":
+        click.echo(text)
     if json_path is not None:
-        try:
-            write_text(Path(json_path), json.dumps(results, indent=2) + "\n")
-        except OSError as fault:
-            raise UsageError(f"{json_path}: cannot be written: {fault.strerror or fault}") from fault
+        write_json(results, json_path)
+
+
+def write_json(results: Any, json_path: str) -> None:
+    """Write results as JSON to a file, or to stdout if `json_path` is ``-``.
+
+    Raises
+    ------
+    UsageError
+        If the file cannot be written.
+    """
+    text = json.dumps(results, indent=2)
+    if json_path == "-":
+        click.echo(text)
+        return
+    try:
+        write_text(Path(json_path), text + "\n")
+    except OSError as fault:
+        raise UsageError(f"{json_path}: cannot be written: {fault.strerror or fault}") from fault

@@ -90,10 +90,6 @@ class Scores:
             "coverage": self.coverage.to_json(),
         }
 
-    def to_json_text(self) -> str:
-        """Return `to_json` as text, ending in a newline."""
-        return json.dumps(self.to_json(), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-
 
 def parse_tiou(text: str) -> tuple[float, ...]:
     """Return the thresholds that ``LO:HI:STEP`` stands for, both ends included, as exact decimals.
@@ -384,7 +380,16 @@ def score_checkpoint(
 
 
 def write_results(folder: Path, scores: Scores, detections: Detections | None = None) -> None:
-    """Write ``scores.json`` and, if given, ``detections.json`` into a folder, which is made."""
-    if detections is not None:
-        write_predictions(folder / "detections.json", detections)
-    write_text(folder / "scores.json", scores.to_json_text())
+    """Write ``scores.json`` and, if given, ``detections.json`` into a folder, which is made.
+
+    Raises
+    ------
+    UsageError
+        If the folder cannot be made or written to.
+    """
+    try:
+        if detections is not None:
+            write_predictions(folder / "detections.json", detections)
+        write_text(folder / "scores.json", json.dumps(scores.to_json(), indent=2) + "\n")
+    except OSError as fault:
+        raise UsageError(f"{folder}: cannot be written: {fault.strerror or fault}") from fault

@@ -65,6 +65,17 @@ def test_files_are_written(folder: Path) -> None:
     assert "protocol activitynet" in result.stdout
 
 
+@pytest.mark.parametrize("option", ["--json a.json/s.json", "--out a.json"])
+@pytest.mark.usefixtures("folder")
+def test_results_that_cannot_be_written_are_still_shown(option: str) -> None:
+    result = run(f"--predictions p.json --annotations a.json {option}")
+    assert result.exit_code == 2
+    assert "protocol activitynet" in result.stdout
+    assert result.stderr.startswith("error: a.json")
+    assert "cannot be written: " in result.stderr
+    assert "Traceback" not in result.stderr
+
+
 def test_a_checkpoint_is_run_and_its_detections_kept(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     called: dict[str, Any] = {}
 
