@@ -49,10 +49,14 @@ def read_json(path: Path, error: type[AslKitError]) -> Any:
         If the file is not UTF-8 JSON, or an object has a key twice; the message names the place.
     """
     try:
-        return json.loads(path.read_bytes(), object_pairs_hook=_unique_keys)
+        data = path.read_bytes()
+        document = json.loads(data, object_pairs_hook=_unique_keys)
+        if b"\\ud" in data.lower():  # half a surrogate pair can be read, but never be written again
+            json.dumps(document, ensure_ascii=False).encode()
+        return document
     except (FileNotFoundError, IsADirectoryError):
         raise MissingFileError(f"{path}: no such file") from None
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as fault:
+    except (ValueError, RecursionError) as fault:  # not UTF-8, not JSON, or an integer of thousands of digits
         raise error(f"{path}: not a JSON file: {fault}") from fault
     except _DuplicateKeyError as fault:
         raise error(

@@ -149,9 +149,11 @@ def collect_database(
         unused.update(key for key in entry if key not in _VIDEO_KEYS)
         stated = _video_facts(collector, video_id, entry, where, manifest)
         collector.video(video_id, where, **stated)
-        annotations = entry.get("annotations")
-        if not isinstance(annotations, list | None):
-            collector.fault(where, f"annotations: must be a list, found {annotations!r}", video_id=video_id)
+        annotations, ignored = entry.get("annotations"), entry.get("ignored")
+        for key, value in (("annotations", annotations), ("ignored", ignored)):
+            if not isinstance(value, list | None):
+                collector.fault(where, f"{key}: must be a list, found {value!r}", video_id=video_id)
+        if not (isinstance(annotations, list | None) and isinstance(ignored, list | None)):
             continue
         expected = manifest.expected.get(stated["split"]) if manifest else None
         withheld = entry.get("annotated") is False or (expected is not None and not expected.annotated)
@@ -167,8 +169,7 @@ def collect_database(
                 vocabulary=vocabulary,
                 ignored_label=ignored_label,
             )
-        ignored = entry.get("ignored")
-        for number, annotation in enumerate(ignored if isinstance(ignored, list) else ()):
+        for number, annotation in enumerate(ignored or ()):
             _collect_ignored(collector, video_id, annotation, where, f"ignored.{number}.")
     for key, count in sorted(unused.items()):
         report.note(f"{path.name}: key {key!r} of {count} videos is not kept")
@@ -195,7 +196,10 @@ def _video_facts(
             number = None
         facts[name] = number
     frames = entry.get("frames", entry.get("frame"))
-    facts["frames"] = frames if type(frames) is int and frames > 0 else None
+    if frames is not None and not (type(frames) is int and frames > 0):
+        collector.fault(where, f"frames: must be a whole number above 0, found {frames!r}", video_id=video_id)
+        frames = None
+    facts["frames"] = frames
     return facts
 
 
@@ -216,7 +220,10 @@ def _collect_annotation(
     if not (isinstance(label, str) and label):
         collector.fault(where, f"{prefix}label: must be the name of a class, found {label!r}", video_id=video_id)
         return
-    attributes = annotation.get("attributes")
+    attributes = annotation.get("attributes", {})
+    if not isinstance(attributes, dict):
+        collector.fault(where, f"{prefix}attributes: must be a table, found {attributes!r}", video_id=video_id)
+        return
     others = {key: value for key, value in annotation.items() if key not in _SEGMENT_KEYS}
     start, end = _times(collector, video_id, annotation, where, prefix)
     is_ignored = label == ignored_label
@@ -227,7 +234,7 @@ def _collect_annotation(
         end=end,
         labels=None if is_ignored else {vocabulary: label},
         reason=label,
-        attributes={**(attributes if isinstance(attributes, dict) else {}), **others},
+        attributes={**attributes, **others},
         prefix=prefix,
     )
 
@@ -254,7 +261,8 @@ def _times(
 def _collect_label_ids(database: Mapping[str, Any], label_ids: dict[str, set[object]]) -> None:
     """Add the ids that each label goes with (None: no id) to `label_ids`."""
     for entry in database.values():
-        for annotation in entry.get("annotations") or () if isinstance(entry, dict) else ():
+        annotations = entry.get("annotations") if isinstance(entry, dict) else None
+        for annotation in annotations if isinstance(annotations, list) else ():
             if isinstance(annotation, dict) and isinstance(annotation.get("label"), str):
                 label_id = annotation.get("label_id")
                 label_ids.setdefault(annotation["label"], set()).add(label_id if type(label_id) is int else None)

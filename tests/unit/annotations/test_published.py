@@ -162,8 +162,10 @@ def test_users_json_is_refused_with_all_faults(tmp_path):
             "annotations": [{"label": "x", "segment": [1]}, {"segment": [1, 2]}, 7],
         },
         "d": [],
+        "e": entry(frames=1.5, ignored=7),
+        "f": entry() | {"annotations": 3},
     }
-    with pytest.raises(AnnotationError, match="8 faults") as caught:
+    with pytest.raises(AnnotationError, match="11 faults") as caught:
         run(activitynet_json, [write_json(tmp_path, database)])
     for text in (
         "video 'a': annotations.0.end: must be after the start (3.0), found 2.0",
@@ -174,6 +176,9 @@ def test_users_json_is_refused_with_all_faults(tmp_path):
         "video 'c': annotations.1.label: must be the name of a class, found None",
         "video 'c': annotations.2: must be a table, found 7",
         "video 'd': must be a table, found []",
+        "video 'e': frames: must be a whole number above 0, found 1.5",
+        "video 'e': ignored: must be a list, found 7",
+        "video 'f': annotations: must be a list, found 3",
     ):
         assert text in caught.value.message
 

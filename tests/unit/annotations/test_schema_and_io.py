@@ -120,8 +120,10 @@ def test_activitynet_file_gets_the_right_hint(tmp_path):
         (b"\xff\xfe\xfa", "not a JSON file"),
         (b'{"a": 1, "a": 2}', "'a' appears twice"),
         (b"", "not a JSON file"),
+        (b"[" + b"9" * 5000 + b"]", "not a JSON file"),
+        (rb'{"a": "\ud800"}', "surrogates not allowed"),
     ],
-    ids=["truncated", "not UTF-8", "key twice", "empty"],
+    ids=["truncated", "not UTF-8", "key twice", "empty", "endless integer", "half a character"],
 )
 def test_unreadable_file(tmp_path, content, message):
     path = tmp_path / "x.json"
