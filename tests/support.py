@@ -9,7 +9,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from asl_kit.annotations import AnnotationSet
+from asl_kit.annotations import AnnotationSet, write_annotations
 from asl_kit.extraction_spec import ExtractionSpec
 from asl_kit.grid import FeatureGrid
 from asl_kit.store import FeatureStore
@@ -83,3 +83,34 @@ def write_video(
         for packet in stream.encode():
             container.mux(packet)
     return path
+
+
+def make_task(
+    folder: Path, *, videos: int = 8, classes: int = 2, dimension: int = 4, seed: int = 0
+) -> tuple[Path, Path]:
+    """Write annotations and a store that hold an easy task; return their paths.
+
+    While an action of class c runs, value c of the features is raised by 3. The last quarter of
+    the videos is the test split, the quarter before it the validation split.
+    """
+    random = np.random.default_rng(seed)
+    names = [f"class {label}" for label in range(classes)]
+    store = FeatureStore.open_or_create(folder / "features.zarr", make_spec(feature_dim=dimension), dtype="float32")
+    rows: dict[str, Any] = {}
+    for number in range(videos):
+        length = int(random.integers(60, 100))
+        features = random.standard_normal((length, dimension)).astype(np.float32)
+        grid = FeatureGrid.from_windows(fps=FPS, window_frames=16, stride_frames=4, length=length)
+        segments = []
+        for first in range(8, length - 24, 24):
+            label = int(random.integers(classes))
+            start, stop = first + int(random.integers(4)), first + int(random.integers(8, 18))
+            features[start:stop, label] += 3
+            start_s, end_s = grid.to_seconds(start - 0.5), grid.to_seconds(stop - 0.5)
+            segments.append((round(start_s, 4), round(end_s, 4), names[label]))
+        place = number / videos
+        split = "train" if place < 0.5 else "validation" if place < 0.75 else "test"
+        rows[f"video {number}"] = (split, segments)
+        add_video(store, f"video {number}", features)
+    write_annotations(make_annotation_set(rows, names), folder / "annotations.json")
+    return folder / "annotations.json", folder / "features.zarr"

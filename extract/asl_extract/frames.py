@@ -90,12 +90,12 @@ class FramePreparer:
         self.rule = rule
         self.device = device
         # (x / 255 - mean) / std as one multiplication and one addition.
-        self._scale = torch.tensor([1 / (255 * s) for s in std], device=device).view(1, 3, 1, 1)
-        self._shift = torch.tensor([-m / s for m, s in zip(mean, std, strict=True)], device=device).view(1, 3, 1, 1)
+        self._scale = torch.tensor([1 / (255 * s) for s in std], device=device)
+        self._shift = torch.tensor([-m / s for m, s in zip(mean, std, strict=True)], device=device)
 
     def __call__(self, frames: NDArray[np.uint8]) -> Tensor:
-        """Return prepared frames, float32: (N, H, W, 3) uint8 -> (N, 3, S, S)."""
-        pixels = torch.from_numpy(frames).to(self.device).permute(0, 3, 1, 2).contiguous().float()  # (N, 3, H, W)
+        """Return prepared frames, float32: (N, H, W, 3) uint8 -> (N, S, S, 3)."""
+        pixels = torch.from_numpy(frames).to(self.device).float().permute(0, 3, 1, 2)  # (N, 3, H, W), a view
         height, width = self.rule.resized(*pixels.shape[-2:])
         if (height, width) != tuple(pixels.shape[-2:]):
             pixels = F.interpolate(pixels, size=(height, width), mode="bilinear", align_corners=False, antialias=False)
@@ -103,4 +103,5 @@ class FramePreparer:
                 pixels = pixels.round_()
         crop = self.rule.crop
         top, left = round((height - crop) / 2), round((width - crop) / 2)
-        return pixels[..., top : top + crop, left : left + crop] * self._scale + self._shift
+        centre = pixels[..., top : top + crop, left : left + crop].permute(0, 2, 3, 1)
+        return centre * self._scale + self._shift

@@ -54,7 +54,7 @@ def prepared_frames(
     count: FrameCount,
     on_frames: Callable[[int], None] | None = None,
 ) -> Iterator[Tensor]:
-    """Yield the frames of ``plan.source_frames``, prepared, in blocks (n, 3, S, S); the whole video is decoded.
+    """Yield the frames of ``plan.source_frames``, prepared, in blocks (n, S, S, 3); the whole video is decoded.
 
     Frames after the last that is needed are decoded too: only so is a damaged file told from a good one.
     """
@@ -76,10 +76,13 @@ def prepared_frames(
 def clip_batches(frames: Iterator[Tensor], *, plan: ClipPlan, batch_size: int) -> Iterator[Tensor]:
     """Assemble prepared frames into batches of clips, in order: (up to batch_size, 3, T, S, S).
 
+    Colours stay innermost in memory (``channels_last_3d``), as the decoder gave them: the batch is a
+    view of the gathered frames, and on a CPU X3D runs twice as fast on it.
+
     Parameters
     ----------
     frames : iterator of Tensor
-        Blocks (n, 3, S, S) of the frames of ``plan.source_frames``, as `prepared_frames` yields them.
+        Blocks (n, S, S, 3) of the frames of ``plan.source_frames``, as `prepared_frames` yields them.
     plan : ClipPlan
         Which frames make which clip.
     batch_size : int
@@ -100,8 +103,8 @@ def clip_batches(frames: Iterator[Tensor], *, plan: ClipPlan, batch_size: int) -
         filled += len(block)
         while positions is not None and positions.max() < filled:
             slots = torch.from_numpy(positions % len(ring)).to(block.device)
-            clips = ring.index_select(0, slots.flatten()).unflatten(0, positions.shape)  # (B, T, 3, S, S)
-            yield clips.transpose(1, 2)
+            clips = ring.index_select(0, slots.flatten()).unflatten(0, positions.shape)  # (B, T, S, S, 3)
+            yield clips.permute(0, 4, 1, 2, 3)
             positions = next(batches, None)
 
 

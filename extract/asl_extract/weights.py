@@ -113,8 +113,9 @@ def _read(path: Path) -> StateDict:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, OSError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as fault:
+        reason = (str(fault).strip() or "it is empty").splitlines()[0]
         raise CheckpointError(
-            f"{path}: not a state dict that can be loaded safely: {str(fault).strip().splitlines()[0]}",
+            f"{path}: not a state dict that can be loaded safely: {reason}",
             hint="save it with torch.save(model.state_dict(), FILE)",
         ) from fault
     for key in _NESTED_UNDER:

@@ -76,13 +76,19 @@ def probe(path: Path) -> VideoProbe:
         raise VideoError(f"{path}: not a video that can be read: {fault.strerror}") from fault
     if shown == 0:
         raise VideoError(f"{path}: 0 frames found" + (f", {promised} expected" if promised else ""))
-    if packets < promised:
-        raise truncated(path, found=packets, expected=promised)
+    if packets < promised and (stored := _stored_packets(path)) < promised:
+        raise truncated(path, found=stored, expected=promised)
     if end_s < whole_s - _SLACK_S:  # Matroska counts no frames, but says how long it is
         raise truncated(path, found=shown, expected=round(whole_s * fps))
     if not (math.isfinite(fps) and fps > 0):
         raise VideoError(f"{path}: the file states no frame rate")
     return VideoProbe(frame_count=shown, fps=fps, codec=codec)
+
+
+def _stored_packets(path: Path) -> int:
+    """Return how many packets the file holds, with those that an MP4's edit list hides."""
+    with av.open(str(path), metadata_errors="ignore", options={"ignore_editlist": "1"}) as container:
+        return sum(packet.size > 0 for packet in container.demux(video=0))
 
 
 def truncated(path: Path, *, found: int, expected: int) -> VideoError:

@@ -1,0 +1,112 @@
+"""``asl-kit extract`` from the command line: results, exit codes, one-line errors."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from support import write_video
+
+from asl_kit.cli import main
+
+SETTINGS = ["--backbone", "x3d_xs", "--weights", "random", "--window", "16", "--stride", "4", "--size", "32"]
+
+
+@pytest.fixture(scope="module")
+def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_video(tmp_path_factory.mktemp("videos") / "good one.mp4", frames=24)
+
+
+def extract(*arguments: object) -> Result:
+    return CliRunner().invoke(main, ["extract", *map(str, arguments)])
+
+
+def errors(result: Result) -> list[str]:
+    assert result.exception is None or isinstance(result.exception, SystemExit)
+    assert "Traceback" not in result.output
+    return [line for line in result.stderr.splitlines() if line.startswith(("error:", "hint:"))]
+
+
+def test_summary(video: Path, tmp_path: Path) -> None:
+    result = extract(video, "-o", tmp_path / "store", *SETTINGS, "--device", "cpu", "--json", tmp_path / "out.json")
+    assert result.exit_code == 0
+    first, second = result.stdout.splitlines()
+    assert first == f"{tmp_path / 'store'}: 1 videos extracted, 0 there before, 0 failed"
+    assert second.startswith("3 features from 24 decoded frames in ")
+    summary = json.loads((tmp_path / "out.json").read_text())
+    assert summary["done"] == ["good one"]
+    assert summary["frames_decoded"] / summary["frames_in_files"] == 1.0
+
+
+def test_json_on_stdout(video: Path, tmp_path: Path) -> None:
+    result = extract(video, "-o", tmp_path / "store", *SETTINGS, "--json", "-")
+    assert json.loads(result.stdout)["features"] == 3
+
+
+def test_failed_videos_are_told_by_the_exit_code(video: Path, tmp_path: Path) -> None:
+    whole = write_video(tmp_path / "whole.mp4", frames=60, movflags="faststart").read_bytes()
+    cut = tmp_path / "cut.mp4"
+    cut.write_bytes(whole[: len(whole) * 7 // 10])
+    text = tmp_path / "text.mp4"
+    text.write_text("hello")
+    result = extract(video, cut, text, "-o", tmp_path / "store", *SETTINGS)
+    assert result.exit_code == 1
+    assert errors(result) == []
+    failed = [line for line in result.stdout.splitlines() if line.startswith("failed:")]
+    assert len(failed) == 2
+    assert "frames found, 60 expected: the file is cut off or damaged" in failed[0]
+    assert failed[1] == f"failed: text: {text}: not a video that can be read: Invalid data found when processing input"
+
+
+def test_on_error_stop(tmp_path: Path) -> None:
+    text = tmp_path / "text.mp4"
+    text.write_text("hello")
+    result = extract(text, "-o", tmp_path / "store", *SETTINGS, "--on-error", "stop")
+    assert result.exit_code == 1
+    assert errors(result) == [f"error: {text}: not a video that can be read: Invalid data found when processing input"]
+
+
+def test_store_made_otherwise(video: Path, tmp_path: Path) -> None:
+    extract(video, "-o", tmp_path / "store", *SETTINGS)
+    result = extract(video, "-o", tmp_path / "store", *SETTINGS[:-1], "64")
+    assert result.exit_code == 2
+    assert errors(result)[0].startswith(f"error: {tmp_path / 'store'}: its features were made in another way")
+    assert "frame_size: 32 against 64" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message", "hint"),
+    [
+        pytest.param(
+            ["--backbone", "x4d"], "error: unknown backbone 'x4d'", "hint: backbones: i3d_r50,", id="backbone"
+        ),
+        pytest.param(["--device", "npu"], "error: unknown device 'npu'", "hint: devices: auto, cpu, cuda", id="device"),
+        pytest.param(["--shard", "0/2"], "error: shard '0/2' is not I/N", "hint: --shard 1/4", id="shard"),
+        pytest.param(["--weights", "no.pt"], "error: no.pt: no such weights file", "hint: --weights", id="weights"),
+        pytest.param(["--annotations", "no.json"], "error: no.json: no such file", None, id="annotations"),
+        pytest.param(["nowhere"], "error: nowhere: no such file or folder", None, id="folder"),
+    ],
+)
+def test_wrong_input(arguments: list[str], message: str, hint: str | None, video: Path, tmp_path: Path) -> None:
+    result = extract(video, "-o", tmp_path / "store", *SETTINGS, *arguments)
+    assert result.exit_code == 2
+    lines = errors(result)
+    assert lines[0].startswith(message)
+    if hint is not None:
+        assert lines[1].startswith(hint)
+    assert not (tmp_path / "store").exists()
+
+
+def test_folder_without_videos(tmp_path: Path) -> None:
+    result = extract(tmp_path, "-o", tmp_path / "store", *SETTINGS)
+    assert result.exit_code == 2
+    assert errors(result)[0] == f"error: no videos found in {tmp_path}"
+
+
+def test_help() -> None:
+    result = extract("--help")
+    assert result.exit_code == 0
+    for option in ("--backbone", "--weights", "--window", "--stride", "--fps", "--shard", "--on-error", "--decoder"):
+        assert option in result.output

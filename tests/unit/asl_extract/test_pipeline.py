@@ -1,0 +1,184 @@
+"""Clips from the ring of prepared frames, and features, against naive loops over whole videos."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given
+from hypothesis import strategies as st
+from support import write_video
+
+from asl_extract.extractor import Extractor
+from asl_extract.pipeline import BLOCK_FRAMES, FrameCount, clip_batches, prepared_frames
+from asl_extract.plan import ClipPlan
+
+
+class NumberedFrames:
+    """A reader whose frame i is a picture of 1 x 1 pixel that says i."""
+
+    fps = 30.0
+    width = height = 1
+
+    def __init__(self, frame_count: int) -> None:
+        self.frame_count = frame_count
+        self.handed_out = 0
+
+    def blocks(self, max_frames: int) -> Iterator[np.ndarray]:
+        for start in range(0, self.frame_count, max_frames):
+            numbers = np.arange(start, min(start + max_frames, self.frame_count))
+            self.handed_out += len(numbers)
+            yield np.repeat(numbers, 3).reshape(-1, 1, 1, 3)
+
+    def close(self) -> None:
+        pass
+
+
+@given(
+    frame_count=st.integers(1, 150),
+    window_frames=st.integers(1, 40),
+    stride_frames=st.integers(1, 40),
+    clip_frames=st.integers(1, 8),
+    resample_fps=st.sampled_from([None, 7.0, 30.0, 75.0]),
+    batch_size=st.integers(1, 9),
+)
+def test_clips_are_those_of_the_plan(
+    frame_count: int,
+    window_frames: int,
+    stride_frames: int,
+    clip_frames: int,
+    resample_fps: float | None,
+    batch_size: int,
+) -> None:
+    plan = ClipPlan(
+        frame_count=frame_count,
+        fps=30.0,
+        window_frames=window_frames,
+        stride_frames=stride_frames,
+        clip_frames=clip_frames,
+        resample_fps=resample_fps,
+    )
+    reader = NumberedFrames(frame_count)
+    count = FrameCount()
+    frames = prepared_frames(reader, plan=plan, prepare=torch.from_numpy, count=count)  # type: ignore[arg-type]
+    batches = list(clip_batches(frames, plan=plan, batch_size=batch_size))
+    assert [len(batch) for batch in batches[:-1]] == [batch_size] * (len(batches) - 1)
+    assert torch.cat(batches)[:, 0, :, 0, 0].tolist() == plan.clips(0, plan.length).tolist()
+    assert reader.handed_out == count.decoded == frame_count
+    assert count.prepared == len(plan.source_frames)
+
+
+def test_memory_does_not_grow_with_the_video() -> None:
+    class Counting(torch.Tensor):
+        allocated = 0
+
+        def new_empty(self, size: tuple[int, ...]) -> torch.Tensor:  # type: ignore[override]
+            Counting.allocated += size[0]
+            return torch.empty(size, dtype=self.dtype)
+
+    def prepare(frames: np.ndarray) -> torch.Tensor:
+        return torch.from_numpy(frames).as_subclass(Counting)
+
+    sizes = []
+    for frame_count in (500, 20_000):
+        Counting.allocated = 0
+        plan = ClipPlan(frame_count=frame_count, fps=30.0, window_frames=16, stride_frames=4, clip_frames=4)
+        frames = prepared_frames(NumberedFrames(frame_count), plan=plan, prepare=prepare, count=FrameCount())  # type: ignore[arg-type]
+        assert sum(len(batch) for batch in clip_batches(frames, plan=plan, batch_size=8)) == plan.length
+        sizes.append(Counting.allocated)
+    assert sizes == [7 * 4 + 16 + BLOCK_FRAMES] * 2
+
+
+@pytest.fixture(scope="module")
+def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_video(tmp_path_factory.mktemp("videos") / "clip.mp4", frames=50, size=(96, 64))
+
+
+def make_extractor(**changes: object) -> Extractor:
+    settings = {"backbone": "x3d_xs", "weights": "random", "window_frames": 16, "stride_frames": 4, "frame_size": 64}
+    return Extractor.create(**(settings | {"device": "cpu"} | changes))  # type: ignore[arg-type]
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("decoder", ["decord", "pyav"])
+def test_features_equal_a_naive_loop(decoder: str, video: Path) -> None:
+    import decord
+    from pytorchvideo.models import hub
+
+    extracted = make_extractor(decoder=decoder).extract(video)
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        network = hub.x3d_xs().eval()
+    head = network.blocks[5]
+    head.pool.pool.kernel_size = (4, 2, 2)  # the whole map at 64 pixels
+    head.dropout, head.proj, head.activation, head.output_pool = torch.nn.Identity(), torch.nn.Identity(), None, None
+    reader = decord.VideoReader(str(video))
+    frames = torch.stack([torch.from_numpy(reader[i].asnumpy()) for i in range(len(reader))])
+    expected = []
+    for start in range(0, 50 - 16 + 1, 4):
+        clip = frames[start : start + 16][[0, 5, 10, 15]].permute(3, 0, 1, 2) / 255
+        clip = F.interpolate((clip - 0.45) / 0.225, size=(73, 109), mode="bilinear", align_corners=False)
+        clip = clip[:, :, 4:68, 22:86]
+        expected.append(network(clip[None]).flatten())
+    scale = torch.stack(expected).abs().max().item()
+    assert extracted.features.shape == (9, 2048)
+    np.testing.assert_allclose(extracted.features, torch.stack(expected).numpy(), rtol=1e-4, atol=1e-5 * scale)
+    assert (extracted.frames, extracted.fps, extracted.duration_s) == (50, 10.0, 5.0)
+    assert extracted.grid.centers_s().tolist() == pytest.approx([0.8 + 0.4 * i for i in range(9)])
+
+
+def test_features_do_not_depend_on_the_batch_size(video: Path) -> None:
+    extracted = [make_extractor(batch_size=size).extract(video).features for size in (1, 4, 9, 32)]
+    scale = np.abs(extracted[0]).max()
+    assert np.ptp(extracted[0], axis=0).max() > 1e-3 * scale  # features of different clips do differ
+    for features in extracted[1:]:
+        np.testing.assert_allclose(features, extracted[0], rtol=1e-5, atol=1e-5 * scale)
+
+
+def test_features_do_not_depend_on_videos_before(video: Path, tmp_path: Path) -> None:
+    extractor = make_extractor()
+    alone = extractor.extract(video).features
+    extractor.extract(write_video(tmp_path / "other.mp4", frames=7))
+    assert np.array_equal(extractor.extract(video).features, alone)
+
+
+def test_each_frame_is_decoded_and_prepared_once(video: Path) -> None:
+    extractor = make_extractor(window_frames=16, stride_frames=4)
+    extractor.extract(video)
+    assert extractor.count.decoded / extractor.count.in_files == 1.0
+    # 9 clips of 4 frames; at this window and stride no two of them share a frame.
+    assert extractor.count == FrameCount(decoded=50, prepared=36, in_files=50)
+    denser = make_extractor(window_frames=16, stride_frames=1)
+    denser.extract(video)
+    assert denser.count == FrameCount(decoded=50, prepared=50, in_files=50)  # 35 clips of 4 frames share 50
+
+
+def test_shorter_than_a_window(tmp_path: Path) -> None:
+    extracted = make_extractor().extract(write_video(tmp_path / "short.mp4", frames=3))
+    assert extracted.features.shape == (1, 2048)
+    assert extracted.grid.length == 1
+
+
+def test_resampled(video: Path) -> None:
+    extractor = make_extractor(fps=5.0, window_frames=4, stride_frames=2)
+    extracted = extractor.extract(video)
+    # 50 frames at 10 a second become 25: source frames 1, 3, 5, ...
+    assert extracted.features.shape == (11, 2048)
+    assert extracted.grid.step_s == pytest.approx(0.4)
+    assert (extracted.fps, extracted.frames, extracted.duration_s) == (10.0, 50, 5.0)
+    assert extractor.count.prepared == 24
+
+
+@pytest.mark.parametrize("precision", ["bfloat16"])
+def test_half_precision_is_close(precision: str, video: Path) -> None:
+    extractor = make_extractor(precision=precision)
+    exact = make_extractor().extract(video).features
+    close = extractor.extract(video).features
+    assert close.dtype == np.float32
+    error = np.abs(close - exact).max() / np.abs(exact).max()
+    assert 0 < error < 0.05

@@ -1,0 +1,88 @@
+"""The clip plan against hand-computed cases and the publisher's sampling rule."""
+
+from __future__ import annotations
+
+import doctest
+
+import numpy as np
+import pytest
+import torch
+
+from asl_extract import plan as plan_module
+from asl_extract.plan import ClipPlan, resampled_frames, sample_offsets
+
+
+def test_docstring_examples_hold() -> None:
+    result = doctest.testmod(plan_module)
+    assert result.attempted > 10
+    assert result.failed == 0
+
+
+@pytest.mark.parametrize(
+    ("window_frames", "clip_frames"),
+    [(48, 4), (78, 13), (80, 16), (64, 8), (64, 32), (32, 16), (16, 4), (5, 16), (1, 4)],
+)
+def test_samples_as_pytorchvideo(window_frames: int, clip_frames: int) -> None:
+    # UniformTemporalSubsample: torch.linspace over the window, clamped, truncated.
+    expected = torch.linspace(0, window_frames - 1, clip_frames).clamp(0, window_frames - 1).long()
+    assert sample_offsets(window_frames=window_frames, clip_frames=clip_frames).tolist() == expected.tolist()
+
+
+@pytest.mark.parametrize(
+    ("frame_count", "window_frames", "stride_frames", "length"),
+    [
+        pytest.param(16, 16, 4, 1, id="exactly one window"),
+        pytest.param(19, 16, 4, 1, id="one frame short of two"),
+        pytest.param(20, 16, 4, 2, id="exactly two"),
+        pytest.param(15, 16, 4, 1, id="shorter than a window"),
+        pytest.param(1, 16, 4, 1, id="one frame"),
+        pytest.param(100, 10, 30, 4, id="gaps between windows"),
+    ],
+)
+def test_number_of_clips(frame_count: int, window_frames: int, stride_frames: int, length: int) -> None:
+    plan = ClipPlan(
+        frame_count=frame_count, fps=30.0, window_frames=window_frames, stride_frames=stride_frames, clip_frames=4
+    )
+    assert plan.length == length
+    assert plan.grid.length == length
+
+
+def test_gaps_between_windows_are_not_needed() -> None:
+    plan = ClipPlan(frame_count=20, fps=10.0, window_frames=2, stride_frames=8, clip_frames=2)
+    assert plan.source_frames.tolist() == [0, 1, 8, 9, 16, 17]
+
+
+def test_resampled_clips_lie_where_their_frames_do() -> None:
+    plan = ClipPlan(frame_count=60, fps=60.0, window_frames=10, stride_frames=5, clip_frames=10, resample_fps=30.0)
+    assert plan.length == 5
+    assert plan.clips(1, 2).tolist() == [[11, 13, 15, 17, 19, 21, 23, 25, 27, 29]]
+    # Half a second in: new frames 5 to 14 of 30 a second, centred at (5 + 10 / 2) / 30.
+    assert plan.grid.centers_s()[1] == pytest.approx(1 / 3)
+
+
+def test_non_integer_rates() -> None:
+    frames = resampled_frames(frame_count=300, fps=30000 / 1001, resample_fps=25.0)
+    assert len(frames) == 250
+    # On display at (j + 0.5) / 25 s, worked out in whole numbers: floor((2 j + 1) * 30000 / (2 * 25 * 1001)).
+    assert frames.tolist() == [(2 * j + 1) * 30000 // (2 * 25 * 1001) for j in range(250)]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"frame_count": 0}, "frame_count must be 1 or more, got 0"),
+        ({"stride_frames": 0}, "stride_frames must be 1 or more, got 0"),
+        ({"fps": float("nan")}, "fps must be a finite number above 0, got nan"),
+        ({"resample_fps": -1.0}, "resample_fps must be a finite number above 0, got -1.0"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_numbers_out_of_range(changes: dict[str, float], message: str) -> None:
+    fields = {"frame_count": 10, "fps": 10.0, "window_frames": 4, "stride_frames": 2, "clip_frames": 2}
+    with pytest.raises(ValueError, match=message):
+        ClipPlan(**(fields | changes))  # type: ignore[arg-type]
+
+
+def test_long_video_in_parts() -> None:
+    plan = ClipPlan(frame_count=60_000, fps=30.0, window_frames=16, stride_frames=4, clip_frames=4)
+    assert plan.source_frames.tolist() == np.unique(plan.clips(0, plan.length)).tolist()

@@ -1,0 +1,129 @@
+"""The run over many videos: resume, failures, shards, annotations."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support import make_annotation_set, write_video
+
+from asl_extract.extractor import Extractor
+from asl_extract.run import ExtractionSummary, extract_videos
+from asl_kit.annotations import write_annotations
+from asl_kit.errors import SpecConflictError, UsageError, VideoError
+from asl_kit.store import FeatureStore
+
+SETTINGS = {
+    "backbone": "x3d_xs",
+    "weights": "random",
+    "window_frames": 16,
+    "stride_frames": 4,
+    "frame_size": 32,
+    "device": "cpu",
+}
+
+
+@pytest.fixture(scope="module")
+def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two good videos with a broken one between them."""
+    folder = tmp_path_factory.mktemp("videos")
+    write_video(folder / "a.mp4", frames=30)
+    write_video(folder / "c.mp4", frames=22)
+    (folder / "b.mp4").write_text("no video")
+    return folder
+
+
+def run(videos: Path, store: Path, **changes: object) -> ExtractionSummary:
+    return extract_videos([videos], store, **(SETTINGS | changes))  # type: ignore[arg-type]
+
+
+def test_a_broken_video_does_not_stop_the_rest(videos: Path, tmp_path: Path) -> None:
+    summary = run(videos, tmp_path / "store")
+    reason = f"{videos / 'b.mp4'}: not a video that can be read: Invalid data found when processing input"
+    assert (summary.done, summary.skipped, summary.failed) == (["a", "c"], [], {"b": reason})
+    assert summary.frames_decoded / summary.frames_in_files == 1.0
+    assert (summary.frames_decoded, summary.features) == (52, 4 + 2)
+    assert f"failed: b: {reason}" in summary.to_text()
+
+    store = FeatureStore.open(tmp_path / "store")
+    assert store.video_ids() == ["a", "c"]
+    assert store.verify() == []
+    outcomes = {attempt.video_id: (attempt.outcome, attempt.reason) for attempt in store.ledger.attempts()}
+    assert outcomes == {"a": ("done", ""), "b": ("failed", reason), "c": ("done", "")}
+
+    expected = Extractor.create(**SETTINGS).extract(videos / "a.mp4")  # type: ignore[arg-type]
+    assert np.array_equal(store.read("a"), expected.features.astype(np.float16))
+    info = store.info("a")
+    assert (info.grid, info.frames, info.fps, info.duration_s) == (expected.grid, 30, 10.0, 3.0)
+
+
+def test_a_second_run_goes_on(videos: Path, tmp_path: Path) -> None:
+    one = tmp_path / "one"
+    one.mkdir()
+    (one / "a.mp4").symlink_to(videos / "a.mp4")
+    run(one, tmp_path / "store")
+    summary = run(videos, tmp_path / "store")
+    assert (summary.done, summary.skipped, list(summary.failed)) == (["c"], ["a"], ["b"])
+    assert summary.frames_decoded == 22
+
+
+def test_on_error_stop(videos: Path, tmp_path: Path) -> None:
+    with pytest.raises(VideoError, match=r"b\.mp4: not a video"):
+        run(videos, tmp_path / "store", on_error="stop")
+    store = FeatureStore.open(tmp_path / "store")
+    assert store.video_ids() == ["a"]
+    assert [attempt.outcome for attempt in store.ledger.attempts()] == ["done", "failed"]
+
+
+def test_shards_fill_one_store(videos: Path, tmp_path: Path) -> None:
+    summaries = [run(videos, tmp_path / "store", shard=f"{part}/2") for part in (1, 2)]
+    assert [summary.done for summary in summaries] == [["a", "c"], []]
+    assert list(summaries[1].failed) == ["b"]
+
+
+def test_annotations_restrict_the_run(videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "annotations.json"
+    write_annotations(make_annotation_set({"c": ("train", []), "gone": ("test", None)}, ["x"]), path)
+    summary = run(videos, tmp_path / "store", annotations=path)
+    assert (summary.done, summary.missing) == (["c"], ["gone"])
+    assert f"1 videos of {path} have no file: gone" in capsys.readouterr().err
+
+    write_annotations(make_annotation_set({"gone": ("test", None)}, ["x"]), path)
+    with pytest.raises(UsageError, match="none of the videos is in"):
+        run(videos, tmp_path / "other", annotations=path)
+    assert not (tmp_path / "other").exists()
+
+
+def test_store_of_another_backbone(videos: Path, tmp_path: Path) -> None:
+    run(videos, tmp_path / "store")
+    with pytest.raises(SpecConflictError) as caught:
+        run(videos, tmp_path / "store", stride_frames=8)
+    assert "stride_frames: 4 against 8" in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"on_error": "ignore"}, "on_error is 'ignore', expected skip or stop"),
+        ({"shard": "3/2"}, "shard '3/2' is not I/N"),
+        ({"backbone": "resnet"}, "unknown backbone 'resnet'"),
+        ({"decoder": "opencv"}, "unknown decoder 'opencv'"),
+        ({"dtype": "int8"}, "dtype is 'int8'"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_wrong_settings_leave_nothing_behind(
+    changes: dict[str, object], message: str, videos: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        run(videos, tmp_path / "store", **changes)
+    assert not (tmp_path / "store").exists()
+
+
+def test_progress_ends_at_the_number_of_videos(
+    videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(videos, tmp_path / "store")
+    lines = capsys.readouterr().err.splitlines()
+    assert any(line.startswith("extract 3/3") and "frames/s" in line for line in lines)

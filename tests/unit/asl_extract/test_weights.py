@@ -1,0 +1,148 @@
+"""Weights: random ones repeat, files and downloads fill the backbone exactly or are refused by name."""
+
+from __future__ import annotations
+
+import urllib.error
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from asl_extract.backbones import _pytorchvideo, get_backbone, torchvision_video
+from asl_extract.backbones.spec import PublishedWeights, StateDict
+from asl_extract.weights import load_backbone, state_sha256
+from asl_kit.errors import CheckpointError, MissingFileError
+
+SPEC = get_backbone("x3d_xs")
+
+
+@pytest.fixture(scope="module")
+def whole_state() -> StateDict:
+    """A published network's state dict, classifier and all, unlike the random one."""
+    from pytorchvideo.models import hub
+
+    torch.manual_seed(5)
+    state: StateDict = hub.x3d_xs().state_dict()
+    return state
+
+
+def cut(state: StateDict) -> StateDict:
+    return {name: value for name, value in state.items() if not name.startswith("blocks.5.proj.")}
+
+
+def test_random_weights_repeat_and_leave_the_random_state_alone() -> None:
+    torch.manual_seed(11)
+    expected = torch.rand(3)
+    torch.manual_seed(11)
+    first = load_backbone(SPEC, weights="random", frame_size=160)
+    assert torch.equal(torch.rand(3), expected)
+    second = load_backbone(SPEC, weights="random", frame_size=64)
+    assert first.weights == "random"
+    assert first.weights_sha256 == second.weights_sha256
+    assert not first.backbone.training
+    assert not any(parameter.requires_grad for parameter in first.backbone.parameters())
+
+
+@pytest.mark.parametrize("nested", [None, "state_dict", "model_state", "model"])
+def test_weights_from_a_file(nested: str | None, whole_state: StateDict, tmp_path: Path) -> None:
+    path = tmp_path / "mine.pyth"
+    torch.save(whole_state if nested is None else {"epoch": 3, nested: whole_state}, path)
+    loaded = load_backbone(SPEC, weights=str(path), frame_size=160)
+    assert loaded.weights == "mine.pyth"
+    assert loaded.weights_sha256 == state_sha256(cut(whole_state))
+    for name, value in loaded.backbone.network.state_dict().items():
+        assert torch.equal(value, whole_state[name])
+
+
+def test_weights_saved_from_data_parallel(whole_state: StateDict, tmp_path: Path) -> None:
+    torch.save({f"module.{name}": value for name, value in cut(whole_state).items()}, tmp_path / "w.pt")
+    loaded = load_backbone(SPEC, weights=str(tmp_path / "w.pt"), frame_size=160)
+    assert loaded.weights_sha256 == state_sha256(cut(whole_state))
+
+
+def test_names_that_do_not_fit_are_listed(whole_state: StateDict, tmp_path: Path) -> None:
+    state = cut(whole_state)
+    state["blocks.9.extra"] = torch.zeros(2)
+    del state["blocks.0.norm.weight"]
+    state["blocks.0.norm.bias"] = torch.zeros(7)
+    torch.save(state, tmp_path / "w.pt")
+    with pytest.raises(CheckpointError) as caught:
+        load_backbone(SPEC, weights=str(tmp_path / "w.pt"), frame_size=160)
+    assert caught.value.message == (
+        f"{tmp_path / 'w.pt'}: these are not weights of x3d_xs; missing: blocks.0.norm.weight; "
+        "unexpected: blocks.9.extra; shape: blocks.0.norm.bias (7,) instead of (24,)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        pytest.param(b"not a checkpoint", "not a state dict that can be loaded safely", id="text"),
+        pytest.param(b"", "not a state dict that can be loaded safely", id="empty"),
+        pytest.param({"a": 1}, "holds no tensors by name", id="no tensors"),
+        pytest.param([1, 2], "holds no tensors by name", id="a list"),
+    ],
+)
+def test_files_that_are_no_weights(content: object, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "w.pt"
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    else:
+        torch.save(content, path)
+    with pytest.raises(CheckpointError, match=message):
+        load_backbone(SPEC, weights=str(path), frame_size=160)
+
+
+def test_missing_file() -> None:
+    with pytest.raises(MissingFileError, match=r"nope\.pt: no such weights file") as caught:
+        load_backbone(SPEC, weights="nope.pt", frame_size=160)
+    assert caught.value.hint == "--weights takes default, random, or the path of a state dict"
+
+
+def test_pytorchvideos_weights_come_from_torch_hub(
+    whole_state: StateDict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "zoo").mkdir()
+    torch.save({"model_state": whole_state, "cfg": "..."}, tmp_path / "zoo" / "X3D_XS.pyth")
+    monkeypatch.setattr(_pytorchvideo, "_URL", (tmp_path / "zoo").as_uri() + "/")
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "hub"))
+    loaded = load_backbone(SPEC, weights="default", frame_size=160)
+    assert loaded.weights == "X3D_XS.pyth"
+    assert loaded.weights_sha256 == state_sha256(cut(whole_state))
+    assert (tmp_path / "hub" / "checkpoints" / "X3D_XS.pyth").is_file()
+
+
+def test_torchvisions_weights_are_checked_by_hash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    spec = get_backbone("r3d_18")
+    url = torchvision_video.get_model_weights("r3d_18").DEFAULT.url
+    served = tmp_path / url.rpartition("/")[2]
+    torch.save(spec.build(112).state_dict(), served)
+    download = torch.hub.download_url_to_file
+    monkeypatch.setattr(
+        torch.hub, "download_url_to_file", lambda url, *rest, **options: download(served.as_uri(), *rest, **options)
+    )
+    with pytest.raises(CheckpointError, match=r"weights KINETICS400_V1 of r3d_18 are damaged: invalid hash value"):
+        load_backbone(spec, weights="default", frame_size=112)
+
+
+def test_no_network() -> None:
+    def fail() -> StateDict:
+        raise urllib.error.URLError("Name or service not known")
+
+    spec = replace(SPEC, published=PublishedWeights("X3D_XS.pyth", fail))
+    with pytest.raises(
+        CheckpointError, match=r"weights X3D_XS\.pyth of x3d_xs cannot be downloaded: .*not known"
+    ) as caught:
+        load_backbone(spec, weights="default", frame_size=160)
+    assert caught.value.hint == "download them on another machine and pass --weights FILE"
+
+
+def test_sha256_depends_on_values_and_names_but_not_on_order() -> None:
+    state = {"a": torch.arange(3.0), "b": torch.ones(2)}
+    assert state_sha256(state) == state_sha256(dict(reversed(state.items())))
+    assert state_sha256(state) != state_sha256({"a": torch.arange(3.0), "c": torch.ones(2)})
+    assert state_sha256(state) != state_sha256({"a": torch.arange(3.0) + 1, "b": torch.ones(2)})
+    assert state_sha256(state) != state_sha256({"a": torch.arange(3.0).half(), "b": torch.ones(2)})
+    assert state_sha256(state) == state_sha256(state | {"bn.num_batches_tracked": torch.tensor(4)})
