@@ -126,7 +126,9 @@ def load_checkpoint(path: Path, *, device: str | torch.device = "cpu") -> Checkp
     except (FileNotFoundError, IsADirectoryError):
         raise MissingFileError(f"{path}: no such file") from None
     except (pickle.UnpicklingError, RuntimeError, EOFError, zipfile.BadZipFile, ValueError) as fault:
-        raise CheckpointError(f"{path}: not a checkpoint, or damaged: {str(fault).splitlines()[0]}") from fault
+        raise CheckpointError(
+            f"{path}: not a checkpoint, or damaged", hint="`asl-kit train` writes model.ckpt into the folder of its run"
+        ) from fault
     if not isinstance(fields, dict) or fields.get("format") != FORMAT:
         raise CheckpointError(f"{path}: not a checkpoint of asl-kit: it lacks format {FORMAT!r}")
     if fields.get("version") != VERSION:

@@ -226,7 +226,9 @@ def validation_split(annotations: AnnotationSet, wanted: str, trained_on: str) -
     return next((name for name in VALIDATION_NAMES if name in splits), None)
 
 
-def feature_statistics(streams: FeatureStreams, items: Sequence[VideoItem]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def feature_statistics(
+    streams: FeatureStreams, items: Sequence[VideoItem]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return mean and standard deviation of every feature dimension over these videos: (D,) and (D,)."""
     dims = sum(streams.dims)
     count, total, squares = 0, np.zeros(dims), np.zeros(dims)

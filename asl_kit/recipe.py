@@ -8,13 +8,14 @@ class names are read from the store and the annotations.
 
 from __future__ import annotations
 
+import json
 import tomllib
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from asl_kit.errors import RecipeError
 from asl_kit.strict import StrictModel, read_toml, validate
@@ -26,7 +27,13 @@ NonNegative = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
 
 
-class DataRecipe(StrictModel):
+class RecipeTable(StrictModel):
+    """A table of the recipe; the text below each key is its documentation, also for `asl-kit train --print-recipe`."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+
+class DataRecipe(RecipeTable):
     """What is read, and how it is cut into training sequences."""
 
     train_split: str = "auto"
@@ -39,15 +46,21 @@ class DataRecipe(StrictModel):
     """Features in a training sequence; auto: the longest training video, at most `max_sequence_length`."""
     max_sequence_length: Count = 2304
     """Longer videos are cut at random while training."""
-    crop_ratio: tuple[Share, Share] | None = (0.9, 1.0)
-    """A sequence that needs no cut is still cut to a random share in this range; none: never."""
+    crop_ratio: tuple[Share, Share] = (0.9, 1.0)
+    """A video that needs no cut is still cut to a random share in this range; [1.0, 1.0]: never."""
     min_segment_share: Share = 0.5
     """A segment stays in a cut sequence if at least this share of it does."""
     standardize: bool = True
     """Scale each feature dimension to mean 0 and deviation 1 over the training videos."""
 
+    @model_validator(mode="after")
+    def _check(self) -> DataRecipe:
+        if self.crop_ratio[0] > self.crop_ratio[1]:
+            raise ValueError("crop_ratio must be a smallest and a largest share, in this order")
+        return self
 
-class ModelRecipe(StrictModel):
+
+class ModelRecipe(RecipeTable):
     """The ActionFormer-style network."""
 
     width: Count = 512
@@ -55,9 +68,11 @@ class ModelRecipe(StrictModel):
     stream_widths: tuple[Count, ...] | None = None
     """Channels of each feature stream after its own projection; they add up to `width`. Default: equal shares."""
     attention_heads: Count = 4
+    """Heads of each attention."""
     attention_window: Annotated[int, Field(ge=0)] = 19
     """Features that one feature attends to, itself in the middle; 0: all."""
     projection_layers: Count = 2
+    """Convolutions before the transformer."""
     stem_blocks: Annotated[int, Field(ge=0)] = 2
     """Transformer blocks at full rate."""
     pyramid_levels: Annotated[int, Field(ge=1, le=10)] | Auto = "auto"
@@ -67,8 +82,11 @@ class ModelRecipe(StrictModel):
     head_layers: Count = 3
     """Convolutions of each head, the last one included."""
     position_embedding: bool = False
+    """Whether to add sinusoids to the projected features."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Share of values dropped behind attention and MLP."""
     drop_path: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    """Share of videos for which a branch of a block is dropped."""
     class_prior: Annotated[float, Field(gt=0, lt=1)] = 0.01
     """Probability that the untrained classifier gives every class."""
 
@@ -83,21 +101,26 @@ class ModelRecipe(StrictModel):
         return self
 
 
-class LossRecipe(StrictModel):
+class LossRecipe(RecipeTable):
     """Target assignment and the two detection losses."""
 
     center_radius: Positive = 1.5
     """Points within this many strides of a segment's centre are its positives."""
     focal_alpha: Share = 0.25
+    """Weight of positives in the focal loss; negatives get the rest."""
     focal_gamma: NonNegative = 2.0
+    """Exponent that quiets what is classified well."""
     label_smoothing: Share = 0.0
+    """Share of each target that is spread over the classes."""
     localization_weight: NonNegative = 1.0
+    """Weight of the localization loss beside the classification loss."""
     initial_positives: Positive = 100.0
     """Start of the moving average of positives that the losses are divided by."""
     positives_momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    """Momentum of that average."""
 
 
-class SensitivityRecipe(StrictModel):
+class SensitivityRecipe(RecipeTable):
     """The action sensitivity evaluator. With both levels off, every positive weighs 1: the baseline."""
 
     class_level: bool = True
@@ -110,27 +133,32 @@ class SensitivityRecipe(StrictModel):
     """Weight of the loss that teaches the evaluator."""
 
 
-class ContrastiveRecipe(StrictModel):
+class ContrastiveRecipe(RecipeTable):
     """The action sensitive contrastive loss."""
 
     enabled: bool = True
+    """Whether to add the loss."""
     weight: NonNegative = 0.3
     """lambda."""
     sensitive_share: Annotated[float, Field(gt=0, le=1)] = 0.2
     """delta: share of a segment's points taken as its sensitive ones."""
     temperature: Positive = 0.1
+    """tau."""
 
 
-class OptimizerRecipe(StrictModel):
+class OptimizerRecipe(RecipeTable):
     """AdamW, linear warm-up, cosine decay."""
 
     learning_rate: Positive = 1e-4
     """For batches of `batch_size` videos."""
     weight_decay: NonNegative = 0.05
+    """On the weights of convolutions only."""
     batch_size: Count = 2
+    """Videos per step."""
     epochs: Count = 30
     """Warm-up included."""
     warmup_epochs: NonNegative = 5.0
+    """Epochs over which the learning rate rises from 0."""
     final_learning_rate_share: Share = 0.0
     """Learning rate at the end, as a share of the peak."""
     gradient_clip: NonNegative = 1.0
@@ -139,10 +167,11 @@ class OptimizerRecipe(StrictModel):
     """Decay of the weights' moving average; 0: none. Step t uses at most (1 + t) / (10 + t)."""
 
 
-class InferenceRecipe(StrictModel):
+class InferenceRecipe(RecipeTable):
     """From the network's outputs to detections."""
 
     min_score: Share = 0.001
+    """Detections score at least this."""
     candidates_per_level: Count = 2000
     """Highest-scoring candidates kept per pyramid level before suppression."""
     max_detections: Count = 2000
@@ -157,10 +186,11 @@ class InferenceRecipe(StrictModel):
     """Longer videos are read in overlapping windows of so many features and stitched; auto: 4 training sequences."""
 
 
-class RunRecipe(StrictModel):
+class RunRecipe(RecipeTable):
     """Seed, arithmetic and bookkeeping."""
 
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    """Of initial weights, order, cuts and dropping."""
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     """auto: bfloat16 on a GPU that has it, else float32."""
     validate_every: Count = 5
@@ -208,7 +238,8 @@ def load_recipe(name_or_path: str | None = None, settings: Sequence[str] = ()) -
         fields = _read(name_or_path)
     for setting in settings:
         _apply(fields, setting)
-    return validate(Recipe, fields, source=source, error=RecipeError, hint="the keys are listed in docs/recipes.md")
+    hint = "`asl-kit train --print-recipe` lists all keys"
+    return validate(Recipe, fields, source=source, error=RecipeError, hint=hint)
 
 
 def _read(name_or_path: str) -> dict[str, Any]:
@@ -237,3 +268,16 @@ def _apply(fields: dict[str, Any], setting: str) -> None:
         if not isinstance(fields, dict):
             raise RecipeError(f"--set {setting}: {table} is not a table")
     fields[name] = value
+
+
+def to_toml(recipe: Recipe) -> str:
+    """Return a recipe as TOML that loads again, every key with its documentation as a comment."""
+    lines = []
+    for table_name, table in recipe:
+        lines += [f"# {(type(table).__doc__ or '').strip()}", f"[{table_name}]"]
+        for key, value in table.model_dump(mode="json").items():
+            lines.append(f"# {type(table).model_fields[key].description}")
+            # TOML knows no null; JSON's other values are TOML's.
+            lines.append(f"# {key} is not set" if value is None else f"{key} = {json.dumps(value)}")
+        lines.append("")
+    return "\n".join(lines)

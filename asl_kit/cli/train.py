@@ -8,19 +8,21 @@ import click
 
 
 @click.command()
-@click.option("--annotations", required=True, type=click.Path(path_type=Path), help="Unified annotations (JSON).")
-@click.option("--features", required=True, metavar="STORE[,STORE]", help="Feature store, or several streams.")
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder of the run.")
+@click.option("--annotations", type=click.Path(path_type=Path), help="Unified annotations (JSON).")
+@click.option("--features", metavar="STORE[,STORE]", help="Feature store, or several streams.")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder of the run.")
 @click.option("--recipe", metavar="NAME|FILE", help="Built-in recipe or TOML file; the defaults if left out.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a key: optimizer.epochs=20.")
+@click.option("--print-recipe", is_flag=True, help="Print the recipe with every key explained, and stop.")
 @click.option("--resume", is_flag=True, help="Go on with the run in --out.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
 def train(
-    annotations: Path,
-    features: str,
-    out: Path,
+    annotations: Path | None,
+    features: str | None,
+    out: Path | None,
     recipe: str | None,
     settings: tuple[str, ...],
+    print_recipe: bool,
     resume: bool,
     device: str,
 ) -> None:
@@ -31,13 +33,18 @@ def train(
     last.ckpt (to resume), curve.jsonl and TensorBoard files.
     """
     from asl_kit.cli.options import split_paths
-    from asl_kit.progress import err, out as stdout
-    from asl_kit.recipe import load_recipe
+    from asl_kit.progress import err
+    from asl_kit.recipe import load_recipe, to_toml
 
     chosen = load_recipe(recipe, settings)
+    if print_recipe:
+        click.echo(to_toml(chosen), nl=False)
+        return
+    if annotations is None or features is None or out is None:
+        raise click.UsageError("--annotations, --features and --out are needed")
 
     from asl_train.run import train_model
 
     result = train_model(annotations, split_paths(features), out, chosen, resume=resume, device=device)
     err().print(f"kept: {result.kept}", markup=False)
-    stdout().print(str(result.checkpoint), markup=False)
+    click.echo(result.checkpoint)

@@ -230,7 +230,11 @@ class Localizer(nn.Module):
             shortest.append(torch.full((size,), low, device=device))
             longest.append(torch.full((size,), high, device=device))
         return Points(
-            torch.cat(position), torch.cat(stride), torch.cat(shortest), torch.cat(longest), tuple(int(n) for n in sizes)
+            torch.cat(position),
+            torch.cat(stride),
+            torch.cat(shortest),
+            torch.cat(longest),
+            tuple(int(n) for n in sizes),
         )
 
 

@@ -84,9 +84,7 @@ class Objective(nn.Module):
         truth : Truth
             Ground truth of the batch.
         """
-        targets = assign(
-            output.points, output.mask, truth, classes=self.classes, center_radius=self.center_radius
-        )
+        targets = assign(output.points, output.mask, truth, classes=self.classes, center_radius=self.center_radius)
         positive = targets.positive
         self._count(positive)
         # Meaningless where not positive; 1 keeps the arithmetic finite there.

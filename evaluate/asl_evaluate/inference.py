@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from asl_evaluate.coverage import GridCoverage
 from asl_kit.annotations import AnnotationSet
 from asl_kit.checkpoint import Checkpoint, load_checkpoint
 from asl_kit.data import FeatureStreams, load_split
@@ -24,7 +25,6 @@ from asl_kit.detection import (
 from asl_kit.errors import CheckpointError, SpecConflictError
 from asl_kit.grid import FeatureGrid
 from asl_kit.predictions import Detections
-from asl_evaluate.coverage import GridCoverage
 
 
 @dataclass(frozen=True)

@@ -128,7 +128,7 @@ def default_tiou(dataset: str) -> tuple[float, ...]:
 def choose_split(annotations: AnnotationSet, split: str | None = None) -> str:
     """Return the split to evaluate on.
 
-    That is the one asked for; else the manifest's; else the only one named test, validation or val.
+    That is the one asked for; else the manifest's; else the first there is of test, validation and val.
 
     Raises
     ------
@@ -144,13 +144,13 @@ def choose_split(annotations: AnnotationSet, split: str | None = None) -> str:
     manifest = find_manifest(annotations.dataset)
     if manifest and manifest.splits.evaluate in found:
         return manifest.splits.evaluate
-    likely = [name for name in EVALUATION_SPLITS if name in found]
-    if len(likely) != 1:
-        raise UsageError(
-            f"dataset {annotations.dataset}: which split? There are: {', '.join(found) or 'none'}",
-            hint="name one with --split",
-        )
-    return likely[0]
+    for name in EVALUATION_SPLITS:
+        if name in found:
+            return name
+    raise UsageError(
+        f"dataset {annotations.dataset}: which split? There are: {', '.join(found) or 'none'}",
+        hint="name one with --split",
+    )
 
 
 def score(

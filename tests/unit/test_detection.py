@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 import torch
 from hypothesis import given
@@ -18,7 +20,7 @@ def test_kept_parts_tile_the_video(length: int, window: int, coarsest: int) -> N
     windows = list(plan_windows(length, window, coarsest))
     assert windows[0].keep_start == 0
     assert windows[-1].keep_stop == length
-    for left, right in zip(windows, windows[1:], strict=False):
+    for left, right in itertools.pairwise(windows):
         assert left.keep_stop == right.keep_start
     for one in windows:
         assert 0 <= one.start <= one.keep_start < one.keep_stop <= one.stop <= length

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from asl_kit.errors import MissingFileError, RecipeError
-from asl_kit.recipe import Recipe, built_in_recipes, load_recipe
+from asl_kit.recipe import Recipe, built_in_recipes, load_recipe, to_toml
 
 
 def test_every_built_in_recipe_loads() -> None:
@@ -15,6 +15,14 @@ def test_every_built_in_recipe_loads() -> None:
     assert "demo" in names
     for name in names:
         assert isinstance(load_recipe(name), Recipe)
+
+
+def test_every_key_is_explained_and_a_printed_recipe_loads_again(tmp_path: Path) -> None:
+    recipe = load_recipe("demo", ["data.crop_ratio=[0.8, 1.0]", "model.stream_widths=[64, 64]"])
+    text = to_toml(recipe)
+    assert "None" not in text, "a key without documentation"
+    (tmp_path / "printed.toml").write_text(text, encoding="utf-8")
+    assert load_recipe(str(tmp_path / "printed.toml")) == recipe
 
 
 def test_settings_override_the_file(tmp_path: Path) -> None:
@@ -40,7 +48,12 @@ def test_all_faults_are_listed_at_once(tmp_path: Path) -> None:
     message = caught.value.message
     assert "4 faults" in message
     assert str(path) in message
-    parts = ("optimizer.lerning_rate: unknown key", "optimizer.epochs", "width must be a multiple", "modle: unknown key")
+    parts = (
+        "optimizer.lerning_rate: unknown key",
+        "optimizer.epochs",
+        "width must be a multiple",
+        "modle: unknown key",
+    )
     for part in parts:
         assert part in message
 

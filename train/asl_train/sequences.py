@@ -56,7 +56,7 @@ def plan_cut(
     segments: NDArray[np.float64],
     *,
     longest: int,
-    crop_ratio: tuple[float, float] | None,
+    crop_ratio: tuple[float, float],
     min_segment_share: float,
     random: np.random.Generator,
 ) -> tuple[int, int, NDArray[np.float64], NDArray[np.int64]]:
@@ -73,8 +73,8 @@ def plan_cut(
         In features.
     longest : int
         Features of a training sequence, at most.
-    crop_ratio : pair of float or None
-        Smallest and largest share of a video that need not be cut.
+    crop_ratio : pair of float
+        Smallest and largest share to keep of a video that need not be cut.
     min_segment_share : float
         A segment is kept if at least this share of it lies in the cut.
     random : numpy.random.Generator
@@ -91,8 +91,6 @@ def plan_cut(
     """
     size = longest
     if length <= longest:
-        if crop_ratio is None:
-            return 0, length, segments, np.arange(len(segments))
         low, high = (min(max(round(ratio * length), 1), length) for ratio in crop_ratio)
         size = int(random.integers(low, high, endpoint=True))
     start, kept, clipped = 0, np.arange(0), segments
@@ -133,7 +131,7 @@ class TrainingSequences:
         *,
         batch_size: int,
         longest: int,
-        crop_ratio: tuple[float, float] | None,
+        crop_ratio: tuple[float, float],
         min_segment_share: float,
         seed: int,
     ) -> None:

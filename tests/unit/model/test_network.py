@@ -15,7 +15,13 @@ from asl_kit.model.objective import Objective
 def small_network(**options: object) -> Localizer:
     torch.manual_seed(0)
     settings: dict[str, object] = {
-        "feature_dims": [5], "classes": 3, "width": 16, "heads": 2, "window": 5, "levels": 4, "drop_path": 0.0
+        "feature_dims": [5],
+        "classes": 3,
+        "width": 16,
+        "heads": 2,
+        "window": 5,
+        "levels": 4,
+        "drop_path": 0.0,
     }
     network = Localizer(**(settings | options))  # type: ignore[arg-type]
     for parameter in network.parameters():

@@ -18,7 +18,9 @@ from asl_kit.model.sensitivity import (
 
 
 @pytest.mark.parametrize(
-    ("position", "expected"), [(2.0, -0.5), (6.0, 0.0), (10.0, 0.5), (4.0, -0.25)], ids=["start", "centre", "end", "1/4"]
+    ("position", "expected"),
+    [(2.0, -0.5), (6.0, 0.0), (10.0, 0.5), (4.0, -0.25)],
+    ids=["start", "centre", "end", "1/4"],
 )
 def test_relative_position(position: float, expected: float) -> None:
     u = relative_position(torch.tensor(position), torch.tensor(2.0), torch.tensor(10.0))
@@ -57,7 +59,9 @@ def test_gradients_of_the_curves() -> None:
     def run(mu: torch.Tensor, raw_sigma: torch.Tensor) -> torch.Tensor:
         return torch.func.functional_call(curves, {"mu": mu, "raw_sigma": raw_sigma}, (u, labels))
 
-    assert torch.autograd.gradcheck(run, (curves.mu.detach().requires_grad_(), curves.raw_sigma.detach().requires_grad_()))
+    assert torch.autograd.gradcheck(
+        run, (curves.mu.detach().requires_grad_(), curves.raw_sigma.detach().requires_grad_())
+    )
 
 
 def test_combination() -> None:

@@ -38,16 +38,18 @@ def test_cuts(length: int, longest: int, rows: list[tuple[float, float]], seed: 
         assert high + start <= whole[1] + 1e-9
 
 
-def test_a_video_that_fits_is_left_whole_without_a_crop_ratio() -> None:
+def test_a_video_that_fits_can_be_left_whole() -> None:
     segments = np.array([[1.0, 5.0]])
     start, stop, clipped, kept = plan_cut(
-        50, segments, longest=64, crop_ratio=None, min_segment_share=0.5, random=np.random.default_rng(0)
+        50, segments, longest=64, crop_ratio=(1.0, 1.0), min_segment_share=0.5, random=np.random.default_rng(0)
     )
     assert (start, stop, clipped.tolist(), kept.tolist()) == (0, 50, [[1.0, 5.0]], [0])
 
 
 @pytest.mark.parametrize(
-    ("step", "expected"), [(0, 0.25), (3, 1.0), (4, 1.0), (12, 0.55), (20, 0.1)], ids=["first", "warm", "peak", "mid", "end"]
+    ("step", "expected"),
+    [(0, 0.25), (3, 1.0), (4, 1.0), (12, 0.55), (20, 0.1)],
+    ids=["first", "warm", "peak", "mid", "end"],
 )
 def test_learning_rate(step: int, expected: float) -> None:
     recipe = OptimizerRecipe(learning_rate=1.0, epochs=5, warmup_epochs=1, final_learning_rate_share=0.1)

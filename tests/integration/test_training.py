@@ -1,0 +1,247 @@
+"""Training from annotations and a store: it learns, repeats, survives a kill, and says what is wrong."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from click.testing import CliRunner, Result
+from support import add_video, make_annotation_set, make_spec, make_task
+
+from asl_kit.cli import main
+from asl_kit.store import FeatureStore
+
+SMALL = [
+    "model.width=16",
+    "model.attention_heads=2",
+    "model.attention_window=5",
+    "model.stem_blocks=1",
+    "optimizer.batch_size=2",
+    "optimizer.epochs=4",
+    "optimizer.warmup_epochs=1",
+    "optimizer.learning_rate=3e-3",
+    "run.validate_every=2",
+]
+
+
+def command(task: tuple[Path, Path], out: Path, *more: str) -> list[str]:
+    settings = [word for setting in SMALL for word in ("--set", setting)]
+    annotations, features = map(str, task)
+    return ["train", "--annotations", annotations, "--features", features, "--out", str(out), *settings, *more]
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(main, [*arguments])
+
+
+def curve(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / "curve.jsonl").read_text().splitlines()]
+
+
+def weights(path: Path) -> dict[str, torch.Tensor]:
+    loaded: dict[str, torch.Tensor] = torch.load(path, weights_only=True)["weights"]
+    return loaded
+
+
+@pytest.fixture(scope="module")
+def task(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    return make_task(tmp_path_factory.mktemp("task"))
+
+
+@pytest.fixture(scope="module")
+def trained(task: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("runs") / "whole"
+    result = run(*command(task, out))
+    assert result.exit_code == 0, result.output
+    return out
+
+
+def test_the_model_learns_and_is_scored(task: tuple[Path, Path], tmp_path: Path) -> None:
+    annotations, features = map(str, task)
+    out = tmp_path / "run"
+    assert run(*command(task, out, "--set", "optimizer.epochs=25")).exit_code == 0
+    losses = [line["total"] for line in curve(out) if line["group"] == "train"]
+    assert losses[-1] < losses[0] / 2
+    scores = tmp_path / "scores.json"
+    result = run(
+        "eval", "--checkpoint", str(out / "model.ckpt"), "--annotations", annotations, "--features", features,
+        "--out", str(tmp_path), "--json", str(scores),
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    # An untrained model reaches 0.01 on this task, a trained one about 0.9.
+    assert json.loads(scores.read_text())["average_mAP"] > 0.4
+    assert (tmp_path / "detections.json").exists()
+
+
+def test_the_same_seed_gives_the_same_weights(task: tuple[Path, Path], trained: Path, tmp_path: Path) -> None:
+    assert run(*command(task, tmp_path / "again")).exit_code == 0
+    assert curve(tmp_path / "again") == curve(trained)
+    for name, value in weights(tmp_path / "again" / "model.ckpt").items():
+        assert torch.equal(value, weights(trained / "model.ckpt")[name]), name
+
+
+def test_another_seed_gives_other_weights(task: tuple[Path, Path], trained: Path, tmp_path: Path) -> None:
+    assert run(*command(task, tmp_path / "other", "--set", "run.seed=1")).exit_code == 0
+    assert curve(tmp_path / "other")[0] != curve(trained)[0]
+
+
+def test_a_killed_run_goes_on_as_if_nothing_had_happened(
+    task: tuple[Path, Path], trained: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "killed"
+    arguments = [sys.executable, "-m", "asl_kit", *command(task, out, "--resume")]
+    kills = 0
+    # Each process is killed once it has written one more checkpoint than the last one had.
+    for _ in range(2):
+        process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        before = (out / "last.ckpt").stat().st_mtime_ns if (out / "last.ckpt").exists() else 0
+        while process.poll() is None:
+            if (out / "last.ckpt").exists() and (out / "last.ckpt").stat().st_mtime_ns > before:
+                process.send_signal(signal.SIGKILL)
+                break
+            time.sleep(0.002)
+        kills += process.wait() == -signal.SIGKILL
+    assert kills, "no run was killed in its middle"
+    with (out / "curve.jsonl").open("a") as file:
+        file.write('{"step": 3, "torn')  # as a kill in the middle of a write leaves it
+    done = subprocess.run(arguments, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "resuming" in done.stderr
+    assert curve(out) == curve(trained)
+    for name, value in weights(out / "model.ckpt").items():
+        assert torch.equal(value, weights(trained / "model.ckpt")[name]), name
+    assert not list(out.glob("*.tmp"))
+
+
+def test_a_finished_run_is_not_overwritten(task: tuple[Path, Path], trained: Path) -> None:
+    result = run(*command(task, trained))
+    assert result.exit_code == 2
+    assert "holds a training run already" in result.output
+    assert "--resume" in result.output
+
+
+def test_resuming_with_another_recipe_is_refused(task: tuple[Path, Path], trained: Path) -> None:
+    result = run(*command(task, trained, "--resume", "--set", "optimizer.learning_rate=1.0"))
+    assert result.exit_code == 1
+    assert "recipe optimizer.learning_rate: 0.003 then, 1.0 now" in result.output
+
+
+def test_the_checkpoint_carries_what_it_takes_to_use_it(task: tuple[Path, Path], trained: Path) -> None:
+    fields = torch.load(trained / "model.ckpt", weights_only=True)
+    assert fields["class_names"] == ["class 0", "class 1"]
+    assert fields["extraction"][0]["backbone"] == "x3d_xs"
+    assert fields["recipe"]["optimizer"]["epochs"] == 4
+    assert fields["provenance"]["train_split"] == "train"
+    assert fields["provenance"]["validation_split"] == "validation"
+    assert fields["provenance"]["train_videos"] == 4
+    assert "average mAP" in fields["provenance"]["kept"]
+    assert fields["training"] is None
+
+
+def write_nan(store: Path, video_id: str) -> None:
+    """Damage a stored video as a faulty disk or another tool might."""
+    folder = FeatureStore.open(store).folder(video_id)
+    chunk = next(path for path in sorted(folder.rglob("*")) if path.is_file() and path.name.startswith("c"))
+    data = bytearray(chunk.read_bytes())
+    data[0:4] = b"\x00\x00\xc0\x7f"  # float32 NaN, little endian
+    chunk.write_bytes(data)
+
+
+def test_features_that_are_not_finite_are_named(tmp_path: Path) -> None:
+    task = make_task(tmp_path)
+    write_nan(task[1], "video 1")
+    result = run(*command(task, tmp_path / "run"))
+    assert result.exit_code == 1
+    assert "video video 1: feature 0 is not finite" in result.output
+    assert not (tmp_path / "run" / "model.ckpt").exists()
+
+
+def test_no_video_with_features(tmp_path: Path) -> None:
+    annotations, _ = make_task(tmp_path)
+    store = FeatureStore.open_or_create(tmp_path / "other.zarr", make_spec())
+    import numpy as np
+
+    add_video(store, "elsewhere", np.zeros((5, 4), np.float32))
+    result = run(*command((annotations, tmp_path / "other.zarr"), tmp_path / "run"))
+    assert result.exit_code == 1
+    assert "no video of split 'train' has features" in result.output
+    assert "4 without features" in result.output
+
+
+def test_no_segment_to_learn_from(tmp_path: Path) -> None:
+    from asl_kit.annotations import write_annotations
+
+    _, features = make_task(tmp_path)
+    rows = {f"video {number}": ("train", []) for number in range(4)}
+    write_annotations(make_annotation_set(rows, ["class 0"]), tmp_path / "empty.json")
+    result = run(*command((tmp_path / "empty.json", features), tmp_path / "run"))
+    assert result.exit_code == 1
+    assert "holds an action" in result.output
+
+
+def test_a_loss_that_is_not_finite_names_the_videos(task: tuple[Path, Path], tmp_path: Path) -> None:
+    result = run(*command(task, tmp_path / "run", "--set", "loss.localization_weight=1e39"))
+    assert result.exit_code == 1
+    assert "the loss is not finite at step" in result.output
+    assert "video" in result.output
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"version": 99}, "checkpoint format version 99, this asl-kit reads version 1"),
+        ({"format": "other"}, "not a checkpoint of asl-kit"),
+        ({"recipe": {"nosuch": {}}}, "nosuch: unknown key"),
+        ({"shape": {}}, "damaged checkpoint"),
+    ],
+    ids=["version", "format", "recipe", "shape"],
+)
+def test_wrong_checkpoints(
+    change: dict[str, Any], message: str, task: tuple[Path, Path], trained: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "changed.ckpt"
+    torch.save(torch.load(trained / "model.ckpt", weights_only=True) | change, path)
+    result = run("eval", "--checkpoint", str(path), "--annotations", str(task[0]), "--features", str(task[1]))
+    assert result.exit_code == 1
+    assert message in result.output
+    assert str(path) in result.output
+
+
+@pytest.mark.parametrize("content", [b"", b"no checkpoint", b"PK\x03\x04 torn"], ids=["empty", "text", "torn zip"])
+def test_files_that_are_no_checkpoint(content: bytes, task: tuple[Path, Path], tmp_path: Path) -> None:
+    path = tmp_path / "file.ckpt"
+    path.write_bytes(content)
+    result = run("eval", "--checkpoint", str(path), "--annotations", str(task[0]), "--features", str(task[1]))
+    assert result.exit_code == 1
+    assert "not a checkpoint, or damaged" in result.output
+
+
+def test_a_class_that_the_model_does_not_know(task: tuple[Path, Path], trained: Path, tmp_path: Path) -> None:
+    document = json.loads(task[0].read_text())
+    document["vocabularies"]["action"].append("juggling")
+    annotations = tmp_path / "more.json"
+    annotations.write_text(json.dumps(document))
+    result = run(
+        "eval", "--checkpoint", str(trained / "model.ckpt"), "--annotations", str(annotations),
+        "--features", str(task[1]),
+    )  # fmt: skip
+    assert result.exit_code == 1
+    assert "does not know 1 of the annotations' classes: juggling" in result.output
+
+
+def test_features_of_another_backbone(task: tuple[Path, Path], trained: Path, tmp_path: Path) -> None:
+    store = FeatureStore.open_or_create(tmp_path / "other.zarr", make_spec(backbone="r3d_18"))
+    assert store.video_ids() == []
+    result = run(
+        "eval", "--checkpoint", str(trained / "model.ckpt"), "--annotations", str(task[0]),
+        "--features", str(tmp_path / "other.zarr"),
+    )  # fmt: skip
+    assert result.exit_code == 2
+    assert "backbone: 'x3d_xs' against 'r3d_18'" in result.output
