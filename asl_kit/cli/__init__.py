@@ -20,7 +20,7 @@ COMMANDS = {
     "annotations": ("asl_kit.cli.annotations:annotations", "Check, describe and export annotation files."),
     "convert": ("asl_kit.cli.convert:convert", "Convert a dataset's annotations to the unified format."),
     "demo": ("asl_kit.cli.demo:demo", "Make small videos and run every step on them."),
-    "eval": ("asl_kit.cli.eval:evaluate", "Score a checkpoint, or a predictions file."),
+    "eval": ("asl_kit.cli.eval:evaluate", "Score a predictions file, or a checkpoint on stored features."),
     "extract": ("asl_kit.cli.extract:extract", "Extract features from videos into a store."),
     "predict": ("asl_kit.cli.predict:predict", "Find actions in new videos."),
     "store": ("asl_kit.cli.store:store", "Look into a feature store and verify it."),

@@ -1,0 +1,25 @@
+# What the developers run. `just check` is what CI runs.
+set shell := ["bash", "-euo", "pipefail", "-c"]
+
+default: check
+
+fmt:
+    ruff format .
+    ruff check --fix .
+
+lint:
+    ruff format --check .
+    ruff check .
+    codespell asl_kit extract train evaluate tests manifests README.md docs CHANGELOG.md
+
+type:
+    mypy
+
+test *arguments:
+    python -m pytest {{arguments}}
+
+# Takes minutes: the demo from end to end, large backbones, many kills.
+test-slow:
+    python -m pytest -m slow
+
+check: lint type test
