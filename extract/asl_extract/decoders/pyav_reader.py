@@ -1,8 +1,9 @@
 """Read a video with PyAV: forward only, every frame decoded once.
 
 PyAV carries FFmpeg in its wheels, so this decoder works on every platform. Its
-frames equal decord's: the same conversion to RGB, through the same filters
-(rotation, bilinear ``scale``, ``rgb24``), in the same order.
+frames equal decord's for video of 8 bits a colour: the same filters (rotation,
+bilinear ``scale``, ``rgb24``) in the same order. Deeper video is converted a
+little differently by FFmpeg 8 (here) and FFmpeg 4 (in decord).
 """
 
 from __future__ import annotations

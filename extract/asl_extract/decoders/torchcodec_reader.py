@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from asl_extract.decoders import Frames
-from asl_extract.decoders.probe import probe, truncated
+from asl_extract.decoders.probe import probe, stopped
 from asl_kit.errors import MissingDependencyError
 
 try:
@@ -61,7 +61,7 @@ class TorchcodecReader:
         try:
             frames: Frames = self._decoder.get_frames_in_range(start, stop).data.numpy()
         except (IndexError, RuntimeError) as fault:
-            raise truncated(self._path, found=start, expected=self.frame_count) from fault
+            raise stopped(self._path, decoder="torchcodec", found=start, expected=self.frame_count) from fault
         return frames
 
 
