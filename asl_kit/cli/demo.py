@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 EXTRACTION = {
     "--backbone": "mc3_18",
     "--weights": "random",
-    "--size": "64",
+    "--size": "48",
     "--window": "16",
-    "--stride": "6",
+    "--stride": "8",
     "--dtype": "float32",
 }
 """How the demo extracts: what separates its actions best in two minutes on two cores.
