@@ -11,7 +11,6 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from asl_kit.data import FeatureStreams, VideoItem
-from asl_kit.errors import MissingDependencyError
 from asl_kit.grid import FeatureGrid
 from asl_kit.model.decoding import Candidates, decode, soft_nms, vote
 from asl_kit.model.network import Localizer
@@ -197,30 +196,3 @@ def to_detections(video_ids: Sequence[str], found: Sequence[Candidates], class_n
         label=np.concatenate([np.zeros(0, np.int32), *(one.labels.int().numpy() for one in found)]),
         class_names=tuple(class_names),
     )
-
-
-def choose_device(name: str) -> torch.device:
-    """Return the device of a name; `auto` is the first GPU if there is one.
-
-    Raises
-    ------
-    MissingDependencyError
-        If the device is not there.
-    """
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as fault:
-        raise MissingDependencyError(
-            f"device {name!r} cannot be used: {str(fault).splitlines()[0]}", hint="--device auto picks what there is"
-        ) from fault
-    return device
-
-
-def choose_precision(name: str, device: torch.device) -> torch.dtype:
-    """Return the arithmetic of a recipe's `run.precision` on a device."""
-    if name == "auto":
-        return torch.bfloat16 if device.type == "cuda" and torch.cuda.is_bf16_supported() else torch.float32
-    return {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}[name]

@@ -15,13 +15,12 @@ from asl_kit.annotations import AnnotationSet
 from asl_kit.checkpoint import Checkpoint, load_checkpoint
 from asl_kit.data import FeatureStreams, load_split
 from asl_kit.detection import (
-    choose_device,
-    choose_precision,
     detect,
     detect_videos,
     resolve_window_length,
     to_detections,
 )
+from asl_kit.device import choose_device, choose_precision
 from asl_kit.errors import CheckpointError, SpecConflictError
 from asl_kit.grid import FeatureGrid
 from asl_kit.predictions import Detections

@@ -17,11 +17,11 @@ from asl_extract.frames import FramePreparer, ResizeRule
 from asl_extract.pipeline import FrameCount, extract_features
 from asl_extract.plan import ClipPlan
 from asl_extract.weights import DEFAULT, RANDOM, LoadedBackbone, load_backbone
-from asl_kit.errors import AslKitError, MissingDependencyError, SpecConflictError, UsageError, VideoError
+from asl_kit.device import PRECISIONS, choose_device, default_precision
+from asl_kit.errors import AslKitError, SpecConflictError, UsageError, VideoError
 from asl_kit.extraction_spec import ExtractionSpec
 from asl_kit.grid import FeatureGrid
 
-PRECISIONS = ("float32", "float16", "bfloat16")
 MIN_FRAME_SIZE = 32
 _FRAMES_PER_BATCH = {"cpu": 128, "cuda": 1024}
 
@@ -299,36 +299,6 @@ def extract_one(
         If the file is not there, or cannot be decoded wholly.
     """
     return Extractor.from_spec(spec, device=device, weights=weights).extract(video)
-
-
-def choose_device(name: str) -> torch.device:
-    """Return the device of that name; ``auto`` is the first GPU, or else the CPU.
-
-    Raises
-    ------
-    UsageError
-        If there is no such kind of device.
-    MissingDependencyError
-        If this machine does not have it.
-    """
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    kind, _, index = name.partition(":")
-    if kind not in _FRAMES_PER_BATCH or (index and not index.isdecimal()):
-        raise UsageError(f"unknown device {name!r}", hint="devices: auto, cpu, cuda, cuda:0, cuda:1, ...")
-    if kind == "cuda" and int(index or 0) >= torch.cuda.device_count():
-        raise MissingDependencyError(
-            f"device {name!r}: this machine offers torch {torch.cuda.device_count()} CUDA devices",
-            hint="use --device cpu, or install a GPU driver and a CUDA build of torch",
-        )
-    return torch.device(name)
-
-
-def default_precision(device: torch.device) -> str:
-    """Return bfloat16 on a GPU that computes it, float16 on other GPUs, and float32 on a CPU."""
-    if device.type == "cpu":
-        return "float32"
-    return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float16"
 
 
 def _check_numbers(

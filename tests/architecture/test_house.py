@@ -54,5 +54,10 @@ def test_every_package_is_typed() -> None:
 
 
 def test_nothing_is_compiled_at_install() -> None:
-    sources = [path for package in PACKAGES for path in (ROOT / package).rglob("*") if path.suffix in {".c", ".cpp", ".cu", ".pyx"}]
+    sources = [
+        path
+        for package in PACKAGES
+        for path in (ROOT / package).rglob("*")
+        if path.suffix in {".c", ".cpp", ".cu", ".pyx"}
+    ]
     assert not sources

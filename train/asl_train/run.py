@@ -16,7 +16,8 @@ from asl_kit import __version__
 from asl_kit.annotations import read_annotations
 from asl_kit.checkpoint import Checkpoint, Shape, build_network, load_checkpoint, save_checkpoint
 from asl_kit.data import FeatureStreams, Split, feature_statistics, load_split, training_split, validation_split
-from asl_kit.detection import choose_device, choose_precision, detect_videos, resolve_window_length
+from asl_kit.detection import detect_videos, resolve_window_length
+from asl_kit.device import choose_device, choose_precision
 from asl_kit.errors import CheckpointError, TrainingError
 from asl_kit.extraction_spec import ExtractionSpec
 from asl_kit.files import sha256_of

@@ -10,8 +10,9 @@ import torch
 from support import write_video
 
 from asl_extract.backbones import get_backbone
-from asl_extract.extractor import Extractor, choose_device, extract_one
+from asl_extract.extractor import Extractor, extract_one
 from asl_extract.weights import load_backbone
+from asl_kit.device import choose_device
 from asl_kit.errors import AslKitError, MissingDependencyError, SpecConflictError, UsageError
 from asl_kit.extraction_spec import ExtractionSpec
 

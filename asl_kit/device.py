@@ -1,0 +1,45 @@
+"""Which device computes, and in which arithmetic."""
+
+from __future__ import annotations
+
+import torch
+
+from asl_kit.errors import MissingDependencyError, UsageError
+
+PRECISIONS = ("float32", "float16", "bfloat16")
+
+
+def choose_device(name: str) -> torch.device:
+    """Return the device of that name; ``auto`` is the first GPU, or else the CPU.
+
+    Raises
+    ------
+    UsageError
+        If there is no such kind of device.
+    MissingDependencyError
+        If this machine does not have it.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    kind, _, index = name.partition(":")
+    if kind not in ("cpu", "cuda") or (index and not index.isdecimal()):
+        raise UsageError(f"unknown device {name!r}", hint="devices: auto, cpu, cuda, cuda:0, cuda:1, ...")
+    if kind == "cuda" and int(index or 0) >= torch.cuda.device_count():
+        raise MissingDependencyError(
+            f"device {name!r}: this machine offers torch {torch.cuda.device_count()} CUDA devices",
+            hint="use --device cpu, or install a GPU driver and a CUDA build of torch",
+        )
+    return torch.device(name)
+
+
+def default_precision(device: torch.device) -> str:
+    """Return bfloat16 on a GPU that computes it, float16 on other GPUs, and float32 on a CPU."""
+    if device.type == "cpu":
+        return "float32"
+    return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float16"
+
+
+def choose_precision(name: str, device: torch.device) -> torch.dtype:
+    """Return the torch type of a precision's name; ``auto`` is the device's default."""
+    dtype: torch.dtype = getattr(torch, default_precision(device) if name == "auto" else name)
+    return dtype
