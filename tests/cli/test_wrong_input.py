@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 import torch
 from click.testing import CliRunner
+from support import make_spec, make_task, write_video
 
 from asl_kit.cli import main
 from asl_kit.store import FeatureStore
-from support import make_spec, make_task, write_video
 
 EXTRACT = ("--backbone", "x3d_xs", "--weights", "random", "--size", "64", "--window", "8", "--stride", "8")
 
@@ -42,7 +42,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("source")
     annotations, features = make_task(folder)
     write_video(folder / "good.mp4")
-    small = "model.width=16 model.attention_heads=2 model.attention_window=5 optimizer.epochs=1".split()
+    small = ["model.width=16", "model.attention_heads=2", "model.attention_window=5", "optimizer.epochs=1"]
     settings = [word for setting in small for word in ("--set", setting)]
     data = ["--annotations", str(annotations), "--features", str(features)]
     result = CliRunner().invoke(main, ["train", *data, "--out", str(folder / "run"), *settings])
