@@ -14,7 +14,7 @@ from asl_kit.errors import AnnotationError, FeatureError, StoreError
 from asl_kit.extraction_spec import ExtractionSpec
 from asl_kit.grid import FeatureGrid
 from asl_kit.manifest import find_manifest
-from asl_kit.store import FeatureStore
+from asl_kit.store import FeatureStore, VideoInfo
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,7 @@ class VideoItem:
 
     video_id: str
     duration_s: float
+    """Of the video file, as the store knows it: annotations may know no more than where the last action ends."""
     grid: FeatureGrid
     """Of the first feature stream, onto which the others are resampled."""
     segments_s: NDArray[np.float64]
@@ -61,9 +62,9 @@ class FeatureStreams:
     def __contains__(self, video_id: str) -> bool:
         return all(video_id in store for store in self.stores)
 
-    def grid(self, video_id: str) -> FeatureGrid:
-        """Return the grid of a video in the first stream."""
-        return self.stores[0].info(video_id).grid
+    def info(self, video_id: str) -> VideoInfo:
+        """Return what the first stream's store knows of a video: its grid, its duration."""
+        return self.stores[0].info(video_id)
 
     def read(self, video_id: str) -> NDArray[np.float32]:
         """Return the features of a video, all streams side by side: (T, D) float32.
@@ -73,7 +74,7 @@ class FeatureStreams:
         FeatureError
             If a value is not finite.
         """
-        grid = self.grid(video_id)
+        grid = self.info(video_id).grid
         streams = []
         for store in self.stores:
             features = np.asarray(store.read(video_id), dtype=np.float32)
@@ -155,8 +156,8 @@ def load_split(
         if video_id not in streams:
             without_features.append(video_id)
             continue
-        grid = streams.grid(video_id)
-        if grid.length == 0:
+        info = streams.info(video_id)
+        if info.grid.length == 0:
             without_features.append(video_id)
             continue
         labelled = [segment for segment in video.segments if vocabulary in segment.labels]
@@ -169,8 +170,8 @@ def load_split(
         items.append(
             VideoItem(
                 video_id=video_id,
-                duration_s=video.duration,
-                grid=grid,
+                duration_s=info.duration_s,
+                grid=info.grid,
                 segments_s=np.array([(s.start, s.end) for s in labelled], dtype=np.float64).reshape(-1, 2),
                 labels=np.array([index[s.labels[vocabulary]] for s in labelled], dtype=np.int64),
             )
