@@ -237,7 +237,7 @@ def feature_statistics(
     origin: NDArray[np.float64] | None = None
     for item in items:
         features = streams.read(item.video_id).astype(np.float64)
-        origin = features[0] if origin is None else origin
+        origin = features[0].copy() if origin is None else origin
         features -= origin
         count += len(features)
         total += features.sum(axis=0)

@@ -245,3 +245,17 @@ def test_features_of_another_backbone(task: tuple[Path, Path], trained: Path, tm
     )  # fmt: skip
     assert result.exit_code == 2
     assert "backbone: 'x3d_xs' against 'r3d_18'" in result.output
+
+
+def test_two_feature_streams(task: tuple[Path, Path], tmp_path: Path) -> None:
+    (tmp_path / "second").mkdir()
+    _, second = make_task(tmp_path / "second", dimension=3)
+    both = f"{task[1]},{second}"
+    arguments = command((task[0], Path(both)), tmp_path / "run")
+    assert run(*arguments).exit_code == 0
+    checkpoint = str(tmp_path / "run" / "model.ckpt")
+    result = run("eval", "--checkpoint", checkpoint, "--annotations", str(task[0]), "--features", both)
+    assert result.exit_code == 0, result.output
+    result = run("eval", "--checkpoint", checkpoint, "--annotations", str(task[0]), "--features", str(task[1]))
+    assert result.exit_code == 2
+    assert "trained on 2 feature streams, 1 given" in result.output

@@ -98,9 +98,7 @@ def test_outputs(case: tuple[dict[str, torch.Tensor], Localizer], together: bool
 def test_losses(case: tuple[dict[str, torch.Tensor], Localizer]) -> None:
     arrays, network = case
     objective = Objective(classes=3, class_level=False, instance_level=False, contrastive_weight=0)
-    truth = Truth.collate(
-        [arrays["segments_0"], arrays["segments_1"]], [arrays["labels_0"], arrays["labels_1"]], "cpu"
-    )
+    truth = Truth.collate([arrays["segments_0"], arrays["segments_1"]], [arrays["labels_0"], arrays["labels_1"]], "cpu")
     losses = objective(network(*batch(arrays, network, 0, 1)), truth)
     torch.testing.assert_close(losses["classification"], arrays["cls_loss"], atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(losses["localization"], arrays["reg_loss"], atol=1e-4, rtol=1e-4)
