@@ -1,4 +1,4 @@
-"""ASL against its baseline on the demo's videos, the same seeds for each: ``python tests/benchmarks/asl_against_baseline.py``.
+"""ASL against its baseline on the demo's videos, on the same seeds: run this file.
 
 Takes the features and annotations that `asl-kit demo` leaves (and runs it if they are not there), trains each variant
 once a seed, scores it on the held-out videos, and prints mean and standard deviation over the seeds. About a minute a
