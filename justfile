@@ -11,6 +11,7 @@ lint:
     ruff format --check .
     ruff check .
     codespell asl_kit extract train evaluate tests manifests README.md docs CHANGELOG.md
+    numpydoc lint $(git ls-files "asl_kit/*.py" "extract/*.py" "train/*.py" "evaluate/*.py")
 
 type:
     mypy
