@@ -156,14 +156,16 @@ def detect_videos(
 
     Parameters
     ----------
-    network, settings, window_length, precision
-        See `detect`.
+    network : Localizer
+        In evaluation mode.
     items : sequence of VideoItem
         The videos.
     streams : FeatureStreams
         Their features.
     class_names : sequence of str
         The network's classes, in order.
+    settings, window_length, precision
+        See `detect`.
     """
     found = []
     with progress_bar("detecting", len(items)) as bar:
