@@ -177,8 +177,8 @@ class Motion(NamedTuple):
 MOTIONS = {
     "cartwheel": Motion(_cartwheel, (0.4, 0.6)),
     "jumping_jack": Motion(_jumping_jack, (0.9, 1.4)),
-    "squat": Motion(_squat, (0.5, 0.8)),
-    "walk": Motion(_walk, (0.9, 1.4)),
+    "squat": Motion(_squat, (0.7, 1.0)),
+    "walk": Motion(_walk, (1.2, 1.6)),
     "wave": Motion(_wave, (1.2, 2.0)),
 }
 """The classes of the demo, in order of name."""
@@ -346,7 +346,7 @@ def plan_video(video_id: str, *, seed: int, split: str, with_actions: bool = Tru
         )
         for _ in range(random.integers(2, 5))
     )
-    count = 1 if random.random() < 0.2 else 2
+    count = 1 if random.random() < 0.4 else 2
     places = [0.0] if count == 1 else [-0.2, 0.2]
     acts: list[Act] = []
     figures = []
