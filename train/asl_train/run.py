@@ -12,27 +12,22 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from asl_kit import __version__
-from asl_kit.annotations import read_annotations
 from asl_kit.checkpoint import Checkpoint, Shape, build_network, load_checkpoint, save_checkpoint
-from asl_kit.data import FeatureStreams, Split, feature_statistics, load_split, training_split, validation_split
+from asl_kit.data import Split, feature_statistics
 from asl_kit.detection import detect_videos, resolve_window_length
 from asl_kit.device import choose_device, choose_precision
 from asl_kit.errors import CheckpointError, TrainingError
 from asl_kit.extraction_spec import ExtractionSpec
-from asl_kit.files import sha256_of
-from asl_kit.manifest import find_manifest
 from asl_kit.metrics import ScoredSegments, Segments, average_precision
 from asl_kit.model.network import Localizer
 from asl_kit.model.objective import Objective
 from asl_kit.progress import err, progress_bar
 from asl_kit.recipe import Recipe
+from asl_train.inputs import TrainingData, load_training_data
 from asl_train.optimization import averaged, learning_rate, make_optimizer
 from asl_train.run_folder import CurveWriter, RunFolder
 from asl_train.sequences import Batch, TrainingSequences
 from asl_train.shape import derive_shape, shape_table
-
-DEFAULT_TIOU_THRESHOLDS = (0.3, 0.4, 0.5, 0.6, 0.7)
 
 
 @dataclass(frozen=True)
@@ -45,18 +40,6 @@ class TrainingResult:
     """Which weights it holds, and why."""
     validation_average_map: float | None
     """Of those weights; None without a validation split."""
-
-
-@dataclass(frozen=True)
-class TrainingData:
-    """The joined inputs of a run."""
-
-    streams: FeatureStreams
-    train: Split
-    validation: Split | None
-    class_names: tuple[str, ...]
-    tiou_thresholds: tuple[float, ...]
-    provenance: dict[str, Any]
 
 
 def train_model(
@@ -100,44 +83,6 @@ def train_model(
     if resume and folder.last.exists():
         trainer.resume()
     return trainer.run()
-
-
-def load_training_data(annotations: Path, features: Sequence[Path], recipe: Recipe) -> TrainingData:
-    """Join annotations and stores into the splits of a run."""
-    annotated = read_annotations(annotations)
-    streams = FeatureStreams(features)
-    vocabulary = annotated.vocabulary(recipe.data.vocabulary)
-    class_names = tuple(annotated.classes(vocabulary))
-    train_name = training_split(annotated, recipe.data.train_split)
-    validation_name = validation_split(annotated, recipe.data.validation_split, train_name)
-    train = load_split(annotated, train_name, streams, class_names, vocabulary)
-    if not any(len(item.labels) for item in train.items):
-        raise TrainingError(
-            f"{annotations}: no video of split {train_name!r} that has features holds an action",
-            hint="a model learns from segments: check the annotations with `asl-kit annotations stats`",
-        )
-    validation = None
-    if validation_name is not None:
-        validation = load_split(annotated, validation_name, streams, class_names, vocabulary)
-    for split, name in ((train, train_name), (validation, validation_name)):
-        if split is not None and split.without_features:
-            some = ", ".join(split.without_features[:5]) + (", ..." if len(split.without_features) > 5 else "")
-            err().print(f"split {name}: {len(split.without_features)} videos without features are left out: {some}")
-    manifest = find_manifest(annotated.dataset)
-    provenance = {
-        "asl_kit": __version__,
-        "torch": str(torch.__version__),
-        "dataset": annotated.dataset,
-        "annotations_sha256": sha256_of(annotations),
-        "vocabulary": vocabulary,
-        "train_split": train_name,
-        "train_videos": len(train.items),
-        "validation_split": validation_name,
-        "batch_size": recipe.optimizer.batch_size,
-        "learning_rate": recipe.optimizer.learning_rate,
-    }
-    thresholds = tuple(manifest.tiou_thresholds) if manifest is not None else DEFAULT_TIOU_THRESHOLDS
-    return TrainingData(streams, train, validation, class_names, thresholds, provenance)
 
 
 class Trainer:
