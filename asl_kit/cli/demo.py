@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 EXTRACTION = {
     "--backbone": "mc3_18",
     "--weights": "random",
-    "--size": "48",
+    "--size": "40",
     "--window": "16",
     "--stride": "8",
     "--dtype": "float32",
@@ -66,7 +66,7 @@ def demo(ctx: click.Context, out: Path, seed: int, json_path: str | None) -> Non
     seconds = {"videos": _timed(lambda: _write_videos(out, seed, new))}
     for step, arguments in _commands(out).items():
         console.rule(step, align="left")
-        console.print(f"[bold]$ {shlex.join(['asl-kit', *arguments])}[/bold]", highlight=False)
+        console.print(f"$ {shlex.join(['asl-kit', *arguments])}", style="bold", markup=False)
         sys.stdout.flush()
         started_s = time.monotonic()
         code = subprocess.run(
