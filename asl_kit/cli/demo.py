@@ -54,7 +54,7 @@ def demo(ctx: click.Context, out: Path, seed: int, json_path: str | None) -> Non
 
     Jointed figures perform actions told apart by motion. A model is trained on
     28 videos and scored on 12 others, then run on one more. No download, no GPU;
-    about five minutes on two cores. Run again to go on after an interruption.
+    about three minutes on two cores. Run again to go on after an interruption.
     """
     from asl_kit.demo_videos import plan_video
     from asl_kit.files import write_text

@@ -68,7 +68,7 @@ def detect_new(checkpoint: Checkpoint, videos: Sequence[NewVideo], *, device: st
 
 def evaluate_checkpoint(
     checkpoint: Path, annotations: AnnotationSet, features: Sequence[Path], *, split: str, device: str = "auto"
-) -> tuple[Detections, GridCoverage]:
+) -> tuple[Detections, GridCoverage, str]:
     """Detect the actions of a split with a trained model.
 
     Parameters
@@ -90,6 +90,8 @@ def evaluate_checkpoint(
         Of every video of the split that has features.
     GridCoverage
         What the features can and cannot see of the ground truth.
+    str
+        The vocabulary whose labels the model was trained on.
 
     Raises
     ------
@@ -115,7 +117,7 @@ def evaluate_checkpoint(
         precision=choose_precision(trained.recipe.run.precision, chosen),
     )
     coverage = GridCoverage.measure(annotations.split(split), {item.video_id: item.grid for item in videos.items})
-    return detections, coverage
+    return detections, coverage, vocabulary
 
 
 def check_streams(checkpoint: Checkpoint, streams: FeatureStreams, path: Path) -> None:

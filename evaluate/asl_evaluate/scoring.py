@@ -363,7 +363,7 @@ def score_checkpoint(
     tiou_thresholds = parse_tiou(tiou) if tiou is not None else None
     annotation_set = read_annotations(annotations)
     split = choose_split(annotation_set, split)
-    detections, coverage = evaluate_checkpoint(
+    detections, coverage, trained_on = evaluate_checkpoint(
         checkpoint=checkpoint, annotations=annotation_set, features=list(features), split=split, device=device
     )
     scores = score(
@@ -374,7 +374,7 @@ def score_checkpoint(
         duplicates=duplicates,
         protocol=protocol,
         coverage=coverage,
-        vocabulary=vocabulary,
+        vocabulary=vocabulary or trained_on,
     )
     return detections, scores
 

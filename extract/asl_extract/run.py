@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from asl_extract.extractor import Extractor
-from asl_extract.videos import VideoFile, find_videos, parse_shard, restrict, take_shard
+from asl_extract.videos import VideoFile, check_id, find_videos, parse_shard, restrict, take_shard
 from asl_extract.weights import DEFAULT
 from asl_kit.annotations import read_annotations
 from asl_kit.errors import FeatureError, MissingFileError, UsageError, VideoError
@@ -180,6 +180,7 @@ def _extract_into(
             video_started_s = time.monotonic()
             advance = _VideoProgress(bar, extractor, file.video_id, started_s)
             try:
+                check_id(file)
                 video = extractor.extract(file.path, on_frames=advance)
                 store.write(
                     file.video_id,

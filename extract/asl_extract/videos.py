@@ -6,7 +6,8 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from asl_kit.errors import MissingFileError, UsageError
+from asl_kit.errors import MissingFileError, StoreError, UsageError, VideoError
+from asl_kit.store import encode_id
 
 VIDEO_SUFFIXES = (
     ".3gp", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".mxf", ".ogv", ".ts",
@@ -50,6 +51,20 @@ def find_videos(sources: Sequence[Path]) -> list[VideoFile]:
             hint=f"suffixes that are looked for: {' '.join(VIDEO_SUFFIXES)}",
         )
     return [VideoFile(video_id, found[video_id]) for video_id in sorted(found)]
+
+
+def check_id(file: VideoFile) -> None:
+    """Refuse a video whose id cannot be stored, before it is extracted.
+
+    Raises
+    ------
+    VideoError
+        If the id is too long for a file name, or not Unicode text.
+    """
+    try:
+        encode_id(file.video_id)
+    except StoreError as fault:
+        raise VideoError(f"{file.path}: {fault.message}", hint=fault.hint) from fault
 
 
 def _files_of(source: Path) -> Iterable[Path]:

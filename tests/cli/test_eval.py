@@ -79,9 +79,9 @@ def test_results_that_cannot_be_written_are_still_shown(option: str) -> None:
 def test_a_checkpoint_is_run_and_its_detections_kept(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     called: dict[str, Any] = {}
 
-    def evaluate_checkpoint(**arguments: Any) -> tuple[Detections, GridCoverage]:
+    def evaluate_checkpoint(**arguments: Any) -> tuple[Detections, GridCoverage, str]:
         called.update(arguments)
-        return PREDICTIONS, GridCoverage(("v2",), (), ())
+        return PREDICTIONS, GridCoverage(("v2",), (), ()), "action"
 
     inference = ModuleType("asl_evaluate.inference")
     inference.evaluate_checkpoint = evaluate_checkpoint  # type: ignore[attr-defined]

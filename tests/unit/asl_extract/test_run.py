@@ -127,3 +127,14 @@ def test_progress_ends_at_the_number_of_videos(
     run(videos, tmp_path / "store")
     lines = capsys.readouterr().err.splitlines()
     assert any(line.startswith("extract 3/3") and "frames/s" in line for line in lines)
+
+
+def test_a_name_that_cannot_be_stored_does_not_stop_the_rest(tmp_path: Path) -> None:
+    folder = tmp_path / "videos"
+    folder.mkdir()
+    write_video(folder / "z.mp4", frames=20)
+    long = "动作" * 20  # 40 characters: fits as a file's name, not percent-encoded
+    write_video(folder / f"{long}.mp4", frames=20)
+    summary = run(folder, tmp_path / "store")
+    assert summary.done == ["z"]
+    assert "takes 360 bytes as a file name" in summary.failed[long]
