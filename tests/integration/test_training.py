@@ -259,3 +259,16 @@ def test_two_feature_streams(task: tuple[Path, Path], tmp_path: Path) -> None:
     result = run("eval", "--checkpoint", checkpoint, "--annotations", str(task[0]), "--features", str(task[1]))
     assert result.exit_code == 2
     assert "trained on 2 feature streams, 1 given" in result.output
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+def test_mixed_precision(precision: str, task: tuple[Path, Path], trained: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    result = run(*command(task, out, "--set", f"run.precision={precision}", "--device", "cpu"))
+    assert result.exit_code == 0, result.output
+    for name in ("classification", "localization"):
+        losses = [line[name] for line in curve(out) if line["group"] == "train"]
+        exact = [line[name] for line in curve(trained) if line["group"] == "train"]
+        assert losses != exact, "the precision had no effect"
+        # float16 leaves out the steps that find its first loss scale; the curves stay together all the same.
+        assert losses == pytest.approx(exact, rel=0.1)
