@@ -70,7 +70,8 @@ class _PlainLines:
 
     def _line(self) -> None:
         of_total = f"/{self._total:g}" if self._total is not None else ""
-        self._console.print(f"{self._description} {self._done:g}{of_total} {self._note}".rstrip(), markup=False)
+        done = f"{round(self._done, 1):g}{of_total}"
+        self._console.print(f"{self._description} {done} {self._note}".rstrip(), markup=False)
         self._last_s = time.monotonic()
 
     def advance(self, amount: float = 1.0) -> None:

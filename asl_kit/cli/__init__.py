@@ -60,7 +60,7 @@ class LazyGroup(click.Group):
                 click.echo(f"hint: {error.hint}", err=True)
             ctx.exit(error.exit_code)
         except KeyboardInterrupt:
-            click.echo("stopped. Run the same command again to go on.", err=True)
+            click.echo("stopped; to go on, run the same command again (train: with --resume)", err=True)
             ctx.exit(130)
 
 
