@@ -49,19 +49,31 @@ class LazyGroup(click.Group):
             formatter.write_dl([(name, COMMANDS[name][1]) for name in self.list_commands(ctx)])
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; print an `AslKitError` as one message with its hint, and exit with its code."""
+        """Run the command; print an error as one message with its hint, and exit with its code.
+
+        An `OSError` counts too: a folder that cannot be written and a full disk are nobody's bug.
+        """
         try:
             return super().invoke(ctx)
         except AslKitError as error:
-            if ctx.params.get("debug"):
-                traceback.print_exc()
-            click.echo(f"error: {error.message}", err=True)
-            if error.hint:
-                click.echo(f"hint: {error.hint}", err=True)
+            _print_error(ctx, error.message, error.hint)
             ctx.exit(error.exit_code)
+        except BrokenPipeError:
+            raise  # click ends quietly when the reader of a pipe has gone
+        except OSError as error:
+            _print_error(ctx, f"{error.filename}: {error.strerror}" if error.filename else str(error), None)
+            ctx.exit(1)
         except KeyboardInterrupt:
             click.echo("stopped; to go on, run the same command again (train: with --resume)", err=True)
             ctx.exit(130)
+
+
+def _print_error(ctx: click.Context, message: str, hint: str | None) -> None:
+    if ctx.params.get("debug"):
+        traceback.print_exc()
+    click.echo(f"error: {message}", err=True)
+    if hint:
+        click.echo(f"hint: {hint}", err=True)
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

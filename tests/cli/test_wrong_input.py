@@ -141,6 +141,11 @@ def features_of_another_backbone(place: Place) -> tuple[str, ...]:
     return ("eval", "--checkpoint", str(place.checkpoint), "--annotations", annotations, "--features", str(store))
 
 
+def folder_that_cannot_be_written(place: Place) -> tuple[str, ...]:
+    (place.folder / "file").write_text("in the way", encoding="utf-8")
+    return ("train", *place.data(), "--out", str(place.folder / "file" / "run"))
+
+
 CASES: list[tuple[Callable[[Place], tuple[str, ...]], int, tuple[str, ...]]] = [
     (missing_file, 2, ("absent.csv", "no such file")),
     (empty_csv, 1, ("segments.csv", "empty")),
@@ -155,6 +160,7 @@ CASES: list[tuple[Callable[[Place], tuple[str, ...]], int, tuple[str, ...]]] = [
     (unknown_recipe_key, 2, ("optimizer.lerning_rate", "unknown key")),
     (no_video_with_features, 1, ("store.zarr", "no video of split 'train' has features")),
     (features_of_another_backbone, 2, ("store.zarr", "backbone", "x3d_xs", "r3d_18")),
+    (folder_that_cannot_be_written, 1, ("file", "Not a directory")),
 ]
 
 
