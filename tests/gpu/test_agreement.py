@@ -1,0 +1,50 @@
+"""The GPU computes what the CPU computes. Skipped without a GPU, unless ASL_KIT_REQUIRE_GPU=1."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+from support import make_task, write_video
+
+from asl_extract.extractor import Extractor
+from asl_kit.cli import main
+from asl_kit.model.network import Localizer
+
+pytestmark = pytest.mark.gpu
+
+
+@pytest.mark.parametrize(("precision", "tolerance"), [("float32", 1e-3), ("bfloat16", 0.1)])
+def test_features(precision: str, tolerance: float, tmp_path: Path) -> None:
+    video = write_video(tmp_path / "v.mp4", frames=60)
+    settings = {"backbone": "r3d_18", "weights": "random", "window_frames": 16, "stride_frames": 8, "frame_size": 64}
+    exact = Extractor.create(**settings, device="cpu").extract(video).features  # type: ignore[arg-type]
+    found = Extractor.create(**settings, device="cuda", precision=precision).extract(video).features  # type: ignore[arg-type]
+    np.testing.assert_allclose(found, exact, atol=tolerance * np.abs(exact).max())
+
+
+def test_network() -> None:
+    torch.manual_seed(0)
+    network = Localizer(feature_dims=[8], classes=3, width=32, heads=2, window=9, levels=4).eval()
+    features, mask = torch.randn(2, 8, 128), torch.ones(2, 128, dtype=torch.bool)
+    with torch.no_grad():
+        exact = network(features, mask)
+        found = network.cuda()(features.cuda(), mask.cuda())
+    torch.testing.assert_close(found.logits.cpu(), exact.logits, atol=1e-3, rtol=1e-3)
+    torch.testing.assert_close(found.offsets.cpu(), exact.offsets, atol=1e-3, rtol=1e-3)
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16", "float16"])
+def test_training(precision: str, tmp_path: Path) -> None:
+    annotations, features = make_task(tmp_path)
+    settings = ["optimizer.epochs=3", "model.width=32", "model.attention_window=5", f"run.precision={precision}"]
+    words = [word for setting in settings for word in ("--set", setting)]
+    data = ["--annotations", str(annotations), "--features", str(features)]
+    result = CliRunner().invoke(main, ["train", *data, "--out", str(tmp_path / "run"), "--device", "cuda", *words])
+    assert result.exit_code == 0, result.output
+    curve = [json.loads(line) for line in (tmp_path / "run" / "curve.jsonl").read_text().splitlines()]
+    assert all(np.isfinite(line["total"]) for line in curve if line["group"] == "train")
