@@ -74,7 +74,6 @@ class FeatureStreams:
         FeatureError
             If a value is not finite.
         """
-        grid = self.info(video_id).grid
         streams = []
         for store in self.stores:
             features = np.asarray(store.read(video_id), dtype=np.float32)
@@ -85,7 +84,7 @@ class FeatureStreams:
                     hint="extract this video again, or find out why with `asl-kit store verify`",
                 )
             if store is not self.stores[0]:
-                features = resample(features, store.info(video_id).grid, grid)
+                features = resample(features, store.info(video_id).grid, self.info(video_id).grid)
             streams.append(features)
         return streams[0] if len(streams) == 1 else np.concatenate(streams, axis=1)
 

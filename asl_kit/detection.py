@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from asl_kit.data import FeatureStreams, VideoItem
+from asl_kit.device import autocast
 from asl_kit.grid import FeatureGrid
 from asl_kit.model.decoding import Candidates, decode, soft_nms, vote
 from asl_kit.model.network import Localizer
@@ -107,7 +108,7 @@ def detect(
         steps = x.shape[1]
         padded = network.padded_length(steps)
         mask = torch.arange(padded, device=device) < steps
-        with torch.autocast(device.type, dtype=precision, enabled=precision != torch.float32):
+        with autocast(device, precision):
             output = network(F.pad(x, (0, padded - steps))[None], mask[None])
         first = 0
         for level, size in enumerate(output.points.sizes):

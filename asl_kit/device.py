@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
+
 import torch
 
 from asl_kit.errors import MissingDependencyError, UsageError
@@ -43,3 +45,8 @@ def choose_precision(name: str, device: torch.device) -> torch.dtype:
     """Return the torch type of a precision's name; ``auto`` is the device's default."""
     dtype: torch.dtype = getattr(torch, default_precision(device) if name == "auto" else name)
     return dtype
+
+
+def autocast(device: torch.device, precision: torch.dtype) -> AbstractContextManager[object]:
+    """Return the context in which a network computes in `precision`; float32 changes nothing."""
+    return torch.autocast(device.type, dtype=precision, enabled=precision != torch.float32)

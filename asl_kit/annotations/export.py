@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from asl_kit.annotations.converters.activitynet_json import EXTENSION
-from asl_kit.annotations.io import canonical
+from asl_kit.annotations.io import canonical, compact
 from asl_kit.annotations.schema import AnnotationSet
 from asl_kit.errors import UsageError
 from asl_kit.files import write_text
@@ -57,8 +56,8 @@ def to_activitynet(annotations: AnnotationSet, *, vocabulary: str | None = None)
     if unlabelled:
         losses.append(f"{unlabelled} segments without a label in the vocabulary {name!r}")
     own = {"dataset": annotations.dataset, "vocabulary": name, "classes": classes}
-    lines = ",\n".join(f"  {_compact(video_id)}: {_compact(entry)}" for video_id, entry in database.items())
-    text = f'{{\n "version": "asl-kit",\n "{EXTENSION}": {_compact(own)},\n "database": {{\n{lines}\n }}\n}}\n'
+    lines = ",\n".join(f"  {compact(video_id)}: {compact(entry)}" for video_id, entry in database.items())
+    text = f'{{\n "version": "asl-kit",\n "{EXTENSION}": {compact(own)},\n "database": {{\n{lines}\n }}\n}}\n'
     return text, losses
 
 
@@ -139,7 +138,3 @@ def export(annotations: AnnotationSet, output: Path, *, layout: str, vocabulary:
 
 def _other_vocabularies(annotations: AnnotationSet, name: str) -> list[str]:
     return [f"the vocabulary {other!r}" for other in annotations.vocabularies if other != name]
-
-
-def _compact(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, allow_nan=False)

@@ -69,7 +69,7 @@ def to_text(annotations: AnnotationSet) -> str:
     """Return the text of the annotation file: one line a segment, so that differences can be read."""
     document = ordered(annotations.model_dump())
     videos = document.pop("videos")
-    head = [f' "{key}": {_compact(value)},' for key, value in document.items()]
+    head = [f' "{key}": {compact(value)},' for key, value in document.items()]
     return "\n".join(["{", *head, ' "videos": {', ",\n".join(map(_video_text, videos.items())), " }", "}", ""])
 
 
@@ -77,16 +77,17 @@ def _video_text(item: tuple[str, dict[str, Any]]) -> str:
     video_id, video = item
     facts = {key: value for key, value in video.items() if key not in ("segments", "ignored")}
     lists = ",\n".join(f'   "{key}": {_list_text(video[key])}' for key in ("segments", "ignored"))
-    return f"  {_compact(video_id)}: {_compact(facts)[:-1]},\n{lists}}}"
+    return f"  {compact(video_id)}: {compact(facts)[:-1]},\n{lists}}}"
 
 
 def _list_text(items: list[dict[str, Any]] | None) -> str:
     if not items:
-        return _compact(items)
-    return "[\n" + ",\n".join(f"    {_compact(item)}" for item in items) + "]"
+        return compact(items)
+    return "[\n" + ",\n".join(f"    {compact(item)}" for item in items) + "]"
 
 
-def _compact(value: object) -> str:
+def compact(value: object) -> str:
+    """Return a value as JSON on one line, its text as it is; numbers that JSON does not know are refused."""
     return json.dumps(value, ensure_ascii=False, allow_nan=False)
 
 

@@ -2,7 +2,6 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -26,11 +25,12 @@ def annotations() -> None:
 def validate(file: Path, json_path: Path | None) -> None:
     """Check an annotation file; list every fault with its video and field."""
     from asl_kit.annotations.io import find_faults, read_annotations
+    from asl_kit.cli.output import write_json
     from asl_kit.progress import out
 
     if json_path is not None:
         faults = find_faults(file)
-        _write_json(json_path, {"file": str(file), "valid": not faults, "faults": faults})
+        write_json({"file": str(file), "valid": not faults, "faults": faults}, str(json_path))
     checked = read_annotations(file)
     segments = sum(len(video.segments or ()) for video in checked.videos.values())
     if str(json_path) != "-":
@@ -44,11 +44,12 @@ def stats(file: Path, json_path: Path | None) -> None:
     """Count videos, segments and classes; describe durations and overlaps."""
     from asl_kit.annotations.io import read_annotations
     from asl_kit.annotations.statistics import describe
+    from asl_kit.cli.output import write_json
     from asl_kit.progress import out
 
     statistics = describe(read_annotations(file))
     if json_path is not None:
-        _write_json(json_path, statistics.to_json())
+        write_json(statistics.to_json(), str(json_path))
     if str(json_path) != "-":
         statistics.print(out())
 
@@ -75,13 +76,3 @@ def schema() -> None:
     from asl_kit.annotations.schema import json_schema
 
     click.echo(json.dumps(json_schema(), indent=1))
-
-
-def _write_json(path: Path, result: dict[str, Any]) -> None:
-    from asl_kit.files import write_text
-
-    text = json.dumps(result, indent=1, ensure_ascii=False) + "\n"
-    if str(path) == "-":
-        click.echo(text, nl=False)
-    else:
-        write_text(path, text)

@@ -7,7 +7,6 @@ import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +15,7 @@ import click
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from asl_kit.demo_videos import VideoPlan
+    from asl_kit.demo_videos import Act, VideoPlan
 
 EXTRACTION = {
     "--backbone": "mc3_18",
@@ -56,8 +55,8 @@ def demo(ctx: click.Context, out: Path, seed: int, json_path: str | None) -> Non
     28 videos and scored on 12 others, then run on one more. No download, no GPU;
     about three minutes on two cores. Run again to go on after an interruption.
     """
+    from asl_kit.cli.output import write_json
     from asl_kit.demo_videos import plan_video
-    from asl_kit.files import write_text
     from asl_kit.progress import err
     from asl_kit.progress import out as stdout
 
@@ -86,11 +85,7 @@ def demo(ctx: click.Context, out: Path, seed: int, json_path: str | None) -> Non
         markup=False,
     )
     if json_path is not None:
-        text = json.dumps({"scores": scores, "seconds": seconds}, indent=2) + "\n"
-        if json_path == "-":
-            click.echo(text, nl=False)
-        else:
-            write_text(Path(json_path), text)
+        write_json({"scores": scores, "seconds": seconds}, json_path)
 
 
 def _timed(work: Any) -> float:
@@ -135,10 +130,11 @@ def _commands(out: Path) -> dict[str, list[str]]:
     }
 
 
-def _overlap(first: Sequence[float], second: Sequence[float]) -> float:
-    """Return the temporal IoU of two segments."""
-    shared = max(0.0, min(first[1], second[1]) - max(first[0], second[0]))
-    return shared / (first[1] - first[0] + second[1] - second[0] - shared)
+def _overlap(found: dict[str, Any], act: Act) -> float:
+    from asl_kit.metrics import temporal_iou
+
+    start_s, end_s = found["segment"]
+    return float(temporal_iou(start_s, end_s, act.start_s, act.end_s))
 
 
 def _new_video_table(new: VideoPlan, detections: list[dict[str, Any]]) -> Table:
@@ -153,13 +149,12 @@ def _new_video_table(new: VideoPlan, detections: list[dict[str, Any]]) -> Table:
     left = sorted(detections, key=lambda found: -found["score"])
     for act in new.actions():
         drawn = (act.name, f"{act.start_s:.1f}", f"{act.end_s:.1f}")
-        span = (act.start_s, act.end_s)
-        match = next((x for x in left if x["label"] == act.name and _overlap(x["segment"], span) >= 0.5), None)
+        match = next((x for x in left if x["label"] == act.name and _overlap(x, act) >= 0.5), None)
         if match is None:
             table.add_row(*drawn, "[dim]nothing[/dim]")
         else:
             left.remove(match)
-            table.add_row(*drawn, *_found(match), f"{_overlap(match['segment'], span):.2f}")
+            table.add_row(*drawn, *_found(match), f"{_overlap(match, act):.2f}")
     for extra in left:
         if extra["score"] >= SHOWN_SCORE:
             table.add_row("[dim]nothing[/dim]", "", "", *_found(extra))

@@ -10,7 +10,6 @@ Shapes: B clips, T frames per clip, S x S pixels, D values per feature.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +21,7 @@ from asl_extract.backbones.spec import Backbone
 from asl_extract.decoders import FrameReader
 from asl_extract.frames import FramePreparer
 from asl_extract.plan import ClipPlan
+from asl_kit.device import autocast, choose_precision
 
 BLOCK_FRAMES = 16
 """Frames decoded, moved to the device and prepared together."""
@@ -115,13 +115,6 @@ def _batch_positions(plan: ClipPlan, *, batch_size: int) -> Iterator[NDArray[np.
         yield np.searchsorted(plan.source_frames, clips)
 
 
-def autocast(device: torch.device, precision: str) -> AbstractContextManager[object]:
-    """Return the context in which the backbone computes in `precision`."""
-    if precision == "float32":
-        return nullcontext()
-    return torch.autocast(device.type, dtype=getattr(torch, precision))
-
-
 def extract_features(
     reader: FrameReader,
     *,
@@ -161,6 +154,6 @@ def extract_features(
     """
     count.in_files += reader.frame_count
     frames = prepared_frames(reader, plan=plan, prepare=prepare, count=count, on_frames=on_frames)
-    with torch.inference_mode(), autocast(prepare.device, precision):
+    with torch.inference_mode(), autocast(prepare.device, choose_precision(precision, prepare.device)):
         features = [backbone(clips).float() for clips in clip_batches(frames, plan=plan, batch_size=batch_size)]
     return torch.cat(features).cpu().numpy()

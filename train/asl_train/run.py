@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from asl_kit.checkpoint import Checkpoint, Shape, build_network, load_checkpoint, save_checkpoint
 from asl_kit.data import Split, feature_statistics
 from asl_kit.detection import detect_videos, resolve_window_length
-from asl_kit.device import choose_device, choose_precision
+from asl_kit.device import autocast, choose_device, choose_precision
 from asl_kit.errors import CheckpointError, TrainingError
 from asl_kit.extraction_spec import ExtractionSpec
 from asl_kit.metrics import ScoredSegments, Segments, average_precision
@@ -167,7 +167,7 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         batch = batch.to(self.device)
-        with torch.autocast(self.device.type, dtype=self.precision, enabled=self.precision != torch.float32):
+        with autocast(self.device, self.precision):
             output = self.network(batch.features, batch.mask)
         losses: dict[str, Tensor] = self.objective(output, batch.truth)
         names = list(losses)
@@ -306,12 +306,12 @@ class Trainer:
         err().print(f"resuming {self.folder.path} after epoch {self.epoch}, step {self.step}")
 
     def _differences(self, checkpoint: Checkpoint) -> list[str]:
+        now = self.recipe.model_dump(mode="json")
         lines = [
-            f"recipe {table}.{key}: {value!r} then, {now[key]!r} now"
+            f"recipe {table}.{key}: {value!r} then, {now[table][key]!r} now"
             for table, then in checkpoint.recipe.model_dump(mode="json").items()
-            for now in [self.recipe.model_dump(mode="json")[table]]
             for key, value in then.items()
-            if value != now[key]
+            if value != now[table][key]
         ]
         if checkpoint.class_names != self.data.class_names:
             lines.append("classes: not the same names in the same order")

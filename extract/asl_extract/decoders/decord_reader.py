@@ -8,14 +8,13 @@ error (``fault_tol``), and the frames are counted against the file's index.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import decord
-import numpy as np
 
 from asl_extract.decoders import Frames
 from asl_extract.decoders.probe import count_decodable, probe, stopped, truncated
+from asl_extract.decoders.sequential import SequentialReader
 from asl_kit.errors import VideoError
 
 # An integer 0 would mean "any number of repeats"; a share of the frames below one frame means none.
@@ -29,7 +28,7 @@ def version() -> str:
     return f"decord {decord.__version__}"
 
 
-class DecordReader:
+class DecordReader(SequentialReader):
     """One video, read forward by decord.
 
     Parameters
@@ -47,9 +46,6 @@ class DecordReader:
 
     def __init__(self, path: Path, *, threads: int = 1) -> None:
         facts = probe(path)
-        self._path = path
-        self.frame_count = facts.frame_count
-        self.fps = facts.fps
         try:
             self._reader = decord.VideoReader(str(path), ctx=decord.cpu(0), num_threads=threads, fault_tol=_NO_REPEATS)
         except (decord.DECORDError, RuntimeError) as fault:
@@ -58,24 +54,7 @@ class DecordReader:
             raise VideoError(
                 f"{path}: decord {decord.__version__} cannot decode {facts.codec} video", hint="use --decoder pyav"
             ) from fault
-        # The first frame says the size as displayed (rotated where the file asks for it).
-        self._first = self._next(0)
-        self.height, self.width = self._first.shape[:2]
-
-    def blocks(self, max_frames: int) -> Iterator[Frames]:
-        """Yield every frame once, in order, in blocks (up to max_frames, height, width, 3) of RGB."""
-        for start in range(0, self.frame_count, max_frames):
-            size = min(max_frames, self.frame_count - start)
-            block = np.empty((size, self.height, self.width, 3), dtype=np.uint8)
-            for offset in range(size):
-                frame = self._first if start + offset == 0 else self._next(start + offset)
-                if frame.shape != self._first.shape:
-                    raise VideoError(
-                        f"{self._path}: frame {start + offset} is {frame.shape[1]}x{frame.shape[0]}, "
-                        f"the first is {self.width}x{self.height}"
-                    )
-                block[offset] = frame
-            yield block
+        super().__init__(path, facts)
 
     def close(self) -> None:
         """Let go of the file."""

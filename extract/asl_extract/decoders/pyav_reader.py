@@ -8,15 +8,15 @@ little differently by FFmpeg 8 (here) and FFmpeg 4 (in decord).
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from pathlib import Path
 
 import av
 import av.filter
-import numpy as np
 
 from asl_extract.decoders import Frames
 from asl_extract.decoders.probe import probe, truncated
+from asl_extract.decoders.sequential import SequentialReader
 from asl_kit.errors import VideoError
 
 _ROTATIONS = {
@@ -33,7 +33,7 @@ def version() -> str:
     return f"pyav {av.__version__}"
 
 
-class PyAVReader:
+class PyAVReader(SequentialReader):
     """One video, read forward by PyAV.
 
     Parameters
@@ -51,26 +51,13 @@ class PyAVReader:
 
     def __init__(self, path: Path, *, threads: int = 1) -> None:
         facts = probe(path)
-        self._path = path
-        self.frame_count = facts.frame_count
-        self.fps = facts.fps
         self._container = av.open(str(path), metadata_errors="ignore")
         self._stream = self._container.streams.video[0]
         self._stream.thread_count = threads
         if threads != 1:
             self._stream.thread_type = "AUTO"
         self._frames = self._decode()
-        self._first = self._next(0)
-        self.height, self.width = self._first.shape[:2]
-
-    def blocks(self, max_frames: int) -> Iterator[Frames]:
-        """Yield every frame once, in order, in blocks (up to max_frames, height, width, 3) of RGB."""
-        for start in range(0, self.frame_count, max_frames):
-            size = min(max_frames, self.frame_count - start)
-            block = np.empty((size, self.height, self.width, 3), dtype=np.uint8)
-            for offset in range(size):
-                block[offset] = self._first if start + offset == 0 else self._next(start + offset)
-            yield block
+        super().__init__(path, facts)
 
     def close(self) -> None:
         """Let go of the file."""

@@ -1,0 +1,52 @@
+"""What readers share whose decoder hands out one frame after the other."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from asl_extract.decoders import Frames
+from asl_extract.decoders.probe import VideoProbe
+from asl_kit.errors import VideoError
+
+
+class SequentialReader(ABC):
+    """One video, read forward a frame at a time.
+
+    Parameters
+    ----------
+    path : Path
+        The video file, opened by the subclass before.
+    facts : VideoProbe
+        What its index says.
+    """
+
+    def __init__(self, path: Path, facts: VideoProbe) -> None:
+        self._path = path
+        self.frame_count = facts.frame_count
+        self.fps = facts.fps
+        # The first frame says the size as displayed (rotated where the file asks for it).
+        self._first = self._next(0)
+        self.height, self.width = self._first.shape[:2]
+
+    @abstractmethod
+    def _next(self, index: int) -> Frames:
+        """Decode the next frame, which is number `index`: (height, width, 3) of RGB."""
+
+    def blocks(self, max_frames: int) -> Iterator[Frames]:
+        """Yield every frame once, in order, in blocks (up to max_frames, height, width, 3) of RGB."""
+        for start in range(0, self.frame_count, max_frames):
+            size = min(max_frames, self.frame_count - start)
+            block = np.empty((size, self.height, self.width, 3), dtype=np.uint8)
+            for offset in range(size):
+                frame = self._first if start + offset == 0 else self._next(start + offset)
+                if frame.shape != self._first.shape:
+                    raise VideoError(
+                        f"{self._path}: frame {start + offset} is {frame.shape[1]}x{frame.shape[0]}, "
+                        f"the first is {self.width}x{self.height}"
+                    )
+                block[offset] = frame
+            yield block
