@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import difflib
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -50,6 +50,38 @@ class Exclusion(StrictModel):
     reason: str
 
 
+class FeatureSet(StrictModel):
+    """Features of the dataset that people pass around, and where in time each lies.
+
+    Feature i looks at frames ``[i * stride_frames, i * stride_frames + window_frames)`` of the video
+    at `fps`, `offset_s` seconds later.
+    """
+
+    title: str
+    """Backbone, what it was trained on, and who publishes the features."""
+    source: str
+    """Where the figures below are stated: a page, or a configuration file and its commit."""
+    dimensions: Annotated[int, Field(gt=0)]
+    """Values per feature, D."""
+    window_frames: Annotated[int, Field(gt=0)]
+    stride_frames: Annotated[int, Field(gt=0)]
+    fps: Annotated[float, Field(gt=0)] | None = None
+    """Frame rate of the frames counted above; None: each video's own."""
+    offset_s: float = 0.0
+    """Time at which the first window starts."""
+    resized_to: Annotated[int, Field(gt=0)] | None = None
+    """Number of features that every video was resized to, from its begin to its end; None: not resized."""
+    prefix: str = ""
+    """What a file's name has before the video's id."""
+    suffix: str = ""
+    """What a file's name has between the video's id and the extension."""
+    notes: tuple[str, ...] = ()
+
+
+Protocol = Literal["activitynet", "thumos14", "ego4d-mq", "epic-kitchens"]
+"""How results are scored: the official tool of which dataset."""
+
+
 class Manifest(StrictModel):
     """The facts of one dataset."""
 
@@ -62,10 +94,15 @@ class Manifest(StrictModel):
     splits: SplitRoles
     tiou_thresholds: tuple[Annotated[float, Field(gt=0, le=1)], ...]
     """Temporal IoU at which average precision is reported."""
-    vocabularies: dict[str, list[str]] = Field(min_length=1)
-    """Class names; a class's place in its list is its id."""
+    protocol: Protocol
+    vocabularies: dict[str, list[str]] = Field(default_factory=dict)
+    """Class names; a class's place in its list is its id. Empty: the names are those of the source."""
+    expected_classes: dict[str, int] = Field(default_factory=dict)
+    """Number of classes by vocabulary, where the names are those of the source."""
     expected: dict[str, ExpectedCounts]
     exclusions: tuple[Exclusion, ...] = ()
+    features: dict[str, FeatureSet] = Field(default_factory=dict)
+    """Feature sets in common use, by name."""
     notes: tuple[str, ...] = ()
 
     @model_validator(mode="after")
@@ -76,6 +113,8 @@ class Manifest(StrictModel):
             faults += [(("vocabularies", name), "a class name appears twice", label) for label in repeated]
             if not classes:
                 faults.append((("vocabularies", name), "must name at least one class", classes))
+        if bool(self.vocabularies) == bool(self.expected_classes):
+            faults.append((("vocabularies",), "give either the names of the classes or expected_classes", []))
         known = ", ".join(self.expected)
         for role in ("train", "evaluate", "held_out"):
             split = getattr(self.splits, role)

@@ -53,6 +53,7 @@ class _Facts:
 
     where: str
     stated: dict[str, Any] = field(default_factory=dict)
+    attributes: dict[str, Any] = field(default_factory=dict)
     items: list[_Item] = field(default_factory=list)
     annotated: bool = False
     no_action_at: str | None = None
@@ -87,16 +88,37 @@ class Collector:
             self._faults.append(f"{where}: video {video_id!r}: {text}")
             self._faulty.add(video_id)
 
-    def video(self, video_id: str, where: str, **stated: Any) -> None:
-        """Record a video; of `split`, `duration`, `fps`, `frames` and `path`, those that are stated (not None)."""
+    def video(
+        self,
+        video_id: str,
+        where: str,
+        *,
+        split: str | None = None,
+        duration: float | None = None,
+        fps: float | None = None,
+        frames: int | None = None,
+        path: str | None = None,
+        attributes: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Record a video, or more facts of one; None: not stated here.
+
+        Parameters
+        ----------
+        video_id, where : str
+            The video, and where it was read: file and line.
+        split, duration, fps, frames, path, attributes
+            As in `asl_kit.annotations.schema.Video`; what contradicts an earlier statement is a fault.
+        """
         facts = self._videos.get(video_id)
         if facts is None:
             facts = self._videos[video_id] = _Facts(where)
             self._report.videos_read += 1
-        for name, value in stated.items():
-            if value is not None and facts.stated.setdefault(name, value) != value:
-                known = facts.stated[name]
-                self.fault(where, f"{name}: {value!r} contradicts {known!r} ({facts.where})", video_id=video_id)
+        stated = {"split": split, "duration": duration, "fps": fps, "frames": frames, "path": path}
+        for table, fields in ((facts.stated, stated), (facts.attributes, attributes or {})):
+            for name, value in fields.items():
+                if value is not None and table.setdefault(name, value) != value:
+                    text = f"{name}: {value!r} contradicts {table[name]!r} ({facts.where})"
+                    self.fault(where, text, video_id=video_id)
 
     def no_action(self, video_id: str, where: str) -> None:
         """Record that a video, already recorded, was annotated and has no action."""
@@ -245,6 +267,7 @@ class Collector:
             "split": stated["split"],
             "duration": stated["duration"],
             **optional,
+            "attributes": facts.attributes,
             "segments": segments if facts.annotated else None,
             "ignored": ignored,
         }

@@ -22,40 +22,45 @@ from asl_kit.files import write_text
 def to_activitynet(annotations: AnnotationSet, *, vocabulary: str | None = None) -> tuple[str, list[str]]:
     """Return ActivityNet JSON, and what it leaves out.
 
-    `asl-kit convert activitynet-json` gives the same videos and segments back.
+    `asl-kit convert activitynet-json` gives the same annotation file back, byte for byte.
 
     Parameters
     ----------
     annotations : AnnotationSet
         What to export.
     vocabulary : str, optional
-        Whose labels to write; None: the only one.
+        Whose classes to give as `label`; None: the first. Others are kept too, where only asl-kit reads them.
     """
-    name = annotations.vocabulary(vocabulary)
-    classes = annotations.classes(name)
-    class_ids = {label: index for index, label in enumerate(classes)}
-    losses = _other_vocabularies(annotations, name)
+    name = next(iter(annotations.vocabularies)) if vocabulary is None else annotations.vocabulary(vocabulary)
+    class_ids = {label: index for index, label in enumerate(annotations.classes(name))}
     database: dict[str, Any] = {}
-    unlabelled = 0
+    without_label = 0
     for video_id, video in canonical(annotations).videos.items():
         entry: dict[str, Any] = {"subset": video.split, "duration": video.duration}
         entry |= {key: value for key in ("fps", "frames", "path") if (value := getattr(video, key)) is not None}
+        if video.attributes:
+            entry["attributes"] = video.attributes
         if video.segments is None:
             entry["annotated"] = False
         entry["annotations"] = []
         for segment in video.segments or ():
             if name not in segment.labels:
-                unlabelled += 1
+                without_label += 1
                 continue
             label = segment.labels[name]
             record = {"label": label, "segment": [segment.start, segment.end], "label_id": class_ids[label]}
+            record |= {"labels": segment.labels} if len(annotations.vocabularies) > 1 else {}
             entry["annotations"].append(record | ({"attributes": segment.attributes} if segment.attributes else {}))
         if video.ignored:
             entry["ignored"] = [{"segment": [item.start, item.end], "reason": item.reason} for item in video.ignored]
         database[video_id] = entry
-    if unlabelled:
-        losses.append(f"{unlabelled} segments without a label in the vocabulary {name!r}")
-    own = {"dataset": annotations.dataset, "vocabulary": name, "classes": classes}
+    losses = [f"{without_label} segments without a label in the vocabulary {name!r}"] if without_label else []
+    own = {
+        "dataset": annotations.dataset,
+        "vocabulary": name,
+        "vocabularies": annotations.vocabularies,
+        "source": annotations.source.model_dump(),
+    }
     lines = ",\n".join(f"  {compact(video_id)}: {compact(entry)}" for video_id, entry in database.items())
     text = f'{{\n "version": "asl-kit",\n "{EXTENSION}": {compact(own)},\n "database": {{\n{lines}\n }}\n}}\n'
     return text, losses
@@ -72,14 +77,15 @@ def to_csv(annotations: AnnotationSet, *, vocabulary: str | None = None) -> tupl
         Whose labels to write; None: the only one.
     """
     name = annotations.vocabulary(vocabulary)
-    losses = _other_vocabularies(annotations, name)
-    unannotated = ignored = attributes = unlabelled = 0
+    losses = [f"the vocabulary {other!r}" for other in annotations.vocabularies if other != name]
+    unannotated = ignored = attributes = facts_lost = unlabelled = 0
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(["video", "start", "end", "label", "split", "duration", "fps", "path"])
     for video_id, video in canonical(annotations).videos.items():
         facts = [video.split, repr(video.duration), "" if video.fps is None else repr(video.fps), video.path or ""]
         ignored += len(video.ignored)
+        facts_lost += bool(video.attributes)
         unannotated += video.segments is None
         if video.segments == []:
             writer.writerow([video_id, "", "", "", *facts])
@@ -92,6 +98,7 @@ def to_csv(annotations: AnnotationSet, *, vocabulary: str | None = None) -> tupl
     for count, what in (
         (unannotated, "videos that are not annotated"),
         (ignored, "ignored segments"),
+        (facts_lost, "videos' attributes"),
         (attributes, "segments' attributes"),
         (unlabelled, f"segments without a label in the vocabulary {name!r}"),
     ):
@@ -134,7 +141,3 @@ def export(annotations: AnnotationSet, output: Path, *, layout: str, vocabulary:
     text, losses = EXPORTS[layout](annotations, vocabulary=vocabulary)
     write_text(output, text)
     return losses
-
-
-def _other_vocabularies(annotations: AnnotationSet, name: str) -> list[str]:
-    return [f"the vocabulary {other!r}" for other in annotations.vocabularies if other != name]

@@ -106,7 +106,12 @@ def ordered(document: dict[str, Any]) -> dict[str, Any]:
                 for segment in segments
             ]
             segments.sort(key=_segment_order)
-        videos[video_id] = {**video, "segments": segments, "ignored": sorted(video["ignored"], key=_segment_order)}
+        videos[video_id] = {
+            **video,
+            "attributes": _sorted_keys(video["attributes"]),
+            "segments": segments,
+            "ignored": sorted(video["ignored"], key=_segment_order),
+        }
     return {**document, "vocabularies": dict(sorted(document["vocabularies"].items())), "videos": videos}
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
@@ -20,6 +19,10 @@ Kind = Literal["segment", "ignored", "video"]
 """A segment of a class, a stretch of time to ignore, or a whole video."""
 
 
+Outcome = Literal["dropped", "changed", "excluded", "flagged"]
+"""Left out because it is faulty; kept, but not as it was; left out because it is no part of the benchmark;
+kept as it was, though there is reason to doubt it."""
+
 _NOUNS = {
     "segment": ("segment", "segments"),
     "ignored": ("ignored segment", "ignored segments"),
@@ -29,9 +32,9 @@ _NOUNS = {
 
 @dataclass(frozen=True, slots=True)
 class ReportItem:
-    """One item of the source that is not in the result as it was."""
+    """One item of the source that is not in the result as it was, or that deserves a look."""
 
-    outcome: Literal["dropped", "changed"]
+    outcome: Outcome
     kind: Kind
     video: str
     where: str
@@ -96,6 +99,14 @@ class ConversionReport:
         """Record an item that is kept, but not as it was."""
         self.items.append(ReportItem("changed", kind, video, where, reason))
 
+    def exclude(self, kind: Kind, video: str, where: str, reason: str) -> None:
+        """Record an item that is left out because the benchmark itself does not count it."""
+        self.items.append(ReportItem("excluded", kind, video, where, reason))
+
+    def flag(self, kind: Kind, video: str, where: str, reason: str) -> None:
+        """Record an item that is kept as it was, though the source contradicts itself on it."""
+        self.items.append(ReportItem("flagged", kind, video, where, reason))
+
     def compare(self, annotations: AnnotationSet, manifest: Manifest | None) -> None:
         """Count the result per split and list every difference from the source and from the manifest."""
         by_split: dict[str, list[Video]] = {}
@@ -103,26 +114,28 @@ class ConversionReport:
             by_split.setdefault(video.split, []).append(video)
         self.counts = {split: SplitCounts.of(videos) for split, videos in sorted(by_split.items())}
         self.expected = dict(manifest.expected) if manifest else {}
-        self.differences = [*self._unaccounted(), *self._against_manifest(annotations.videos)]
+        self.differences = [*self._unaccounted(), *self._against_manifest(annotations, manifest)]
         for exclusion in manifest.exclusions if manifest else ():
             if exclusion.video not in annotations.videos and exclusion.split in self.counts:
                 self.note(f"{exclusion.video} is not in the source; results often leave it out: {exclusion.reason}")
 
     def _unaccounted(self) -> list[str]:
-        dropped = Counter("video" if item.kind == "video" else "segment" for item in self._dropped())
+        left_out = [item for item in self.items if item.outcome in ("dropped", "excluded")]
+        dropped = Counter("video" if item.kind == "video" else "segment" for item in left_out)
         kept = {
             "video": sum(count.videos for count in self.counts.values()),
             "segment": sum(count.segments + count.ignored for count in self.counts.values()),
         }
         read = {"video": self.videos_read, "segment": self.segments_read}
         return [
-            f"{read[kind]} {kind}s read, but {kept[kind]} kept and {dropped[kind]} reported as dropped"
+            f"{read[kind]} {kind}s read, but {kept[kind]} kept and {dropped[kind]} reported as left out"
             for kind in ("video", "segment")
             if read[kind] != kept[kind] + dropped[kind]
         ]
 
-    def _against_manifest(self, videos: Mapping[str, Video]) -> list[str]:
+    def _against_manifest(self, annotations: AnnotationSet, manifest: Manifest | None) -> list[str]:
         """Compare what the source has, dropped items included: those are reported by themselves."""
+        videos = annotations.videos
         dropped = Counter((videos[item.video].split, item.kind) for item in self._dropped() if item.video in videos)
         lines = []
         for split, expected in self.expected.items():
@@ -139,6 +152,9 @@ class ConversionReport:
                 wanted = getattr(expected, name)
                 if wanted is not None and wanted != count:
                     lines.append(f"split {split}: {wanted} {name} expected, {count} found")
+        for vocabulary, classes in (manifest.expected_classes if manifest else {}).items():
+            if classes != (named := len(annotations.vocabularies.get(vocabulary, ()))):
+                lines.append(f"vocabulary {vocabulary}: {classes} classes expected, {named} found")
         unknown = [split for split in self.counts if self.expected and split not in self.expected]
         return lines + [f"split {split}: not a split of this dataset" for split in unknown]
 

@@ -52,6 +52,8 @@ class Video(_Record):
     """Number of frames; None: not known."""
     path: str | None = None
     """The video file, relative to the user's folder of videos; None: named like the id."""
+    attributes: dict[str, JsonValue] = Field(default_factory=dict)
+    """Whatever else the source says of the video."""
     segments: list[Segment] | None
     """Empty: annotated, and no action found. None: not annotated."""
     ignored: list[IgnoredSegment] = Field(default_factory=list)

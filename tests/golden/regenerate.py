@@ -1,6 +1,7 @@
 """Convert every hand-written sample in `<name>/raw` and write what comes out to `<name>/expected`.
 
-Run it after a change that is meant, and read the differences: python tests/golden/regenerate.py
+A sample is named by its converter, or `<converter>--<layout>`; all that lies in `raw` is given to the
+converter. Run it after a change that is meant, and read the differences: python tests/golden/regenerate.py
 """
 
 from __future__ import annotations
@@ -12,22 +13,15 @@ from asl_kit import __version__
 from asl_kit.annotations.conversion import convert
 
 GOLDEN = Path(__file__).parent
-CONVERTERS = {
-    "activitynet": "activitynet",
-    "activitynet-json": "activitynet-json",
-    "csv": "csv",
-    "thumos14": "thumos14",
-    "thumos14-json": "thumos14",
-}
-"""Converter by sample."""
+SAMPLES = sorted(path.parent.name for path in GOLDEN.glob("*/raw"))
 RESULTS = ("annotations.json", "report.json")
 
 
 def convert_sample(name: str, folder: Path) -> None:
     """Convert one sample into `folder`, the version of asl-kit and the place of the sources taken out."""
     raw = GOLDEN / name / "raw"
-    sources = [raw] if name == "thumos14" else sorted(raw.iterdir())
-    convert(CONVERTERS[name], sources, folder / RESULTS[0], report_path=folder / RESULTS[1])
+    converter, _, _ = name.partition("--")
+    convert(converter, sorted(raw.iterdir()), folder / RESULTS[0], report_path=folder / RESULTS[1])
     for result in RESULTS:
         path = folder / result
         text = path.read_text(encoding="utf-8").replace(f'"asl_kit": "{__version__}"', '"asl_kit": "VERSION"')
@@ -35,5 +29,5 @@ def convert_sample(name: str, folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    for sample in CONVERTERS:
+    for sample in SAMPLES:
         convert_sample(sample, GOLDEN / sample / "expected")

@@ -49,6 +49,7 @@ name = "toy"
 title = "Toy"
 home = "https://example.org"
 licence = "CC0"
+protocol = "activitynet"
 tiou_thresholds = [0.5]
 [splits]
 train = "train"

@@ -3,11 +3,11 @@
 ``{"database": {id: {"subset", "duration", "annotations": [{"label", "segment": [start, end]}]}}}``
 with times in seconds. ActionFormer and OpenTAD add `fps`, `frame`, `label_id` and
 `segment(frames)`; `asl-kit annotations export --to activitynet` adds `frames`, `path`,
-`ignored`, `annotated`, `attributes` and a table `asl_kit`, so that nothing is lost on the way
-there and back. An empty list of annotations means that the video has no action; a missing
+`ignored`, `annotated`, `attributes`, `labels` and a table `asl_kit`, so that converting back gives
+the same file, byte for byte. An empty list of annotations means that the video has no action; a missing
 or null one, or `"annotated": false`, that it was not annotated.
 
-The order of classes is that of `asl_kit.classes`, or of `label_id` if the classes have
+The order of classes is that of `asl_kit.vocabularies`, or of `label_id` if the classes have
 each one, 0 to N-1; otherwise alphabetical.
 """
 
@@ -18,20 +18,23 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pydantic import Field
+
 from asl_kit.annotations.collector import ACTION, Collector, as_number, describe_source
 from asl_kit.annotations.report import ConversionReport
-from asl_kit.annotations.schema import AnnotationSet
+from asl_kit.annotations.schema import AnnotationSet, Source
 from asl_kit.errors import AnnotationError
 from asl_kit.files import read_json
 from asl_kit.manifest import Manifest
+from asl_kit.strict import StrictModel, validate
 
 EXTENSION = "asl_kit"
-"""Top-level key of what `export` adds: `{"dataset": name, "vocabulary": name, "classes": [names]}`."""
+"""Top-level key of what `export` adds: `{"dataset": name, "vocabulary": name, "vocabularies": {name: [names]},
+"source": {...}}`; `vocabulary` is the one that `label` is of."""
 
-_VIDEO_KEYS = frozenset(
-    ("subset", "duration", "fps", "frame", "frames", "path", "annotations", "annotated", "ignored", "url", "resolution")
-)
-_SEGMENT_KEYS = frozenset(("label", "segment", "label_id", "segment(frames)", "attributes"))
+_FACT_KEYS = ("subset", "duration", "fps", "frame", "frames", "path", "attributes", "url", "resolution")
+_VIDEO_KEYS = frozenset((*_FACT_KEYS, "annotations", "annotated", "ignored"))
+_SEGMENT_KEYS = frozenset(("label", "labels", "segment", "label_id", "segment(frames)", "attributes"))
 
 
 def convert(sources: Sequence[Path], *, manifest: Manifest | None, report: ConversionReport) -> AnnotationSet:
@@ -45,20 +48,35 @@ def convert(sources: Sequence[Path], *, manifest: Manifest | None, report: Conve
         If a file is not of this layout, or contradicts itself.
     """
     collector = Collector(report, mend=False)
-    extension: dict[str, Any] = {}
+    documents = {path: read_database(path) for path in sources}
+    own = [_Extension.read(document.get(EXTENSION), path) for path, document in documents.items()]
+    extension = own[0] if all(item == own[0] for item in own) else _Extension()
     label_ids: dict[str, set[object]] = {}
-    for path in sources:
-        document = read_database(path)
-        own = document.get(EXTENSION)
-        extension = {**(own if isinstance(own, dict) else {}), **extension}
-        vocabulary = str(extension.get("vocabulary", ACTION))
-        collect_database(collector, report, document["database"], path, vocabulary=vocabulary)
+    for path, document in documents.items():
+        collect_database(collector, report, document["database"], path, vocabulary=extension.vocabulary)
         _collect_label_ids(document["database"], label_ids)
-    source = describe_source(sources, converter="activitynet-json")
-    dataset = str(extension.get("dataset") or Path(source.files[0].name).stem)
-    classes = extension.get("classes")
-    found = {vocabulary: classes if isinstance(classes, list) else _class_order(label_ids)}
-    return collector.finish(dataset=dataset, source=source, vocabularies=manifest.vocabularies if manifest else found)
+    source = extension.source or describe_source(sources, converter="activitynet-json")
+    found = extension.vocabularies or {extension.vocabulary: _class_order(label_ids)}
+    return collector.finish(
+        dataset=extension.dataset or sources[0].stem,
+        source=source,
+        vocabularies=manifest.vocabularies if manifest else found,
+    )
+
+
+class _Extension(StrictModel):
+    """What `export` adds to a file, so that nothing is lost on the way back."""
+
+    dataset: str | None = None
+    vocabulary: str = ACTION
+    vocabularies: dict[str, list[str]] = Field(default_factory=dict)
+    source: Source | None = None
+
+    @classmethod
+    def read(cls, fields: object, path: Path) -> _Extension:
+        if fields is None:
+            return cls()
+        return validate(cls, fields, source=f"{path}: {EXTENSION}", error=AnnotationError)
 
 
 def convert_published(
@@ -148,7 +166,11 @@ def collect_database(
             continue
         unused.update(key for key in entry if key not in _VIDEO_KEYS)
         stated = _video_facts(collector, video_id, entry, where, manifest)
-        collector.video(video_id, where, **stated)
+        attributes = entry.get("attributes")
+        if not isinstance(attributes, dict | None):
+            collector.fault(where, f"attributes: must be a table, found {attributes!r}", video_id=video_id)
+            attributes = None
+        collector.video(video_id, where, attributes=attributes, **stated)
         annotations, ignored = entry.get("annotations"), entry.get("ignored")
         for key, value in (("annotations", annotations), ("ignored", ignored)):
             if not isinstance(value, list | None):
@@ -220,9 +242,13 @@ def _collect_annotation(
     if not (isinstance(label, str) and label):
         collector.fault(where, f"{prefix}label: must be the name of a class, found {label!r}", video_id=video_id)
         return
-    attributes = annotation.get("attributes", {})
+    attributes, labels = annotation.get("attributes", {}), annotation.get("labels", {vocabulary: label})
     if not isinstance(attributes, dict):
         collector.fault(where, f"{prefix}attributes: must be a table, found {attributes!r}", video_id=video_id)
+        return
+    if not (isinstance(labels, dict) and all(isinstance(name, str) for name in labels.values())):
+        text = f"{prefix}labels: must be the name of a class for each vocabulary, found {labels!r}"
+        collector.fault(where, text, video_id=video_id)
         return
     others = {key: value for key, value in annotation.items() if key not in _SEGMENT_KEYS}
     start, end = _times(collector, video_id, annotation, where, prefix)
@@ -232,7 +258,7 @@ def _collect_annotation(
         where,
         start=start,
         end=end,
-        labels=None if is_ignored else {vocabulary: label},
+        labels=None if is_ignored else labels,
         reason=label,
         attributes={**attributes, **others},
         prefix=prefix,

@@ -15,6 +15,7 @@ import csv
 import difflib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from asl_kit.annotations.collector import ACTION, Collector, describe_source, number_from_text, read_text
 from asl_kit.annotations.report import ConversionReport
@@ -45,7 +46,9 @@ def convert(sources: Sequence[Path], *, manifest: Manifest | None, report: Conve
     return collector.finish(dataset=Path(source.files[0].name).stem, source=source, vocabularies=vocabularies)
 
 
-def read_rows(path: Path, *, required: Sequence[str], optional: Sequence[str]) -> list[tuple[int, dict[str, str]]]:
+def read_rows(
+    path: Path, *, required: Sequence[str], optional: Sequence[str] = (), others: bool = False
+) -> list[tuple[int, dict[str, str]]]:
     """Read a CSV file with a header.
 
     Parameters
@@ -54,6 +57,8 @@ def read_rows(path: Path, *, required: Sequence[str], optional: Sequence[str]) -
         The file: UTF-8, commas, quotes as of RFC 4180.
     required, optional : sequence of str
         Names of columns.
+    others : bool
+        True: columns of other names are no fault, and are returned too.
 
     Returns
     -------
@@ -77,7 +82,7 @@ def read_rows(path: Path, *, required: Sequence[str], optional: Sequence[str]) -
     if not rows:
         raise AnnotationError(f"{path}: empty; expected a first line {expected}")
     _, columns = rows.pop(0)
-    _check_columns(path, columns, required, optional, expected)
+    _check_columns(path, columns, required, optional, expected, others=others)
     if not rows:
         raise AnnotationError(f"{path}: no rows below the first line", hint="Add one row for each segment.")
     uneven = [(line, len(row)) for line, row in rows if len(row) != len(columns)]
@@ -92,12 +97,18 @@ def read_rows(path: Path, *, required: Sequence[str], optional: Sequence[str]) -
 
 
 def _check_columns(
-    path: Path, columns: Sequence[str], required: Sequence[str], optional: Sequence[str], expected: str
+    path: Path,
+    columns: Sequence[str],
+    required: Sequence[str],
+    optional: Sequence[str],
+    expected: str,
+    *,
+    others: bool,
 ) -> None:
     known = (*required, *optional)
     faults = [f"column {name!r} is missing" for name in required if name not in columns]
     for name in dict.fromkeys(columns):
-        if name not in known:
+        if name not in known and not others:
             close = difflib.get_close_matches(name.lower(), known, n=1)
             faults.append(f"unknown column {name!r}" + (f" (did you mean {close[0]!r}?)" if close else ""))
         elif columns.count(name) > 1:
@@ -112,7 +123,7 @@ def _collect(collector: Collector, row: dict[str, str], where: str) -> None:
     if not video_id:
         collector.fault(where, "video: must be the name of a video, found ''")
         return
-    stated: dict[str, object] = {name: row.get(name) or None for name in ("split", "path")}
+    stated: dict[str, Any] = {name: row.get(name) or None for name in ("split", "path")}
     for name in ("duration", "fps"):
         text = row.get(name)
         number = number_from_text(text) if text else None

@@ -118,6 +118,6 @@ def _collect_facts(collector: Collector, report: ConversionReport, path: Path) -
         for name, value in facts.items():
             if row.get(name) and (value is None or value <= 0):
                 collector.fault(f"{path}:{line}", f"{name}: must be a number above 0, found {row[name]!r}")
-        collector.video(row["video"], f"{path}:{line}", **facts)
+        collector.video(row["video"], f"{path}:{line}", duration=facts["duration"], fps=facts["fps"])
     if unknown:
         report.note(f"{path.name}: {unknown} videos have no annotation and are left out")

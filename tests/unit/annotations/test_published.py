@@ -235,8 +235,8 @@ def test_converter_that_loses_items_is_found_out():
     annotations = run_sound()
     report.compare(annotations, None)
     assert report.differences == [
-        "2 videos read, but 1 kept and 0 reported as dropped",
-        "3 segments read, but 1 kept and 0 reported as dropped",
+        "2 videos read, but 1 kept and 0 reported as left out",
+        "3 segments read, but 1 kept and 0 reported as left out",
     ]
 
 
