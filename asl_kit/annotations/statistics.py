@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from statistics import fmean, median
 from typing import Any
@@ -35,6 +35,10 @@ class SplitStatistics:
     median_segment_s: float
     shortest_segment_s: float
     longest_segment_s: float
+    shorter_than_step: int | None = None
+    """Segments shorter than one feature step; None: the step is not known."""
+    without_step: int = 0
+    """Videos whose step is not known, though that of others is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,25 +66,47 @@ class Statistics:
 
     def print(self, console: Console) -> None:
         """Print a table of the splits and one of the classes."""
-        columns = list(self.splits)
-        table = Table(title=self.dataset, title_justify="left", box=box.SIMPLE_HEAD)
-        table.add_column("", no_wrap=True)
-        for split in columns:
-            table.add_column(split, justify="right", no_wrap=True)
-        for row, name in _ROWS.items():
-            table.add_row(row, *(_cell(getattr(self.splits[split], name)) for split in columns))
-        console.print(table)
-        by_class = Table(box=box.SIMPLE_HEAD)
-        for name in ("vocabulary", "class"):
-            by_class.add_column(name, no_wrap=True)
-        for name in ("segments", "videos", "mean length (s)"):
-            by_class.add_column(name, justify="right", no_wrap=True)
-        for item in self.classes:
-            counts = map(_cell, (item.segments, item.videos, item.mean_segment_s))
-            by_class.add_row(item.vocabulary, item.label, *counts)
-        console.print(by_class)
+        for title, text_columns, (columns, rows) in ((self.dataset, 1, split_rows(self)), (None, 2, class_rows(self))):
+            table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
+            for number, name in enumerate(columns):
+                table.add_column(name, justify="left" if number < text_columns else "right", no_wrap=True)
+            for row in rows:
+                table.add_row(*row)
+            console.print(table)
 
 
+def split_rows(statistics: Statistics) -> tuple[list[str], list[list[str]]]:
+    """Return the columns and rows of the table of the splits, as text."""
+    splits = list(statistics.splits.values())
+    rows = {row: name for row, name in _ROWS.items() if any(getattr(split, name) is not None for split in splits)}
+    if not any(split.without_step for split in splits):
+        del rows[_WITHOUT_STEP]
+    return (
+        ["", *statistics.splits],
+        [[row, *(_cell(getattr(split, name)) for split in splits)] for row, name in rows.items()],
+    )
+
+
+def class_rows(statistics: Statistics) -> tuple[list[str], list[list[str]]]:
+    """Return the columns and rows of the table of the classes, as text; shares are of their vocabulary."""
+    total: Counter[str] = Counter()
+    for item in statistics.classes:
+        total[item.vocabulary] += item.segments
+    rows = [
+        [
+            item.vocabulary,
+            item.label,
+            _cell(item.segments),
+            f"{100 * item.segments / max(total[item.vocabulary], 1):.2f}",
+            _cell(item.videos),
+            _cell(item.mean_segment_s),
+        ]
+        for item in statistics.classes
+    ]
+    return ["vocabulary", "class", "segments", "% of segments", "videos", "mean length (s)"], rows
+
+
+_WITHOUT_STEP = "  videos without features"
 _ROWS = {
     "videos": "videos",
     "  without action": "without_action",
@@ -95,17 +121,29 @@ _ROWS = {
     "median segment (s)": "median_segment_s",
     "shortest segment (s)": "shortest_segment_s",
     "longest segment (s)": "longest_segment_s",
+    "shorter than one step": "shorter_than_step",
+    _WITHOUT_STEP: "without_step",
 }
 
 
-def describe(annotations: AnnotationSet) -> Statistics:
-    """Return the statistics of an annotation set, splits sorted, classes in the order of their ids."""
-    by_split: dict[str, list[Video]] = {}
-    for video in annotations.videos.values():
-        by_split.setdefault(video.split, []).append(video)
+def describe(annotations: AnnotationSet, *, step_s: float | Mapping[str, float] | None = None) -> Statistics:
+    """Return the statistics of an annotation set, splits sorted, classes in the order of their ids.
+
+    Parameters
+    ----------
+    annotations : AnnotationSet
+        What to describe.
+    step_s : float or mapping, optional
+        Time between two features in seconds, of all videos or by video: segments shorter than it are counted.
+    """
+    by_split: dict[str, dict[str, Video]] = {}
+    for video_id, video in annotations.videos.items():
+        by_split.setdefault(video.split, {})[video_id] = video
+    if not isinstance(step_s, Mapping):
+        step_s = None if step_s is None else dict.fromkeys(annotations.videos, step_s)
     return Statistics(
         dataset=annotations.dataset,
-        splits={split: _describe_split(videos) for split, videos in sorted(by_split.items())},
+        splits={split: _describe_split(videos, step_s) for split, videos in sorted(by_split.items())},
         classes=_describe_classes(annotations),
     )
 
@@ -122,7 +160,8 @@ def count_overlapping(segments: Sequence[Segment]) -> int:
     return count
 
 
-def _describe_split(videos: Sequence[Video]) -> SplitStatistics:
+def _describe_split(by_id: Mapping[str, Video], step_s: Mapping[str, float] | None) -> SplitStatistics:
+    videos = list(by_id.values())
     segments = [segment for video in videos for segment in video.segments or ()]
     lengths_s = [segment.end - segment.start for segment in segments] or [0.0]
     duration_s = sum(video.duration for video in videos)
@@ -140,6 +179,14 @@ def _describe_split(videos: Sequence[Video]) -> SplitStatistics:
         median_segment_s=median(lengths_s),
         shortest_segment_s=min(lengths_s),
         longest_segment_s=max(lengths_s),
+        shorter_than_step=None
+        if step_s is None
+        else sum(
+            segment.end - segment.start < step_s.get(video_id, 0.0)
+            for video_id, video in by_id.items()
+            for segment in video.segments or ()
+        ),
+        without_step=0 if step_s is None else sum(video_id not in step_s for video_id in by_id),
     )
 
 
@@ -165,5 +212,7 @@ def _describe_classes(annotations: AnnotationSet) -> list[ClassStatistics]:
     ]
 
 
-def _cell(value: float) -> str:
+def _cell(value: float | None) -> str:
+    if value is None:
+        return ""
     return f"{value:,}" if isinstance(value, int) else f"{value:,.2f}"

@@ -40,14 +40,35 @@ def validate(file: Path, json_path: Path | None) -> None:
 @annotations.command()
 @FILE
 @JSON_OPTION
-def stats(file: Path, json_path: Path | None) -> None:
-    """Count videos, segments and classes; describe durations and overlaps."""
+@click.option("--html", "html_path", type=click.Path(path_type=Path), help="Write plots and tables here, as one page.")
+@click.option("--step", "step_s", type=click.FloatRange(0, min_open=True), help="Seconds from one feature to the next.")
+@click.option("--features", "store", type=click.Path(path_type=Path), help="Store to take each video's step from.")
+def stats(file: Path, json_path: Path | None, html_path: Path | None, step_s: float | None, store: Path | None) -> None:
+    """Count videos, segments and classes; describe lengths, overlaps and class balance.
+
+    With --features or --step, also count the segments that are shorter than one feature step.
+    """
     from asl_kit.annotations.io import read_annotations
     from asl_kit.annotations.statistics import describe
     from asl_kit.cli.output import write_json
-    from asl_kit.progress import out
+    from asl_kit.errors import UsageError
+    from asl_kit.progress import err, out
 
-    statistics = describe(read_annotations(file))
+    if step_s is not None and store is not None:
+        raise UsageError("--step and --features: give one of them")
+    described = read_annotations(file)
+    steps: float | dict[str, float] | None = step_s
+    if store is not None:
+        from asl_kit.store import FeatureStore
+
+        features = FeatureStore.open(store)
+        steps = {name: features.info(name).grid.step_s for name in described.videos if name in features}
+    statistics = describe(described, step_s=steps)
+    if html_path is not None:
+        from asl_kit.annotations.statistics_page import write_page
+
+        write_page(described, statistics, html_path)
+        err().print(f"wrote {html_path}", markup=False)
     if json_path is not None:
         write_json(statistics.to_json(), str(json_path))
     if str(json_path) != "-":

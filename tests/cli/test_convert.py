@@ -4,8 +4,10 @@ import json
 
 import pytest
 from click.testing import CliRunner
+from support import add_video, make_features, make_spec
 
 from asl_kit.cli import main
+from asl_kit.store import FeatureStore
 
 ROWS = "video,start,end,label,split,duration\na,1,2,run,train,10\na,3,4,jump,,\nb,,,,test,5\n"
 
@@ -139,6 +141,38 @@ def test_stats(tmp_path, annotations):
         1,
     )
     assert json.loads(invoke("annotations", "stats", annotations, "--json", "-").stdout)["splits"] == splits
+
+
+def test_stats_as_a_page_and_against_a_step(tmp_path, annotations):
+    page = tmp_path / "stats.html"
+    result = invoke("annotations", "stats", annotations, "--html", page, "--step", 1.5)
+    assert (result.exit_code, result.stderr) == (0, f"wrote {page}\n")
+    assert ["shorter", "than", "one", "step", "0", "2"] in [line.split() for line in result.stdout.splitlines()]
+    assert "<h1>own: annotations</h1>" in page.read_text(encoding="utf-8")
+
+
+def test_stats_takes_the_step_of_a_store(tmp_path, annotations):
+    store = FeatureStore.open_or_create(tmp_path / "store", make_spec())
+    add_video(store, "a", make_features(5))
+    result = invoke("annotations", "stats", annotations, "--features", store.path)
+    rows = [line.split() for line in result.stdout.splitlines()]
+    step_s = store.info("a").grid.step_s
+    assert ["shorter", "than", "one", "step", "0", "2" if step_s > 1 else "0"] in rows
+    assert ["videos", "without", "features", "1", "0"] in rows
+
+
+WRONG_STEPS = {
+    "both": (["--step", 1, "--features", "x"], 2, "--step and --features: give one of them"),
+    "no step": (["--step", 0], 2, "Invalid value for '--step'"),
+    "no store": (["--features", "nowhere.zarr"], 2, "nowhere.zarr: no such feature store"),
+}
+
+
+@pytest.mark.parametrize(("options", "exit_code", "message"), WRONG_STEPS.values(), ids=WRONG_STEPS)
+def test_stats_with_a_wrong_step(annotations, options, exit_code, message):
+    result = invoke("annotations", "stats", annotations, *options)
+    assert (result.exit_code, result.stdout) == (exit_code, "")
+    assert message in result.stderr
 
 
 @pytest.mark.parametrize(("layout", "dataset"), [("activitynet", "activitynet-json"), ("csv", "csv")])

@@ -42,3 +42,23 @@ def test_describe():
         ("jump", 1, 1, 4.0),
         ("fly", 0, 0, 0.0),
     ]
+
+
+STEPS = {
+    "one for all": (2.5, (1, 0)),
+    "by video": ({"a": 2.0, "b": 9.0}, (0, 0)),
+    "one video lacks it": ({"b": 1.0}, (0, 1)),
+}
+
+
+@pytest.mark.parametrize(("step_s", "expected"), STEPS.values(), ids=STEPS)
+def test_segments_shorter_than_a_step(step_s, expected):
+    videos = {
+        "a": Video(split="train", duration=10.0, segments=[seconds(0, 2), seconds(1, 5)]),
+        "b": Video(split="train", duration=20.0, segments=[]),
+    }
+    source = Source(converter="c", asl_kit="0")
+    annotations = AnnotationSet(dataset="d", source=source, vocabularies={"action": ["run"]}, videos=videos)
+    train = describe(annotations, step_s=step_s).splits["train"]
+    assert (train.shorter_than_step, train.without_step) == expected
+    assert describe(annotations).splits["train"].shorter_than_step is None
