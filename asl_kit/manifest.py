@@ -100,6 +100,8 @@ class Manifest(StrictModel):
     expected_classes: dict[str, int] = Field(default_factory=dict)
     """Number of classes by vocabulary, where the names are those of the source."""
     expected: dict[str, ExpectedCounts]
+    subsets: dict[str, str] = Field(default_factory=dict)
+    """Split by what JSON files that people have of the dataset call it, where that is another name."""
     exclusions: tuple[Exclusion, ...] = ()
     features: dict[str, FeatureSet] = Field(default_factory=dict)
     """Feature sets in common use, by name."""
@@ -123,6 +125,9 @@ class Manifest(StrictModel):
         for number, exclusion in enumerate(self.exclusions):
             if exclusion.split not in self.expected:
                 faults.append((("exclusions", number, "split"), f"must be one of {known}", exclusion.split))
+        for name, split in self.subsets.items():
+            if split not in self.expected:
+                faults.append((("subsets", name), f"must be one of {known}", split))
         thresholds = list(self.tiou_thresholds)
         if not thresholds or thresholds != sorted(set(thresholds)):
             faults.append((("tiou_thresholds",), "must be one or more values that rise", thresholds))

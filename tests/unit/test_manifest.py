@@ -81,6 +81,11 @@ CONTRADICTIONS = {
         r"tiou_thresholds: must be one or more values that rise, found \[0\.7, 0\.5\]",
     ),
     "other name": ('name = "toy"', 'name = "toys"', r"name: must be 'toy'"),
+    "subset of no split": (
+        "[splits]",
+        '[subsets]\ntraining = "val"\n[splits]',
+        r"subsets\.training: must be one of train, test",
+    ),
     "not TOML": ("[splits]", "[splits", "not a TOML file"),
 }
 

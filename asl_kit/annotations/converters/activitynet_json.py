@@ -14,7 +14,7 @@ each one, 0 to N-1; otherwise alphabetical.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +87,7 @@ def convert_published(
     manifest: Manifest | None,
     report: ConversionReport,
     ignored_label: str | None = None,
+    split_of: Callable[[str], str | None] | None = None,
 ) -> AnnotationSet:
     """Convert JSON files of a published dataset: faults are mended or dropped, and reported.
 
@@ -102,6 +103,8 @@ def convert_published(
         Is told of everything mended or dropped.
     ignored_label : str, optional
         Label of segments that are no class, to ignore.
+    split_of : callable, optional
+        Returns the split that a video's id tells, or None; the id is believed rather than the `subset`.
 
     Raises
     ------
@@ -116,7 +119,14 @@ def convert_published(
     for path in sources:
         database = read_database(path)["database"]
         collect_database(
-            collector, report, database, path, vocabulary=vocabulary, manifest=manifest, ignored_label=ignored_label
+            collector,
+            report,
+            database,
+            path,
+            vocabulary=vocabulary,
+            manifest=manifest,
+            ignored_label=ignored_label,
+            split_of=split_of,
         )
         _collect_label_ids(database, label_ids)
     label_ids.pop(ignored_label or "", None)
@@ -156,6 +166,7 @@ def collect_database(
     vocabulary: str,
     manifest: Manifest | None = None,
     ignored_label: str | None = None,
+    split_of: Callable[[str], str | None] | None = None,
 ) -> None:
     """Hand every video and segment of a `database` to the collector; keys of no use are noted once each."""
     where = str(path)
@@ -166,6 +177,7 @@ def collect_database(
             continue
         unused.update(key for key in entry if key not in _VIDEO_KEYS)
         stated = _video_facts(collector, video_id, entry, where, manifest)
+        stated["split"] = (split_of(video_id) if split_of else None) or stated["split"]
         attributes = entry.get("attributes")
         if not isinstance(attributes, dict | None):
             collector.fault(where, f"attributes: must be a table, found {attributes!r}", video_id=video_id)
@@ -200,7 +212,7 @@ def collect_database(
 def _video_facts(
     collector: Collector, video_id: str, entry: Mapping[str, Any], where: str, manifest: Manifest | None
 ) -> dict[str, Any]:
-    spelling = {split.lower(): split for split in manifest.expected} if manifest else {}
+    spelling = manifest.subsets | {split.lower(): split for split in manifest.expected} if manifest else {}
     facts: dict[str, Any] = {}
     for name, key in (("split", "subset"), ("path", "path")):
         value = entry.get(key)
