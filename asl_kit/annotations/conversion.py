@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import difflib
 import json
+import sys
 from collections.abc import Callable, Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
+
+from rich import box
+from rich.table import Table
 
 from asl_kit.annotations.io import write_annotations
 from asl_kit.annotations.report import ConversionReport
@@ -47,6 +51,32 @@ def find_converter(name: str) -> Converter:
     except (ImportError, AttributeError) as fault:
         raise MissingDependencyError(f"the converter {name!r} ({found[0].value}) cannot be loaded: {fault}") from fault
     return converter
+
+
+def datasets_table() -> Table:
+    """Return a table of all installed converters, with what the manifests say of their datasets."""
+    table = Table(box=box.SIMPLE_HEAD)
+    for name in ("dataset", "what it is", "splits: videos", "classes"):
+        table.add_column(name, no_wrap=name != "what it is")
+    for name in converter_names():
+        manifest = find_manifest(name)
+        if manifest is None:
+            table.add_row(name, _describe(name), "", "")
+            continue
+        splits = [f"{split}: {counts.videos:,}" for split, counts in manifest.expected.items()]
+        classes = {vocabulary: len(labels) for vocabulary, labels in manifest.vocabularies.items()}
+        counted = [f"{count} {name}" for name, count in (classes | manifest.expected_classes).items()]
+        table.add_row(name, f"{manifest.title}\n{manifest.home}", "\n".join(splits), "\n".join(counted))
+    return table
+
+
+def _describe(name: str) -> str:
+    """Return the first line of a converter's module, or why it cannot be loaded."""
+    try:
+        module = sys.modules[find_converter(name).__module__]
+    except MissingDependencyError as fault:
+        return fault.message
+    return (module.__doc__ or "").partition("\n")[0].rstrip(".:")
 
 
 def convert(

@@ -6,6 +6,7 @@ import pytest
 from click.testing import CliRunner
 from support import add_video, make_features, make_spec
 
+from asl_kit.annotations.conversion import converter_names
 from asl_kit.cli import main
 from asl_kit.store import FeatureStore
 
@@ -92,6 +93,13 @@ def test_unknown_dataset_lists_those_there_are(tmp_path, table):
     assert result.exit_code == 2
     assert "no converter named 'thumos'; there are: activitynet, activitynet-json, activitynet12," in result.stderr
     assert "hint: Did you mean 'thumos14'?" in result.stderr
+
+
+def test_list_names_every_converter_and_what_is_expected():
+    result = invoke("convert", "--list")
+    assert (result.exit_code, result.stderr) == (0, "")
+    for text in (*converter_names(), "THUMOS14, temporal action detection", "validation: 200", "20 action"):
+        assert text in result.stdout
 
 
 def test_validate(annotations):
