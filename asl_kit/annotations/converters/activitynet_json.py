@@ -87,7 +87,7 @@ def convert_published(
     manifest: Manifest | None,
     report: ConversionReport,
     ignored_label: str | None = None,
-    split_of: Callable[[str], str | None] | None = None,
+    read: Callable[[Path], dict[str, Any]] | None = None,
 ) -> AnnotationSet:
     """Convert JSON files of a published dataset: faults are mended or dropped, and reported.
 
@@ -103,8 +103,8 @@ def convert_published(
         Is told of everything mended or dropped.
     ignored_label : str, optional
         Label of segments that are no class, to ignore.
-    split_of : callable, optional
-        Returns the split that a video's id tells, or None; the id is believed rather than the `subset`.
+    read : callable, optional
+        Reads a file of another layout and returns it in this one; None: `read_database`.
 
     Raises
     ------
@@ -117,16 +117,9 @@ def convert_published(
     vocabulary = next(iter(manifest.vocabularies)) if manifest else ACTION
     label_ids: dict[str, set[object]] = {}
     for path in sources:
-        database = read_database(path)["database"]
+        database = (read or read_database)(path)["database"]
         collect_database(
-            collector,
-            report,
-            database,
-            path,
-            vocabulary=vocabulary,
-            manifest=manifest,
-            ignored_label=ignored_label,
-            split_of=split_of,
+            collector, report, database, path, vocabulary=vocabulary, manifest=manifest, ignored_label=ignored_label
         )
         _collect_label_ids(database, label_ids)
     label_ids.pop(ignored_label or "", None)
@@ -166,7 +159,6 @@ def collect_database(
     vocabulary: str,
     manifest: Manifest | None = None,
     ignored_label: str | None = None,
-    split_of: Callable[[str], str | None] | None = None,
 ) -> None:
     """Hand every video and segment of a `database` to the collector; keys of no use are noted once each."""
     where = str(path)
@@ -177,7 +169,6 @@ def collect_database(
             continue
         unused.update(key for key in entry if key not in _VIDEO_KEYS)
         stated = _video_facts(collector, video_id, entry, where, manifest)
-        stated["split"] = (split_of(video_id) if split_of else None) or stated["split"]
         attributes = entry.get("attributes")
         if not isinstance(attributes, dict | None):
             collector.fault(where, f"attributes: must be a table, found {attributes!r}", video_id=video_id)
