@@ -35,7 +35,7 @@ class SplitRoles(StrictModel):
 class ExpectedCounts(StrictModel):
     """What the publisher says that a split holds; None: not known, and not checked."""
 
-    videos: Annotated[int, Field(ge=0)]
+    videos: Annotated[int, Field(ge=0)] | None = None
     segments: Annotated[int, Field(ge=0)] | None = None
     ignored: Annotated[int, Field(ge=0)] | None = None
     annotated: bool = True

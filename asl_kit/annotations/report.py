@@ -141,7 +141,8 @@ class ConversionReport:
         for split, expected in self.expected.items():
             counts = self.counts.get(split)
             if counts is None:
-                lines.append(f"split {split}: {expected.videos} videos expected, none found among the sources")
+                wanted = "" if expected.videos is None else f"{expected.videos} videos expected, "
+                lines.append(f"split {split}: {wanted}none found among the sources")
                 continue
             found = {
                 "videos": counts.videos,
