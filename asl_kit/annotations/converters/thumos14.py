@@ -19,9 +19,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from asl_kit.annotations.collector import ACTION, Collector, as_number, describe_source, number_from_text, read_text
-from asl_kit.annotations.converters.activitynet_json import convert_published
-from asl_kit.annotations.converters.csv_table import read_rows
+from asl_kit.annotations.collector import ACTION, Collector, describe_source
+from asl_kit.annotations.converters.activitynet_json import convert_published, read_database
+from asl_kit.annotations.converters.thumos_text import collect_facts, collect_instances, with_splits_by_name
 from asl_kit.annotations.report import ConversionReport
 from asl_kit.annotations.schema import AnnotationSet
 from asl_kit.errors import AnnotationError, MissingFileError
@@ -51,13 +51,16 @@ def convert(sources: Sequence[Path], *, manifest: Manifest | None, report: Conve
             manifest=manifest,
             report=report,
             ignored_label=AMBIGUOUS,
+            read=lambda path: with_splits_by_name(read_database(path)),
         )
     text_files, tables = _find_files(sources)
     collector = Collector(report, mend=True)
     for path in text_files:
-        _collect_class(collector, path)
+        label, _, split = path.stem.rpartition("_")
+        labels = None if label == AMBIGUOUS else {ACTION: label}
+        collect_instances(collector, path, labels=labels, reason=AMBIGUOUS, split=SPLITS[split])
     for path in tables:
-        _collect_facts(collector, report, path)
+        collect_facts(collector, report, path)
     source = describe_source([*text_files, *tables], converter="thumos14")
     vocabularies = manifest.vocabularies if manifest else None
     return collector.finish(dataset="thumos14", source=source, vocabularies=vocabularies)
@@ -82,42 +85,3 @@ def _find_files(sources: Sequence[Path]) -> tuple[list[Path], list[Path]]:
         else:
             raise AnnotationError(f"{source}: expected CLASS_val.txt, CLASS_test.txt, a folder of them, or a .json")
     return text_files, tables
-
-
-def _collect_class(collector: Collector, path: Path) -> None:
-    label, _, split = path.stem.rpartition("_")
-    for number, line in enumerate(read_text(path).splitlines(), start=1):
-        cells = line.split()
-        where = f"{path}:{number}"
-        if not cells:
-            continue
-        if len(cells) != 3:
-            collector.fault(where, f"expected `video start end`, found {line.strip()!r}")
-            continue
-        video_id, start, end = cells
-        collector.video(video_id, where, split=SPLITS[split])
-        collector.annotated(video_id)
-        collector.segment(
-            video_id,
-            where,
-            start=number_from_text(start),
-            end=number_from_text(end),
-            labels=None if label == AMBIGUOUS else {ACTION: label},
-            reason=AMBIGUOUS,
-        )
-
-
-def _collect_facts(collector: Collector, report: ConversionReport, path: Path) -> None:
-    """Add durations and frame rates from a CSV table; its videos without annotation are left out."""
-    unknown = 0
-    for line, row in read_rows(path, required=("video", "duration"), optional=("fps",)):
-        if row["video"] not in collector:
-            unknown += 1
-            continue
-        facts = {name: as_number(number_from_text(row.get(name, ""))) for name in ("duration", "fps")}
-        for name, value in facts.items():
-            if row.get(name) and (value is None or value <= 0):
-                collector.fault(f"{path}:{line}", f"{name}: must be a number above 0, found {row[name]!r}")
-        collector.video(row["video"], f"{path}:{line}", duration=facts["duration"], fps=facts["fps"])
-    if unknown:
-        report.note(f"{path.name}: {unknown} videos have no annotation and are left out")
