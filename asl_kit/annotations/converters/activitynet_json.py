@@ -2,10 +2,10 @@
 
 ``{"database": {id: {"subset", "duration", "annotations": [{"label", "segment": [start, end]}]}}}``
 with times in seconds. ActionFormer and OpenTAD add `fps`, `frame`, `label_id` and
-`segment(frames)`; `asl-kit annotations export --to activitynet` adds `frames`, `path`,
-`ignored`, `annotated`, `attributes`, `labels` and a table `asl_kit`, so that converting back gives
-the same file, byte for byte. An empty list of annotations means that the video has no action; a missing
-or null one, or `"annotated": false`, that it was not annotated.
+`segment(frames)`, FineAction `frame_num` and `filename`; `asl-kit annotations export --to activitynet`
+adds `frames`, `path`, `ignored`, `annotated`, `attributes`, `labels` and a table `asl_kit`, so that
+converting back gives the same file, byte for byte. An empty list of annotations means that the video
+has no action; a missing or null one, or `"annotated": false`, that it was not annotated.
 
 The order of classes is that of `asl_kit.vocabularies`, or of `label_id` if the classes have
 each one, 0 to N-1; otherwise alphabetical.
@@ -20,7 +20,7 @@ from typing import Any
 
 from pydantic import Field
 
-from asl_kit.annotations.collector import ACTION, Collector, as_number, describe_source
+from asl_kit.annotations.collector import ACTION, Collector, as_number, describe_source, number_from_text
 from asl_kit.annotations.report import ConversionReport
 from asl_kit.annotations.schema import AnnotationSet, Source
 from asl_kit.errors import AnnotationError
@@ -32,7 +32,9 @@ EXTENSION = "asl_kit"
 """Top-level key of what `export` adds: `{"dataset": name, "vocabulary": name, "vocabularies": {name: [names]},
 "source": {...}}`; `vocabulary` is the one that `label` is of."""
 
-_FACT_KEYS = ("subset", "duration", "fps", "frame", "frames", "path", "attributes", "url", "resolution")
+_FRAMES_KEYS = ("frames", "frame", "frame_num")
+_PATH_KEYS = ("path", "filename")
+_FACT_KEYS = ("subset", "duration", "fps", *_FRAMES_KEYS, *_PATH_KEYS, "attributes", "url", "resolution")
 _VIDEO_KEYS = frozenset((*_FACT_KEYS, "annotations", "annotated", "ignored"))
 _SEGMENT_KEYS = frozenset(("label", "labels", "segment", "label_id", "segment(frames)", "attributes"))
 
@@ -91,6 +93,9 @@ def convert_published(
 ) -> AnnotationSet:
     """Convert JSON files of a published dataset: faults are mended or dropped, and reported.
 
+    Numbers may be written as text; a duration, frame rate or number of frames that cannot be right counts
+    as not stated. Where the manifest does not name the classes, they are those of the files.
+
     Parameters
     ----------
     sources : sequence of Path
@@ -114,21 +119,29 @@ def convert_published(
         If a file is not of this layout.
     """
     collector = Collector(report, mend=True)
-    vocabulary = next(iter(manifest.vocabularies)) if manifest else ACTION
+    named = manifest.vocabularies if manifest else {}
+    vocabulary = next(iter(named), ACTION)
     label_ids: dict[str, set[object]] = {}
     for path in sources:
         database = (read or read_database)(path)["database"]
         collect_database(
-            collector, report, database, path, vocabulary=vocabulary, manifest=manifest, ignored_label=ignored_label
+            collector,
+            report,
+            database,
+            path,
+            vocabulary=vocabulary,
+            published=True,
+            manifest=manifest,
+            ignored_label=ignored_label,
         )
         _collect_label_ids(database, label_ids)
     label_ids.pop(ignored_label or "", None)
-    if manifest is not None:
-        _note_other_ids(manifest.classes, label_ids, report)
+    if named:
+        _note_other_ids(named[vocabulary], label_ids, report)
     return collector.finish(
         dataset=dataset,
         source=describe_source(sources, converter=converter),
-        vocabularies=manifest.vocabularies if manifest else {ACTION: _class_order(label_ids)},
+        vocabularies=named or {vocabulary: _class_order(label_ids)},
     )
 
 
@@ -142,7 +155,17 @@ def read_database(path: Path) -> dict[str, Any]:
     AnnotationError
         If it is not JSON, or has no table `database`.
     """
-    document = read_json(path, AnnotationError)
+    return checked(read_json(path, AnnotationError), path)
+
+
+def checked(document: object, path: Path) -> dict[str, Any]:
+    """Return a document that was read from `path`, if it has a table `database`.
+
+    Raises
+    ------
+    AnnotationError
+        If it has none.
+    """
     if not isinstance(document, dict) or not isinstance(document.get("database"), dict):
         raise AnnotationError(
             f'{path}: database: missing; expected {{"database": {{video: {{"subset", "duration", "annotations"}}}}}}'
@@ -157,6 +180,7 @@ def collect_database(
     path: Path,
     *,
     vocabulary: str,
+    published: bool = False,
     manifest: Manifest | None = None,
     ignored_label: str | None = None,
 ) -> None:
@@ -168,12 +192,17 @@ def collect_database(
             collector.fault(where, f"must be a table, found {entry!r}", video_id=video_id)
             continue
         unused.update(key for key in entry if key not in _VIDEO_KEYS)
-        stated = _video_facts(collector, video_id, entry, where, manifest)
+        stated, doubts = _video_facts(entry, manifest, published=published)
         attributes = entry.get("attributes")
         if not isinstance(attributes, dict | None):
             collector.fault(where, f"attributes: must be a table, found {attributes!r}", video_id=video_id)
             attributes = None
         collector.video(video_id, where, attributes=attributes, **stated)
+        for text in doubts:
+            if published:
+                report.change("video", video_id, where, f"{text}: taken as not stated")
+            else:
+                collector.fault(where, text, video_id=video_id)
         annotations, ignored = entry.get("annotations"), entry.get("ignored")
         for key, value in (("annotations", annotations), ("ignored", ignored)):
             if not isinstance(value, list | None):
@@ -191,6 +220,7 @@ def collect_database(
                 annotation,
                 where,
                 f"annotations.{number}.",
+                published=published,
                 vocabulary=vocabulary,
                 ignored_label=ignored_label,
             )
@@ -201,31 +231,46 @@ def collect_database(
 
 
 def _video_facts(
-    collector: Collector, video_id: str, entry: Mapping[str, Any], where: str, manifest: Manifest | None
-) -> dict[str, Any]:
+    entry: Mapping[str, Any], manifest: Manifest | None, *, published: bool
+) -> tuple[dict[str, Any], list[str]]:
+    """Return what is stated of a video, and a message for each statement that cannot be right."""
     spelling = manifest.subsets | {split.lower(): split for split in manifest.expected} if manifest else {}
     facts: dict[str, Any] = {}
-    for name, key in (("split", "subset"), ("path", "path")):
-        value = entry.get(key)
+    doubts = []
+    for name, keys in (("split", ("subset",)), ("path", _PATH_KEYS)):
+        key, value = _first_stated(entry, keys)
         if value is not None and not (isinstance(value, str) and value):
-            collector.fault(where, f"{key}: must be a text, found {value!r}", video_id=video_id)
+            doubts.append(f"{key}: must be a text, found {value!r}")
             value = None
         facts[name] = value
     if facts["split"] is not None:
         facts["split"] = spelling.get(facts["split"].lower(), facts["split"])
     for name in ("duration", "fps"):
         value = entry.get(name)
-        number = as_number(value)
+        number = as_number(_number(value, published=published))
         if value is not None and (number is None or number <= 0):
-            collector.fault(where, f"{name}: must be a number above 0, found {value!r}", video_id=video_id)
+            doubts.append(f"{name}: must be a number above 0, found {value!r}")
             number = None
         facts[name] = number
-    frames = entry.get("frames", entry.get("frame"))
+    key, value = _first_stated(entry, _FRAMES_KEYS)
+    frames = _number(value, published=published)
+    if published and isinstance(frames, float) and frames.is_integer():
+        frames = int(frames)
     if frames is not None and not (type(frames) is int and frames > 0):
-        collector.fault(where, f"frames: must be a whole number above 0, found {frames!r}", video_id=video_id)
+        doubts.append(f"{key}: must be a whole number above 0, found {value!r}")
         frames = None
     facts["frames"] = frames
-    return facts
+    return facts, doubts
+
+
+def _first_stated(entry: Mapping[str, Any], keys: Sequence[str]) -> tuple[str, Any]:
+    """Return the first of the keys that has a value, and the value."""
+    return next(((key, entry[key]) for key in keys if entry.get(key) is not None), (keys[0], None))
+
+
+def _number(value: object, *, published: bool) -> object:
+    """Return the number that a text of a published file says; anything else as it is."""
+    return number_from_text(value) if published and isinstance(value, str) else value
 
 
 def _collect_annotation(
@@ -235,6 +280,7 @@ def _collect_annotation(
     where: str,
     prefix: str,
     *,
+    published: bool,
     vocabulary: str,
     ignored_label: str | None,
 ) -> None:
@@ -259,8 +305,8 @@ def _collect_annotation(
     collector.segment(
         video_id,
         where,
-        start=start,
-        end=end,
+        start=_number(start, published=published),
+        end=_number(end, published=published),
         labels=None if is_ignored else labels,
         reason=label,
         attributes={**attributes, **others},
