@@ -1,4 +1,4 @@
-"""THUMOS14, from the official text files or from ActionFormer's `thumos14.json`.
+"""THUMOS14, from the official text files or from a JSON file made of them.
 
 Text files (https://www.crcv.ucf.edu/THUMOS14/, temporal annotations of validation and
 test): one file a class and split, `BaseballPitch_val.txt`, `BaseballPitch_test.txt`,
@@ -10,14 +10,24 @@ The text files tell neither durations nor frame rates. Add a CSV file
 last segment, and the report says so once. Each CliffDiving segment is also in the files of
 Diving, and stays in both.
 
-JSON: the layout of `asl_kit.annotations.converters.activitynet_json`, label `Ambiguous`
-to be ignored, durations and frame rates included.
+JSON files, in the layout of `asl_kit.annotations.converters.activitynet_json`, label `Ambiguous` to be
+ignored; the id of a video tells its split, whatever the file calls it:
+
+- `thumos14.json` of ActionFormer (https://github.com/happyharrycn/actionformer_release): subsets `Validation`
+  and `Test`, with `duration`, `fps`, `label_id` and `segment(frames)`.
+- `thumos_14_anno.json` of OpenTAD (https://github.com/sming256/OpenTAD): subsets `training` (the official
+  validation videos) and `validation` (the test videos), with `duration` and `frame`; video_test_0000270 and
+  video_test_0001292 are left out.
+- `thumos_gt.json` of VSGN and G-TAD (https://github.com/coolbay/VSGN, read at 3219369): times as text,
+  without durations.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from asl_kit.annotations.collector import ACTION, Collector, describe_source
 from asl_kit.annotations.converters.activitynet_json import convert_published, read_database
@@ -29,6 +39,8 @@ from asl_kit.manifest import Manifest
 
 SPLITS = {"val": "validation", "test": "test"}
 """Split by the last part of a text file's name."""
+SPLIT_BY_PREFIX = {f"video_{split}_": split for split in SPLITS.values()}
+"""Split by what the official ids begin with."""
 AMBIGUOUS = "Ambiguous"
 """Class of the stretches to ignore, and the reason given for it."""
 
@@ -64,6 +76,23 @@ def convert(sources: Sequence[Path], *, manifest: Manifest | None, report: Conve
     source = describe_source([*text_files, *tables], converter="thumos14")
     vocabularies = manifest.vocabularies if manifest else None
     return collector.finish(dataset="thumos14", source=source, vocabularies=vocabularies)
+
+
+def _read_json(path: Path, report: ConversionReport) -> dict[str, Any]:
+    """Read a JSON file and give each video the split that its id tells."""
+    database = read_database(path)["database"]
+    renamed: Counter[tuple[str, str]] = Counter()
+    for video_id, entry in database.items():
+        split = next((split for prefix, split in SPLIT_BY_PREFIX.items() if video_id.startswith(prefix)), None)
+        if split is None or not isinstance(entry, dict):
+            continue
+        subset = entry.get("subset")
+        if isinstance(subset, str) and subset.lower() != split:
+            renamed[subset, split] += 1
+        entry["subset"] = split
+    for (subset, split), count in sorted(renamed.items()):
+        report.note(f"{path.name}: subset {subset!r} of {count} videos is the official {split!r}, by their ids")
+    return {"database": database}
 
 
 def _find_files(sources: Sequence[Path]) -> tuple[list[Path], list[Path]]:

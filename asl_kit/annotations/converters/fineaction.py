@@ -1,0 +1,32 @@
+"""FineAction, from `annotations_gt.json` (OpenDataLab, by way of https://github.com/Richard-61/FineAction).
+
+The layout is that of `asl_kit.annotations.converters.activitynet_json`; a video may also have `filename`, `fps`
+and `frame_num`, an annotation its `label_id`. The relatives of the file that ActionFormer's descendants use,
+such as `annotations_gt_af.json` and `fineaction_annotations_gt_filter.json`, are taken too.
+
+The classes are those that the files name, in the order of `label_id` if each class has one, 0 to N-1;
+otherwise alphabetical, which is the order of OpenTAD.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from asl_kit.annotations.converters.activitynet_json import convert_published
+from asl_kit.annotations.report import ConversionReport
+from asl_kit.annotations.schema import AnnotationSet
+from asl_kit.manifest import Manifest
+
+
+def convert(sources: Sequence[Path], *, manifest: Manifest | None, report: ConversionReport) -> AnnotationSet:
+    """Convert the JSON file of FineAction.
+
+    Raises
+    ------
+    MissingFileError
+        If a file does not exist.
+    AnnotationError
+        If a file is not of this layout.
+    """
+    return convert_published(sources, dataset="fineaction", converter="fineaction", manifest=manifest, report=report)
