@@ -1,0 +1,134 @@
+"""Charades: 157 classes of daily activities at home, several at a time.
+
+`Charades.zip` (https://prior.allenai.org/projects/charades) holds, among others:
+
+- `Charades_v1_train.csv` and `Charades_v1_test.csv`, one row a video, with the columns
+  `id,subject,scene,quality,relevance,verified,script,objects,descriptions,actions,length`; `actions` is
+  `c092 11.90 21.20;c147 0.00 12.60`, class code and times in seconds, or empty where there are none; `length`
+  is in seconds. `subject` (who acts) and `scene` are kept as attributes of the video;
+- `Charades_v1_classes.txt`, `c092 Smiling at something` a line: compared with the manifest, if given.
+
+Give the files, or their folder. Labels are the names of the classes, in the order of their codes.
+Actions that end before they start are dropped, and those that go on after the video are clipped.
+
+JSON: OpenTAD's `charades.json` (`asl_kit.annotations.converters.activitynet_json`), and `charades.json` with
+class numbers from 0 (`asl_kit.annotations.converters.actions_json`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from asl_kit.annotations.collector import ACTION, Collector, as_number, describe_source, number_from_text, read_text
+from asl_kit.annotations.converters.actions_json import read_json_database
+from asl_kit.annotations.converters.activitynet_json import convert_published
+from asl_kit.annotations.converters.csv_table import read_rows
+from asl_kit.annotations.report import ConversionReport
+from asl_kit.annotations.schema import AnnotationSet
+from asl_kit.errors import AnnotationError, MissingFileError
+from asl_kit.manifest import Manifest
+
+NAME = "charades"
+SPLITS = {"Charades_v1_train": "train", "Charades_v1_test": "test"}
+"""Split by the name of a table, without `.csv`."""
+CLASS_LIST = "Charades_v1_classes.txt"
+ATTRIBUTES = ("subject", "scene")
+"""Columns that are kept as attributes of the video."""
+
+
+def convert(sources: Sequence[Path], *, manifest: Manifest | None, report: ConversionReport) -> AnnotationSet:
+    """Convert the tables, or a JSON file, of Charades.
+
+    Raises
+    ------
+    MissingFileError
+        If a source does not exist.
+    AnnotationError
+        If a source is of no layout that is known, or holds no annotations.
+    """
+    if any(path.suffix == ".json" for path in sources):
+        read = partial(read_json_database, classes=manifest.classes if manifest else (), first_number=0)
+        return convert_published(sources, dataset=NAME, converter=NAME, manifest=manifest, report=report, read=read)
+    tables, class_lists = _find_files(sources)
+    listed = {code: name for path in class_lists for code, name in _read_classes(path)}
+    names = {f"c{number:03}": name for number, name in enumerate(manifest.classes)} if manifest else listed
+    if class_lists and listed != names:
+        codes = [code for code in {**names, **listed} if names.get(code) != listed.get(code)]
+        report.note(
+            f"{CLASS_LIST}: {len(codes)} classes differ from the manifest's names, which are used: {codes[0]} is "
+            f"{listed.get(codes[0])!r}, {names.get(codes[0])!r} in the manifest"
+        )
+    collector = Collector(report, mend=True)
+    for path in tables:
+        for line, row in read_rows(path, required=("id", "actions", "length"), optional=ATTRIBUTES, others=True):
+            _collect_video(collector, row, f"{path}:{line}", split=SPLITS[path.stem], names=names)
+    return collector.finish(
+        dataset=NAME,
+        source=describe_source([*tables, *class_lists], converter=NAME),
+        vocabularies=manifest.vocabularies if manifest else None,
+    )
+
+
+def _find_files(sources: Sequence[Path]) -> tuple[list[Path], list[Path]]:
+    """Return the tables of videos and the lists of classes among the sources."""
+    tables: list[Path] = []
+    class_lists: list[Path] = []
+    expected = f"expected {', '.join(f'{name}.csv' for name in SPLITS)} or {CLASS_LIST}"
+    for source in sources:
+        files = [source]
+        if source.is_dir():
+            files = [
+                path for name in (*(f"{name}.csv" for name in SPLITS), CLASS_LIST) if (path := source / name).is_file()
+            ]
+            if not files:
+                raise AnnotationError(f"{source}: {expected} in this folder")
+        elif not source.exists():
+            raise MissingFileError(f"{source}: no such file")
+        for path in files:
+            if path.name == CLASS_LIST:
+                class_lists.append(path)
+            elif path.suffix == ".csv" and path.stem in SPLITS:
+                tables.append(path)
+            else:
+                raise AnnotationError(f"{path}: {expected}, their folder, or a .json")
+    return tables, class_lists
+
+
+def _read_classes(path: Path) -> list[tuple[str, str]]:
+    """Read lines `code name`."""
+    lines = [line.strip() for line in read_text(path).splitlines() if line.strip()]
+    return [(code, name) for code, _, name in (line.partition(" ") for line in lines)]
+
+
+def _collect_video(collector: Collector, row: dict[str, str], where: str, *, split: str, names: dict[str, str]) -> None:
+    video_id = row["id"]
+    if not video_id:
+        collector.fault(where, "id: must be the name of a video, found ''")
+        return
+    if video_id in collector:
+        collector.fault(where, "id: the video has a row already", video_id=video_id)
+        return
+    duration_s = as_number(number_from_text(row["length"]))
+    if duration_s is None or duration_s <= 0:
+        collector.fault(where, f"length: must be a number above 0, found {row['length']!r}", video_id=video_id)
+        duration_s = None
+    attributes = {name: row[name] for name in ATTRIBUTES if row.get(name)}
+    collector.video(video_id, where, split=split, duration=duration_s, attributes=attributes)
+    collector.annotated(video_id)
+    for number, action in enumerate(text for text in row["actions"].split(";") if text.strip()):
+        cells = action.split()
+        if len(cells) != 3:
+            text = f"actions.{number}: expected `class start end`, found {action!r}"
+            collector.fault(where, text, video_id=video_id)
+            continue
+        code, start, end = cells
+        collector.segment(
+            video_id,
+            where,
+            start=number_from_text(start),
+            end=number_from_text(end),
+            labels={ACTION: names.get(code, code)},
+            prefix=f"actions.{number}.",
+        )
