@@ -10,6 +10,7 @@ so a converter only has to know its layout. Two policies:
 
 from __future__ import annotations
 
+import codecs
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -333,17 +334,19 @@ def number_from_text(text: str) -> float | str:
 
 
 def read_text(path: Path) -> str:
-    """Read a UTF-8 text file, with or without a byte order mark.
+    """Read a UTF-8 text file, with or without a byte order mark, or a UTF-16 one with its mark.
 
     Raises
     ------
     MissingFileError
         If there is no such file.
     AnnotationError
-        If it is not UTF-8.
+        If it is neither.
     """
     try:
-        return path.read_text(encoding="utf-8-sig")
+        with path.open("rb") as file:
+            is_utf16 = file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+        return path.read_text(encoding="utf-16" if is_utf16 else "utf-8-sig")
     except (FileNotFoundError, IsADirectoryError):
         raise MissingFileError(f"{path}: no such file") from None
     except UnicodeDecodeError as fault:

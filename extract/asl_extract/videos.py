@@ -6,13 +6,9 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from asl_kit.annotations.video_names import VIDEO_SUFFIXES
 from asl_kit.errors import MissingFileError, StoreError, UsageError, VideoError
 from asl_kit.store import encode_id
-
-VIDEO_SUFFIXES = (
-    ".3gp", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".mxf", ".ogv", ".ts",
-    ".vob", ".webm", ".wmv",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)

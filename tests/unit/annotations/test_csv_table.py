@@ -1,7 +1,7 @@
 import pytest
 
 from asl_kit.annotations import Segment
-from asl_kit.annotations.converters.csv_table import convert
+from asl_kit.annotations.converters.csv_table import OPTIONAL, REQUIRED, SYNONYMS, convert
 from asl_kit.annotations.report import ConversionReport
 from asl_kit.errors import AnnotationError, MissingFileError
 
@@ -41,13 +41,142 @@ def test_quotes_spaces_blank_lines_byte_order_mark_and_windows_ends(tmp_path):
     assert annotations.vocabularies["action"] == ["run, fast"]
 
 
+SPREADSHEETS = {
+    "semicolons and decimal commas": "video;start;end;label;duration\na;1,5;75,25;run;100,5\n",
+    "tabs": "video\tstart\tend\tlabel\tduration\na\t1.5\t75.25\trun\t100.5\n",
+    "UTF-16 of Excel": b"\xff\xfe"
+    + "video\tstart\tend\tlabel\tduration\r\na\t1,5\t75,25\trun\t100,5\r\n".encode("utf-16-le"),
+    "big-endian UTF-16": b"\xfe\xff" + "video,start,end,label,duration\na,1.5,75.25,run,100.5\n".encode("utf-16-be"),
+    "other capitals": "Video, Start ,END,Label,Duration\na,1.5,75.25,run,100.5\n",
+    "synonyms": "Filename;Start Time;t-end;Class;duration\na;1.5;75.25;run;100.5\n",
+    "clock times": "video,start,end,label,duration\na,0:01.5,1:15.25,run,0:01:40.5\n",
+    "clock times with commas": "video;start;end;label;duration\na;0:01,5;0:01:15,250;run;01:40,5\n",
+    "minutes above 59": "video,start,end,label,duration\na,1.5,1:15.25,run,1:40.50\n",
+    "empty columns at the end": "video;start;end;label;duration;;\na;1.5;75.25;run;100.5;;\n;;;;;;\n",
+    "old line ends": "video,start,end,label,duration\ra,1.5,75.25,run,100.5\r",
+    "separator in a quoted name": '"video","start","end","label","duration","a;b;c;d;e;f;g"\na,1.5,75.25,run,100.5,\n',
+}
+
+
+@pytest.mark.parametrize("text", SPREADSHEETS.values(), ids=SPREADSHEETS)
+def test_what_spreadsheets_write(tmp_path, text):
+    annotations, _ = run(tmp_path, text)
+    assert list(annotations.videos) == ["a"]
+    assert annotations.videos["a"].duration == 100.5
+    assert annotations.videos["a"].segments == [Segment(start=1.5, end=75.25, labels={"action": "run"})]
+
+
+def test_hours_of_clock_times(tmp_path):
+    annotations, _ = run(tmp_path, "video,start,end,label\na,59:59.5,1:00:00.25,run\nb,90:00,1:30:01,run\n")
+    times = [(video.segments[0].start, video.segments[0].end) for video in annotations.videos.values()]
+    assert times == [(3599.5, 3600.25), (5400.0, 5401.0)]
+
+
+def test_synonyms_are_reported_and_give_way_to_the_name_itself(tmp_path):
+    annotations, report = run(tmp_path, "video_id,start,end,label,action\na,1,2,run,fast\n")
+    assert report.notes[0] == "own.csv: column 'video_id' as 'video'"
+    assert annotations.videos["a"].segments == [
+        Segment(start=1.0, end=2.0, labels={"action": "run"}, attributes={"action": "fast"})
+    ]
+
+
+def test_every_synonym_is_spelt_as_names_are_compared():
+    for name, synonyms in SYNONYMS.items():
+        assert not {name, *REQUIRED, *OPTIONAL} & {*synonyms}
+        assert all(synonym == synonym.lower().replace(" ", "_").replace("-", "_") for synonym in synonyms)
+
+
+def test_further_columns_are_attributes_of_the_segment(tmp_path):
+    rows = "video,start,end,label,Annotator,start_frame\na,1,2,run,Ann,25\na,3,4,run,,75\n"
+    annotations, report = run(tmp_path, rows)
+    assert [segment.attributes for segment in annotations.videos["a"].segments] == [
+        {"Annotator": "Ann", "start_frame": "25"},
+        {"start_frame": "75"},
+    ]
+    assert report.items == []
+
+
+def test_further_cells_of_a_row_without_segment_are_noted(tmp_path):
+    annotations, report = run(tmp_path, "video,start,end,label,duration,annotator\na,,,,9,Ann\nb,,,,9,\n")
+    assert annotations.videos["a"].segments == []
+    assert report.notes[0] == "own.csv: 1 rows of videos without action have further cells, which are not kept"
+
+
+def test_several_vocabularies(tmp_path):
+    rows = "video,start,end,label:verb,Label:Noun,class\na,1,2,cut,bread,x\na,3,4,stir,,\nb,,,,,\na,5,6,,milk,\n"
+    annotations, report = run(tmp_path, rows.replace("b,,,,,", "a,5,7,cut,bread,"))
+    assert annotations.vocabularies == {"Noun": ["bread", "milk"], "verb": ["cut", "stir"]}
+    assert [segment.labels for segment in annotations.videos["a"].segments] == [
+        {"verb": "cut", "Noun": "bread"},
+        {"verb": "stir"},
+        {"Noun": "milk"},
+        {"verb": "cut", "Noun": "bread"},
+    ]
+    assert annotations.videos["a"].segments[0].attributes == {"class": "x"}
+    assert not any("as 'label'" in note for note in report.notes)
+
+
+VIDEO_NAMES = {
+    "a.mp4": ("a", "a.mp4"),
+    "kitchen/a.MOV": ("a", "kitchen/a.MOV"),
+    r"kitchen\a.webm": ("a", "kitchen/a.webm"),
+    "take 1.5": ("take 1.5", None),
+    "P01/P01_01": ("P01/P01_01", None),
+}
+
+
+@pytest.mark.parametrize(("cell", "expected"), VIDEO_NAMES.items(), ids=VIDEO_NAMES)
+def test_video_named_by_its_file(tmp_path, cell, expected):
+    annotations, _ = run(tmp_path, f"video,start,end,label\n{cell},1,2,run\n")
+    assert [(video_id, video.path) for video_id, video in annotations.videos.items()] == [expected]
+
+
+def test_column_path_goes_before_the_name_of_the_file(tmp_path):
+    annotations, _ = run(tmp_path, "video,start,end,label,path\na.mp4,1,2,run,x/a.mp4\na.mp4,3,4,run,\n")
+    assert annotations.videos["a"].path == "x/a.mp4"
+
+
+def test_numbers_of_frames_are_not_taken_for_seconds(tmp_path):
+    with pytest.raises(AnnotationError, match="column 'start' is missing") as caught:
+        run(tmp_path, "video,start_frame,end_frame,label\na,1,2,run\n")
+    assert caught.value.hint == "Times are in seconds: divide numbers of frames by the frames per second."
+
+
 FAULTS = {
     "empty": ("", r"own\.csv: empty; expected a first line video,start,end,label\[,split,duration,fps,path\]"),
     "header only": (HEADER, r"own\.csv: no rows below the first line"),
     "missing column": ("video,start,end\na,1,2\n", r"own\.csv:1: column 'label' is missing"),
-    "unknown column": ("video,start,end,lable,label\n", r"unknown column 'lable' \(did you mean 'label'\?\)"),
+    "misspelt": ("video,start,end,lable\na,1,2,x\n", r"unknown column 'lable' \(did you mean 'label'\?\)"),
+    "optional column misspelt": (
+        "video,start,end,label,durration\na,1,2,x,9\n",
+        r"unknown column 'durration' \(did you mean 'duration'\?\)",
+    ),
+    "two synonyms": (
+        "video,start,end,class,action\na,1,2,x,y\n",
+        r"columns 'class' and 'action' could each be 'label': give one of them this name",
+    ),
+    "vocabulary without a name": ("video,start,end,label:\na,1,2,x\n", r"column 'label:' names no vocabulary"),
+    "no column of labels": ("video,start,end,note\na,1,2,x\n", r"column 'label' is missing"),
+    "value below no name": (
+        "video,start,end,label,\na,1,2,x,y\n",
+        r"own\.csv:2: 'y' stands in a column without a name",
+    ),
+    "seconds above 59": (
+        "video,start,end,label\na,1:75,2:00,run\n",
+        r"own\.csv:2: video 'a': start: must be a finite number, found '1:75'",
+    ),
+    "minutes above 59": ("video,start,end,label\na,0,0:61:00,run\n", r"end: must be a finite number, found '0:61:00'"),
+    "frames in a clock time": ("video,start,end,label\na,0,0:01:00:12,run\n", r"end: must .* found '0:01:00:12'"),
+    "decimal comma among commas": ('video,start,end,label\na,"1,5",2,run\n', r"start: must .* found '1,5'"),
+    "two commas": ("video;start;end;label\na;1,234,5;2;run\n", r"start: must .* found '1,234,5'"),
+    "comma and point": ("video;start;end;label\na;1.234,5;2;run\n", r"start: must .* found '1\.234,5'"),
+    "two files of one name": (
+        "video,start,end,label\nx/a.mp4,1,2,run\ny/a.mp4,1,2,run\n",
+        r"own\.csv:3: video 'a': path: 'y/a\.mp4' contradicts 'x/a\.mp4'",
+    ),
+    "UTF-16 cut off": (b"\xff\xfev\x00i\x00d", r"own\.csv: not UTF-8 text"),
     "column twice": ("video,start,end,label,label\n", r"column 'label' appears twice"),
-    "semicolons": ("video;start;end;label\na;1;2;x\n", r"column 'video' is missing"),
+    "bars": ("video|start|end|label\na|1|2|x\n", r"column 'video' is missing"),
     "not UTF-8": (b"video,start,end,label\na,1,2,\xe9\n", r"own\.csv: not UTF-8 text"),
     "cells missing": ("video,start,end,label\na,1,2\n", r"own\.csv:2: 3 cells, expected 4"),
     "open quote": ('video,start,end,label\na,1,2,"run\n', r"own\.csv:\d: not a CSV file"),

@@ -1,0 +1,42 @@
+"""Which id a video has: its file's name without the suffix, however the file is referred to."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+from urllib.parse import unquote, urlsplit
+
+VIDEO_SUFFIXES = (
+    ".3gp", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".mxf", ".ogv", ".ts",
+    ".vob", ".webm", ".wmv",
+)  # fmt: skip
+
+
+def split_name(name: str) -> tuple[str, str | None]:
+    """Return the id of a video, and its path if `name` is that of a video file.
+
+    Ids may hold dots: only the suffixes of video files are taken off.
+
+    Examples
+    --------
+    >>> split_name("kitchen/a.MP4"), split_name("take 1.2")
+    (('a', 'kitchen/a.MP4'), ('take 1.2', None))
+    """
+    path = PurePosixPath(name.replace("\\", "/"))
+    return (path.stem, str(path)) if path.suffix.lower() in VIDEO_SUFFIXES else (name, None)
+
+
+def file_name(location: str) -> str:
+    """Return the name of the file that a path or URL leads to; empty if it leads to none.
+
+    Examples
+    --------
+    >>> file_name("file:///C:/My%20videos/a.mp4"), file_name("D:/x/b.avi"), file_name("https://x.org/c.mp4?t=1")
+    ('a.mp4', 'b.avi', 'c.mp4')
+    """
+    path = location.replace("\\", "/")
+    if "://" in path:
+        try:
+            path = unquote(urlsplit(path).path)
+        except ValueError:  # no URL after all, such as http://[
+            return ""
+    return PurePosixPath(path).name
