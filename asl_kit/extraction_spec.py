@@ -23,15 +23,15 @@ class ExtractionSpec(StrictModel):
     feature_dim: int
     """Values per feature, D."""
     window_frames: int
-    """Video frames that one feature looks at."""
+    """Video frames that one feature looks at; 0: not known, of imported features."""
     stride_frames: int
-    """Video frames from one feature to the next."""
+    """Video frames from one feature to the next; 0: not known, of imported features."""
     fps: float | None = None
     """Frame rate that videos are resampled to; None: each video's own."""
     clip_frames: int
-    """Frames given to the backbone: the window, sampled evenly."""
+    """Frames given to the backbone: the window, sampled evenly; 0: not known, of imported features."""
     sampling: str = "uniform"
-    """How the clip's frames are chosen from the window."""
+    """How the clip's frames are chosen from the window; of imported features, where in time they lie."""
     resize: str = ""
     """How a frame becomes the backbone's input size, in words that a program can compare."""
     frame_size: int = 0

@@ -110,6 +110,10 @@ class FeatureGrid:
             raise ValueError(f"crop [{start}, {stop}) is outside a grid of {self.length} features")
         return replace(self, first_center_s=self.to_seconds(float(start)), length=stop - start)
 
+    def shifted(self, seconds: float) -> FeatureGrid:
+        """Return the same grid `seconds` later."""
+        return replace(self, first_center_s=self.first_center_s + seconds)
+
     def resized(self, length: int) -> FeatureGrid:
         """Return a grid of `length` features over the same time.
 

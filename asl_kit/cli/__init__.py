@@ -22,6 +22,10 @@ COMMANDS = {
     "demo": ("asl_kit.cli.demo:demo", "Make small videos and run every step on them."),
     "eval": ("asl_kit.cli.eval:evaluate", "Score a predictions file, or a checkpoint on stored features."),
     "extract": ("asl_kit.cli.extract:extract", "Extract features from videos into a store."),
+    "import-features": (
+        "asl_kit.cli.import_features:import_features",
+        "Bring features that you already have into a store.",
+    ),
     "predict": ("asl_kit.cli.predict:predict", "Find actions in new videos."),
     "store": ("asl_kit.cli.store:store", "Look into a feature store and verify it."),
     "train": ("asl_kit.cli.train:train", "Train a model from annotations and features."),

@@ -106,7 +106,7 @@ def table(infos: list[VideoInfo]) -> str:
             str(info.shape[0]),
             str(info.shape[1]),
             f"{info.duration_s:.2f}",
-            f"{info.fps:.3f}",
+            "-" if info.fps is None else f"{info.fps:.3f}",
             f"{info.grid.step_s:.4f}",
         )
         for info in infos

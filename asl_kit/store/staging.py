@@ -28,7 +28,7 @@ _NAME = re.compile(r"(?P<host>.+)-(?P<pid>\d+)-[0-9a-f]{16}(?P<doomed>\.doomed)?
 
 @contextmanager
 def staging_folder(temporary: Path) -> Iterator[Path]:
-    """Yield a new folder below `temporary` that belongs to this process; removed at the end.
+    """Yield a new folder below `temporary` that belongs to this process; removed at the end, if it is still there.
 
     Parameters
     ----------

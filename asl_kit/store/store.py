@@ -210,8 +210,8 @@ class FeatureStore:
         *,
         grid: FeatureGrid,
         duration_s: float,
-        fps: float,
-        frames: int,
+        fps: float | None,
+        frames: int | None,
         seconds: float = 0.0,
         worker: str | None = None,
     ) -> None:
@@ -227,8 +227,10 @@ class FeatureStore:
             Floating point. A memory map is read block by block.
         grid : FeatureGrid
             Where in time the features lie; T long.
-        duration_s, fps, frames : float, float, int
+        duration_s : float
             Of the source video.
+        fps, frames : float and int, or None
+            Of the source video; None: not known.
         seconds : float
             How long the attempt took until now, for the ledger.
         worker : str, optional
@@ -250,8 +252,8 @@ class FeatureStore:
                 video_id=video_id,
                 grid=FeatureGrid.from_json(grid.to_json()),  # NumPy's numbers become Python's
                 duration_s=float(duration_s),
-                fps=float(fps),
-                frames=int(frames),
+                fps=None if fps is None else float(fps),
+                frames=None if frames is None else int(frames),
                 crc32c=checksum,
                 dtype=self.dtype,
                 shape=(len(features), self.spec.feature_dim),
@@ -341,8 +343,7 @@ class FeatureStore:
             return self._publish_once(target, features, info)
 
     def _publish_once(self, target: Path, features: NDArray[Any], info: VideoInfo) -> bool:
-        with staging_folder(self.path / "tmp") as staging:
-            folder = staging / target.name
+        with staging_folder(self.path / "tmp") as folder:
             write_array(folder, features, self.dtype, info.attributes())
             written = StoredArray.open(folder)
             checksum = written.crc32c()

@@ -22,10 +22,10 @@ class VideoInfo:
         Where in time its features lie.
     duration_s : float
         Length of the source video, in seconds; 0 or more.
-    fps : float
-        Frame rate of the source video; above 0.
-    frames : int
-        Frames in the source video; 0 or more.
+    fps : float or None
+        Frame rate of the source video, above 0; None: not known, as of imported features.
+    frames : int or None
+        Frames in the source video, 0 or more; None: not known.
     crc32c : str
         CRC-32C of the (T, D) values, row by row, little-endian; in hexadecimal.
     dtype : str
@@ -42,8 +42,8 @@ class VideoInfo:
     video_id: str
     grid: FeatureGrid
     duration_s: float
-    fps: float
-    frames: int
+    fps: float | None
+    frames: int | None
     crc32c: str
     dtype: str
     shape: tuple[int, int]
@@ -51,9 +51,9 @@ class VideoInfo:
     def __post_init__(self) -> None:
         if not (math.isfinite(self.duration_s) and self.duration_s >= 0):
             raise ValueError(f"duration_s must be a finite number of 0 or more, got {self.duration_s}")
-        if not (math.isfinite(self.fps) and self.fps > 0):
+        if self.fps is not None and not (math.isfinite(self.fps) and self.fps > 0):
             raise ValueError(f"fps must be a finite number above 0, got {self.fps}")
-        if self.frames < 0:
+        if self.frames is not None and self.frames < 0:
             raise ValueError(f"frames must be 0 or more, got {self.frames}")
 
     @classmethod
@@ -71,8 +71,8 @@ class VideoInfo:
                 video_id=str(fields["video_id"]),
                 grid=FeatureGrid.from_json(fields["grid"]),
                 duration_s=float(fields["duration_s"]),
-                fps=float(fields["fps"]),
-                frames=int(fields["frames"]),
+                fps=None if fields["fps"] is None else float(fields["fps"]),
+                frames=None if fields["frames"] is None else int(fields["frames"]),
                 crc32c=str(fields["crc32c"]),
                 dtype=array.dtype,
                 shape=array.shape,

@@ -17,7 +17,7 @@ from support import add_video, make_features, make_spec
 
 from asl_kit.errors import AslKitError, FeatureError, MissingFileError, SpecConflictError, StoreError, UsageError
 from asl_kit.grid import FeatureGrid
-from asl_kit.store import FeatureStore, staging
+from asl_kit.store import FeatureStore, staging, table
 from asl_kit.store import arrays as store_arrays
 from asl_kit.store import store as store_module
 
@@ -55,6 +55,41 @@ class TestReadAndWrite:
             "frames": 4100,
             "crc32c": f"{google_crc32c.value(features.astype('<f2').tobytes()):08x}",
         }
+
+    @pytest.mark.parametrize(("length", "dtype"), [(0, "float16"), (3, "float32"), (1025, "float16")])
+    def test_the_files_are_those_that_zarr_writes(self, tmp_path: Path, length: int, dtype: str) -> None:
+        (tmp_path / "ours").mkdir()
+        features = make_features(length).T.copy().T  # rows that do not lie one after another
+        store_arrays.write_array(tmp_path / "ours", features, dtype, {"x": [1, 0.1]})
+        ours = zarr.open_array(tmp_path / "ours", mode="r")
+        theirs = zarr.create_array(
+            tmp_path / "theirs",
+            shape=features.shape,
+            chunks=ours.chunks,
+            dtype=dtype,
+            compressors=None,
+            fill_value=float("nan"),
+            attributes={"x": [1, 0.1]},
+            chunk_key_encoding={"name": "default", "separator": "."},
+            dimension_names=("time", "feature"),
+            config={"write_empty_chunks": True},
+        )
+        theirs[:] = features.astype(dtype)
+        names = sorted(path.name for path in (tmp_path / "theirs").iterdir())
+        assert sorted(path.name for path in (tmp_path / "ours").iterdir()) == names
+        for name in names:
+            written, expected = ((tmp_path / place / name).read_bytes() for place in ("ours", "theirs"))
+            if name == "zarr.json":
+                assert json.loads(written) == json.loads(expected)
+            else:
+                assert written == expected
+
+    def test_frame_rate_and_frames_may_be_unknown(self, store: FeatureStore) -> None:
+        add_video(store, "v", make_features(3), fps=None, frames=None)
+        info = store.info("v")
+        assert (info.fps, info.frames) == (None, None)
+        assert store.verify() == []
+        assert table([info]).splitlines()[1].split()[4] == "-"
 
     def test_info_and_read_return_what_was_written(self, store: FeatureStore) -> None:
         features = make_features(7)
@@ -329,7 +364,7 @@ def assert_untouched(store: FeatureStore) -> None:
     assert outcomes(store) == [("before", "done")]
 
 
-@pytest.mark.parametrize("call", ["create_array", "write", "fsync", "rename"])
+@pytest.mark.parametrize("call", ["write_bytes", "_write_all", "fsync", "rename"])
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EACCES])
 def test_a_disk_that_refuses_leaves_the_store_as_it_was(
     store: FeatureStore, monkeypatch: pytest.MonkeyPatch, call: str, number: int
@@ -340,10 +375,10 @@ def test_a_disk_that_refuses_leaves_the_store_as_it_was(
         raise OSError(number, os.strerror(number))
 
     with monkeypatch.context() as patch:
-        if call == "create_array":
-            patch.setattr(zarr, "create_array", refuse)
-        elif call == "write":
-            patch.setattr(zarr.Array, "__setitem__", refuse)
+        if call == "write_bytes":
+            patch.setattr(Path, "write_bytes", refuse)
+        elif call == "_write_all":
+            patch.setattr(store_arrays, "_write_all", refuse)
         elif call == "fsync":
             patch.setattr(os, "fsync", refuse)
         else:

@@ -1,0 +1,44 @@
+"""The feature sets that manifests know: `DATASET/NAME`."""
+
+from __future__ import annotations
+
+import difflib
+
+from asl_kit.errors import UsageError
+from asl_kit.manifest import FeatureSet, manifest_paths, read_manifest
+
+
+def presets() -> dict[str, FeatureSet]:
+    """Return every feature set of every manifest, by `DATASET/NAME`.
+
+    Raises
+    ------
+    ManifestError
+        If a manifest is wrong.
+    """
+    return {
+        f"{manifest.name}/{name}": features
+        for manifest in map(read_manifest, manifest_paths().values())
+        for name, features in manifest.features.items()
+    }
+
+
+def preset_names() -> list[str]:
+    """Return the names of all presets."""
+    return list(presets())
+
+
+def get_preset(name: str) -> FeatureSet:
+    """Return one feature set.
+
+    Raises
+    ------
+    UsageError
+        If there is none of this name.
+    """
+    known = presets()
+    if name not in known:
+        close = difflib.get_close_matches(name, known, n=3)
+        meant = f"Did you mean {' or '.join(close)}? " if close else ""
+        raise UsageError(f"no preset named {name!r}", hint=f"{meant}`asl-kit import-features --list-presets` shows all")
+    return known[name]
