@@ -61,6 +61,7 @@ def convert(sources: Sequence[Path], *, manifest: Manifest | None, report: Conve
             f"{listed.get(codes[0])!r}, {names.get(codes[0])!r} in the manifest"
         )
     collector = Collector(report, mend=True)
+    report.note(f"of the columns that describe a video, {' and '.join(ATTRIBUTES)} are kept, no others")
     for path in tables:
         for line, row in read_rows(path, required=("id", "actions", "length"), optional=ATTRIBUTES, others=True):
             _collect_video(collector, row, f"{path}:{line}", split=SPLITS[path.stem], names=names)
