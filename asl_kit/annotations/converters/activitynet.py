@@ -85,17 +85,21 @@ def convert_release(
         for video_id in _checked_ids(document, path)
     }
     databases = {
-        path: _without(blocked, _database(document, stated, path), path, report)
+        path: _database(document, stated, path)
         for path, document in documents.items()
         if not isinstance(document, list)
     }
+    found = set().union(*databases.values())
+    for ids, place in ((blocked, "lists of blocked videos"), (stated.keys(), "tables")):
+        if unknown := len(ids - found):
+            report.note(f"{unknown} ids in {place} are not among the annotations")
     return convert_published(
         sources,
         dataset=dataset,
         converter=converter,
         manifest=manifest,
         report=report,
-        read=lambda path: {"database": databases.get(path, {})},
+        read=lambda path: {"database": _without(blocked, databases.get(path, {}), path, report)},
     )
 
 

@@ -24,10 +24,8 @@ ignored; the id of a video tells its split, whatever the file calls it:
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from asl_kit.annotations.collector import ACTION, Collector, describe_source
 from asl_kit.annotations.converters.activitynet_json import convert_published, read_database
@@ -39,8 +37,6 @@ from asl_kit.manifest import Manifest
 
 SPLITS = {"val": "validation", "test": "test"}
 """Split by the last part of a text file's name."""
-SPLIT_BY_PREFIX = {f"video_{split}_": split for split in SPLITS.values()}
-"""Split by what the official ids begin with."""
 AMBIGUOUS = "Ambiguous"
 """Class of the stretches to ignore, and the reason given for it."""
 
@@ -76,23 +72,6 @@ def convert(sources: Sequence[Path], *, manifest: Manifest | None, report: Conve
     source = describe_source([*text_files, *tables], converter="thumos14")
     vocabularies = manifest.vocabularies if manifest else None
     return collector.finish(dataset="thumos14", source=source, vocabularies=vocabularies)
-
-
-def _read_json(path: Path, report: ConversionReport) -> dict[str, Any]:
-    """Read a JSON file and give each video the split that its id tells."""
-    database = read_database(path)["database"]
-    renamed: Counter[tuple[str, str]] = Counter()
-    for video_id, entry in database.items():
-        split = next((split for prefix, split in SPLIT_BY_PREFIX.items() if video_id.startswith(prefix)), None)
-        if split is None or not isinstance(entry, dict):
-            continue
-        subset = entry.get("subset")
-        if isinstance(subset, str) and subset.lower() != split:
-            renamed[subset, split] += 1
-        entry["subset"] = split
-    for (subset, split), count in sorted(renamed.items()):
-        report.note(f"{path.name}: subset {subset!r} of {count} videos is the official {split!r}, by their ids")
-    return {"database": database}
 
 
 def _find_files(sources: Sequence[Path]) -> tuple[list[Path], list[Path]]:
