@@ -7,6 +7,7 @@ from typing import Any
 
 import av
 import numpy as np
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from asl_kit.annotations import AnnotationSet, write_annotations
@@ -114,3 +115,20 @@ def make_task(
         add_video(store, f"video {number}", features)
     write_annotations(make_annotation_set(rows, names), folder / "annotations.json")
     return folder / "annotations.json", folder / "features.zarr"
+
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+@st.composite
+def damage(draw: st.DrawFn, content: bytes) -> bytes:
+    """Draw a damaged version of a file: bytes changed, pieces cut out, repeated or put elsewhere."""
+    for _ in range(draw(st.integers(1, 4))):
+        start = draw(st.integers(0, len(content)))
+        stop = min(len(content), start + draw(st.integers(0, 40)))
+        piece = content[start:stop]
+        new = draw(
+            st.sampled_from([b"", piece * 2, b"-1", b"null", b"1e999", b"[]", b'""', b"\xff"]) | st.binary(max_size=4)
+        )
+        content = content[:start] + new + content[stop:]
+    return content

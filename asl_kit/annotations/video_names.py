@@ -34,7 +34,9 @@ def file_name(location: str) -> str:
     ('a.mp4', 'b.avi', 'c.mp4')
     """
     path = location.replace("\\", "/")
-    if "://" in path:
+    if path.startswith("file:"):
+        path = unquote(path)  # a "?" or "#" in it is part of the name
+    elif "://" in path:
         try:
             path = unquote(urlsplit(path).path)
         except ValueError:  # no URL after all, such as http://[

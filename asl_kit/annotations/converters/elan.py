@@ -1,0 +1,228 @@
+"""Annotations made with ELAN: `.eaf` files, one or more a video.
+
+The layout (EAF 2.x and 3.x; https://www.mpi.nl/tools/elan/EAF_Annotation_Format_3.0_and_ELAN.pdf and
+EAFv3.0.xsd beside it): `HEADER` names the media (`MEDIA_DESCRIPTOR` with `MEDIA_URL`, `RELATIVE_MEDIA_URL` and
+`MIME_TYPE`); `TIME_ORDER` lists time slots, `TIME_SLOT_ID` and `TIME_VALUE` in milliseconds; each `TIER` holds
+`ALIGNABLE_ANNOTATION`s between two time slots, or `REF_ANNOTATION`s that refer to another annotation. What an
+annotation says is its `ANNOTATION_VALUE`.
+
+What becomes of it:
+
+- A video's id is the name, without suffix, of the first medium that is a video (by `MIME_TYPE`; otherwise of
+  the first medium), or of the .eaf file if no medium is named. Files of the same medium are taken together.
+- Every annotation is a segment, and all tiers share one vocabulary, "action". The label is the annotation's value;
+  an empty value means the name of its tier, as where each action has a tier of its own. Which tier it came
+  from, and the tier's `PARTICIPANT` and `ANNOTATOR`, are attributes of the segment. To leave a tier out,
+  delete it in a copy of the file.
+- A `REF_ANNOTATION` has the time of the annotation that it refers to, the whole of it.
+- A time slot without a value is not aligned: nobody said when it is, and ELAN only draws it evenly between its
+  neighbours. An annotation that begins or ends there is refused. So is a medium that is shifted against
+  the annotations (`TIME_ORIGIN`).
+- A file without annotations is a video without action. ELAN does not say how long a video is: add a table
+  `video,duration` (`asl_kit.annotations.video_facts`) to the sources, or it ends with its last segment.
+
+A document type declaration, and with it every entity, is refused: ELAN writes none.
+"""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ElementTree
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from asl_kit.annotations.collector import ACTION, Collector, describe_source
+from asl_kit.annotations.report import ConversionReport
+from asl_kit.annotations.schema import AnnotationSet
+from asl_kit.annotations.video_facts import dataset_name, find_sources, read_facts, state_durations
+from asl_kit.annotations.video_names import file_name
+from asl_kit.errors import AnnotationError
+from asl_kit.manifest import Manifest
+
+_MAX_DIGITS = 12
+"""Of a time in milliseconds: 30 years."""
+_MAX_DEPTH = 100
+"""How many annotations may refer to each other in a row: tiers, one below the other."""
+
+
+def convert(sources: Sequence[Path], *, manifest: Manifest | None, report: ConversionReport) -> AnnotationSet:
+    """Convert .eaf files, or folders of them.
+
+    Raises
+    ------
+    MissingFileError
+        If a source does not exist.
+    AnnotationError
+        If a file is not of this layout; the message lists every fault with file, tier and annotation.
+    """
+    files, tables = find_sources(sources, ".eaf")
+    collector = Collector(report, mend=False)
+    facts = read_facts(collector, tables)
+    places: dict[str, list[str]] = {}
+    annotated: set[str] = set()
+    for path in files:
+        document = _read(path)
+        video_id = _video_id(collector, document, path)
+        places.setdefault(video_id, []).append(str(path))
+        collector.video(video_id, str(path))
+        collector.annotated(video_id)
+        if _collect(collector, document, video_id, path):
+            annotated.add(video_id)
+    state_durations(
+        collector,
+        report,
+        facts,
+        {video_id: paths[0] for video_id, paths in places.items() if video_id not in annotated},
+    )
+    for video_id, paths in places.items():
+        if len(paths) > 1:
+            report.note(f"{len(paths)} files are of the video {video_id!r}: taken together")
+    return collector.finish(
+        dataset=dataset_name(sources, "elan"),
+        source=describe_source([*files, *tables], converter="elan"),
+        vocabularies=manifest.vocabularies if manifest else None,
+    )
+
+
+class _Builder(ElementTree.TreeBuilder):
+    """Builds a tree, and stops at a document type declaration, before any entity is read."""
+
+    def doctype(self, name: str, *_: object) -> None:
+        raise AnnotationError(f"has a document type declaration (<!DOCTYPE {name[:40]}), which ELAN does not write")
+
+
+def _read(path: Path) -> ElementTree.Element:
+    parser = ElementTree.XMLParser(target=_Builder())
+    try:
+        parser.feed(path.read_bytes())
+        document = parser.close()
+    except AnnotationError as fault:
+        raise AnnotationError(f"{path}: {fault.message}") from None
+    except (ElementTree.ParseError, LookupError, ValueError) as fault:
+        raise AnnotationError(f"{path}: not an XML file: {fault}") from fault
+    if document.tag != "ANNOTATION_DOCUMENT":
+        raise AnnotationError(f"{path}: not an ELAN file: expected <ANNOTATION_DOCUMENT>, found <{document.tag[:60]}>")
+    return document
+
+
+def _video_id(collector: Collector, document: ElementTree.Element, path: Path) -> str:
+    units = (header.get("TIME_UNITS", "milliseconds") for header in document.iterfind("HEADER"))
+    for unit in units:
+        if unit != "milliseconds":
+            collector.fault(str(path), f"TIME_UNITS: must be milliseconds, found {unit!r}")
+    media = [
+        (name, medium)
+        for medium in document.iterfind("HEADER/MEDIA_DESCRIPTOR")
+        if (name := file_name(medium.get("MEDIA_URL") or medium.get("RELATIVE_MEDIA_URL") or ""))
+    ]
+    if not media:
+        return path.stem
+    media.sort(key=lambda named: not named[1].get("MIME_TYPE", "").startswith("video"))
+    name, medium = media[0]
+    video_id = PurePosixPath(name).stem
+    if medium.get("TIME_ORIGIN", "0").strip() not in ("", "0"):
+        text = (
+            f"TIME_ORIGIN: the video is shifted by {medium.get('TIME_ORIGIN')!r} ms against the annotations; expected 0"
+        )
+        collector.fault(str(path), text, video_id=video_id)
+    return video_id
+
+
+@dataclass(frozen=True, slots=True)
+class _Annotation:
+    """An annotation of a tier; either its two time slots, or the annotation that it refers to."""
+
+    where: str
+    tier: ElementTree.Element
+    value: str
+    slots: tuple[str, str] | None
+    parent: str = ""
+
+
+def _collect(collector: Collector, document: ElementTree.Element, video_id: str, path: Path) -> bool:
+    """Hand every annotation of a file to the collector; return whether there is one."""
+    times_ms: dict[str, str | None] = {}
+    for slot in document.iterfind("TIME_ORDER/TIME_SLOT"):
+        slot_id, time_ms = slot.get("TIME_SLOT_ID", ""), slot.get("TIME_VALUE")
+        if times_ms.setdefault(slot_id, time_ms) != time_ms:
+            text = f"time slot {slot_id!r}: {time_ms!r} contradicts {times_ms[slot_id]!r}"
+            collector.fault(str(path), text, video_id=video_id)
+    listed = list(_annotations(document, path))
+    annotations = dict(listed)
+    for annotation_id, count in Counter(annotation_id for annotation_id, _ in listed).items():
+        if count > 1:
+            text = f"{count} annotations have the ANNOTATION_ID {annotation_id!r}"
+            collector.fault(str(path), text, video_id=video_id)
+    slots_of = _slots(annotations)
+    for annotation_id, annotation in listed:
+        slots = slots_of.get(annotation_id)
+        if slots is None:
+            text = f"refers to {annotation.parent!r}, which leads to no annotation with a time"
+            collector.fault(annotation.where, text, video_id=video_id)
+            continue
+        times_s = [_seconds(collector, video_id, annotation.where, slot, times_ms) for slot in slots]
+        if None in times_s:
+            continue
+        tier = annotation.tier
+        names = {"tier": "TIER_ID", "participant": "PARTICIPANT", "annotator": "ANNOTATOR"}
+        collector.segment(
+            video_id,
+            annotation.where,
+            start=times_s[0],
+            end=times_s[1],
+            labels={ACTION: annotation.value or tier.get("TIER_ID", "")},
+            attributes={name: value for name, key in names.items() if (value := tier.get(key))},
+        )
+    return bool(listed)
+
+
+def _seconds(
+    collector: Collector, video_id: str, where: str, slot: str, times_ms: dict[str, str | None]
+) -> float | None:
+    """Return the time of a slot, or None if it has none, which is a fault."""
+    time_ms = times_ms.get(slot, "")
+    if time_ms is not None and time_ms.isascii() and time_ms.isdigit() and len(time_ms) <= _MAX_DIGITS:
+        return int(time_ms) / 1000
+    text = f"TIME_VALUE: must be a whole number of milliseconds, found {time_ms!r}"
+    if time_ms is None:
+        text = "not aligned, it has no TIME_VALUE; align the annotation in ELAN, or delete it"
+    elif slot not in times_ms:
+        text = "no such time slot"
+    collector.fault(where, f"time slot {slot!r}: {text}", video_id=video_id)
+    return None
+
+
+def _annotations(document: ElementTree.Element, path: Path) -> Iterator[tuple[str, _Annotation]]:
+    """Yield every annotation with its id."""
+    for tier in document.iterfind("TIER"):
+        if not tier.get("TIER_ID"):
+            raise AnnotationError(f"{path}: a TIER has no TIER_ID")
+        for element in (found for annotation in tier.iterfind("ANNOTATION") for found in annotation):
+            annotation_id = element.get("ANNOTATION_ID", "")
+            where = f"{path}: tier {tier.get('TIER_ID')!r}, annotation {annotation_id!r}"
+            value = (element.findtext("ANNOTATION_VALUE") or "").strip()
+            if element.tag == "ALIGNABLE_ANNOTATION":
+                slots = (element.get("TIME_SLOT_REF1", ""), element.get("TIME_SLOT_REF2", ""))
+                yield annotation_id, _Annotation(where, tier, value, slots)
+            elif element.tag == "REF_ANNOTATION":
+                yield annotation_id, _Annotation(where, tier, value, None, element.get("ANNOTATION_REF", ""))
+            else:
+                raise AnnotationError(
+                    f"{where}: expected an ALIGNABLE_ANNOTATION or REF_ANNOTATION, found {element.tag}"
+                )
+
+
+def _slots(annotations: dict[str, _Annotation]) -> dict[str, tuple[str, str]]:
+    """Return the time slots of every annotation that has any, its own or those of the one that it goes back to."""
+    slots: dict[str, tuple[str, str]] = {}
+    for annotation_id in annotations:
+        line = [annotation_id]
+        while (last := line[-1]) not in slots and last in annotations and annotations[last].slots is None:
+            if annotations[last].parent in line or len(line) > _MAX_DEPTH:
+                break
+            line.append(annotations[last].parent)
+        found = slots.get(last) or (annotations[last].slots if last in annotations else None)
+        if found is not None:
+            slots.update(dict.fromkeys(line, found))
+    return slots
