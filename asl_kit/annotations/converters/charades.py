@@ -6,7 +6,7 @@
   `id,subject,scene,quality,relevance,verified,script,objects,descriptions,actions,length`; `actions` is
   `c092 11.90 21.20;c147 0.00 12.60`, class code and times in seconds, or empty where there are none; `length`
   is in seconds. `subject` (who acts) and `scene` are kept as attributes of the video;
-- `Charades_v1_classes.txt`, `c092 Smiling at something` a line: compared with the manifest, if given.
+- `Charades_v1_classes.txt`, `c008 Opening a door` a line: compared with the manifest, if given.
 
 Give the files, or their folder. Labels are the names of the classes, in the order of their codes.
 Actions that end before they start are dropped, and those that go on after the video are clipped.

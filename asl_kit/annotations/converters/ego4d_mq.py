@@ -24,7 +24,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field
 
@@ -65,12 +65,15 @@ class _Annotator(_Layout):
     labels: list[_Label]
 
 
+_Frame = Annotated[int, Field(ge=-(2**53), le=2**53)]
+
+
 class _Clip(_Layout):
     clip_uid: Name
     video_start_sec: float
     video_end_sec: float
-    video_start_frame: int | None = None
-    video_end_frame: int | None = None
+    video_start_frame: _Frame | None = None
+    video_end_frame: _Frame | None = None
     annotations: list[_Annotator] | None = None
 
 
@@ -191,9 +194,7 @@ def _frame_rate(
     fps = round(frames / duration_s, 2)
     if PLAUSIBLE_FPS[0] <= fps <= PLAUSIBLE_FPS[1]:
         return fps, frames
-    text = (
-        f"{place}video_end_frame: {frames} frames in {duration_s:.2f} s are not kept; ActionFormer leaves it out"
-    )
+    text = f"{place}video_end_frame: {frames} frames in {duration_s:.2f} s are not kept; ActionFormer leaves it out"
     report.flag("video", clip.clip_uid, where, text)
     return None, None
 
