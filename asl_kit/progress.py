@@ -20,7 +20,7 @@ PLAIN_WIDTH = 160
 
 def out() -> Console:
     """Return the console for results (stdout). Made anew, so that it follows redirection."""
-    console = Console(soft_wrap=True, highlight=False)
+    console = Console(soft_wrap=True, highlight=False, emoji=False)
     if not console.is_terminal:
         console.width = PLAIN_WIDTH
     return console
@@ -28,7 +28,7 @@ def out() -> Console:
 
 def err() -> Console:
     """Return the console for messages and progress (stderr)."""
-    return Console(stderr=True, soft_wrap=True, highlight=False)
+    return Console(stderr=True, soft_wrap=True, highlight=False, emoji=False)
 
 
 class ProgressBar(Protocol):

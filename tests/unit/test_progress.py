@@ -33,3 +33,9 @@ def test_an_unknown_total(capsys: pytest.CaptureFixture[str], monkeypatch: pytes
         now[0] = 11.0
         bar.advance(1.23)
     assert capsys.readouterr().err == "reading 1.2\n"
+
+
+def test_a_line_number_is_no_emoji(capsys: pytest.CaptureFixture[str]) -> None:
+    for console in (progress.out(), progress.err()):
+        console.print("table.csv:100: wrong", markup=False)
+    assert capsys.readouterr() == ("table.csv:100: wrong\n", "table.csv:100: wrong\n")
