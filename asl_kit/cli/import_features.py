@@ -12,14 +12,14 @@ def _print_presets(ctx: click.Context, parameter: click.Parameter, value: bool) 
         return
     from rich.table import Table
 
-    from asl_kit.feature_import import presets
+    from asl_kit.feature_import import list_presets
     from asl_kit.progress import out
 
     table = Table(title="Feature sets that --preset knows")
     for column in ("preset", "values", "window", "stride", "fps", "offset s", "file name"):
         table.add_column(column, justify="left" if column in ("preset", "file name") else "right", no_wrap=True)
     table.add_column("what")
-    for name, features in presets().items():
+    for name, features in list_presets().items():
         table.add_row(
             name,
             str(features.dimensions),

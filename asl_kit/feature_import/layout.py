@@ -88,7 +88,7 @@ def find_layout(
     Parameters
     ----------
     shapes : mapping of str to tuple of int
-        Of every file.
+        Of every file that can be read; one or more.
     dimension : int, optional
         D, if it is known.
     layout : {"time-first", "channels-first"}, optional
@@ -99,8 +99,6 @@ def find_layout(
     FeatureError
         If it cannot be decided; the message says what to give.
     """
-    if not shapes:
-        raise FeatureError("no file of features can be read", hint="the reasons are listed above")
     if layout is not None:
         axis = 1 if layout == TIME_FIRST else 0
         common = Counter(shape[axis] for shape in shapes.values()).most_common(1)[0][0]

@@ -8,7 +8,7 @@ from asl_kit.errors import UsageError
 from asl_kit.manifest import FeatureSet, manifest_paths, read_manifest
 
 
-def presets() -> dict[str, FeatureSet]:
+def list_presets() -> dict[str, FeatureSet]:
     """Return every feature set of every manifest, by `DATASET/NAME`.
 
     Raises
@@ -23,11 +23,6 @@ def presets() -> dict[str, FeatureSet]:
     }
 
 
-def preset_names() -> list[str]:
-    """Return the names of all presets."""
-    return list(presets())
-
-
 def get_preset(name: str) -> FeatureSet:
     """Return one feature set.
 
@@ -36,7 +31,7 @@ def get_preset(name: str) -> FeatureSet:
     UsageError
         If there is none of this name.
     """
-    known = presets()
+    known = list_presets()
     if name not in known:
         close = difflib.get_close_matches(name, known, n=3)
         meant = f"Did you mean {' or '.join(close)}? " if close else ""

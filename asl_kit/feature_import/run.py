@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from asl_kit.annotations import AnnotationSet, read_annotations
 from asl_kit.annotations.schema import Video
 from asl_kit.errors import AslKitError, FeatureError, StoreError, UsageError
-from asl_kit.feature_import.layout import Layout, find_layout, two_axes
+from asl_kit.feature_import.layout import TIME_FIRST, Layout, find_layout, two_axes
 from asl_kit.feature_import.matching import Matching, Target, match
 from asl_kit.feature_import.presets import get_preset
 from asl_kit.feature_import.readers import Source, find_sources, read, read_shape
@@ -225,6 +225,8 @@ def import_features(
     )
     if annotated is not None and found.sources and not matching.targets:
         _refuse_no_match(matching, annotated)
+    if annotated is not None and timing.fps is None and not timing.resized:
+        _refuse_no_frame_rates(matching, annotated)
     shapes, squeezed = _shapes(list(matching.targets), key)
     decided = _layout(shapes, list(matching.targets), key, dimension=dimension, layout=layout)
     spec = timing.spec(dimension=decided.dimension, weights=preset or name or UNNAMED)
@@ -272,6 +274,12 @@ def _refuse_no_match(matching: Matching, annotated: AnnotationSet) -> None:
     )
 
 
+def _refuse_no_frame_rates(matching: Matching, annotated: AnnotationSet) -> None:
+    matched = [target.video_id for targets in matching.targets.values() for target in targets]
+    if all(annotated.videos[video_id].fps is None for video_id in matched):
+        raise UsageError("the annotations state no frame rate, which windows are counted by", hint="give --fps")
+
+
 def _shapes(sources: list[Source], key: str | None) -> tuple[dict[str, tuple[int, int]], list[str]]:
     """Return the two axes of every readable file that has a layout of its own, and the files with more axes."""
     shapes: dict[str, tuple[int, int]] = {}
@@ -300,16 +308,20 @@ def _layout(
     dimension: int | None,
     layout: str | None,
 ) -> Layout:
-    if not shapes:
-        for source in sources:
-            try:
-                values = read(source, key)
-            except FeatureError:
-                continue
+    """Decide the layout by the files' shapes, or by a table's first where there are only tables: its rows are time."""
+    if shapes:
+        return find_layout(shapes, dimension=dimension, layout=layout)
+    first: FeatureError | None = None
+    for source in sources:
+        try:
+            values = read(source, key)
             if values.ndim == 2 and values.size:
-                # A table: its rows are time.
-                return find_layout({str(source): values.shape}, dimension=dimension, layout=layout or "time-first")
-    return find_layout(shapes, dimension=dimension, layout=layout)
+                return find_layout({str(source): values.shape}, dimension=dimension, layout=layout or TIME_FIRST)
+            raise FeatureError(f"{source}: the shape is {values.shape}, expected two axes with something in them")
+        except FeatureError as fault:
+            first = first or fault
+    assert first is not None, "the files were matched, so there is one"
+    raise FeatureError(f"none of the {len(sources)} files can be read; the first: {first.message}", hint=first.hint)
 
 
 @dataclass(frozen=True, slots=True)
@@ -407,8 +419,9 @@ def _run(
                 if on_error == "stop":
                     raise outcome.fault
                 summary.failed[outcome.video_id] = outcome.fault.message
-                hint = f" ({outcome.fault.hint})" if outcome.fault.hint else ""
-                bar.message(f"failed: {outcome.video_id}: {outcome.fault.message}{hint}")
+                if len(summary.failed) <= SHOWN:
+                    hint = f" ({outcome.fault.hint})" if outcome.fault.hint else ""
+                    bar.message(f"failed: {outcome.video_id}: {outcome.fault.message}{hint}")
                 continue
             summary.done.append(outcome.video_id)
             summary.features += outcome.features

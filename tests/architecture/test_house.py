@@ -12,7 +12,7 @@ from asl_kit.cli import COMMANDS
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("asl_kit", "extract", "train", "evaluate")
-HEAVY = ("torch", "torchvision", "pytorchvideo", "zarr", "decord", "av", "tensorboard")
+HEAVY = ("torch", "torchvision", "pytorchvideo", "zarr", "h5py", "decord", "av", "tensorboard")
 
 
 def modules_after(*lines: str) -> set[str]:
