@@ -103,7 +103,7 @@ def state_durations(
     for video_id in known:
         collector.video(video_id, facts[video_id].where, duration=facts[video_id].duration_s)
     for video_id, where in without_segment.items():
-        if video_id not in facts:
+        if video_id not in facts or facts[video_id].duration_s is None:
             text = f"duration: not stated, and there is no segment to tell it{DURATION_HINT}"
             collector.fault(where, text, video_id=video_id)
     if len(known) < len(facts):
