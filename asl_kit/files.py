@@ -50,8 +50,9 @@ def read_json(path: Path, error: type[AslKitError]) -> Any:
     """
     try:
         data = path.read_bytes()
-        document = json.loads(data, object_pairs_hook=_unique_keys)
-        if b"\\ud" in data.lower():  # half a surrogate pair can be read, but never be written again
+        text = data.decode(json.detect_encoding(data))  # json.loads of bytes would let half a surrogate pair pass
+        document = json.loads(text, object_pairs_hook=_unique_keys)
+        if "\\ud" in text or "\\uD" in text:  # the same, escaped: it can be read, but never be written again
             json.dumps(document, ensure_ascii=False).encode()
         return document
     except (FileNotFoundError, IsADirectoryError):

@@ -122,6 +122,7 @@ def test_activitynet_file_gets_the_right_hint(tmp_path):
         (b"", "not a JSON file"),
         (b"[" + b"9" * 5000 + b"]", "not a JSON file"),
         (rb'{"a": "\ud800"}', "surrogates not allowed"),
+        (b'{"a": "\xed\xa0\x80"}', "not a JSON file: .utf-8. codec can.t decode"),
     ],
     ids=["truncated", "not UTF-8", "key twice", "empty", "endless integer", "half a character"],
 )
