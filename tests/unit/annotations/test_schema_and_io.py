@@ -124,7 +124,7 @@ def test_activitynet_file_gets_the_right_hint(tmp_path):
         (rb'{"a": "\ud800"}', "surrogates not allowed"),
         (b'{"a": "\xed\xa0\x80"}', "not a JSON file: .utf-8. codec can.t decode"),
     ],
-    ids=["truncated", "not UTF-8", "key twice", "empty", "endless integer", "half a character"],
+    ids=["truncated", "not UTF-8", "key twice", "empty", "endless integer", "half a character", "its bytes"],
 )
 def test_unreadable_file(tmp_path, content, message):
     path = tmp_path / "x.json"
