@@ -16,6 +16,7 @@ import random
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from asl_kit.annotations.conversion import convert
@@ -109,13 +110,10 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             sources = write(folder)
-            report = convert(dataset, sources, folder / "annotations.json")
-            parse_s = best_s(lambda sources=sources: parse(sources))
-            convert_s = best_s(
-                lambda dataset=dataset, sources=sources, folder=folder: convert(
-                    dataset, sources, folder / "annotations.json", report_path=folder / "report.json"
-                )
-            )
+            output = folder / "annotations.json"
+            report = convert(dataset, sources, output)
+            parse_s = best_s(partial(parse, sources))
+            convert_s = best_s(partial(convert, dataset, sources, output, report_path=folder / "report.json"))
         videos, segments = report.videos_read, report.segments_read
         print(
             f"{dataset:<16}{videos:>8,}{segments:>10,}{parse_s:>10.3f}{convert_s:>11.2f}"
