@@ -51,6 +51,10 @@ class AnnotationError(AslKitError, ValueError):
     """Annotations that cannot be read, or that contradict themselves."""
 
 
+class ConverterError(AslKitError, RuntimeError):
+    """A converter of another package that fails, or does not give what a converter must."""
+
+
 class ManifestError(AslKitError, ValueError):
     """A manifest with unknown, missing or wrong keys."""
 

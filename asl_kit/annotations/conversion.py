@@ -6,7 +6,7 @@ import difflib
 import json
 import sys
 from collections.abc import Callable, Sequence
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
 from rich import box
@@ -15,9 +15,9 @@ from rich.table import Table
 from asl_kit.annotations.io import write_annotations
 from asl_kit.annotations.report import ConversionReport
 from asl_kit.annotations.schema import AnnotationSet
-from asl_kit.errors import AnnotationError, MissingDependencyError, UsageError
+from asl_kit.errors import AnnotationError, AslKitError, ConverterError, MissingDependencyError, UsageError
 from asl_kit.files import write_text
-from asl_kit.manifest import find_manifest
+from asl_kit.manifest import Manifest, find_manifest
 
 ENTRY_POINT_GROUP = "asl_kit.converters"
 
@@ -36,21 +36,66 @@ def find_converter(name: str) -> Converter:
     Raises
     ------
     UsageError
-        If none is installed; the message lists those that are.
+        If none is installed (the message lists those that are), or if two packages bring one.
     MissingDependencyError
         If it cannot be imported.
     """
+    return _load(_find_entry(name))
+
+
+def _find_entry(name: str) -> EntryPoint:
     found = list(entry_points(group=ENTRY_POINT_GROUP, name=name))
     if not found:
         names = converter_names()
         close = difflib.get_close_matches(name, names, n=1)
         hint = f"Did you mean {close[0]!r}?" if close else "Your own data: csv or activitynet-json."
         raise UsageError(f"no converter named {name!r}; there are: {', '.join(names)}", hint=hint)
+    if len(found) > 1:
+        places = ", ".join(sorted(f"{_package(entry)} ({entry.value})" for entry in found))
+        raise UsageError(f"{len(found)} packages bring a converter {name!r}: {places}", hint="Uninstall all but one.")
+    return found[0]
+
+
+def _load(entry: EntryPoint) -> Converter:
     try:
-        converter: Converter = found[0].load()
-    except (ImportError, AttributeError) as fault:
-        raise MissingDependencyError(f"the converter {name!r} ({found[0].value}) cannot be loaded: {fault}") from fault
+        converter: Converter = entry.load()
+    except Exception as fault:  # the package may do anything when it is imported
+        if _is_own(entry) and not isinstance(fault, ImportError | AttributeError):
+            raise
+        raise MissingDependencyError(
+            f"the converter {entry.name!r} ({entry.value}) of the package {_package(entry)} cannot be loaded: {fault}"
+        ) from fault
     return converter
+
+
+def _run(
+    entry: EntryPoint, sources: Sequence[Path], manifest: Manifest | None, report: ConversionReport
+) -> AnnotationSet:
+    """Run a converter; what goes wrong in another package's is one message that names the package."""
+    converter = _load(entry)
+    who = f"the converter {entry.name!r} of the package {_package(entry)}"
+    try:
+        annotations = converter(sources, manifest=manifest, report=report)
+    except (AslKitError, OSError):
+        raise
+    except Exception as fault:
+        if _is_own(entry):
+            raise  # a bug of ours: its traceback says more
+        raise ConverterError(
+            f"{who} failed: {type(fault).__name__}: {fault}",
+            hint="Show its authors what `asl-kit --debug convert ...` prints.",
+        ) from fault
+    if not isinstance(annotations, AnnotationSet):
+        raise ConverterError(f"{who} must return an AnnotationSet, found {annotations!r:.60}")
+    return annotations
+
+
+def _is_own(entry: EntryPoint) -> bool:
+    return entry.module.startswith("asl_kit.")
+
+
+def _package(entry: EntryPoint) -> str:
+    return entry.dist.name if entry.dist else entry.module
 
 
 def datasets_table() -> Table:
@@ -63,7 +108,10 @@ def datasets_table() -> Table:
         if manifest is None:
             table.add_row(name, _describe(name), "", "")
             continue
-        splits = [f"{split}: {counts.videos:,}" for split, counts in manifest.expected.items()]
+        splits = [
+            split if counts.videos is None else f"{split}: {counts.videos:,}"
+            for split, counts in manifest.expected.items()
+        ]
         classes = {vocabulary: len(labels) for vocabulary, labels in manifest.vocabularies.items()}
         counted = [f"{count} {name}" for name, count in (classes | manifest.expected_classes).items()]
         table.add_row(name, f"{manifest.title}\n{manifest.home}", "\n".join(splits), "\n".join(counted))
@@ -111,15 +159,17 @@ def convert(
     ------
     UsageError
         If there is no such converter.
+    ConverterError
+        If a converter of another package fails.
     MissingFileError
         If a source does not exist.
     AnnotationError
         If a source cannot be converted, or, with `strict`, if there are differences.
     """
-    converter = find_converter(dataset)
+    entry = _find_entry(dataset)
     manifest = find_manifest(dataset)
     report = ConversionReport(dataset=manifest.name if manifest else dataset)
-    annotations = converter(sources, manifest=manifest, report=report)
+    annotations = _run(entry, sources, manifest, report)
     report.compare(annotations, manifest)
     if report_path is not None:
         write_text(report_path, json.dumps(report.to_json(), indent=1, ensure_ascii=False) + "\n")
