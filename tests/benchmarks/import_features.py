@@ -3,7 +3,8 @@
 Both end on the disk: copying is `shutil.copy` and an fsync of each file. The source files have been
 read before, so both take them from the page cache if they fit. Features are float32, the store's
 float16. Each measurement is a process of its own; copying and importing take turns, since a shared disk's speed
-drifts, and imports are compared with the median of the copies. `--folder` on a file system in memory leaves the disk out.
+drifts, and imports are compared with the median of the copies. `--folder` on a file system in
+memory leaves the disk out.
 
     python tests/benchmarks/import_features.py [--sets 1000x500x2048 10000x50x128] [--workers 2]
         [--rounds 3] [--folder DIR]

@@ -91,6 +91,17 @@ def cut(path: Path, save: Callable[[Path], None]) -> None:
     path.write_bytes(data[: len(data) * 2 // 3])
 
 
+def change(path: Path, old: bytes, new: bytes) -> None:
+    data = path.read_bytes()
+    assert old in data
+    path.write_bytes(data.replace(old, new))
+
+
+def save_bad_header(path: Path) -> None:
+    np.save(path, FEATURES)
+    change(path, b"shape'", b"shape(")
+
+
 def save_hostile(path: Path) -> None:
     path.write_bytes(pickle.dumps(Path("x"), protocol=2))
 
@@ -101,6 +112,7 @@ def save_hostile(path: Path) -> None:
         pytest.param("v.npy", lambda path: cut(path, lambda p: np.save(p, FEATURES)), "cut short: ", id="npy cut"),
         pytest.param("v.npy", lambda path: path.write_bytes(b""), "damaged", id="npy empty"),
         pytest.param("v.npy", lambda path: path.write_bytes(b"\x93NUMPY\x01\x00"), "damaged", id="npy magic only"),
+        pytest.param("v.npy", save_bad_header, "damaged", id="npy header"),
         pytest.param("v.npy", lambda path: np.save(path, np.array([{}])), "pickled Python objects", id="npy objects"),
         pytest.param(
             "v.npy", lambda path: np.save(path, np.ones((2, 2), int)), "int64, expected floating", id="integers"
@@ -180,6 +192,14 @@ class TestHdf5Containers:
         save_hdf5(tmp_path / "all.h5", v_1=FEATURES)
         assert [entry.name for entry in find_sources(tmp_path / "all.h5").sources] == ["v_1"]
         assert [entry.name for entry in find_sources(tmp_path).sources] == ["all"]
+
+    def test_a_name_that_is_not_unicode_fails_alone(self, tmp_path: Path) -> None:
+        save_hdf5(tmp_path / "all.h5", v_1=FEATURES, v_2=FEATURES)
+        change(tmp_path / "all.h5", b"v_2", b"v_\xff")
+        good, bad = find_sources(tmp_path).sources
+        np.testing.assert_array_equal(read(good), FEATURES)
+        with pytest.raises(FeatureError, match="damaged"):
+            read(bad)
 
     def test_without_h5py(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         save_hdf5(tmp_path / "all.h5", v_1=FEATURES)
