@@ -12,7 +12,7 @@ from pathlib import Path
 from rich import box
 from rich.table import Table
 
-from asl_kit.annotations.io import write_annotations
+from asl_kit.annotations.io import without_garbage_collection, write_annotations
 from asl_kit.annotations.report import ConversionReport
 from asl_kit.annotations.schema import AnnotationSet
 from asl_kit.errors import AnnotationError, AslKitError, ConverterError, MissingDependencyError, UsageError
@@ -127,6 +127,7 @@ def _describe(name: str) -> str:
     return (module.__doc__ or "").partition("\n")[0].rstrip(".:")
 
 
+@without_garbage_collection()
 def convert(
     dataset: str,
     sources: Sequence[Path],
