@@ -16,7 +16,7 @@ What becomes of it:
   delete it in a copy of the file.
 - A `REF_ANNOTATION` has the time of the annotation that it refers to, the whole of it.
 - A time slot without a value is not aligned: nobody said when it is, and ELAN only draws it evenly between its
-  neighbours. An annotation that begins or ends there is refused. So is a medium that is shifted against
+  neighbours. Annotations that begin or end there are refused, in one fault a tier. So is a medium that is shifted against
   the annotations (`TIME_ORIGIN`).
 - A file without annotations is a video without action. ELAN does not say how long a video is: add a table
   `video,duration` (`asl_kit.annotations.video_facts`) to the sources, or it ends with its last segment.
@@ -155,11 +155,15 @@ def _collect(collector: Collector, document: ElementTree.Element, video_id: str,
             text = f"{count} annotations have the ANNOTATION_ID {annotation_id!r}"
             collector.fault(str(path), text, video_id=video_id)
     slots_of = _slots(annotations)
+    unaligned: dict[str, list[str]] = {}
     for annotation_id, annotation in listed:
         slots = slots_of.get(annotation_id)
         if slots is None:
             text = f"refers to {annotation.parent!r}, which leads to no annotation with a time"
             collector.fault(annotation.where, text, video_id=video_id)
+            continue
+        if any(times_ms.get(slot, "") is None for slot in slots):
+            unaligned.setdefault(annotation.tier.get("TIER_ID", ""), []).append(annotation_id)
             continue
         times_s = [_seconds(collector, video_id, annotation.where, slot, times_ms) for slot in slots]
         if None in times_s:
@@ -174,6 +178,10 @@ def _collect(collector: Collector, document: ElementTree.Element, video_id: str,
             labels={ACTION: annotation.value or tier.get("TIER_ID", "")},
             attributes={name: value for name, key in names.items() if (value := tier.get(key))},
         )
+    for tier_id, ids in unaligned.items():  # one fault a tier: where one is not aligned, most are not
+        count = f"{len(ids)} annotations, the first of them {ids[0]!r}," if len(ids) > 1 else f"annotation {ids[0]!r}"
+        text = f"{count} not aligned: a time slot without TIME_VALUE; align in ELAN, or delete the tier in a copy"
+        collector.fault(f"{path}: tier {tier_id!r}", text, video_id=video_id)
     return bool(listed)
 
 
@@ -184,10 +192,8 @@ def _seconds(
     time_ms = times_ms.get(slot, "")
     if time_ms is not None and time_ms.isascii() and time_ms.isdigit() and len(time_ms) <= _MAX_DIGITS:
         return int(time_ms) / 1000
-    text = f"TIME_VALUE: must be a whole number of milliseconds, found {time_ms!r}"
-    if time_ms is None:
-        text = "not aligned, it has no TIME_VALUE; align the annotation in ELAN, or delete it"
-    elif slot not in times_ms:
+    text = f"TIME_VALUE: must be a whole number of milliseconds, found {time_ms!r:.40}"
+    if slot not in times_ms:
         text = "no such time slot"
     collector.fault(where, f"time slot {slot!r}: {text}", video_id=video_id)
     return None

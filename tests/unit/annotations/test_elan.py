@@ -130,7 +130,7 @@ FAULTS = {
     ),
     "not aligned": (
         eaf(aligned(), slots='<TIME_SLOT TIME_SLOT_ID="t1" TIME_VALUE="5"/><TIME_SLOT TIME_SLOT_ID="t2"/>'),
-        r"0\.eaf: tier 'action', annotation 'a1': video 'a': time slot 't2': not aligned, it has no TIME_VALUE",
+        r"0\.eaf: tier 'action': video 'a': annotation 'a1' not aligned: a time slot without TIME_VALUE; align in ELAN",
     ),
     "no slot": (eaf(aligned(end="t9")), r"annotation 'a1': video 'a': time slot 't9': no such time slot"),
     "no reference": (eaf(aligned().replace('TIME_SLOT_REF2="t2"', "")), r"time slot '': no such time slot"),
@@ -160,6 +160,16 @@ FAULTS = {
 def test_fault_is_named_with_its_place(tmp_path, text, message):
     with pytest.raises(AnnotationError, match=message):
         run(tmp_path, text, table="video,duration\na,2\n" if "within" in message else None)
+
+
+def test_annotations_that_are_not_aligned_are_one_fault_a_tier(tmp_path):
+    slots = SLOTS + '<TIME_SLOT TIME_SLOT_ID="t3"/>'
+    words = [aligned("w1", "t1", "t3"), aligned("w2", "t3", "t2"), referring("w3", "w2")]
+    with pytest.raises(
+        AnnotationError, match=r"video 'a': 3 annotations, the first of them 'w1', not aligned"
+    ) as caught:
+        run(tmp_path, eaf(aligned(), *words, slots=slots))
+    assert "\n" not in caught.value.message
 
 
 def test_all_faults_at_once(tmp_path):
