@@ -4,6 +4,7 @@ import errno
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -227,6 +228,19 @@ def test_tables_are_time_first(place: Place) -> None:
         np.savetxt(place.files / f"{name}.csv", make_features(LENGTH), delimiter=",")
     summary = place.run()
     assert (summary.done, place.store.spec.feature_dim) == (["a", "b"], 4)
+
+
+def test_a_container_is_read_by_several_workers(place: Place) -> None:
+    with h5py.File(place.files / "all.h5", "w") as file:
+        for number in range(30):
+            file[f"v_{number:02}"] = make_features(10 + number, seed=number)
+    summary = import_features(
+        place.files / "all.h5", place.store_path, window_frames=16, stride_frames=4, fps=30.0, workers=4
+    )
+    assert summary.done == [f"v_{number:02}" for number in range(30)]
+    for number in range(30):
+        expected = make_features(10 + number, seed=number).astype(np.float16)
+        np.testing.assert_array_equal(place.store.read(f"v_{number:02}"), expected)
 
 
 class TestPresets:
