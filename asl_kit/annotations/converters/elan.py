@@ -1,7 +1,7 @@
 """Annotations made with ELAN: `.eaf` files, one or more a video.
 
-The layout (EAF 2.x and 3.x; https://www.mpi.nl/tools/elan/EAF_Annotation_Format_3.0_and_ELAN.pdf and
-EAFv3.0.xsd beside it): `HEADER` names the media (`MEDIA_DESCRIPTOR` with `MEDIA_URL`, `RELATIVE_MEDIA_URL` and
+The layout (EAF 2.x and 3.x, schema http://www.mpi.nl/tools/elan/EAFv3.0.xsd; seen in the samples of versions 2.7,
+2.8 and 3.0 in test/ of github.com/dopefishh/pympi): `HEADER` names the media (`MEDIA_DESCRIPTOR` with `MEDIA_URL`, `RELATIVE_MEDIA_URL` and
 `MIME_TYPE`); `TIME_ORDER` lists time slots, `TIME_SLOT_ID` and `TIME_VALUE` in milliseconds; each `TIER` holds
 `ALIGNABLE_ANNOTATION`s between two time slots, or `REF_ANNOTATION`s that refer to another annotation. What an
 annotation says is its `ANNOTATION_VALUE`.
@@ -16,8 +16,8 @@ What becomes of it:
   delete it in a copy of the file.
 - A `REF_ANNOTATION` has the time of the annotation that it refers to, the whole of it.
 - A time slot without a value is not aligned: nobody said when it is, and ELAN only draws it evenly between its
-  neighbours. Annotations that begin or end there are refused, in one fault a tier. So is a medium that is shifted against
-  the annotations (`TIME_ORIGIN`).
+  neighbours. Annotations that begin or end there are refused, in one fault a tier. So is a medium that is
+  shifted against the annotations (`TIME_ORIGIN`).
 - A file without annotations is a video without action. ELAN does not say how long a video is: add a table
   `video,duration` (`asl_kit.annotations.video_facts`) to the sources, or it ends with its last segment.
 
@@ -150,9 +150,9 @@ def _collect(collector: Collector, document: ElementTree.Element, video_id: str,
             collector.fault(str(path), text, video_id=video_id)
     listed = list(_annotations(document, path))
     annotations = dict(listed)
-    for annotation_id, count in Counter(annotation_id for annotation_id, _ in listed).items():
-        if count > 1:
-            text = f"{count} annotations have the ANNOTATION_ID {annotation_id!r}"
+    for annotation_id, times in Counter(annotation_id for annotation_id, _ in listed).items():
+        if times > 1:
+            text = f"{times} annotations have the ANNOTATION_ID {annotation_id!r}"
             collector.fault(str(path), text, video_id=video_id)
     slots_of = _slots(annotations)
     unaligned: dict[str, list[str]] = {}
