@@ -1,10 +1,10 @@
 """Annotations made with ELAN: `.eaf` files, one or more a video.
 
 The layout (EAF 2.x and 3.x, schema http://www.mpi.nl/tools/elan/EAFv3.0.xsd; seen in the samples of versions 2.7,
-2.8 and 3.0 in test/ of github.com/dopefishh/pympi): `HEADER` names the media (`MEDIA_DESCRIPTOR` with `MEDIA_URL`, `RELATIVE_MEDIA_URL` and
-`MIME_TYPE`); `TIME_ORDER` lists time slots, `TIME_SLOT_ID` and `TIME_VALUE` in milliseconds; each `TIER` holds
-`ALIGNABLE_ANNOTATION`s between two time slots, or `REF_ANNOTATION`s that refer to another annotation. What an
-annotation says is its `ANNOTATION_VALUE`.
+2.8 and 3.0 in test/ of github.com/dopefishh/pympi): `HEADER` names the media (`MEDIA_DESCRIPTOR` with `MEDIA_URL`,
+`RELATIVE_MEDIA_URL` and `MIME_TYPE`); `TIME_ORDER` lists time slots, `TIME_SLOT_ID` and `TIME_VALUE` in
+milliseconds; each `TIER` holds `ALIGNABLE_ANNOTATION`s between two time slots, or `REF_ANNOTATION`s that refer to
+another annotation. What an annotation says is its `ANNOTATION_VALUE`.
 
 What becomes of it:
 
