@@ -296,7 +296,8 @@ class Collector:
         end_s = duration_s if is_beyond else item.end_s
         if (start_s, end_s) != (item.start_s, item.end_s) and start_s < end_s and item.start_s < item.end_s:
             text = f"[{item.start_s!r}, {item.end_s!r}) clipped to [{start_s!r}, {end_s!r}), the time of the video"
-            self._report.change(item.kind, video_id, item.where, item.prefix + text)
+            place = item.prefix.removesuffix(".")
+            self._report.change(item.kind, video_id, item.where, f"{place}: {text}" if place else text)
             item.start_s, item.end_s = start_s, end_s
 
     def _problem(self, kind: Kind, video_id: str, where: str, text: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from asl_kit.annotations.schema import AnnotationSet, Video
 from asl_kit.annotations.statistics import Statistics, class_rows, split_rows
-from asl_kit.html_page import HtmlPage
+from asl_kit.html_page import PALETTE, HtmlPage
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -98,11 +99,13 @@ def _histogram(values_by_split: dict[str, NDArray[np.float64]], label: str, *, c
         edges = np.geomspace(low * 0.999, max(high, low * 1.01) * 1.001, BINS + 1)
         if counts:  # whole numbers: no bin without one
             edges = np.unique(np.ceil(np.append(edges, high + 1)))
-        for split, values in values_by_split.items():
+        for colour, (split, values) in zip(cycle(PALETTE), values_by_split.items(), strict=False):
             if values.size:
                 share = np.histogram(values, edges)[0] / values.size * 100
                 # steps; the last bin ends where the last edge is
-                figure.add_scatter(x=edges, y=[*share, share[-1]], name=split, line={"shape": "hv"}, fill="tozeroy")
+                line = {"shape": "hv", "color": colour}
+                figure.add_scatter(x=edges, y=[*share, share[-1]], name=split, line=line, fill="tozeroy")
+    figure.update_layout(showlegend=True)
     figure.update_xaxes(type="log", title=label)
     figure.update_yaxes(title="%", rangemode="tozero")
     return figure
@@ -152,10 +155,10 @@ def _class_counts(splits: dict[str, list[Video]], classes: Sequence[str], vocabu
             counts[row, index[label]] += 1
     order = np.argsort(-counts.sum(0), kind="stable")
     figure = graph_objects.Figure()
-    for row, split in enumerate(splits):
+    for row, (colour, split) in enumerate(zip(cycle(PALETTE), splits, strict=False)):
         if counts[row].any():
-            figure.add_bar(x=[classes[i] for i in order], y=counts[row, order], name=split)
-    figure.update_layout(barmode="stack", height=440)
+            figure.add_bar(x=[classes[i] for i in order], y=counts[row, order], name=split, marker={"color": colour})
+    figure.update_layout(barmode="stack", height=440, showlegend=True)
     figure.update_xaxes(type="category", tickangle=-60)
     figure.update_yaxes(title="segments")
     return figure

@@ -55,7 +55,7 @@ def test_tables_of_a_folder(tmp_path):
 MENDED = {
     "ends before it starts": ("c001 9.00 4.00", "dropped", "end: must be after the start (9.0), found 4.0"),
     "no length": ("c001 4.00 4.00", "dropped", "end: must be after the start (4.0), found 4.0"),
-    "ends after the video": ("c001 4.00 21.00", "changed", "[4.0, 21.0) clipped to [4.0, 20.0)"),
+    "ends after the video": ("c001 4.00 21.00", "changed", ": [4.0, 21.0) clipped to [4.0, 20.0)"),
     "starts after the video": (
         "c001 21.00 22.00",
         "dropped",

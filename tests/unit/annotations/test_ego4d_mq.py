@@ -107,8 +107,8 @@ def test_test_clips_with_empty_lists_are_not_annotated(tmp_path):
 
 
 MENDED = {
-    "beyond the clip": (label(50, 61), "changed", "[50.0, 61.0) clipped to [50.0, 60.0)"),
-    "before the clip": (label(-1, 5), "changed", "[-1.0, 5.0) clipped to [0.0, 5.0)"),
+    "beyond the clip": (label(50, 61), "changed", ": [50.0, 61.0) clipped to [50.0, 60.0)"),
+    "before the clip": (label(-1, 5), "changed", ": [-1.0, 5.0) clipped to [0.0, 5.0)"),
     "no length": (label(5, 5), "dropped", "end: must be after the start (5.0), found 5.0"),
     "after the clip": (label(60, 61), "dropped", "end: must be within the video's duration (60.0), found 61.0"),
     "not a number": (label(float("nan"), 61), "dropped", "start: must be a finite number, found nan"),
