@@ -2,9 +2,9 @@
 
 The layout (https://labelstud.io/guide/export and https://labelstud.io/tags/timelinelabels; read in
 github.com/HumanSignal/label-studio, docs/source/guide/export.md, docs/source/tags/timelinelabels.md and video.md,
-web/libs/editor/src/regions/TimelineRegion.js and AudioRegion/AudioRegionModel.js): a list of tasks, each with `data` (what was annotated), and
-`annotations`, one for each time that somebody did; `completed_by` says who, `was_cancelled` that it was skipped, and
-`result` lists the regions, of which two types are segments:
+web/libs/editor/src/regions/TimelineRegion.js and AudioRegion/AudioRegionModel.js): a list of tasks, each with
+`data` (what was annotated), and `annotations`, one for each time that somebody did; `completed_by` says who,
+`was_cancelled` that it was skipped, and `result` lists the regions, of which two types are segments:
 
 - `timelinelabels`: `value` is `{"ranges": [{"start", "end"}], "timelinelabels": [names]}`, in frames;
 - `labels` (the template "video timeline segmentation", by sound): `value` is `{"start", "end", "labels": [names]}`,
