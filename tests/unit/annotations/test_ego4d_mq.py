@@ -107,8 +107,8 @@ def test_test_clips_with_empty_lists_are_not_annotated(tmp_path):
 
 
 MENDED = {
-    "beyond the clip": (label(50, 61), "changed", ": [50.0, 61.0) clipped to [50.0, 60.0)"),
-    "before the clip": (label(-1, 5), "changed", ": [-1.0, 5.0) clipped to [0.0, 5.0)"),
+    "beyond the clip": (label(50, 61), "changed", "[50.0, 61.0) clipped to [50.0, 60.0)"),
+    "before the clip": (label(-1, 5), "changed", "[-1.0, 5.0) clipped to [0.0, 5.0)"),
     "no length": (label(5, 5), "dropped", "end: must be after the start (5.0), found 5.0"),
     "after the clip": (label(60, 61), "dropped", "end: must be within the video's duration (60.0), found 61.0"),
     "not a number": (label(float("nan"), 61), "dropped", "start: must be a finite number, found nan"),
@@ -126,7 +126,8 @@ MENDED = {
 def test_faulty_label_is_reported(tmp_path, item, outcome, reason):
     _, report = run(write(tmp_path, clip("a", [label(1, 2), item])))
     assert [(item.outcome, item.kind, item.video) for item in report.items] == [(outcome, "segment", "a")]
-    assert f"videos.0.clips.0.annotations.0.labels.1.{reason}" in report.items[0].reason
+    assert report.items[0].reason.startswith("videos.0.clips.0.annotations.0.labels.1")
+    assert reason in report.items[0].reason
 
 
 @pytest.mark.parametrize("last_frame", [300, 600, 300 + 101 * 60], ids=["none", "too few", "too many"])
