@@ -114,10 +114,11 @@ class Collector:
         if facts is None:
             facts = self._videos[video_id] = _Facts(where)
             self._report.videos_read += 1
-        stated = {"split": split, "duration": duration, "fps": fps, "frames": frames, "path": path}
+        facts_read = {"split": split, "duration": duration, "fps": fps, "frames": frames, "path": path}
+        stated = {name: value for name, value in facts_read.items() if value is not None}
         for table, fields in ((facts.stated, stated), (facts.attributes, attributes or {})):
             for name, value in fields.items():
-                if value is not None and table.setdefault(name, value) != value:
+                if table.setdefault(name, value) != value:
                     text = f"{name}: {value!r} contradicts {table[name]!r} ({facts.where})"
                     self.fault(where, text, video_id=video_id)
 

@@ -12,7 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from asl_kit.annotations.converters.activitynet_json import EXTENSION
+from asl_kit.annotations.collector import ACTION
+from asl_kit.annotations.converters.activitynet_json import EXTENSION, OTHERS
 from asl_kit.annotations.io import canonical, compact
 from asl_kit.annotations.schema import AnnotationSet
 from asl_kit.errors import UsageError
@@ -20,7 +21,7 @@ from asl_kit.files import write_text
 
 
 def to_activitynet(annotations: AnnotationSet, *, vocabulary: str | None = None) -> tuple[str, list[str]]:
-    """Return ActivityNet JSON, and what it leaves out.
+    """Return ActivityNet JSON; it leaves nothing out.
 
     `asl-kit convert activitynet-json` gives the same annotation file back, byte for byte.
 
@@ -34,7 +35,6 @@ def to_activitynet(annotations: AnnotationSet, *, vocabulary: str | None = None)
     name = next(iter(annotations.vocabularies)) if vocabulary is None else annotations.vocabulary(vocabulary)
     class_ids = {label: index for index, label in enumerate(annotations.classes(name))}
     database: dict[str, Any] = {}
-    without_label = 0
     for video_id, video in canonical(annotations).videos.items():
         entry: dict[str, Any] = {"subset": video.split, "duration": video.duration}
         entry |= {key: value for key in ("fps", "frames", "path") if (value := getattr(video, key)) is not None}
@@ -42,19 +42,20 @@ def to_activitynet(annotations: AnnotationSet, *, vocabulary: str | None = None)
             entry["attributes"] = video.attributes
         if video.segments is None:
             entry["annotated"] = False
-        entry["annotations"] = []
+        entry["annotations"], others = [], []
         for segment in video.segments or ():
-            if name not in segment.labels:
-                without_label += 1
-                continue
-            label = segment.labels[name]
-            record = {"label": label, "segment": [segment.start, segment.end], "label_id": class_ids[label]}
+            record: dict[str, Any] = {"segment": [segment.start, segment.end]}
             record |= {"labels": segment.labels} if len(annotations.vocabularies) > 1 else {}
-            entry["annotations"].append(record | ({"attributes": segment.attributes} if segment.attributes else {}))
+            record |= {"attributes": segment.attributes} if segment.attributes else {}
+            if label := segment.labels.get(name):
+                entry["annotations"].append({"label": label, "label_id": class_ids[label]} | record)
+            else:
+                others.append(record)
+        if others:
+            entry[OTHERS] = others
         if video.ignored:
             entry["ignored"] = [{"segment": [item.start, item.end], "reason": item.reason} for item in video.ignored]
         database[video_id] = entry
-    losses = [f"{without_label} segments without a label in the vocabulary {name!r}"] if without_label else []
     own = {
         "dataset": annotations.dataset,
         "vocabulary": name,
@@ -63,7 +64,7 @@ def to_activitynet(annotations: AnnotationSet, *, vocabulary: str | None = None)
     }
     lines = ",\n".join(f"  {compact(video_id)}: {compact(entry)}" for video_id, entry in database.items())
     text = f'{{\n "version": "asl-kit",\n "{EXTENSION}": {compact(own)},\n "database": {{\n{lines}\n }}\n}}\n'
-    return text, losses
+    return text, []
 
 
 def to_csv(annotations: AnnotationSet, *, vocabulary: str | None = None) -> tuple[str, list[str]]:
@@ -74,33 +75,35 @@ def to_csv(annotations: AnnotationSet, *, vocabulary: str | None = None) -> tupl
     annotations : AnnotationSet
         What to export.
     vocabulary : str, optional
-        Whose labels to write; None: the only one.
+        Whose labels to write; None: of all, one column each if there are several.
     """
-    name = annotations.vocabulary(vocabulary)
-    losses = [f"the vocabulary {other!r}" for other in annotations.vocabularies if other != name]
+    names = list(annotations.vocabularies) if vocabulary is None else [annotations.vocabulary(vocabulary)]
+    columns = ["label"] if names == [ACTION] else [f"label:{name}" for name in names]
+    losses = [f"the vocabulary {other!r}" for other in annotations.vocabularies if other not in names]
     unannotated = ignored = attributes = facts_lost = unlabelled = 0
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(["video", "start", "end", "label", "split", "duration", "fps", "path"])
+    writer.writerow(["video", "start", "end", *columns, "split", "duration", "fps", "path"])
     for video_id, video in canonical(annotations).videos.items():
         facts = [video.split, repr(video.duration), "" if video.fps is None else repr(video.fps), video.path or ""]
         ignored += len(video.ignored)
         facts_lost += bool(video.attributes)
         unannotated += video.segments is None
         if video.segments == []:
-            writer.writerow([video_id, "", "", "", *facts])
+            writer.writerow([video_id, "", "", *[""] * len(columns), *facts])
         for segment in video.segments or ():
-            if name not in segment.labels:
+            labels = [segment.labels.get(name, "") for name in names]
+            if not any(labels):
                 unlabelled += 1
                 continue
             attributes += bool(segment.attributes)
-            writer.writerow([video_id, repr(segment.start), repr(segment.end), segment.labels[name], *facts])
+            writer.writerow([video_id, repr(segment.start), repr(segment.end), *labels, *facts])
     for count, what in (
         (unannotated, "videos that are not annotated"),
         (ignored, "ignored segments"),
         (facts_lost, "videos' attributes"),
         (attributes, "segments' attributes"),
-        (unlabelled, f"segments without a label in the vocabulary {name!r}"),
+        (unlabelled, f"segments without a label in the vocabulary {vocabulary!r}"),
     ):
         if count:
             losses.append(f"{count} {what}")
@@ -122,7 +125,7 @@ def export(annotations: AnnotationSet, output: Path, *, layout: str, vocabulary:
     layout : {"activitynet", "csv"}
         The layout.
     vocabulary : str, optional
-        Whose labels to write; None: the only one.
+        Whose labels to write; None: of all.
 
     Returns
     -------
@@ -134,7 +137,7 @@ def export(annotations: AnnotationSet, output: Path, *, layout: str, vocabulary:
     UsageError
         If there is no such layout.
     AnnotationError
-        If the vocabulary does not exist, or none is named and there are several.
+        If the vocabulary does not exist.
     """
     if layout not in EXPORTS:
         raise UsageError(f"no layout {layout!r}; there are: {', '.join(EXPORTS)}")

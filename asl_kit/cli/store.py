@@ -56,5 +56,5 @@ def verify(path: Path, quick: bool, json_path: str | None) -> None:
     if problems:
         raise StoreError(
             f"{path}: damaged or wrong: {len(problems)}",
-            hint="delete the folders named above and run `asl-kit extract` or `import-features` again: only what is missing is made",
+            hint="delete the folders named above and make the features again as before: only what is missing is made",
         )

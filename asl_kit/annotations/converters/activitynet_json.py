@@ -34,8 +34,11 @@ EXTENSION = "asl_kit"
 
 _FRAMES_KEYS = ("frames", "frame", "frame_num")
 _PATH_KEYS = ("path", "filename")
+OTHERS = "other_annotations"
+"""Key of a video for the segments without a label in the exported vocabulary: other programs must not meet them."""
+
 _FACT_KEYS = ("subset", "duration", "fps", *_FRAMES_KEYS, *_PATH_KEYS, "attributes", "url", "resolution")
-_VIDEO_KEYS = frozenset((*_FACT_KEYS, "annotations", "annotated", "ignored"))
+_VIDEO_KEYS = frozenset((*_FACT_KEYS, "annotations", OTHERS, "annotated", "ignored"))
 _SEGMENT_KEYS = frozenset(("label", "labels", "segment", "label_id", "segment(frames)", "attributes"))
 
 
@@ -203,28 +206,29 @@ def collect_database(
                 report.change("video", video_id, where, f"{text}: taken as not stated")
             else:
                 collector.fault(where, text, video_id=video_id)
-        annotations, ignored = entry.get("annotations"), entry.get("ignored")
-        for key, value in (("annotations", annotations), ("ignored", ignored)):
+        lists = {key: entry.get(key) for key in ("annotations", OTHERS, "ignored")}
+        for key, value in lists.items():
             if not isinstance(value, list | None):
                 collector.fault(where, f"{key}: must be a list, found {value!r}", video_id=video_id)
-        if not (isinstance(annotations, list | None) and isinstance(ignored, list | None)):
+        if not all(isinstance(value, list | None) for value in lists.values()):
             continue
         expected = manifest.expected.get(stated["split"]) if manifest else None
         withheld = entry.get("annotated") is False or (expected is not None and not expected.annotated)
-        if annotations is not None and not withheld:
+        if lists["annotations"] is not None and not withheld:
             collector.annotated(video_id)
-        for number, annotation in enumerate(annotations or ()):
-            _collect_annotation(
-                collector,
-                video_id,
-                annotation,
-                where,
-                f"annotations.{number}.",
-                published=published,
-                vocabulary=vocabulary,
-                ignored_label=ignored_label,
-            )
-        for number, annotation in enumerate(ignored or ()):
+        for key in ("annotations", OTHERS):
+            for number, annotation in enumerate(lists[key] or ()):
+                _collect_annotation(
+                    collector,
+                    video_id,
+                    annotation,
+                    where,
+                    f"{key}.{number}.",
+                    published=published,
+                    vocabulary=vocabulary,
+                    ignored_label=ignored_label,
+                )
+        for number, annotation in enumerate(lists["ignored"] or ()):
             _collect_ignored(collector, video_id, annotation, where, f"ignored.{number}.")
     for key, count in sorted(unused.items()):
         report.note(f"{path.name}: key {key!r} of {count} videos is not kept")
@@ -287,29 +291,29 @@ def _collect_annotation(
     if not isinstance(annotation, dict):
         collector.fault(where, f"{prefix[:-1]}: must be a table, found {annotation!r}", video_id=video_id)
         return
-    label = annotation.get("label")
-    if not (isinstance(label, str) and label):
+    label, labels, attributes = (annotation.get(key) for key in ("label", "labels", "attributes"))
+    if not (isinstance(label, str) and label) and not (label is None and labels):
         collector.fault(where, f"{prefix}label: must be the name of a class, found {label!r}", video_id=video_id)
         return
-    attributes, labels = annotation.get("attributes", {}), annotation.get("labels", {vocabulary: label})
-    if not isinstance(attributes, dict):
+    if not isinstance(attributes, dict | None):
         collector.fault(where, f"{prefix}attributes: must be a table, found {attributes!r}", video_id=video_id)
         return
+    labels = labels or {vocabulary: label}
     if not (isinstance(labels, dict) and all(isinstance(name, str) for name in labels.values())):
         text = f"{prefix}labels: must be the name of a class for each vocabulary, found {labels!r}"
         collector.fault(where, text, video_id=video_id)
         return
     others = {key: value for key, value in annotation.items() if key not in _SEGMENT_KEYS}
     start, end = _times(collector, video_id, annotation, where, prefix)
-    is_ignored = label == ignored_label
+    is_ignored = label is not None and label == ignored_label
     collector.segment(
         video_id,
         where,
         start=_number(start, published=published),
         end=_number(end, published=published),
         labels=None if is_ignored else labels,
-        reason=label,
-        attributes={**attributes, **others},
+        reason=label or "",
+        attributes={**(attributes or {}), **others},
         prefix=prefix,
     )
 
