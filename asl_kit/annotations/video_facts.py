@@ -13,8 +13,9 @@ from pathlib import Path
 from asl_kit.annotations.collector import Collector
 from asl_kit.annotations.converters.csv_table import read_table
 from asl_kit.annotations.report import ConversionReport
+from asl_kit.annotations.sources import find_files
 from asl_kit.annotations.video_names import split_name
-from asl_kit.errors import AnnotationError, MissingFileError
+from asl_kit.errors import AnnotationError
 
 DURATION_HINT = "; give it in a table video,duration (a .csv file among the sources)"
 """What to do about a video of unknown length."""
@@ -39,25 +40,12 @@ def find_sources(sources: Iterable[Path], suffix: str) -> tuple[list[Path], list
     AnnotationError
         If a source is neither, or there is no file with this suffix.
     """
-    files: list[Path] = []
-    tables: list[Path] = []
-    for source in sources:
-        if source.is_dir():
-            found = sorted(path for path in source.rglob(f"*{suffix}") if path.is_file())
-            if not found:
-                raise AnnotationError(f"{source}: no {suffix} file in this folder")
-            files += found
-        elif not source.exists():
-            raise MissingFileError(f"{source}: no such file")
-        elif source.suffix.lower() == ".csv":
-            tables.append(source)
-        elif source.suffix.lower() == suffix:
-            files.append(source)
-        else:
-            raise AnnotationError(f"{source}: expected a {suffix} file, a folder of them, or a table video,duration")
+    found = find_files(sources, [f"*{suffix}"], beside=["*.csv"])
+    tables = [path for path in found if path.suffix.lower() == ".csv"]
+    files = [path for path in found if path not in tables]
     if not files:
         raise AnnotationError(f"{', '.join(map(str, tables))}: only durations; expected a {suffix} file beside them")
-    return list(dict.fromkeys(files)), tables
+    return files, tables
 
 
 def dataset_name(sources: Sequence[Path], converter: str) -> str:
@@ -91,20 +79,27 @@ def read_facts(collector: Collector, tables: Sequence[Path]) -> dict[str, VideoF
     return facts
 
 
+def state_facts(
+    collector: Collector, report: ConversionReport, facts: Mapping[str, VideoFacts], *, fps: bool = True
+) -> None:
+    """Give the collector the durations (with `fps`, the frame rates too) of the videos it knows; note the others."""
+    known = {video_id: fact for video_id, fact in facts.items() if video_id in collector}
+    for video_id, fact in known.items():
+        collector.video(video_id, fact.where, duration=fact.duration_s, fps=fact.fps if fps else None)
+    if len(known) < len(facts):
+        report.note(f"{len(facts) - len(known)} videos of the tables of durations are not annotated, and left out")
+
+
 def state_durations(
     collector: Collector, report: ConversionReport, facts: Mapping[str, VideoFacts], without_segment: Mapping[str, str]
 ) -> None:
-    """Give the collector the durations of the videos that it knows; other rows of the tables are noted.
+    """Give the collector the durations of the videos that it knows.
 
     `without_segment` says where each video was read that has no segment: unless a table tells its duration, it is
     a fault.
     """
-    known = [video_id for video_id in facts if video_id in collector]
-    for video_id in known:
-        collector.video(video_id, facts[video_id].where, duration=facts[video_id].duration_s)
+    state_facts(collector, report, facts, fps=False)
     for video_id, where in without_segment.items():
         if video_id not in facts or facts[video_id].duration_s is None:
             text = f"duration: not stated, and there is no segment to tell it{DURATION_HINT}"
             collector.fault(where, text, video_id=video_id)
-    if len(known) < len(facts):
-        report.note(f"{len(facts) - len(known)} videos of the tables of durations are not annotated, and left out")

@@ -33,7 +33,7 @@ def get_preset(name: str) -> FeatureSet:
     """
     known = list_presets()
     if name not in known:
-        close = difflib.get_close_matches(name, known, n=3)
+        close = [other for other in known if other.startswith(name)] or difflib.get_close_matches(name, known, n=3)
         meant = f"Did you mean {' or '.join(close)}? " if close else ""
         raise UsageError(f"no preset named {name!r}", hint=f"{meant}`asl-kit import-features --list-presets` shows all")
     return known[name]

@@ -27,7 +27,7 @@ from asl_kit.annotations.converters.activitynet_json import convert_published
 from asl_kit.annotations.converters.csv_table import read_rows
 from asl_kit.annotations.report import ConversionReport
 from asl_kit.annotations.schema import AnnotationSet
-from asl_kit.errors import AnnotationError, MissingFileError
+from asl_kit.annotations.sources import find_files
 from asl_kit.manifest import Manifest
 
 NAME = "charades"
@@ -51,7 +51,9 @@ def convert(sources: Sequence[Path], *, manifest: Manifest | None, report: Conve
     if any(path.suffix == ".json" for path in sources):
         read = partial(read_json_database, classes=manifest.classes if manifest else (), first_number=0)
         return convert_published(sources, dataset=NAME, converter=NAME, manifest=manifest, report=report, read=read)
-    tables, class_lists = _find_files(sources)
+    files = find_files(sources, [*(f"{name}.csv" for name in SPLITS), CLASS_LIST])
+    class_lists = [path for path in files if path.suffix == ".txt"]
+    tables = [path for path in files if path not in class_lists]
     listed = {code: name for path in class_lists for code, name in _read_classes(path)}
     names = {f"c{number:03}": name for number, name in enumerate(manifest.classes)} if manifest else listed
     if class_lists and listed != names:
@@ -67,34 +69,9 @@ def convert(sources: Sequence[Path], *, manifest: Manifest | None, report: Conve
             _collect_video(collector, row, f"{path}:{line}", split=SPLITS[path.stem], names=names)
     return collector.finish(
         dataset=NAME,
-        source=describe_source([*tables, *class_lists], converter=NAME),
+        source=describe_source(files, converter=NAME),
         vocabularies=manifest.vocabularies if manifest else None,
     )
-
-
-def _find_files(sources: Sequence[Path]) -> tuple[list[Path], list[Path]]:
-    """Return the tables of videos and the lists of classes among the sources."""
-    tables: list[Path] = []
-    class_lists: list[Path] = []
-    expected = f"expected {', '.join(f'{name}.csv' for name in SPLITS)} or {CLASS_LIST}"
-    for source in sources:
-        files = [source]
-        if source.is_dir():
-            files = [
-                path for name in (*(f"{name}.csv" for name in SPLITS), CLASS_LIST) if (path := source / name).is_file()
-            ]
-            if not files:
-                raise AnnotationError(f"{source}: {expected} in this folder")
-        elif not source.exists():
-            raise MissingFileError(f"{source}: no such file")
-        for path in files:
-            if path.name == CLASS_LIST:
-                class_lists.append(path)
-            elif path.suffix == ".csv" and path.stem in SPLITS:
-                tables.append(path)
-            else:
-                raise AnnotationError(f"{path}: {expected}, their folder, or a .json")
-    return tables, class_lists
 
 
 def _read_classes(path: Path) -> list[tuple[str, str]]:

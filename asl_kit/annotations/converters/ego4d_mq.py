@@ -32,8 +32,9 @@ from asl_kit.annotations.collector import ACTION, Collector, as_number, describe
 from asl_kit.annotations.converters.activitynet_json import convert_published
 from asl_kit.annotations.report import ConversionReport
 from asl_kit.annotations.schema import AnnotationSet, Name
+from asl_kit.annotations.sources import find_files
 from asl_kit.annotations.validation import DURATION_TOLERANCE_S
-from asl_kit.errors import AnnotationError, MissingFileError
+from asl_kit.errors import AnnotationError
 from asl_kit.files import read_json
 from asl_kit.manifest import Manifest
 from asl_kit.strict import StrictModel, validate
@@ -97,7 +98,7 @@ def convert(sources: Sequence[Path], *, manifest: Manifest | None, report: Conve
     AnnotationError
         If a source is of no layout that is known; the message lists every fault.
     """
-    files = _find_files(sources)
+    files = find_files(sources, FILES, beside=["*"])
     documents = {path: read_json(path, AnnotationError) for path in files}
     official = [isinstance(document, dict) and "videos" in document for document in documents.values()]
     if not any(official):
@@ -113,20 +114,6 @@ def convert(sources: Sequence[Path], *, manifest: Manifest | None, report: Conve
                 _collect_clip(collector, report, video, clip, str(path), place, manifest=manifest)
     source = describe_source(files, converter=NAME)
     return collector.finish(dataset=NAME, source=source, vocabularies=manifest.vocabularies if manifest else None)
-
-
-def _find_files(sources: Sequence[Path]) -> list[Path]:
-    files: list[Path] = []
-    for source in sources:
-        found = [source]
-        if source.is_dir():
-            found = [path for name in FILES if (path := source / name).is_file()]
-            if not found:
-                raise AnnotationError(f"{source}: expected {', '.join(FILES)} in this folder")
-        elif not source.exists():
-            raise MissingFileError(f"{source}: no such file")
-        files += found
-    return list(dict.fromkeys(files))
 
 
 def _collect_clip(

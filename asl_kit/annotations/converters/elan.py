@@ -40,6 +40,7 @@ from asl_kit.annotations.video_names import file_name
 from asl_kit.errors import AnnotationError
 from asl_kit.manifest import Manifest
 
+_ANNOTATION_TAGS = ("ALIGNABLE_ANNOTATION", "REF_ANNOTATION")
 _MAX_DIGITS = 12
 """Of a time in milliseconds: 30 years."""
 _MAX_DEPTH = 100
@@ -150,6 +151,10 @@ def _collect(collector: Collector, document: ElementTree.Element, video_id: str,
             collector.fault(str(path), text, video_id=video_id)
     listed = list(_annotations(document, path))
     annotations = dict(listed)
+    in_all = sum(element.tag in _ANNOTATION_TAGS for element in document.iter())
+    if in_all != len(listed):
+        text = f"{in_all} annotations in the file, but {len(listed)} directly in an ANNOTATION of a TIER"
+        collector.fault(str(path), text, video_id=video_id)
     for annotation_id, times in Counter(annotation_id for annotation_id, _ in listed).items():
         if times > 1:
             text = f"{times} annotations have the ANNOTATION_ID {annotation_id!r}"

@@ -42,7 +42,6 @@ from asl_kit.annotations.converters.epic_shared import (
     class_name,
     collect_unlabelled,
     collect_video_info,
-    find_tables,
     is_apart,
     name_classes,
     name_splits,
@@ -50,6 +49,7 @@ from asl_kit.annotations.converters.epic_shared import (
 )
 from asl_kit.annotations.report import ConversionReport
 from asl_kit.annotations.schema import AnnotationSet
+from asl_kit.annotations.sources import by_name, find_files
 from asl_kit.errors import AnnotationError
 from asl_kit.manifest import Manifest
 
@@ -81,7 +81,7 @@ def convert(sources: Sequence[Path], *, manifest: Manifest | None, report: Conve
     """
     if sources and all(path.suffix == ".json" for path in sources):
         return _convert_json(sources, manifest, report)
-    tables = find_tables(sources, (*SEGMENTS, TEST, *CLASSES, VIDEO_INFO))
+    tables = by_name(find_files(sources, (*SEGMENTS, TEST, *CLASSES, VIDEO_INFO)))
     collector = Collector(report, mend=True)
     vocabularies = dict(manifest.vocabularies) if manifest else {}
     words = _collect_classes(collector, report, tables, vocabularies)

@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 from asl_kit.annotations.collector import Collector, as_number, number_from_text
 from asl_kit.annotations.converters.csv_table import read_rows
 from asl_kit.annotations.report import ConversionReport
-from asl_kit.errors import AnnotationError, MissingFileError
 
 VIDEO_INFO = "EPIC_100_video_info.csv"
 SPLITS = {"training": "train", "val": "validation", "testing": "test"}
@@ -41,34 +40,6 @@ def seconds(timestamp: str) -> float | str:
         return timestamp
     # Rounded to microseconds: as a sum of floats 00:05:49.16 would be 349.15999999999997.
     return round(int(match[1]) * 3600 + int(match[2]) * 60 + float(match[3]), 6)
-
-
-def find_tables(sources: Sequence[Path], names: Sequence[str]) -> dict[str, Path]:
-    """Return the tables of these names among the sources and in folders among them, by name.
-
-    Raises
-    ------
-    MissingFileError
-        If a source does not exist.
-    AnnotationError
-        If a file has another name, a folder has none of them, or one is given twice.
-    """
-    tables: dict[str, Path] = {}
-    for source in sources:
-        if source.is_dir():
-            found = [source / name for name in names if (source / name).is_file()]
-            if not found:
-                raise AnnotationError(f"{source}: no {', '.join(names)} in this folder")
-        elif not source.exists():
-            raise MissingFileError(f"{source}: no such file")
-        elif source.name in names:
-            found = [source]
-        else:
-            raise AnnotationError(f"{source}: expected {', '.join(names)}, a folder of them, or JSON files only")
-        for path in found:
-            if tables.setdefault(path.name, path) != path:
-                raise AnnotationError(f"{path}: given twice, also as {tables[path.name]}")
-    return tables
 
 
 def timed_rows(

@@ -34,7 +34,6 @@ from asl_kit.annotations.converters.epic_shared import (
     TimedRow,
     collect_unlabelled,
     collect_video_info,
-    find_tables,
     is_apart,
     name_classes,
     name_splits,
@@ -42,6 +41,7 @@ from asl_kit.annotations.converters.epic_shared import (
 )
 from asl_kit.annotations.report import ConversionReport
 from asl_kit.annotations.schema import AnnotationSet
+from asl_kit.annotations.sources import by_name, find_files
 from asl_kit.manifest import Manifest
 
 SEGMENTS = {"EPIC_Sounds_train.csv": "train", "EPIC_Sounds_validation.csv": "validation"}
@@ -74,7 +74,9 @@ def convert(sources: Sequence[Path], *, manifest: Manifest | None, report: Conve
             name_classes(report, database, path, ACTION, names)
             collect_database(collector, report, database, path, vocabulary=ACTION, manifest=manifest)
     else:
-        tables = find_tables(sources, (*SEGMENTS, RECOGNITION_TEST, DETECTION_TEST, NOT_CATEGORISED, VIDEO_INFO))
+        tables = by_name(
+            find_files(sources, (*SEGMENTS, RECOGNITION_TEST, DETECTION_TEST, NOT_CATEGORISED, VIDEO_INFO))
+        )
         files = list(tables.values())
         _collect_tables(collector, report, tables, names)
     source = describe_source(files, converter="epic-sounds")

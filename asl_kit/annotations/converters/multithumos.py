@@ -23,13 +23,16 @@ from typing import Any
 from asl_kit.annotations.collector import ACTION, Collector, describe_source, read_text
 from asl_kit.annotations.converters.actions_json import read_json_database
 from asl_kit.annotations.converters.activitynet_json import convert_published
-from asl_kit.annotations.converters.thumos_text import collect_facts, collect_instances, with_splits_by_name
+from asl_kit.annotations.converters.thumos_text import collect_instances, with_splits_by_name
 from asl_kit.annotations.report import ConversionReport
 from asl_kit.annotations.schema import AnnotationSet
-from asl_kit.errors import AnnotationError, MissingFileError
+from asl_kit.annotations.sources import find_files, matches
+from asl_kit.annotations.video_facts import read_facts, state_facts
+from asl_kit.errors import AnnotationError
 from asl_kit.manifest import Manifest
 
 NAME = "multithumos"
+ABOUT = ("readme*",)
 CLASS_LIST = "class_list.txt"
 
 
@@ -46,51 +49,24 @@ def convert(sources: Sequence[Path], *, manifest: Manifest | None, report: Conve
     if any(path.suffix == ".json" for path in sources):
         read = partial(_read_json, classes=manifest.classes if manifest else ())
         return convert_published(sources, dataset=NAME, converter=NAME, manifest=manifest, report=report, read=read)
-    text_files, class_lists, tables = _find_files(sources)
+    files = [path for path in find_files(sources, ["*.txt"], beside=["*.csv", "readme"]) if not matches(path, ABOUT)]
+    tables = [path for path in files if path.suffix.lower() == ".csv"]
+    class_lists = [path for path in files if path.name == CLASS_LIST]
+    text_files = [path for path in files if path not in (*tables, *class_lists)]
+    if not text_files:
+        raise AnnotationError(f"{', '.join(map(str, sources))}: no file named CLASS.txt")
     collector = Collector(report, mend=True)
     for path in text_files:
         collect_instances(collector, path, labels={ACTION: path.stem})
     for path in class_lists:
         _compare_classes(path, manifest, report)
-    for path in tables:
-        collect_facts(collector, report, path)
-    source = describe_source([*text_files, *class_lists, *tables], converter=NAME)
+    state_facts(collector, report, read_facts(collector, tables))
+    source = describe_source(files, converter=NAME)
     return collector.finish(dataset=NAME, source=source, vocabularies=manifest.vocabularies if manifest else None)
 
 
 def _read_json(path: Path, *, classes: Sequence[str]) -> dict[str, Any]:
     return with_splits_by_name(read_json_database(path, classes=classes, first_number=1))
-
-
-def _find_files(sources: Sequence[Path]) -> tuple[list[Path], list[Path], list[Path]]:
-    """Return the text files of classes, the lists of classes, and the CSV files of durations among the sources."""
-    text_files: list[Path] = []
-    class_lists: list[Path] = []
-    tables: list[Path] = []
-    for source in sources:
-        if source.is_dir():
-            inner = source / "annotations"
-            folder = inner if inner.is_dir() else source
-            found = sorted(path for path in folder.glob("*.txt") if not _is_about(path))
-            if not found:
-                raise AnnotationError(f"{source}: no file named annotations/CLASS.txt or CLASS.txt in this folder")
-            text_files += found
-            class_lists += [path for path in (source / CLASS_LIST,) if path.is_file()]
-        elif not source.exists():
-            raise MissingFileError(f"{source}: no such file")
-        elif source.suffix == ".csv":
-            tables.append(source)
-        elif source.name == CLASS_LIST:
-            class_lists.append(source)
-        elif source.suffix == ".txt" and not _is_about(source):
-            text_files.append(source)
-        elif not _is_about(source):
-            raise AnnotationError(f"{source}: expected CLASS.txt, {CLASS_LIST}, a folder of them, a .csv or a .json")
-    return text_files, class_lists, tables
-
-
-def _is_about(path: Path) -> bool:
-    return path.name == CLASS_LIST or path.stem.lower() == "readme"
 
 
 def _compare_classes(path: Path, manifest: Manifest | None, report: ConversionReport) -> None:

@@ -29,10 +29,11 @@ from pathlib import Path
 
 from asl_kit.annotations.collector import ACTION, Collector, describe_source
 from asl_kit.annotations.converters.activitynet_json import convert_published, read_database
-from asl_kit.annotations.converters.thumos_text import collect_facts, collect_instances, with_splits_by_name
+from asl_kit.annotations.converters.thumos_text import collect_instances, with_splits_by_name
 from asl_kit.annotations.report import ConversionReport
 from asl_kit.annotations.schema import AnnotationSet
-from asl_kit.errors import AnnotationError, MissingFileError
+from asl_kit.annotations.sources import find_files
+from asl_kit.annotations.video_facts import read_facts, state_facts
 from asl_kit.manifest import Manifest
 
 SPLITS = {"val": "validation", "test": "test"}
@@ -61,35 +62,15 @@ def convert(sources: Sequence[Path], *, manifest: Manifest | None, report: Conve
             ignored_label=AMBIGUOUS,
             read=lambda path: with_splits_by_name(read_database(path)),
         )
-    text_files, tables = _find_files(sources)
+    files = find_files(sources, [f"*_{split}.txt" for split in SPLITS], beside=["*.csv"])
+    tables = [path for path in files if path.suffix.lower() == ".csv"]
+    text_files = [path for path in files if path not in tables]
     collector = Collector(report, mend=True)
     for path in text_files:
         label, _, split = path.stem.rpartition("_")
         labels = None if label == AMBIGUOUS else {ACTION: label}
         collect_instances(collector, path, labels=labels, reason=AMBIGUOUS, split=SPLITS[split])
-    for path in tables:
-        collect_facts(collector, report, path)
-    source = describe_source([*text_files, *tables], converter="thumos14")
+    state_facts(collector, report, read_facts(collector, tables))
+    source = describe_source(files, converter="thumos14")
     vocabularies = manifest.vocabularies if manifest else None
     return collector.finish(dataset="thumos14", source=source, vocabularies=vocabularies)
-
-
-def _find_files(sources: Sequence[Path]) -> tuple[list[Path], list[Path]]:
-    """Return the text files of classes and the CSV files of durations among the sources."""
-    text_files: list[Path] = []
-    tables: list[Path] = []
-    for source in sources:
-        if source.is_dir():
-            found = sorted(path for split in SPLITS for path in source.rglob(f"*_{split}.txt"))
-            if not found:
-                raise AnnotationError(f"{source}: no file named CLASS_val.txt or CLASS_test.txt in this folder")
-            text_files += found
-        elif not source.exists():
-            raise MissingFileError(f"{source}: no such file")
-        elif source.suffix == ".csv":
-            tables.append(source)
-        elif source.suffix == ".txt" and source.stem.rpartition("_")[2] in SPLITS:
-            text_files.append(source)
-        else:
-            raise AnnotationError(f"{source}: expected CLASS_val.txt, CLASS_test.txt, a folder of them, or a .json")
-    return text_files, tables

@@ -10,9 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from asl_kit.annotations.collector import Collector, as_number, number_from_text, read_text
-from asl_kit.annotations.converters.csv_table import read_rows
-from asl_kit.annotations.report import ConversionReport
+from asl_kit.annotations.collector import Collector, number_from_text, read_text
 
 _SPLITS = {"video_validation_": "validation", "video_test_": "test"}
 """Split by the begin of a video's name."""
@@ -70,19 +68,3 @@ def collect_instances(
             labels=labels,
             reason=reason,
         )
-
-
-def collect_facts(collector: Collector, report: ConversionReport, path: Path) -> None:
-    """Add durations and frame rates from a CSV table `video,duration[,fps]`; videos without annotation are left out."""
-    unknown = 0
-    for line, row in read_rows(path, required=("video", "duration"), optional=("fps",)):
-        if row["video"] not in collector:
-            unknown += 1
-            continue
-        facts = {name: as_number(number_from_text(row.get(name, ""))) for name in ("duration", "fps")}
-        for name, value in facts.items():
-            if row.get(name) and (value is None or value <= 0):
-                collector.fault(f"{path}:{line}", f"{name}: must be a number above 0, found {row[name]!r}")
-        collector.video(row["video"], f"{path}:{line}", duration=facts["duration"], fps=facts["fps"])
-    if unknown:
-        report.note(f"{path.name}: {unknown} videos have no annotation and are left out")

@@ -123,7 +123,7 @@ def test_damaged_table(tmp_path, content, message):
 
 
 def test_wrong_sources(tmp_path):
-    with pytest.raises(AnnotationError, match=r"expected Charades_v1_train\.csv, .* in this folder"):
+    with pytest.raises(AnnotationError, match=r"no file named Charades_v1_train\.csv, .* in this folder"):
         run(tmp_path)
     with pytest.raises(MissingFileError, match="no such file"):
         run(tmp_path / "Charades_v1_train.csv")

@@ -212,7 +212,7 @@ def test_one_clip_in_two_splits(tmp_path):
 
 
 def test_missing_sources(tmp_path):
-    with pytest.raises(AnnotationError, match=r"expected moments_train\.json, .* in this folder"):
+    with pytest.raises(AnnotationError, match=r"no file named moments_train\.json, .* in this folder"):
         run(tmp_path)
     with pytest.raises(MissingFileError, match="no such file"):
         run(tmp_path / "moments_train.json")

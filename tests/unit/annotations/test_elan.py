@@ -107,6 +107,10 @@ BOMB = '<!DOCTYPE x [<!ENTITY a "ha">' + "".join(
     f'<!ENTITY {name} "{("&" + before + ";") * 10}">' for before, name in zip("abcdefghi", "bcdefghij", strict=True)
 )
 FAULTS = {
+    "annotation in the wrong place": (
+        eaf(aligned()).replace("<TIER ", "<EXTRA>" + aligned("a9") + "</EXTRA><TIER "),
+        r"video 'a': 2 annotations in the file, but 1 directly in an ANNOTATION of a TIER",
+    ),
     "empty": ("", r"0\.eaf: not an XML file: no element found"),
     "not XML": (b"\x89PNG\r\n\x00\x01", r"0\.eaf: not an XML file"),
     "cut": (eaf(aligned())[:-30], r"0\.eaf: not an XML file"),
@@ -186,8 +190,8 @@ def test_a_long_line_of_references_takes_no_longer_than_it_is(tmp_path):
 
 SOURCES = {
     "missing": ([], MissingFileError, r"none\.eaf: no such file"),
-    "other suffix": (["a.txt"], AnnotationError, r"a\.txt: expected a \.eaf file, a folder of them, or a table"),
-    "empty folder": (["folder/x.txt"], AnnotationError, r"folder: no \.eaf file in this folder"),
+    "other suffix": (["a.txt"], AnnotationError, r"a\.txt: expected \*\.eaf, or a folder"),
+    "empty folder": (["folder/x.txt"], AnnotationError, r"folder: no file named \*\.eaf in this folder"),
     "table only": (["d.csv"], AnnotationError, r"d\.csv: only durations; expected a \.eaf file beside them"),
 }
 

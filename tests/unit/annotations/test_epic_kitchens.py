@@ -224,7 +224,7 @@ def test_binary_files_and_folders(tmp_path):
     with pytest.raises(MissingFileError, match=r"none\.csv: no such file"):
         run([tmp_path / "none.csv"])
     (tmp_path / "empty").mkdir()
-    with pytest.raises(AnnotationError, match=r"empty: no EPIC_100_train\.csv, .* in this folder"):
+    with pytest.raises(AnnotationError, match=r"empty: no file named EPIC_100_train\.csv, .* in this folder"):
         run([tmp_path / "empty"])
     twice = [write_segments(folder, row()) for folder in (tmp_path, tmp_path / "empty")]
     with pytest.raises(AnnotationError, match=r"train\.csv: given twice, also as"):

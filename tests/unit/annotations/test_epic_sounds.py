@@ -145,7 +145,7 @@ DAMAGED = {
         r"timestamps\.csv:2: video_id: must be the name of a video, found ''",
     ),
     "another file": (("EPIC_100_train.csv", "x", "y"), r"train\.csv: expected EPIC_Sounds_train\.csv, "),
-    "tables and JSON": (("epic_sounds.json", '{"database": {}}'), r"sounds\.json: expected .* or JSON files only"),
+    "tables and JSON": (("epic_sounds.json", '{"database": {}}'), r"sounds\.json: expected EPIC_Sounds_train\.csv"),
 }
 
 

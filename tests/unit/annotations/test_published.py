@@ -69,7 +69,7 @@ def test_thumos_durations_from_a_table_clip_and_drop(thumos, tmp_path):
         ("dropped", "ignored", "video_test_0001292"),
         ("changed", "segment", "video_validation_0000001"),
     ]
-    assert "durations.csv: 1 videos have no annotation and are left out" in report.notes
+    assert "1 videos of the tables of durations are not annotated, and left out" in report.notes
     assert report.differences == []
 
 
@@ -113,12 +113,12 @@ def test_thumos_damaged_line(thumos, line, message):
 
 
 def test_thumos_wrong_sources(tmp_path):
-    with pytest.raises(AnnotationError, match=r"no file named CLASS_val\.txt or CLASS_test\.txt"):
+    with pytest.raises(AnnotationError, match=r"no file named \*_val\.txt or \*_test\.txt in this folder"):
         run(thumos14, [tmp_path])
     with pytest.raises(MissingFileError, match="no such file"):
         run(thumos14, [tmp_path / "none"])
     (tmp_path / "notes.txt").write_text("x")
-    with pytest.raises(AnnotationError, match=r"notes\.txt: expected CLASS_val\.txt"):
+    with pytest.raises(AnnotationError, match=r"notes\.txt: expected \*_val\.txt"):
         run(thumos14, [tmp_path / "notes.txt"])
 
 
