@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -57,6 +58,8 @@ class BackboneSpec:
         Whether the network takes a slow and a fast clip, as SlowFast does.
     fixed_size : bool
         Whether the network accepts no other frame size.
+    frames : {'rgb', 'flow'}
+        What the network looks at: the video's frames, or the optical flow between them.
     """
 
     name: str
@@ -71,6 +74,7 @@ class BackboneSpec:
     classifier: tuple[str, ...]
     two_pathways: bool = False
     fixed_size: bool = False
+    frames: Literal["rgb", "flow"] = "rgb"
 
     @property
     def frame_size(self) -> int:
