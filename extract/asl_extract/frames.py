@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -73,6 +74,16 @@ class ResizeRule:
         return f"{size}, bilinear, no antialias{rounded}, centre crop {self.crop}"
 
 
+class VideoPreparer(Protocol):
+    """What is done to the frames of one video, block by block. As many frames come out as went in, in order."""
+
+    def __call__(self, frames: NDArray[np.uint8] | Tensor) -> Tensor:
+        """Take the next frames, uint8 (N, H, W, 3), and return those that are ready: (M, S, S, C)."""
+
+    def finish(self) -> Tensor:
+        """Return what is left at the end of the video: (K, S, S, C)."""
+
+
 class FramePreparer:
     """Turn decoded frames into a backbone's input.
 
@@ -93,9 +104,17 @@ class FramePreparer:
         self._scale = torch.tensor([1 / (255 * s) for s in std], device=device)
         self._shift = torch.tensor([-m / s for m, s in zip(mean, std, strict=True)], device=device)
 
-    def __call__(self, frames: NDArray[np.uint8]) -> Tensor:
+    def stream(self) -> VideoPreparer:
+        """Return what prepares one video's frames; here each frame by itself, so one object serves all videos."""
+        return self
+
+    def finish(self) -> Tensor:
+        """Return no frames: none is held back."""
+        return torch.empty((0, self.rule.crop, self.rule.crop, 3), device=self.device)
+
+    def __call__(self, frames: NDArray[np.uint8] | Tensor) -> Tensor:
         """Return prepared frames, float32: (N, H, W, 3) uint8 -> (N, S, S, 3)."""
-        pixels = torch.from_numpy(frames).to(self.device).float().permute(0, 3, 1, 2)  # (N, 3, H, W), a view
+        pixels = torch.as_tensor(frames).to(self.device).float().permute(0, 3, 1, 2)  # (N, 3, H, W), a view
         height, width = self.rule.resized(*pixels.shape[-2:])
         if (height, width) != tuple(pixels.shape[-2:]):
             pixels = F.interpolate(pixels, size=(height, width), mode="bilinear", align_corners=False, antialias=False)

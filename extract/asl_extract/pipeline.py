@@ -4,7 +4,7 @@ The frames that coming clips need lie in a ring on the device, prepared. Its
 length depends on window, stride and batch size alone, so a video of any length
 takes the same memory.
 
-Shapes: B clips, T frames per clip, S x S pixels, D values per feature.
+Shapes: B clips, T frames per clip, S x S pixels, C channels, D values per feature.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from torch import Tensor
 
 from asl_extract.backbones.spec import Backbone
 from asl_extract.decoders import FrameReader
-from asl_extract.frames import FramePreparer
+from asl_extract.frames import FramePreparer, VideoPreparer
 from asl_extract.plan import ClipPlan
 from asl_kit.device import autocast, choose_precision
 
@@ -50,11 +50,11 @@ def prepared_frames(
     reader: FrameReader,
     *,
     plan: ClipPlan,
-    prepare: FramePreparer,
+    prepare: VideoPreparer,
     count: FrameCount,
     on_frames: Callable[[int], None] | None = None,
 ) -> Iterator[Tensor]:
-    """Yield the frames of ``plan.source_frames``, prepared, in blocks (n, S, S, 3); the whole video is decoded.
+    """Yield the frames of ``plan.source_frames``, prepared, in blocks (n, S, S, C); the whole video is decoded.
 
     Frames after the last that is needed are decoded too: only so is a damaged file told from a good one.
     """
@@ -71,10 +71,13 @@ def prepared_frames(
         start = stop
         if on_frames is not None:
             on_frames(len(block))
+    rest = prepare.finish()
+    if len(rest):
+        yield rest
 
 
 def clip_batches(frames: Iterator[Tensor], *, plan: ClipPlan, batch_size: int) -> Iterator[Tensor]:
-    """Assemble prepared frames into batches of clips, in order: (up to batch_size, 3, T, S, S).
+    """Assemble prepared frames into batches of clips, in order: (up to batch_size, C, T, S, S).
 
     Colours stay innermost in memory (``channels_last_3d``), as the decoder gave them: the batch is a
     view of the gathered frames, and on a CPU X3D runs twice as fast on it.
@@ -82,7 +85,7 @@ def clip_batches(frames: Iterator[Tensor], *, plan: ClipPlan, batch_size: int) -
     Parameters
     ----------
     frames : iterator of Tensor
-        Blocks (n, S, S, 3) of the frames of ``plan.source_frames``, as `prepared_frames` yields them.
+        Blocks (n, S, S, C) of the frames of ``plan.source_frames``, as `prepared_frames` yields them.
     plan : ClipPlan
         Which frames make which clip.
     batch_size : int
@@ -103,7 +106,7 @@ def clip_batches(frames: Iterator[Tensor], *, plan: ClipPlan, batch_size: int) -
         filled += len(block)
         while positions is not None and positions.max() < filled:
             slots = torch.from_numpy(positions % len(ring)).to(block.device)
-            clips = ring.index_select(0, slots.flatten()).unflatten(0, positions.shape)  # (B, T, S, S, 3)
+            clips = ring.index_select(0, slots.flatten()).unflatten(0, positions.shape)  # (B, T, S, S, C)
             yield clips.permute(0, 4, 1, 2, 3)
             positions = next(batches, None)
 
@@ -153,7 +156,7 @@ def extract_features(
         If the video cannot be decoded wholly.
     """
     count.in_files += reader.frame_count
-    frames = prepared_frames(reader, plan=plan, prepare=prepare, count=count, on_frames=on_frames)
+    frames = prepared_frames(reader, plan=plan, prepare=prepare.stream(), count=count, on_frames=on_frames)
     with torch.inference_mode(), autocast(prepare.device, choose_precision(precision, prepare.device)):
         features = [backbone(clips).float() for clips in clip_batches(frames, plan=plan, batch_size=batch_size)]
     return torch.cat(features).cpu().numpy()

@@ -38,6 +38,16 @@ class NumberedFrames:
         pass
 
 
+class AsTheyAre:
+    """A preparer that does nothing."""
+
+    def __call__(self, frames: np.ndarray) -> torch.Tensor:
+        return torch.from_numpy(frames)
+
+    def finish(self) -> torch.Tensor:
+        return torch.empty((0, 1, 1, 3))
+
+
 @given(
     frame_count=st.integers(1, 150),
     window_frames=st.integers(1, 40),
@@ -64,7 +74,7 @@ def test_clips_are_those_of_the_plan(
     )
     reader = NumberedFrames(frame_count)
     count = FrameCount()
-    frames = prepared_frames(reader, plan=plan, prepare=torch.from_numpy, count=count)  # type: ignore[arg-type]
+    frames = prepared_frames(reader, plan=plan, prepare=AsTheyAre(), count=count)
     batches = list(clip_batches(frames, plan=plan, batch_size=batch_size))
     assert [len(batch) for batch in batches[:-1]] == [batch_size] * (len(batches) - 1)
     assert torch.cat(batches)[:, 0, :, 0, 0].tolist() == plan.clips(0, plan.length).tolist()
@@ -80,14 +90,15 @@ def test_memory_does_not_grow_with_the_video() -> None:
             Counting.allocated += size[0]
             return torch.empty(size, dtype=self.dtype)
 
-    def prepare(frames: np.ndarray) -> torch.Tensor:
-        return torch.from_numpy(frames).as_subclass(Counting)
+    class Prepare(AsTheyAre):
+        def __call__(self, frames: np.ndarray) -> torch.Tensor:
+            return torch.from_numpy(frames).as_subclass(Counting)
 
     sizes = []
     for frame_count in (500, 20_000):
         Counting.allocated = 0
         plan = ClipPlan(frame_count=frame_count, fps=30.0, window_frames=16, stride_frames=4, clip_frames=4)
-        frames = prepared_frames(NumberedFrames(frame_count), plan=plan, prepare=prepare, count=FrameCount())  # type: ignore[arg-type]
+        frames = prepared_frames(NumberedFrames(frame_count), plan=plan, prepare=Prepare(), count=FrameCount())
         assert sum(len(batch) for batch in clip_batches(frames, plan=plan, batch_size=8)) == plan.length
         sizes.append(Counting.allocated)
     assert sizes == [7 * 4 + 16 + BLOCK_FRAMES] * 2
