@@ -252,6 +252,7 @@ class Extractor:
                     stride_frames=spec.stride_frames,
                     clip_frames=spec.clip_frames,
                     resample_fps=spec.fps,
+                    display_s=reader.display_s,
                 )
                 features = extract_features(
                     reader,

@@ -2,9 +2,11 @@
 
 Three steps, each a function of numbers alone:
 
-1. *Timeline.* The frames that windows are laid over. Without resampling these
-   are the video's own frames; with ``resample_fps`` they are the frames on
-   display at the middle of each period of the new rate.
+1. *Timeline.* The frames that windows are laid over, at a constant rate. Without
+   resampling these are the video's own frames; with ``resample_fps`` they are the
+   frames on display at the middle of each period of the new rate. A video of
+   variable frame rate is resampled always, to its average rate if to no other: only
+   so do windows of equally many frames last equally long.
 2. *Windows.* Clip i is the window of ``window_frames`` timeline frames that
    starts at ``i * stride_frames``. Only whole windows count. A video shorter
    than one window still makes one clip, its last frame repeated.
@@ -24,6 +26,7 @@ from numpy.typing import NDArray
 from asl_kit.grid import FeatureGrid
 
 Indices = NDArray[np.int64]
+Seconds = NDArray[np.float64]
 
 _CLIPS_AT_ONCE = 4096
 
@@ -50,11 +53,20 @@ def sample_offsets(*, window_frames: int, clip_frames: int) -> Indices:
     return np.arange(clip_frames, dtype=np.int64) * (window_frames - 1) // (clip_frames - 1)
 
 
-def resampled_frames(*, frame_count: int, fps: float, resample_fps: float) -> Indices:
+def resampled_frames(*, frame_count: int, fps: float, resample_fps: float, display_s: Seconds | None = None) -> Indices:
     """Return the source frame of each frame of the resampled video: (frames at the new rate,).
 
     New frame j is the source frame on display at ``(j + 0.5) / resample_fps`` seconds,
     the middle of its period. The new video is as long as the old one, to the nearest frame.
+
+    Parameters
+    ----------
+    frame_count, fps
+        Of the source.
+    resample_fps : float
+        Frames per second of the result.
+    display_s : (frame_count + 1,) array, optional
+        When each source frame comes on display, and when the last one goes; None: frame k at ``k / fps``.
 
     Examples
     --------
@@ -66,14 +78,25 @@ def resampled_frames(*, frame_count: int, fps: float, resample_fps: float) -> In
     [0, 0, 1, 1, 2, 2]
     >>> resampled_frames(frame_count=5, fps=25.0, resample_fps=30.0).tolist()
     [0, 1, 2, 2, 3, 4]
+
+    Four frames of which the second stays for 0.3 s, ten a second (middles at 0.05, 0.15, ... s):
+
+    >>> times_s = np.array([0.0, 0.1, 0.4, 0.5, 0.6])
+    >>> resampled_frames(frame_count=4, fps=4 / 0.6, resample_fps=10.0, display_s=times_s).tolist()
+    [0, 1, 1, 1, 2, 3]
     """
-    length = max(1, math.floor(frame_count * resample_fps / fps + 0.5))
-    display = (np.arange(length, dtype=np.float64) + 0.5) * (fps / resample_fps)
+    frames = frame_count * resample_fps / fps if display_s is None else float(display_s[-1]) * resample_fps
+    length = max(1, math.floor(frames + 0.5))
+    middles = np.arange(length, dtype=np.float64) + 0.5
     # A middle that falls on a frame's first instant shows that frame, whatever the last bit of the division says.
-    return np.minimum(np.floor(display + 1e-9).astype(np.int64), frame_count - 1)
+    if display_s is None:
+        shown = np.floor(middles * (fps / resample_fps) + 1e-9).astype(np.int64)
+    else:
+        shown = np.searchsorted(display_s[:-1], middles / resample_fps + 1e-9, side="right") - 1
+    return np.minimum(shown, frame_count - 1)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # two arrays have no one truth value to compare by
 class ClipPlan:
     """What to decode, and how to assemble it, for one video.
 
@@ -82,18 +105,21 @@ class ClipPlan:
     frame_count : int
         Frames in the video; 1 or more.
     fps : float
-        Frames per second of the video.
+        Frames per second of the video; the average where `display_s` is given.
     window_frames, stride_frames : int
         Length of a window, and frames from one window to the next, in timeline frames.
     clip_frames : int
         Frames that the backbone takes from each window.
     resample_fps : float, optional
         Rate of the timeline; None: the video's own.
+    display_s : (frame_count + 1,) array, optional
+        When each frame comes on display, and when the last one goes, in seconds from the first, for a
+        video of variable frame rate; None: frame k at ``k / fps``.
 
     Raises
     ------
     ValueError
-        If a number is out of range.
+        If a number is out of range, or `display_s` is of another length or decreases.
 
     Examples
     --------
@@ -114,6 +140,17 @@ class ClipPlan:
     >>> short = ClipPlan(frame_count=2, fps=10.0, window_frames=4, stride_frames=3, clip_frames=4)
     >>> short.clips(0, 1).tolist()
     [[0, 1, 1, 1]]
+
+    Variable frame rate: four frames in 0.8 s, so five frames a second, on display at 0.1, 0.3, 0.5 and 0.7 s.
+
+    >>> uneven = ClipPlan(
+    ...     frame_count=4, fps=5.0, window_frames=2, stride_frames=1, clip_frames=2,
+    ...     display_s=np.array([0.0, 0.1, 0.2, 0.6, 0.8]),
+    ... )
+    >>> uneven.clips(0, 3).tolist()
+    [[1, 2], [2, 2], [2, 3]]
+    >>> uneven.grid.centers_s().round(9).tolist()
+    [0.2, 0.4, 0.6]
     """
 
     frame_count: int
@@ -122,6 +159,7 @@ class ClipPlan:
     stride_frames: int
     clip_frames: int
     resample_fps: float | None = None
+    display_s: Seconds | None = None
 
     def __post_init__(self) -> None:
         for name in ("frame_count", "window_frames", "stride_frames", "clip_frames"):
@@ -131,13 +169,20 @@ class ClipPlan:
             value = getattr(self, name)
             if value is not None and not (math.isfinite(value) and value > 0):
                 raise ValueError(f"{name} must be a finite number above 0, got {value}")
+        if self.display_s is not None:
+            if len(self.display_s) != self.frame_count + 1:
+                raise ValueError(f"display_s must hold {self.frame_count + 1} times, got {len(self.display_s)}")
+            if not (np.isfinite(self.display_s).all() and (np.diff(self.display_s) >= 0).all()):
+                raise ValueError("display_s must be finite and never decrease")
 
     @cached_property
     def timeline(self) -> Indices:
         """Source frame of each timeline frame: (timeline length,), never decreasing."""
-        if self.resample_fps is None:
+        if self.resample_fps is None and self.display_s is None:
             return np.arange(self.frame_count, dtype=np.int64)
-        return resampled_frames(frame_count=self.frame_count, fps=self.fps, resample_fps=self.resample_fps)
+        return resampled_frames(
+            frame_count=self.frame_count, fps=self.fps, resample_fps=self.timeline_fps, display_s=self.display_s
+        )
 
     @property
     def timeline_fps(self) -> float:

@@ -34,7 +34,11 @@ class FrameReader(Protocol):
 
     @property
     def fps(self) -> float:
-        """Average frames per second."""
+        """Frames per second; the average where the rate varies."""
+
+    @property
+    def display_s(self) -> NDArray[np.float64] | None:
+        """When each frame comes on display, and when the last goes: (frame_count + 1,); None at a constant rate."""
 
     @property
     def width(self) -> int:

@@ -13,7 +13,7 @@ from pathlib import Path
 import decord
 
 from asl_extract.decoders import Frames
-from asl_extract.decoders.probe import count_decodable, probe, stopped, truncated
+from asl_extract.decoders.probe import count_decodable, location, probe, stopped, truncated
 from asl_extract.decoders.sequential import SequentialReader
 from asl_kit.errors import VideoError
 
@@ -47,7 +47,9 @@ class DecordReader(SequentialReader):
     def __init__(self, path: Path, *, threads: int = 1) -> None:
         facts = probe(path)
         try:
-            self._reader = decord.VideoReader(str(path), ctx=decord.cpu(0), num_threads=threads, fault_tol=_NO_REPEATS)
+            self._reader = decord.VideoReader(
+                location(path), ctx=decord.cpu(0), num_threads=threads, fault_tol=_NO_REPEATS
+            )
         except (decord.DECORDError, RuntimeError) as fault:
             if count_decodable(path, at_most=1) == 0:
                 raise truncated(path, found=0, expected=facts.frame_count) from fault

@@ -7,14 +7,17 @@ one, gets the same message whatever decoder is used.
 from __future__ import annotations
 
 import math
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 
 import av
 
+from asl_extract.decoders.display_times import PacketTimes, Seconds, constant_rate
 from asl_kit.errors import MissingFileError, VideoError
 
 _SLACK_S = 1.0
+_CLOCK_MAY_JUMP = 0x0200  # AVFMT_TS_DISCONT: MPEG-TS and its like
 
 
 @dataclass(frozen=True)
@@ -26,14 +29,21 @@ class VideoProbe:
     frame_count : int
         Frames to be shown: packets, less those that an edit list cuts away.
     fps : float
-        Average frames per second.
+        Frames per second; the average where the rate varies.
     codec : str
         FFmpeg's name of the codec.
+    stream_index : int
+        Which of the file's streams is the video: the one that FFmpeg finds best, cover pictures left out.
+    display_s : (frame_count + 1,) array, optional
+        When each frame comes on display, and when the last one goes, in seconds from the first; None
+        where the frame rate is constant, see `constant_rate`.
     """
 
     frame_count: int
     fps: float
     codec: str
+    stream_index: int
+    display_s: Seconds | None = None
 
 
 def probe(path: Path) -> VideoProbe:
@@ -46,16 +56,15 @@ def probe(path: Path) -> VideoProbe:
     VideoError
         If the file is empty, is no video, has no video stream, or ends before its last frame.
     """
-    if not path.is_file():
-        raise MissingFileError(f"{path}: no such file")
-    if path.stat().st_size == 0:
-        raise VideoError(f"{path}: the file is empty")
+    _check_file(path)
     try:
-        with av.open(str(path), metadata_errors="ignore") as container:
-            if not container.streams.video:
-                raise VideoError(f"{path}: no video stream in the file")
-            stream = container.streams.video[0]
-            fps = float(stream.average_rate or 0)
+        with av.open(location(path), metadata_errors="ignore") as container:
+            stream = _video_stream(container, path)
+            stated_fps = float(stream.average_rate or 0)
+            if not (math.isfinite(stated_fps) and stated_fps > 0):
+                stated_fps = 0.0
+            stream_index = stream.index
+            tick_s = float(stream.time_base or 0)
             codec = stream.codec_context.codec.canonical_name if stream.codec_context else "unknown"
             promised = int(stream.frames)
             if not promised and "matroska" in container.format.name and container.duration:
@@ -64,31 +73,79 @@ def probe(path: Path) -> VideoProbe:
                 whole_s = 0.0
             packets = shown = 0
             end_s = 0.0
+            times = PacketTimes(may_jump=bool(container.format.flags & _CLOCK_MAY_JUMP))
             for packet in container.demux():
                 if packet.size == 0:  # the flush at the end
                     continue
                 if packet.pts is not None:
                     end_s = max(end_s, float((packet.pts + (packet.duration or 0)) * packet.time_base))
-                if packet.stream_index == stream.index:
+                if packet.stream_index == stream_index:
                     packets += 1
-                    shown += not packet.is_discard
+                    if not packet.is_discard:
+                        shown += 1
+                        times.add(pts=packet.pts, dts=packet.dts, duration=packet.duration)
     except av.error.FFmpegError as fault:
         raise VideoError(f"{path}: not a video that can be read: {fault.strerror}") from fault
     if shown == 0:
         raise VideoError(f"{path}: 0 frames found" + (f", {promised} expected" if promised else ""))
-    if packets < promised and (stored := _stored_packets(path)) < promised:
+    if packets < promised and (stored := _stored_packets(path, stream_index)) < promised:
         raise truncated(path, found=stored, expected=promised)
     if end_s < whole_s - _SLACK_S:  # Matroska counts no frames, but says how long it is
-        raise truncated(path, found=shown, expected=round(whole_s * fps))
-    if not (math.isfinite(fps) and fps > 0):
+        raise truncated(path, found=shown, expected=round(whole_s * shown / end_s) if end_s else shown + 1)
+    display_s = times.display_s(tick_s=tick_s, stated_fps=stated_fps)
+    fps: float | None = stated_fps
+    if display_s is not None:
+        fps = constant_rate(display_s, tick_s=tick_s, stated_fps=stated_fps)
+        if fps is not None:
+            display_s = None
+        elif display_s[-1] > 0:
+            fps = shown / float(display_s[-1])
+    if not fps:
         raise VideoError(f"{path}: the file states no frame rate")
-    return VideoProbe(frame_count=shown, fps=fps, codec=codec)
+    return VideoProbe(frame_count=shown, fps=fps, codec=codec, stream_index=stream_index, display_s=display_s)
 
 
-def _stored_packets(path: Path) -> int:
+def location(path: Path) -> str:
+    """Return how FFmpeg is told of a file: absolute, so that ``take:1.mp4`` is no protocol and ``-v.mp4`` no option."""
+    return str(path.absolute())
+
+
+def _check_file(path: Path) -> None:
+    """Refuse what is no file with something in it, before a decoder waits for it or calls it damaged."""
+    try:
+        facts = path.stat()
+    except FileNotFoundError as fault:
+        target = f": the link leads to {path.readlink()}, which is not there" if path.is_symlink() else ""
+        raise MissingFileError(f"{path}: no such file{target}") from fault
+    except OSError as fault:
+        raise VideoError(f"{path}: cannot be read: {fault.strerror}") from fault
+    if stat.S_ISDIR(facts.st_mode):
+        raise VideoError(f"{path}: a folder, not a video file")
+    if not stat.S_ISREG(facts.st_mode):
+        raise VideoError(f"{path}: a pipe, socket or device, not a video file")
+    if facts.st_size == 0:
+        raise VideoError(f"{path}: the file is empty")
+
+
+def _video_stream(container: av.container.InputContainer, path: Path) -> av.VideoStream:
+    """Return the stream to decode: FFmpeg's best, as decord takes it by itself."""
+    best = container.streams.best("video")
+    if not isinstance(best, av.VideoStream):
+        raise VideoError(f"{path}: no video stream in the file")
+    if best.disposition & av.stream.Disposition.attached_pic:
+        films = [
+            stream for stream in container.streams.video if not stream.disposition & av.stream.Disposition.attached_pic
+        ]
+        if not films:
+            raise VideoError(f"{path}: no video stream in the file, only a cover picture")
+        best = films[0]
+    return best
+
+
+def _stored_packets(path: Path, stream_index: int) -> int:
     """Return how many packets the file holds, with those that an MP4's edit list hides."""
-    with av.open(str(path), metadata_errors="ignore", options={"ignore_editlist": "1"}) as container:
-        return sum(packet.size > 0 for packet in container.demux(video=0))
+    with av.open(location(path), metadata_errors="ignore", options={"ignore_editlist": "1"}) as container:
+        return sum(packet.size > 0 for packet in container.demux(container.streams[stream_index]))
 
 
 def truncated(path: Path, *, found: int, expected: int) -> VideoError:
@@ -114,8 +171,8 @@ def count_decodable(path: Path, *, at_most: int) -> int:
     """Return how many frames FFmpeg decodes before the first fault."""
     count = 0
     try:
-        with av.open(str(path), metadata_errors="ignore") as container:
-            for _ in container.decode(video=0):
+        with av.open(location(path), metadata_errors="ignore") as container:
+            for _ in container.decode(_video_stream(container, path)):
                 count += 1
                 if count >= at_most:
                     break

@@ -15,7 +15,7 @@ import av
 import av.filter
 
 from asl_extract.decoders import Frames
-from asl_extract.decoders.probe import probe, truncated
+from asl_extract.decoders.probe import location, probe, truncated
 from asl_extract.decoders.sequential import SequentialReader
 from asl_kit.errors import VideoError
 
@@ -51,8 +51,10 @@ class PyAVReader(SequentialReader):
 
     def __init__(self, path: Path, *, threads: int = 1) -> None:
         facts = probe(path)
-        self._container = av.open(str(path), metadata_errors="ignore")
-        self._stream = self._container.streams.video[0]
+        self._container = av.open(location(path), metadata_errors="ignore")
+        stream = self._container.streams[facts.stream_index]
+        assert isinstance(stream, av.VideoStream)
+        self._stream = stream
         self._stream.thread_count = threads
         if threads != 1:
             self._stream.thread_type = "AUTO"

@@ -28,6 +28,7 @@ class SequentialReader(ABC):
         self._path = path
         self.frame_count = facts.frame_count
         self.fps = facts.fps
+        self.display_s = facts.display_s
         # The first frame says the size as displayed (rotated where the file asks for it).
         self._first = self._next(0)
         self.height, self.width = self._first.shape[:2]

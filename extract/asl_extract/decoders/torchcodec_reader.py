@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from asl_extract.decoders import Frames
-from asl_extract.decoders.probe import probe, stopped
+from asl_extract.decoders.probe import location, probe, stopped
 from asl_kit.errors import MissingDependencyError
 
 try:
@@ -45,7 +45,14 @@ class TorchcodecReader:
         self._path = path
         self.frame_count = facts.frame_count
         self.fps = facts.fps
-        self._decoder = VideoDecoder(str(path), dimension_order="NHWC", num_ffmpeg_threads=threads, seek_mode="exact")
+        self.display_s = facts.display_s
+        self._decoder = VideoDecoder(
+            location(path),
+            stream_index=facts.stream_index,
+            dimension_order="NHWC",
+            num_ffmpeg_threads=threads,
+            seek_mode="exact",
+        )
         first = self._read(0, 1)
         self.height, self.width = first.shape[1:3]
 
