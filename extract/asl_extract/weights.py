@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import pickle
 import urllib.error
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from torch import nn
 
-from asl_extract.backbones.spec import Backbone, BackboneSpec, StateDict
+from asl_extract.backbones.spec import Backbone, BackboneSpec, PublishedWeights, StateDict
 from asl_kit.errors import CheckpointError, MissingFileError
 
 RANDOM = "random"
@@ -18,6 +21,8 @@ DEFAULT = "default"
 _RANDOM_SEED = 0
 _NESTED_UNDER = ("model_state", "state_dict", "model")
 _NAMES_SHOWN = 5
+SAFE_TYPES = [argparse.Namespace]
+"""What checkpoints may hold beside tensors and plain values: the options of the training script, as TSP's do."""
 
 
 @dataclass(frozen=True)
@@ -60,19 +65,61 @@ def load_backbone(spec: BackboneSpec, *, weights: str = DEFAULT, frame_size: int
     CheckpointError
         If the weights cannot be downloaded, or do not fit the backbone.
     """
+    network, name, digest = load_network(
+        lambda: spec.build(frame_size),
+        name=spec.name,
+        published=spec.published,
+        weights=weights,
+        classifier=spec.classifier,
+    )
+    backbone = Backbone(network, two_pathways=spec.two_pathways).eval().requires_grad_(False)
+    return LoadedBackbone(backbone, weights=name, weights_sha256=digest)
+
+
+def load_network(
+    build: Callable[[], nn.Module],
+    *,
+    name: str,
+    published: PublishedWeights,
+    weights: str = DEFAULT,
+    classifier: tuple[str, ...] = (),
+    option: str = "--weights",
+) -> tuple[nn.Module, str, str]:
+    """Build any network and give it weights; return it with the weights' name and `state_sha256`.
+
+    Parameters
+    ----------
+    build : callable
+        Makes the network with the constructor's own initial weights.
+    name : str
+        Of the network, for messages.
+    published : PublishedWeights
+        What ``default`` loads.
+    weights : str
+        ``random``, ``default`` or a file, as in `load_backbone`.
+    classifier : tuple of str
+        Prefixes of names in the state dict that are left out.
+    option : str
+        The command line's option for `weights`, for hints.
+
+    Raises
+    ------
+    MissingFileError, CheckpointError
+        As in `load_backbone`.
+    """
     with torch.random.fork_rng(devices=[]):  # the caller's random numbers stay as they were
         torch.manual_seed(_RANDOM_SEED)
-        network = spec.build(frame_size)
-    name = weights
+        network = build()
+    recorded = weights
     if weights == DEFAULT:
-        name = spec.published.name
-        _fill(network, _download(spec), spec=spec, source=f"published weights {name}")
+        recorded = published.name
+        state = _download(published, of=name, option=option)
+        _fill(network, state, of=name, classifier=classifier, source=f"published weights {recorded}")
     elif weights != RANDOM:
         path = Path(weights)
-        name = path.name
-        _fill(network, _read(path), spec=spec, source=str(path))
-    backbone = Backbone(network, two_pathways=spec.two_pathways).eval().requires_grad_(False)
-    return LoadedBackbone(backbone, weights=name, weights_sha256=state_sha256(network.state_dict()))
+        recorded = path.name
+        _fill(network, _read(path, option=option), of=name, classifier=classifier, source=str(path))
+    return network, recorded, state_sha256(network.state_dict())
 
 
 def state_sha256(state: StateDict) -> str:
@@ -90,28 +137,29 @@ def state_sha256(state: StateDict) -> str:
     return digest.hexdigest()
 
 
-def _download(spec: BackboneSpec) -> StateDict:
+def _download(published: PublishedWeights, *, of: str, option: str) -> StateDict:
     try:
-        return spec.published.load()
+        return published.load()
     except (urllib.error.URLError, TimeoutError, ConnectionError) as fault:
         raise CheckpointError(
-            f"weights {spec.published.name} of {spec.name} cannot be downloaded: {fault}",
-            hint="download them on another machine and pass --weights FILE",
+            f"weights {published.name} of {of} cannot be downloaded: {fault}",
+            hint=f"download them on another machine and pass {option} FILE",
         ) from fault
     except (RuntimeError, OSError, KeyError, EOFError, pickle.UnpicklingError) as fault:
         raise CheckpointError(
-            f"weights {spec.published.name} of {spec.name} are damaged: {fault}",
+            f"weights {published.name} of {of} are damaged: {fault}",
             hint=f"delete the file from {torch.hub.get_dir()}/checkpoints and try again",
         ) from fault
 
 
-def _read(path: Path) -> StateDict:
+def _read(path: Path, *, option: str) -> StateDict:
     if not path.is_file():
         raise MissingFileError(
-            f"{path}: no such weights file", hint="--weights takes default, random, or the path of a state dict"
+            f"{path}: no such weights file", hint=f"{option} takes default, random, or the path of a state dict"
         )
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        with torch.serialization.safe_globals(SAFE_TYPES):
+            state = torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, OSError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as fault:
         reason = (str(fault).strip() or "it is empty").splitlines()[0]
         raise CheckpointError(
@@ -129,10 +177,10 @@ def _read(path: Path) -> StateDict:
     return {name.removeprefix("module."): value for name, value in state.items()}
 
 
-def _fill(network: torch.nn.Module, state: StateDict, *, spec: BackboneSpec, source: str) -> None:
+def _fill(network: nn.Module, state: StateDict, *, of: str, classifier: tuple[str, ...], source: str) -> None:
     """Load `state` into `network`; the classifier's tensors are left out, all others must fit exactly."""
     own = network.state_dict()
-    given = {name: value for name, value in state.items() if not name.startswith(spec.classifier)}
+    given = {name: value for name, value in state.items() if not name.startswith(classifier)}
     missing = [name for name in own if name not in given and not name.endswith("num_batches_tracked")]
     unexpected = [name for name in given if name not in own]
     reshaped = [
@@ -146,7 +194,7 @@ def _fill(network: torch.nn.Module, state: StateDict, *, spec: BackboneSpec, sou
         if names
     ]
     if faults:
-        raise CheckpointError(f"{source}: these are not weights of {spec.name}; " + "; ".join(faults))
+        raise CheckpointError(f"{source}: these are not weights of {of}; " + "; ".join(faults))
     network.load_state_dict({name: given.get(name, own[name]) for name in own})
 
 
