@@ -65,9 +65,9 @@ def prepared_frames(
         first, last = np.searchsorted(needed, (start, stop))
         count.decoded += len(block)
         count.prepared += int(last - first)
-        if last > first:
-            chosen = needed[first:last] - start
-            yield prepare(block if len(chosen) == len(block) else block[chosen])
+        for first_chosen in range(first, last, BLOCK_FRAMES):  # a frame that is shown several times comes as often
+            piece = needed[first_chosen : min(first_chosen + BLOCK_FRAMES, last)] - start
+            yield prepare(block if np.array_equal(piece, np.arange(len(block))) else block[piece])
         start = stop
         if on_frames is not None:
             on_frames(len(block))
@@ -91,16 +91,14 @@ def clip_batches(frames: Iterator[Tensor], *, plan: ClipPlan, batch_size: int) -
     batch_size : int
         Clips per batch; the last batch may be smaller.
     """
-    needed = plan.source_frames
     batches = _batch_positions(plan, batch_size=batch_size)
     positions = next(batches, None)
     ring: Tensor | None = None
     filled = 0  # frames that have come; frame i lies at i % len(ring)
     for block in frames:
         if ring is None:
-            # Frames from a batch's first to its last, as far as clips use them; a block may come on top.
-            span = (batch_size - 1) * min(plan.stride_frames, plan.window_frames) + plan.window_frames
-            ring = block.new_empty((min(span, len(needed)) + BLOCK_FRAMES, *block.shape[1:]))
+            # Frames from a batch's first to its last; a block may come on top.
+            ring = block.new_empty((plan.frames_at_once(batch_size) + BLOCK_FRAMES, *block.shape[1:]))
         slots = torch.arange(filled, filled + len(block), device=block.device) % len(ring)
         ring[slots] = block
         filled += len(block)
@@ -114,8 +112,7 @@ def clip_batches(frames: Iterator[Tensor], *, plan: ClipPlan, batch_size: int) -
 def _batch_positions(plan: ClipPlan, *, batch_size: int) -> Iterator[NDArray[np.int64]]:
     """Yield, for each batch, where its frames stand in ``plan.source_frames``: (B, T)."""
     for start in range(0, plan.length, batch_size):
-        clips = plan.clips(start, min(start + batch_size, plan.length))
-        yield np.searchsorted(plan.source_frames, clips)
+        yield plan.positions(start, min(start + batch_size, plan.length))
 
 
 def extract_features(

@@ -115,6 +115,9 @@ class ClipPlan:
     display_s : (frame_count + 1,) array, optional
         When each frame comes on display, and when the last one goes, in seconds from the first, for a
         video of variable frame rate; None: frame k at ``k / fps``.
+    every_frame : bool
+        Whether each timeline frame is prepared, as often as the timeline shows it, and not those alone that
+        a clip uses: optical flow is between one timeline frame and the next.
 
     Raises
     ------
@@ -134,6 +137,16 @@ class ClipPlan:
     [0, 3, 6, 9]
     >>> plan.grid.centers_s().tolist()
     [0.2, 0.5, 0.8]
+
+    The same clips of optical flow, for which every frame is prepared, and each as often as it is shown:
+
+    >>> flow = ClipPlan(
+    ...     frame_count=5, fps=5.0, window_frames=4, stride_frames=3, clip_frames=2, resample_fps=10.0, every_frame=True
+    ... )
+    >>> flow.source_frames.tolist()
+    [0, 0, 1, 1, 2, 2, 3, 3, 4, 4]
+    >>> flow.positions(0, 3).tolist()
+    [[0, 3], [3, 6], [6, 9]]
 
     Shorter than one window: one clip, the last frame repeated.
 
@@ -160,6 +173,7 @@ class ClipPlan:
     clip_frames: int
     resample_fps: float | None = None
     display_s: Seconds | None = None
+    every_frame: bool = False
 
     def __post_init__(self) -> None:
         for name in ("frame_count", "window_frames", "stride_frames", "clip_frames"):
@@ -206,15 +220,32 @@ class ClipPlan:
 
     def clips(self, start: int, stop: int) -> Indices:
         """Return the source frames of clips ``[start, stop)``: (stop - start, clip_frames)."""
+        source: Indices = self.timeline[self._timeline_positions(start, stop)]
+        return source
+
+    def _timeline_positions(self, start: int, stop: int) -> Indices:
         starts = np.arange(start, stop, dtype=np.int64) * self.stride_frames
         offsets = sample_offsets(window_frames=self.window_frames, clip_frames=self.clip_frames)
-        source: Indices = self.timeline[np.minimum(starts[:, None] + offsets, len(self.timeline) - 1)]
-        return source
+        positions: Indices = np.minimum(starts[:, None] + offsets, len(self.timeline) - 1)
+        return positions
 
     @cached_property
     def source_frames(self) -> Indices:
-        """Source frames that any clip uses, each once, in order of time."""
+        """Source frames to prepare, in order of time: those that any clip uses, each once; or see `every_frame`."""
+        if self.every_frame:
+            return self.timeline
         used = np.zeros(self.frame_count, dtype=bool)
         for start in range(0, self.length, _CLIPS_AT_ONCE):
             used[self.clips(start, min(start + _CLIPS_AT_ONCE, self.length))] = True
         return np.flatnonzero(used)
+
+    def positions(self, start: int, stop: int) -> Indices:
+        """Return where the frames of clips ``[start, stop)`` stand in `source_frames`: (stop - start, clip_frames)."""
+        if self.every_frame:
+            return self._timeline_positions(start, stop)
+        return np.searchsorted(self.source_frames, self.clips(start, stop))
+
+    def frames_at_once(self, clips: int) -> int:
+        """Return how many of `source_frames` lie, at most, from the first to the last that some clips in a row use."""
+        stride_frames = self.stride_frames if self.every_frame else min(self.stride_frames, self.window_frames)
+        return min((clips - 1) * stride_frames + self.window_frames, len(self.source_frames))
