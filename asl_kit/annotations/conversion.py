@@ -6,7 +6,7 @@ import difflib
 import json
 import sys
 from collections.abc import Callable, Sequence
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 from rich import box
@@ -15,6 +15,7 @@ from rich.table import Table
 from asl_kit.annotations.io import without_garbage_collection, write_annotations
 from asl_kit.annotations.report import ConversionReport
 from asl_kit.annotations.schema import AnnotationSet
+from asl_kit.entry_points import entry_names, find_entry, is_own, load_entry, package_of
 from asl_kit.errors import AnnotationError, AslKitError, ConverterError, MissingDependencyError, UsageError
 from asl_kit.files import write_text
 from asl_kit.manifest import Manifest, find_manifest
@@ -27,7 +28,7 @@ Converter = Callable[..., AnnotationSet]
 
 def converter_names() -> list[str]:
     """Return the names of all installed converters, sorted."""
-    return sorted(entry_points(group=ENTRY_POINT_GROUP).names)
+    return sorted(entry_names(ENTRY_POINT_GROUP))
 
 
 def find_converter(name: str) -> Converter:
@@ -44,27 +45,17 @@ def find_converter(name: str) -> Converter:
 
 
 def _find_entry(name: str) -> EntryPoint:
-    found = list(entry_points(group=ENTRY_POINT_GROUP, name=name))
-    if not found:
+    entry = find_entry(ENTRY_POINT_GROUP, name, kind="converter")
+    if entry is None:
         names = converter_names()
         close = difflib.get_close_matches(name, names, n=1)
         hint = f"Did you mean {close[0]!r}?" if close else "Your own data: csv or activitynet-json."
         raise UsageError(f"no converter named {name!r}; there are: {', '.join(names)}", hint=hint)
-    if len(found) > 1:
-        places = ", ".join(sorted(f"{_package(entry)} ({entry.value})" for entry in found))
-        raise UsageError(f"{len(found)} packages bring a converter {name!r}: {places}", hint="Uninstall all but one.")
-    return found[0]
+    return entry
 
 
 def _load(entry: EntryPoint) -> Converter:
-    try:
-        converter: Converter = entry.load()
-    except Exception as fault:  # the package may do anything when it is imported
-        if _is_own(entry) and not isinstance(fault, ImportError | AttributeError):
-            raise
-        raise MissingDependencyError(
-            f"the converter {entry.name!r} ({entry.value}) of the package {_package(entry)} cannot be loaded: {fault}"
-        ) from fault
+    converter: Converter = load_entry(entry, kind="converter")
     return converter
 
 
@@ -73,13 +64,13 @@ def _run(
 ) -> AnnotationSet:
     """Run a converter; what goes wrong in another package's is one message that names the package."""
     converter = _load(entry)
-    who = f"the converter {entry.name!r} of the package {_package(entry)}"
+    who = f"the converter {entry.name!r} of the package {package_of(entry)}"
     try:
         annotations = converter(sources, manifest=manifest, report=report)
     except (AslKitError, OSError):
         raise
     except Exception as fault:
-        if _is_own(entry):
+        if is_own(entry):
             raise  # a bug of ours: its traceback says more
         raise ConverterError(
             f"{who} failed: {type(fault).__name__}: {fault}",
@@ -88,14 +79,6 @@ def _run(
     if not isinstance(annotations, AnnotationSet):
         raise ConverterError(f"{who} must return an AnnotationSet, found {annotations!r:.60}")
     return annotations
-
-
-def _is_own(entry: EntryPoint) -> bool:
-    return entry.module.startswith("asl_kit.")
-
-
-def _package(entry: EntryPoint) -> str:
-    return entry.dist.name if entry.dist else entry.module
 
 
 def datasets_table() -> Table:

@@ -144,7 +144,7 @@ class Extractor:
             window_frames=window_frames,
             stride_frames=stride_frames,
             fps=fps,
-            clip_frames=which.clip_frames,
+            clip_frames=window_frames if which.whole_window else which.clip_frames,
             resize=resize.describe(),
             frame_size=frame_size,
             mean=which.mean,

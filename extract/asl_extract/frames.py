@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 import torch
@@ -19,7 +19,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class ResizeRule:
-    """A publisher's way from a frame of any size to a square input: bilinear without antialiasing, then the centre.
+    """A publisher's way from a frame of any size to a square input: resized, then the centre.
 
     Parameters
     ----------
@@ -29,11 +29,17 @@ class ResizeRule:
         Height and width of the centre crop, in pixels.
     rounded : bool
         Whether resized values are rounded to whole numbers, as resizing a uint8 image does.
+    interpolation : {'bilinear', 'bicubic'}
+        Between pixels.
+    antialias : bool
+        Whether shrinking averages over all pixels that an output pixel covers.
     """
 
     size: int | tuple[int, int]
     crop: int
     rounded: bool
+    interpolation: Literal["bilinear", "bicubic"] = "bilinear"
+    antialias: bool = False
 
     def scaled_to(self, crop: int) -> ResizeRule:
         """Return the rule for another input size, which shows the same part of the frame.
@@ -67,11 +73,33 @@ class ResizeRule:
         long = math.floor(self.size * long / short)
         return (self.size, long) if height <= width else (long, self.size)
 
+    def resize(self, frames: NDArray[np.uint8] | Tensor, *, device: torch.device) -> Tensor:
+        """Return resized frames on `device`, float32 from 0 to 255: uint8 (N, H, W, 3) -> (N, 3, new H, new W)."""
+        pixels = torch.as_tensor(frames).to(device).float().permute(0, 3, 1, 2)  # a view
+        height, width = self.resized(*pixels.shape[-2:])
+        if (height, width) != tuple(pixels.shape[-2:]):
+            pixels = F.interpolate(
+                pixels,
+                size=(height, width),
+                mode=self.interpolation,
+                align_corners=False,
+                antialias=self.antialias,
+            )
+            if self.rounded:
+                pixels = pixels.round_().clamp_(0, 255)  # bicubic overshoots
+        return pixels
+
+    def centre(self, images: Tensor) -> Tensor:
+        """Return the centre crop, a view: (..., H, W) -> (..., S, S)."""
+        top, left = (round((length - self.crop) / 2) for length in images.shape[-2:])
+        return images[..., top : top + self.crop, left : left + self.crop]
+
     def describe(self) -> str:
         """Return the rule in words, as an `ExtractionSpec` records it."""
         size = f"short side {self.size}" if isinstance(self.size, int) else f"{self.size[0]}x{self.size[1]} (HxW)"
         rounded = ", rounded to uint8" if self.rounded else ""
-        return f"{size}, bilinear, no antialias{rounded}, centre crop {self.crop}"
+        antialias = "antialias" if self.antialias else "no antialias"
+        return f"{size}, {self.interpolation}, {antialias}{rounded}, centre crop {self.crop}"
 
 
 class VideoPreparer(Protocol):
@@ -114,13 +142,5 @@ class FramePreparer:
 
     def __call__(self, frames: NDArray[np.uint8] | Tensor) -> Tensor:
         """Return prepared frames, float32: (N, H, W, 3) uint8 -> (N, S, S, 3)."""
-        pixels = torch.as_tensor(frames).to(self.device).float().permute(0, 3, 1, 2)  # (N, 3, H, W), a view
-        height, width = self.rule.resized(*pixels.shape[-2:])
-        if (height, width) != tuple(pixels.shape[-2:]):
-            pixels = F.interpolate(pixels, size=(height, width), mode="bilinear", align_corners=False, antialias=False)
-            if self.rule.rounded:
-                pixels = pixels.round_()
-        crop = self.rule.crop
-        top, left = round((height - crop) / 2), round((width - crop) / 2)
-        centre = pixels[..., top : top + crop, left : left + crop].permute(0, 2, 3, 1)
+        centre = self.rule.centre(self.rule.resize(frames, device=self.device)).permute(0, 2, 3, 1)
         return centre * self._scale + self._shift

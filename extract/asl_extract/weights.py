@@ -7,6 +7,7 @@ import hashlib
 import pickle
 import urllib.error
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,8 +22,6 @@ DEFAULT = "default"
 _RANDOM_SEED = 0
 _NESTED_UNDER = ("model_state", "state_dict", "model")
 _NAMES_SHOWN = 5
-SAFE_TYPES = [argparse.Namespace]
-"""What checkpoints may hold beside tensors and plain values: the options of the training script, as TSP's do."""
 
 
 @dataclass(frozen=True)
@@ -122,6 +121,12 @@ def load_network(
     return network, recorded, state_sha256(network.state_dict())
 
 
+def allow_options() -> AbstractContextManager[object]:
+    """Let ``torch.load`` read, safely, checkpoints that hold a training script's options too, as TSP's do."""
+    manager: AbstractContextManager[object] = torch.serialization.safe_globals([argparse.Namespace])
+    return manager
+
+
 def state_sha256(state: StateDict) -> str:
     """Return the SHA-256 over a state dict's tensors in order of name: name, type, shape and values of each.
 
@@ -158,7 +163,7 @@ def _read(path: Path, *, option: str) -> StateDict:
             f"{path}: no such weights file", hint=f"{option} takes default, random, or the path of a state dict"
         )
     try:
-        with torch.serialization.safe_globals(SAFE_TYPES):
+        with allow_options():
             state = torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, OSError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as fault:
         reason = (str(fault).strip() or "it is empty").splitlines()[0]

@@ -86,7 +86,7 @@ def test_store_made_otherwise(video: Path, tmp_path: Path) -> None:
     ("arguments", "message", "hint"),
     [
         pytest.param(
-            ["--backbone", "x4d"], "error: unknown backbone 'x4d'", "hint: backbones: i3d_r50,", id="backbone"
+            ["--backbone", "x4d"], "error: unknown backbone 'x4d'", "hint: Backbones: convnext_base, ", id="backbone"
         ),
         pytest.param(["--device", "npu"], "error: unknown device 'npu'", "hint: devices: auto, cpu, cuda", id="device"),
         pytest.param(["--shard", "0/2"], "error: shard '0/2' is not I/N", "hint: --shard 1/4", id="shard"),

@@ -1,26 +1,46 @@
-"""Backbones by name. A family's module, and torch with it, is imported when one of its names is used."""
+"""Backbones by name. A family's module, and torch with it, is imported when one of its names is used.
+
+Other packages add backbones by the entry point group `ENTRY_POINT_GROUP`: see docs/backbones.md.
+"""
 
 from __future__ import annotations
 
+import difflib
 import importlib
 from typing import TYPE_CHECKING
 
-from asl_kit.errors import UsageError
+from asl_kit.entry_points import entry_names, find_entry, load_entry, package_of
+from asl_kit.errors import AslKitError, MissingDependencyError, UsageError
 
 if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
     from asl_extract.backbones.spec import BackboneSpec
 
+ENTRY_POINT_GROUP = "asl_kit.backbones"
+
 _FAMILIES = {
+    "inception_i3d": ("i3d_rgb", "i3d_flow"),
+    "pytorchvideo_csn": ("csn_r101",),
     "pytorchvideo_resnet": ("i3d_r50", "slow_r50"),
     "pytorchvideo_slowfast": ("slowfast_r50", "slowfast_r101"),
     "pytorchvideo_x3d": ("x3d_xs", "x3d_s", "x3d_m", "x3d_l"),
-    "torchvision_video": (
-        "r3d_18", "mc3_18", "r2plus1d_18", "s3d", "mvit_v2_s", "swin3d_t", "swin3d_s", "swin3d_b",
+    "torchvision_image": (
+        "resnet50", "resnet101", "vit_b_16", "vit_l_16", "swin_t", "swin_b", "convnext_tiny", "convnext_base",
     ),
+    "torchvision_video": (
+        "r3d_18", "mc3_18", "r2plus1d_18", "s3d", "mvit_v1_b", "mvit_v2_s", "swin3d_t", "swin3d_s", "swin3d_b",
+    ),
+    "tsp": ("r2plus1d_34_tsp",),
 }  # fmt: skip
 
 BACKBONES = {name: f"asl_extract.backbones.{family}" for family, names in _FAMILIES.items() for name in names}
-"""Module of each backbone; the module's ``BACKBONES`` maps the name to a `BackboneSpec`."""
+"""Module of each backbone of this package; the module's ``BACKBONES`` maps the name to a `BackboneSpec`."""
+
+
+def backbone_names() -> list[str]:
+    """Return the names of all backbones, those of other packages too, sorted."""
+    return sorted({*BACKBONES, *entry_names(ENTRY_POINT_GROUP)})
 
 
 def get_backbone(name: str) -> BackboneSpec:
@@ -29,9 +49,41 @@ def get_backbone(name: str) -> BackboneSpec:
     Raises
     ------
     UsageError
-        If there is no backbone of that name; the hint lists all names.
+        If there is no backbone of that name (the hint lists all), or several packages bring one.
+    MissingDependencyError
+        If the package that brings it cannot be imported, or brings something else.
     """
-    if name not in BACKBONES:
-        raise UsageError(f"unknown backbone {name!r}", hint=f"backbones: {', '.join(sorted(BACKBONES))}")
-    family: dict[str, BackboneSpec] = importlib.import_module(BACKBONES[name]).BACKBONES
-    return family[name]
+    entry = find_entry(ENTRY_POINT_GROUP, name, kind="backbone")
+    if name in BACKBONES:
+        if entry is not None:
+            raise UsageError(
+                f"the package {package_of(entry)} ({entry.value}) brings a backbone {name!r}, which asl-kit has itself",
+                hint="Uninstall that package, or ask its authors for another name.",
+            )
+        family: dict[str, BackboneSpec] = importlib.import_module(BACKBONES[name]).BACKBONES
+        return family[name]
+    if entry is not None:
+        return _from_package(entry)
+    close = difflib.get_close_matches(name, backbone_names(), n=1)
+    meant = f"Did you mean {close[0]!r}? " if close else ""
+    raise UsageError(f"unknown backbone {name!r}", hint=f"{meant}Backbones: {', '.join(backbone_names())}")
+
+
+def _from_package(entry: EntryPoint) -> BackboneSpec:
+    """Return what another package brings: a `BackboneSpec`, or a function that returns one."""
+    from asl_extract.backbones.spec import BackboneSpec
+
+    spec = load_entry(entry, kind="backbone")
+    who = f"the backbone {entry.name!r} ({entry.value}) of the package {package_of(entry)}"
+    if callable(spec):
+        try:
+            spec = spec()
+        except AslKitError:
+            raise
+        except Exception as fault:
+            raise MissingDependencyError(f"{who} cannot be loaded: {type(fault).__name__}: {fault}") from fault
+    if not isinstance(spec, BackboneSpec):
+        raise MissingDependencyError(f"{who} must be a BackboneSpec or return one, found {spec!r:.60}")
+    if spec.name != entry.name:
+        raise MissingDependencyError(f"{who} calls itself {spec.name!r}: a store could not name it")
+    return spec

@@ -39,10 +39,10 @@ class BackboneSpec:
     name : str
         As ``--backbone`` takes it.
     clip_frames : int
-        Frames per clip, T.
+        Frames per clip, T; with `whole_window`, of the default window.
     resize : ResizeRule
         From a frame to the input of ``resize.crop`` pixels square.
-    mean, std : (float, float, float)
+    mean, std : tuple of float
         Per channel, for values in [0, 1].
     feature_dim : int
         Length of a feature, D.
@@ -58,6 +58,8 @@ class BackboneSpec:
         Whether the network takes a slow and a fast clip, as SlowFast does.
     fixed_size : bool
         Whether the network accepts no other frame size.
+    whole_window : bool
+        Whether the network takes clips of any length, and so every frame of the window.
     frames : {'rgb', 'flow'}
         What the network looks at: the video's frames, or the optical flow between them.
     """
@@ -65,8 +67,8 @@ class BackboneSpec:
     name: str
     clip_frames: int
     resize: ResizeRule
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
     feature_dim: int
     frame_step: int
     build: Callable[[int], nn.Module]
@@ -74,6 +76,7 @@ class BackboneSpec:
     classifier: tuple[str, ...]
     two_pathways: bool = False
     fixed_size: bool = False
+    whole_window: bool = False
     frames: Literal["rgb", "flow"] = "rgb"
 
     @property

@@ -1,4 +1,4 @@
-"""torchvision's video networks: R3D, MC3, R(2+1)D, S3D, MViT v2 and Video Swin.
+"""torchvision's video networks: R3D, MC3, R(2+1)D, S3D, MViT and Video Swin.
 
 Frame size, mean and deviation are those of the weights' own ``transforms()``; frames per clip
 and their distance are those of the evaluation that the weights' documentation states
@@ -96,6 +96,20 @@ def _swin(name: str, feature_dim: int) -> BackboneSpec:
     )
 
 
+def _mvit(name: str) -> BackboneSpec:
+    return _network(
+        name,
+        clip_frames=16,
+        frame_step=4,
+        resize=ResizeRule(256, 224, rounded=True),
+        mean=_SLOWFAST_MEAN,
+        std=_SLOWFAST_STD,
+        feature_dim=768,
+        classifier="head",
+        fixed_size=True,
+    )
+
+
 BACKBONES = {
     "r3d_18": _resnet("r3d_18"),
     "mc3_18": _resnet("mc3_18"),
@@ -110,17 +124,8 @@ BACKBONES = {
         feature_dim=1024,
         classifier="classifier",
     ),
-    "mvit_v2_s": _network(
-        "mvit_v2_s",
-        clip_frames=16,
-        frame_step=4,
-        resize=ResizeRule(256, 224, rounded=True),
-        mean=_SLOWFAST_MEAN,
-        std=_SLOWFAST_STD,
-        feature_dim=768,
-        classifier="head",
-        fixed_size=True,
-    ),
+    "mvit_v1_b": _mvit("mvit_v1_b"),
+    "mvit_v2_s": _mvit("mvit_v2_s"),
     "swin3d_t": _swin("swin3d_t", 768),
     "swin3d_s": _swin("swin3d_s", 768),
     "swin3d_b": _swin("swin3d_b", 1024),

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import argparse
+from pathlib import Path
+
 import pytest
 import torch
-from torchvision.models import get_model_weights, list_models
+from torchvision.models import get_model, get_model_weights, list_models
 from torchvision.models import video as torchvision_video
 
 from asl_extract.backbones import BACKBONES, get_backbone
 from asl_extract.backbones.spec import Backbone
-from asl_kit.errors import UsageError
+from asl_extract.weights import load_backbone
+from asl_kit.errors import CheckpointError, UsageError
 
 TORCHVISION = [name for name, module in BACKBONES.items() if module.endswith("torchvision_video")]
+IMAGES = [name for name, module in BACKBONES.items() if module.endswith("torchvision_image")]
+FIXED_SIZE = {"mvit_v1_b", "mvit_v2_s", "vit_b_16", "vit_l_16"}
 SMALL = {"x3d_xs": 64, "x3d_s": 64, "r3d_18": 48, "mc3_18": 48, "r2plus1d_18": 48, "slow_r50": 64, "slowfast_r50": 64}
+SMALL |= {"i3d_rgb": 32, "i3d_flow": 64, "csn_r101": 32, "r2plus1d_34_tsp": 32, "resnet50": 64, "swin_t": 64}
+SMALL |= {"convnext_tiny": 32}
 
 # Clip frames, step at 30 fps, crop, feature values: pytorchvideo's model zoo and torch.hub pages, PySlowFast's configs.
 PYTORCHVIDEO = {
@@ -24,6 +32,7 @@ PYTORCHVIDEO = {
     "i3d_r50": (8, 8, 256, 2048),
     "slowfast_r50": (32, 2, 256, 2304),
     "slowfast_r101": (32, 2, 256, 2304),
+    "csn_r101": (32, 2, 256, 2048),
 }
 
 
@@ -33,7 +42,7 @@ def build(name: str, frame_size: int) -> Backbone:
 
 
 def test_all_of_torchvisions_sizes_are_there() -> None:
-    assert sorted(TORCHVISION) == sorted(set(list_models(torchvision_video)) - {"mvit_v1_b"})
+    assert sorted(TORCHVISION) == sorted(list_models(torchvision_video))
 
 
 @pytest.mark.parametrize("name", TORCHVISION)
@@ -71,7 +80,7 @@ def test_default_window_is_the_training_clip() -> None:
 @torch.inference_mode()
 def check_feature(name: str, frame_size: int) -> None:
     spec = get_backbone(name)
-    clips = torch.randn(1, 3, spec.clip_frames, frame_size, frame_size)
+    clips = torch.randn(1, len(spec.mean), spec.clip_frames, frame_size, frame_size)
     before = clips.clone()
     features = build(name, frame_size)(clips)
     assert features.shape == (1, spec.feature_dim)
@@ -91,7 +100,7 @@ def test_feature_at_the_publishers_size(name: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in BACKBONES if name != "mvit_v2_s"])
+@pytest.mark.parametrize("name", sorted({*BACKBONES} - FIXED_SIZE))
 @pytest.mark.parametrize("frame_size", [32, 100, 112])
 def test_feature_at_other_sizes(name: str, frame_size: int) -> None:
     check_feature(name, frame_size)
@@ -147,8 +156,108 @@ def test_slowfast_pathways_are_made_anew_each_time() -> None:
         assert torch.equal(slow, clips[:, :, [0, 4, 8, 13, 17, 22, 26, 31]])
 
 
+@pytest.mark.parametrize("name", IMAGES)
+def test_numbers_are_those_of_torchvisions_images(name: str) -> None:
+    spec = get_backbone(name)
+    weights = get_model_weights(name).DEFAULT
+    theirs = weights.transforms()
+    assert spec.published.name == weights.name
+    assert ([spec.frame_size], [spec.resize.size]) == (theirs.crop_size, theirs.resize_size)
+    assert (spec.resize.interpolation, spec.resize.antialias) == (theirs.interpolation.value, theirs.antialias)
+    assert (list(spec.mean), list(spec.std)) == (theirs.mean, theirs.std)
+    assert (spec.clip_frames, spec.window_frames, spec.stride_frames) == (1, 1, 1)
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize(
+    ("name", "head", "frame_size"),
+    [("resnet50", "fc", 64), ("vit_b_16", "heads", 224), ("swin_t", "head", 64), ("convnext_tiny", "classifier.2", 64)],
+)
+def test_feature_is_what_the_image_classifier_sees(name: str, head: str, frame_size: int) -> None:
+    clips = torch.randn(2, 3, 1, frame_size, frame_size)
+    torch.manual_seed(1)
+    whole = get_model(name).eval()
+    seen = []
+    whole.get_submodule(head).register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
+    whole(clips[:, :, 0])
+    torch.manual_seed(1)
+    assert torch.equal(build(name, frame_size)(clips), seen[0])
+
+
+@pytest.mark.parametrize("name", ["resnet50", "swin_t", "convnext_tiny"])
+def test_whole_image_classifier_loads(name: str, tmp_path: Path) -> None:
+    whole = get_model(name).state_dict()
+    torch.save(whole, tmp_path / "whole.pth")
+    loaded = load_backbone(get_backbone(name), weights=str(tmp_path / "whole.pth"), frame_size=224)
+    assert all(torch.equal(whole[name], tensor) for name, tensor in loaded.backbone.network.state_dict().items())
+
+
+def tsp_checkpoint() -> dict[str, torch.Tensor]:
+    """Return weights as TSP saves them, with the middle channels that its convolutions have.
+
+    Names: its models/model.py, and torchvision's VideoResNet, whose stem and blocks it takes.
+    """
+    width = {"layer1": (64, 3), "layer2": (128, 4), "layer3": (256, 6), "layer4": (512, 3)}
+    state: dict[str, torch.Tensor] = {}
+
+    def norm(name: str, channels: int) -> None:
+        state.update({f"{name}.{part}": torch.rand(channels) for part in ("weight", "bias", "running_mean")})
+        state[f"{name}.running_var"] = torch.ones(channels)
+        state[f"{name}.num_batches_tracked"] = torch.tensor(1)
+
+    def convolution(name: str, channels: int, out: int) -> None:
+        middle = (channels * out * 3 * 3 * 3) // (channels * 3 * 3 + 3 * out)
+        state[f"{name}.0.0.weight"] = torch.randn(middle, channels, 1, 3, 3)
+        norm(f"{name}.0.1", middle)
+        state[f"{name}.0.3.weight"] = torch.randn(out, middle, 3, 1, 1)
+        norm(f"{name}.1", out)
+
+    state["features.stem.0.weight"] = torch.randn(45, 3, 1, 7, 7)
+    norm("features.stem.1", 45)
+    state["features.stem.3.weight"] = torch.randn(64, 45, 3, 1, 1)
+    norm("features.stem.4", 64)
+    before = 64
+    for layer, (out, blocks) in width.items():
+        for block in range(blocks):
+            name = f"features.{layer}.{block}"
+            convolution(f"{name}.conv1", before, out)
+            convolution(f"{name}.conv2", out, out)
+            if before != out:
+                state[f"{name}.downsample.0.weight"] = torch.randn(out, before, 1, 1, 1)
+                norm(f"{name}.downsample.1", out)
+            before = out
+    heads = {"fc1": (200, 512), "fc2": (2, 1024)}  # with the global video feature, the second sees twice as much
+    for head, shape in heads.items():
+        state |= {f"{head}.weight": torch.zeros(shape), f"{head}.bias": torch.zeros(shape[0])}
+    return state
+
+
+def test_tsp_checkpoint_loads(tmp_path: Path) -> None:
+    state = tsp_checkpoint()
+    options = argparse.Namespace(backbone="r2plus1d_34", clip_len=16)  # they save their options beside the weights
+    torch.save({"model": state, "epoch": 5, "args": options}, tmp_path / "tsp.pth")
+    loaded = load_backbone(get_backbone("r2plus1d_34_tsp"), weights=str(tmp_path / "tsp.pth"), frame_size=112)
+    own = loaded.backbone.network.state_dict()
+    assert own.keys() == {name for name in state if not name.startswith("fc")}
+    assert all(torch.equal(state[name], tensor) for name, tensor in own.items())
+    norms = [module for module in loaded.backbone.modules() if isinstance(module, torch.nn.BatchNorm3d)]
+    assert {module.eps for module in norms} == {1e-3}
+    assert len(norms) == 2 + 16 * 4 + 3
+
+
+def test_checkpoint_with_code_is_refused(tmp_path: Path) -> None:
+    torch.save({"model": {"features.stem.0.weight": torch.zeros(1)}, "args": Path("x")}, tmp_path / "tsp.pth")
+    with pytest.raises(CheckpointError, match="not a state dict that can be loaded safely"):
+        load_backbone(get_backbone("r2plus1d_34_tsp"), weights=str(tmp_path / "tsp.pth"), frame_size=112)
+
+
+def test_ego4ds_features_have_2304_values() -> None:
+    spec = get_backbone("slowfast_r101")
+    assert (spec.feature_dim, spec.clip_frames) == (2304, 32)
+
+
 def test_unknown_name_lists_all() -> None:
     with pytest.raises(UsageError, match="unknown backbone 'x3d'") as caught:
         get_backbone("x3d")
-    assert caught.value.hint == "backbones: " + ", ".join(sorted(BACKBONES))
-    assert len(BACKBONES) == 16
+    assert caught.value.hint == "Did you mean 'x3d_s'? Backbones: " + ", ".join(sorted(BACKBONES))
+    assert len(BACKBONES) == 29

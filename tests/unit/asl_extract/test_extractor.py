@@ -57,6 +57,17 @@ def test_defaults_are_the_backbones() -> None:
     assert (spec.window_frames, spec.stride_frames, spec.frame_size) == (48, 12, 160)
 
 
+def test_network_for_clips_of_any_length_sees_the_whole_window(video: Path) -> None:
+    settings = {"backbone": "i3d_rgb", "weights": "random", "frame_size": 32, "device": "cpu"}
+    extractor = Extractor.create(**settings, window_frames=10, stride_frames=5)  # type: ignore[arg-type]
+    assert (extractor.spec.clip_frames, extractor.spec.mean) == (10, (0.5, 0.5, 0.5))
+    features = extractor.extract(video).features
+    assert features.shape[1] == 1024
+    whole = Extractor.create(**settings, window_frames=20, stride_frames=5).extract(video).features  # type: ignore[arg-type]
+    assert not np.allclose(features[0], whole[0], atol=1e-3)
+    assert Extractor.create(**settings).spec.clip_frames == 16  # type: ignore[arg-type]
+
+
 def test_extract_one_repeats_what_the_spec_says(video: Path, spec: ExtractionSpec) -> None:
     first = Extractor.create(**SMALL, device="cpu").extract(video)  # type: ignore[arg-type]
     again = extract_one(video, spec, device="cpu")
