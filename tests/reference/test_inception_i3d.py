@@ -1,4 +1,4 @@
-"""I3D against the PyTorch port whose weights people have: names, shapes, features; see scripts/make_inception_i3d.py."""
+"""I3D against the PyTorch port whose weights people have: names, shapes, features (scripts/make_inception_i3d.py)."""
 
 from __future__ import annotations
 
