@@ -7,10 +7,20 @@ from pathlib import Path
 import click
 
 
+def _print_backbones(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:
+    if not value or ctx.resilient_parsing:
+        return
+    from asl_extract.backbones.listing import backbones_table
+    from asl_kit.progress import out
+
+    out().print(backbones_table())
+    ctx.exit()
+
+
 @click.command()
 @click.argument("videos", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="VIDEO_OR_DIR...")
 @click.option("-o", "--out", "store", required=True, type=click.Path(path_type=Path), help="The feature store.")
-@click.option("--backbone", required=True, help="Network that makes the features; a wrong name lists all.")
+@click.option("--backbone", required=True, help="Network that makes the features.")
 @click.option(
     "--weights",
     default="default",
@@ -57,6 +67,14 @@ import click
     help="Whether a video that fails is recorded and passed over, or ends the run.",
 )
 @click.option("--json", "json_path", metavar="FILE", help="Write the summary as JSON; - for stdout.")
+@click.option(
+    "--list-backbones",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_backbones,
+    help="Show them all.",
+)
 @click.pass_context
 def extract(ctx: click.Context, /, json_path: str | None, **options: object) -> None:
     """Extract features from videos into a store.

@@ -1,0 +1,33 @@
+"""All backbones in a table: for ``asl-kit extract --list-backbones``. No network is built, nothing downloaded."""
+
+from __future__ import annotations
+
+from rich import box
+from rich.table import Table
+
+from asl_extract.backbones import backbone_names, get_backbone
+from asl_extract.backbones.spec import BackboneSpec
+from asl_kit.errors import AslKitError
+
+COLUMNS = ("backbone", "input", "frames", "window", "stride", "size", "values", "weights")
+
+
+def describe(spec: BackboneSpec) -> tuple[str, ...]:
+    """Return what `COLUMNS` hold for a backbone."""
+    frames = f"{spec.clip_frames} or any number" if spec.whole_window else str(spec.clip_frames)
+    numbers = (spec.window_frames, spec.stride_frames, spec.frame_size, spec.feature_dim)
+    return (spec.name, spec.frames, frames, *map(str, numbers), spec.published.name)
+
+
+def backbones_table() -> Table:
+    """Return a table of all backbones; one that cannot be loaded says why."""
+    table = Table(box=box.SIMPLE_HEAD, caption="window and stride: defaults, in frames; size: of the input, in pixels")
+    for column in COLUMNS:
+        text = column in ("backbone", "input", "frames", "weights")
+        table.add_column(column, justify="left" if text else "right", no_wrap=column == "backbone", overflow="fold")
+    for name in backbone_names():
+        try:
+            table.add_row(*describe(get_backbone(name)))
+        except AslKitError as fault:
+            table.add_row(name, *[""] * (len(COLUMNS) - 2), fault.message)
+    return table

@@ -1,0 +1,154 @@
+"""Backbones of other packages: found by their entry point, and their failures told from ours."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+from support import write_video
+
+from asl_extract.backbones import BACKBONES, backbone_names, get_backbone
+from asl_extract.backbones.listing import COLUMNS, describe
+from asl_extract.extractor import Extractor
+from asl_kit.cli import main
+from asl_kit.store import FeatureStore
+
+ROOT = Path(__file__).parents[2]
+EXAMPLE = ROOT / "tests" / "example_backbone"
+CODE = (EXAMPLE / "src" / "colour_asl_kit" / "__init__.py").read_text(encoding="utf-8")
+
+Offer = Callable[..., None]
+
+
+@pytest.fixture
+def offer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Offer:
+    """Return a function that makes an installed package of a module, as pip would leave it."""
+    site = tmp_path / "site"
+    monkeypatch.syspath_prepend(str(site))
+
+    def install(code: str, *, name: str = "colour", module: str = "other_package") -> None:
+        folder = site / f"{module}-1.0.dist-info"
+        folder.mkdir(parents=True)
+        (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {module.replace('_', '-')}\nVersion: 1.0\n")
+        (folder / "entry_points.txt").write_text(f"[asl_kit.backbones]\n{name} = {module}:SPEC\n")
+        (site / f"{module}.py").write_text(code)
+        monkeypatch.delitem(sys.modules, module, raising=False)
+        importlib.invalidate_caches()
+
+    return install
+
+
+def extract(folder: Path, *arguments: str) -> Result:
+    video = write_video(folder / "clip.mp4", frames=20)
+    result = CliRunner().invoke(
+        main, ["extract", str(video), "-o", str(folder / "store"), "--device", "cpu", "--weights", "random", *arguments]
+    )
+    assert result.exception is None or isinstance(result.exception, SystemExit)
+    return result
+
+
+@pytest.mark.parametrize("code", [CODE, CODE.replace("SPEC = BackboneSpec(", "SPEC = lambda: BackboneSpec(")])
+def test_example_extracts(offer: Offer, code: str, tmp_path: Path) -> None:
+    offer(code)
+    assert "colour" in backbone_names()
+    result = extract(tmp_path, "--backbone", "colour")
+    assert result.exit_code == 0, result.stderr
+    store = FeatureStore.open(tmp_path / "store")
+    assert (store.spec.backbone, store.spec.window_frames, store.spec.stride_frames) == ("colour", 16, 4)
+    assert store.read("clip").shape == (2, 32)
+    again = Extractor.from_spec(store.spec, device="cpu").extract(tmp_path / "clip.mp4")
+    np.testing.assert_allclose(again.features, store.read("clip"), rtol=1e-3)
+
+
+FAILURES = {
+    "module missing": ("import not_there", "cannot be loaded: No module named 'not_there'"),
+    "no SPEC": ("x = 1", "cannot be loaded: module 'other_package' has no attribute 'SPEC'"),
+    "not Python": ("def", "cannot be loaded: invalid syntax"),
+    "raises": ("raise RuntimeError('no licence')", "cannot be loaded: no licence"),
+    "function raises": ("def SPEC(): return {}['x']", "cannot be loaded: KeyError: 'x'"),
+    "something else": ("SPEC = 'x3d'", "must be a BackboneSpec or return one, found 'x3d'"),
+    "function returns nothing": ("def SPEC(): pass", "must be a BackboneSpec or return one, found None"),
+    "another name": (CODE.replace('name="colour"', 'name="color"'), "calls itself 'color': a store could not name it"),
+}
+
+
+@pytest.mark.parametrize(("code", "message"), FAILURES.values(), ids=FAILURES)
+def test_what_fails_is_one_message_that_names_the_package(
+    offer: Offer, code: str, message: str, tmp_path: Path
+) -> None:
+    offer(code)
+    result = extract(tmp_path, "--backbone", "colour")
+    assert result.exit_code == 1
+    who = "error: the backbone 'colour' (other_package:SPEC) of the package other-package "
+    assert result.stderr.startswith(who + message)
+    assert not (tmp_path / "store").exists()
+
+
+def test_two_packages_of_one_name(offer: Offer, tmp_path: Path) -> None:
+    offer(CODE, module="first_package")
+    offer(CODE, module="second_package")
+    result = extract(tmp_path, "--backbone", "colour")
+    assert result.exit_code == 2
+    places = "first-package (first_package:SPEC), second-package (second_package:SPEC)"
+    assert f"2 packages bring a backbone 'colour': {places}\nhint: Uninstall all but one." in result.stderr
+
+
+def test_a_name_of_ours(offer: Offer, tmp_path: Path) -> None:
+    offer(CODE, name="x3d_xs")
+    result = extract(tmp_path, "--backbone", "x3d_xs")
+    assert result.exit_code == 2
+    start = "error: the package other-package (other_package:SPEC) brings a backbone 'x3d_xs', which asl-kit has itself"
+    assert result.stderr.startswith(start)
+
+
+def test_list_shows_all_and_a_broken_package_too(offer: Offer, monkeypatch: pytest.MonkeyPatch) -> None:
+    offer("raise RuntimeError('no licence')")
+    monkeypatch.setenv("COLUMNS", "160")
+    monkeypatch.setattr("torch.hub.download_url_to_file", None)
+    result = CliRunner().invoke(main, ["extract", "--list-backbones"])
+    assert result.exit_code == 0, result.output
+    for name in BACKBONES:
+        assert re.search(rf"^ *{name} ", result.stdout, flags=re.MULTILINE)
+    assert "no licence" in " ".join(result.stdout.split())
+
+
+def test_documented_table_is_that_of_the_code() -> None:
+    text = (ROOT / "docs" / "backbones.md").read_text(encoding="utf-8")
+    rows = [[cell.strip(" `") for cell in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("| ")]
+    assert rows == [list(COLUMNS), *(list(describe(get_backbone(name))) for name in sorted(BACKBONES))]
+
+
+def test_documented_spec_is_the_examples() -> None:
+    text = (ROOT / "docs" / "backbones.md").read_text(encoding="utf-8")
+
+    def settings(code: str) -> list[str]:
+        return re.findall(r"^    (\w+=.*?,)(?:  #.*)?$", code.partition("SPEC = BackboneSpec(")[2], flags=re.MULTILINE)
+
+    assert settings(text.partition("```python")[2].partition("```")[0]) == settings(CODE)
+    assert len(settings(CODE)) == 10
+
+
+@pytest.mark.slow
+def test_example_installs_and_extracts(tmp_path: Path) -> None:
+    target = tmp_path / "target"
+    command = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", str(target), str(EXAMPLE)]
+    subprocess.run(command, check=True, capture_output=True, text=True, timeout=280)
+    video = write_video(tmp_path / "clip.mp4", frames=20)
+    options = ["--backbone", "colour", "--weights", "random", "--device", "cpu"]
+    done = subprocess.run(
+        [sys.executable, "-m", "asl_kit", "extract", str(video), "-o", str(tmp_path / "store"), *options],
+        env=os.environ | {"PYTHONPATH": str(target)},
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert FeatureStore.open(tmp_path / "store").read("clip").shape == (2, 32)
