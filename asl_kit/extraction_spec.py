@@ -40,6 +40,15 @@ class ExtractionSpec(StrictModel):
     """Subtracted from each channel, after scaling to [0, 1]."""
     std: tuple[float, ...] = ()
     """Each channel is divided by it."""
+    flow: str = ""
+    """Method of the optical flow that the backbone looks at, and what decides its result; empty for RGB frames.
+
+    The flow's values are brought from -20 ... 20 pixels to [0, 1] before `mean` and `std`.
+    """
+    flow_weights: str = ""
+    """`random`, the publisher's name of the flow method's weights, or the file's name; empty where it has none."""
+    flow_weights_sha256: str | None = None
+    """SHA-256 of those weights' tensors, as `weights_sha256`."""
     precision: Literal["float32", "float16", "bfloat16"] = "float32"
     """Arithmetic of the backbone."""
     decoder: str = ""
