@@ -31,7 +31,8 @@ FLOW_METHODS = {
     "raft_small": "asl_extract.flow_raft",
     "tvl1": "asl_extract.flow_tvl1",
 }
-"""Module of each method; its ``open_method(name, weights, device)`` returns a `FlowMethod`."""
+"""Module of each method; its ``open_method(name, weights, device)`` returns a `FlowMethod`, and
+``published_weights(name)`` the name of its ``default`` weights."""
 
 
 class FlowMethod(Protocol):
@@ -91,6 +92,12 @@ def get_flow_method(name: str, *, weights: str = DEFAULT, device: torch.device) 
         raise UsageError(f"unknown method of optical flow {name!r}", hint=f"methods: {', '.join(FLOW_METHODS)}")
     method: FlowMethod = importlib.import_module(FLOW_METHODS[name]).open_method(name, weights=weights, device=device)
     return method
+
+
+def published_weights(name: str) -> str:
+    """Return the name of the weights that ``default`` loads for a method; empty where it has none."""
+    published: str = importlib.import_module(FLOW_METHODS[name]).published_weights(name)
+    return published
 
 
 class FlowPreparer:

@@ -63,6 +63,12 @@ class Raft:
         return torch.cat(flows)[..., top : top + height, left : left + width]
 
 
+def published_weights(name: str) -> str:
+    """Return torchvision's name of the weights that ``default`` loads."""
+    published: str = get_model_weights(name).DEFAULT.name
+    return published
+
+
 def open_method(name: str, *, weights: str, device: torch.device) -> Raft:
     """Return ``raft_large`` or ``raft_small`` with weights; see `asl_extract.flow.get_flow_method`."""
     published: Any = get_model_weights(name).DEFAULT

@@ -43,6 +43,11 @@ class TVL1:
         return self._opencv.cvtColor(pixels, self._opencv.COLOR_RGB2GRAY)
 
 
+def published_weights(name: str) -> str:
+    """Return no name: the method has no weights."""
+    return ""
+
+
 def open_method(name: str, *, weights: str, device: torch.device) -> TVL1:
     """Return TV-L1; see `asl_extract.flow.get_flow_method`."""
     if weights != DEFAULT:

@@ -112,6 +112,21 @@ class VideoPreparer(Protocol):
         """Return what is left at the end of the video: (K, S, S, C)."""
 
 
+class Preparer(Protocol):
+    """What is done to the frames of any video.
+
+    Attributes
+    ----------
+    device : torch.device
+        Where the work is done and the result stays.
+    """
+
+    device: torch.device
+
+    def stream(self) -> VideoPreparer:
+        """Return what prepares one video's frames."""
+
+
 class FramePreparer:
     """Turn decoded frames into a backbone's input.
 
