@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+import os
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,20 +24,22 @@ def find_videos(sources: Sequence[Path]) -> list[VideoFile]:
     """Return the videos that files and folders name, sorted by id.
 
     A file is taken whatever its suffix; a folder is searched, with the folders
-    in it, for files with a video's suffix.
+    in it and those that links lead to, for files with a video's suffix. Links that
+    lead nowhere, pipes and files that may not be read are found too, so that
+    reading them fails with the reason rather than leaving them out in silence.
 
     Raises
     ------
     MissingFileError
         If a file or folder does not exist.
     UsageError
-        If there is no video, or two of them have the same id.
+        If there is no video, two of them have the same id, or a folder cannot be searched.
     """
     found: dict[str, Path] = {}
     for source in sources:
         for path in _files_of(source):
             other = found.setdefault(path.stem, path)
-            if other.absolute() != path.absolute():
+            if os.path.realpath(other) != os.path.realpath(path):
                 raise UsageError(
                     f"two videos with the id {path.stem!r}: {other} and {path}",
                     hint="a video's id is its file name without the suffix; rename one of them",
@@ -65,14 +68,35 @@ def check_id(file: VideoFile) -> None:
 
 def _files_of(source: Path) -> Iterable[Path]:
     if source.is_dir():
-        return sorted(
-            path
-            for path in source.rglob("*")
-            if path.suffix.lower() in VIDEO_SUFFIXES and not path.name.startswith(".") and path.is_file()
-        )
+        return sorted(_search(source))
     if not source.exists():
-        raise MissingFileError(f"{source}: no such file or folder")
+        target = f": the link leads to {source.readlink()}, which is not there" if source.is_symlink() else ""
+        raise MissingFileError(f"{source}: no such file or folder{target}")
     return [source]
+
+
+def _search(folder: Path) -> Iterator[Path]:
+    """Yield what a folder, with the folders in it, holds under a video's suffix, readable or not.
+
+    Links to folders are followed, each folder is searched once: a link back up ends there.
+    """
+
+    def refuse(fault: OSError) -> None:
+        raise UsageError(f"{fault.filename}: this folder cannot be searched: {fault.strerror}") from fault
+
+    searched: set[str] = set()
+    for place, folders, names in os.walk(folder, onerror=refuse, followlinks=True):
+        real = os.path.realpath(place)
+        if real in searched:
+            folders.clear()
+            continue
+        searched.add(real)
+        # Folders before links to folders, so that a video is found at its own place.
+        folders.sort(key=lambda name: (Path(place, name).is_symlink(), name))
+        for name in names:
+            path = Path(place, name)
+            if path.suffix.lower() in VIDEO_SUFFIXES and not name.startswith("."):
+                yield path
 
 
 def restrict(videos: Sequence[VideoFile], video_ids: Collection[str]) -> tuple[list[VideoFile], list[str]]:

@@ -1,9 +1,10 @@
 """Read a video with decord: forward only, no seeking, every frame decoded once.
 
-decord 0.6.0 hides two faults that matter here. Where frames are missing at the
-end it hands out the last good frame again and again, and where a packet is
-damaged it may drop frames that it had already decoded. So a repeat is made an
-error (``fault_tol``), and the frames are counted against the file's index.
+decord 0.6.0 hides three faults that matter here. Where frames are missing at the
+end it hands out the last good frame again and again; where a packet is damaged
+it may drop frames that it had already decoded, or hand out what FFmpeg made up.
+So a repeat is made an error (``fault_tol``), the frames are counted against the
+file's index, and FFmpeg's log is listened to.
 """
 
 from __future__ import annotations
@@ -11,8 +12,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import decord
+from decord._ffi.libinfo import find_lib_path
 
 from asl_extract.decoders import Frames
+from asl_extract.decoders.concealment import FFmpegLog, Suspicion
 from asl_extract.decoders.probe import count_decodable, location, probe, stopped, truncated
 from asl_extract.decoders.sequential import SequentialReader
 from asl_kit.errors import VideoError
@@ -21,6 +24,7 @@ from asl_kit.errors import VideoError
 _NO_REPEATS = "0.000000000001"
 
 decord.logging.set_level(decord.logging.QUIET)
+_LOG = FFmpegLog(Path(find_lib_path()[0]))
 
 
 def version() -> str:
@@ -46,6 +50,7 @@ class DecordReader(SequentialReader):
 
     def __init__(self, path: Path, *, threads: int = 1) -> None:
         facts = probe(path)
+        self._suspicion = Suspicion(path, _LOG)
         try:
             self._reader = decord.VideoReader(
                 location(path), ctx=decord.cpu(0), num_threads=threads, fault_tol=_NO_REPEATS
@@ -68,6 +73,9 @@ class DecordReader(SequentialReader):
         except (decord.DECORDError, decord.DECORDLimitReachedError, RuntimeError, StopIteration) as fault:
             raise stopped(self._path, decoder="decord", found=index, expected=self.frame_count) from fault
         return frame
+
+    def _check(self) -> None:
+        self._suspicion.check()
 
 
 def open_reader(path: Path, *, threads: int = 1) -> DecordReader:

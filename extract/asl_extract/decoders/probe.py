@@ -59,7 +59,7 @@ def probe(path: Path) -> VideoProbe:
     _check_file(path)
     try:
         with av.open(location(path), metadata_errors="ignore") as container:
-            stream = _video_stream(container, path)
+            stream = video_stream(container, path)
             stated_fps = float(stream.average_rate or 0)
             if not (math.isfinite(stated_fps) and stated_fps > 0):
                 stated_fps = 0.0
@@ -127,7 +127,7 @@ def _check_file(path: Path) -> None:
         raise VideoError(f"{path}: the file is empty")
 
 
-def _video_stream(container: av.container.InputContainer, path: Path) -> av.VideoStream:
+def video_stream(container: av.container.InputContainer, path: Path) -> av.VideoStream:
     """Return the stream to decode: FFmpeg's best, as decord takes it by itself."""
     best = container.streams.best("video")
     if not isinstance(best, av.VideoStream):
@@ -172,7 +172,7 @@ def count_decodable(path: Path, *, at_most: int) -> int:
     count = 0
     try:
         with av.open(location(path), metadata_errors="ignore") as container:
-            for _ in container.decode(_video_stream(container, path)):
+            for _ in container.decode(video_stream(container, path)):
                 count += 1
                 if count >= at_most:
                     break

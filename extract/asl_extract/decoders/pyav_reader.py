@@ -15,6 +15,7 @@ import av
 import av.filter
 
 from asl_extract.decoders import Frames
+from asl_extract.decoders.concealment import damaged
 from asl_extract.decoders.probe import location, probe, truncated
 from asl_extract.decoders.sequential import SequentialReader
 from asl_kit.errors import VideoError
@@ -56,8 +57,7 @@ class PyAVReader(SequentialReader):
         assert isinstance(stream, av.VideoStream)
         self._stream = stream
         self._stream.thread_count = threads
-        if threads != 1:
-            self._stream.thread_type = "AUTO"
+        self._stream.thread_type = "FRAME"  # with slice threads FFmpeg loses the flags of damaged frames
         self._frames = self._decode()
         super().__init__(path, facts)
 
@@ -72,10 +72,15 @@ class PyAVReader(SequentialReader):
         except (av.error.FFmpegError, StopIteration) as fault:
             raise truncated(self._path, found=index, expected=self.frame_count) from fault
 
+    def _check(self) -> None:
+        """Do nothing: `_decode` has looked at each frame's own flags."""
+
     def _decode(self) -> Generator[Frames, None, None]:
         graph: av.filter.Graph | None = None
         size = (0, 0)
-        for frame in self._container.decode(self._stream):
+        for number, frame in enumerate(self._container.decode(self._stream)):
+            if frame.is_corrupt:
+                raise damaged(self._path, frame=number)
             if graph is None:
                 graph = _rgb_graph(self._stream, frame)
                 size = (frame.width, frame.height)

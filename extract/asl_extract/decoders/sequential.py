@@ -37,6 +37,10 @@ class SequentialReader(ABC):
     def _next(self, index: int) -> Frames:
         """Decode the next frame, which is number `index`: (height, width, 3) of RGB."""
 
+    @abstractmethod
+    def _check(self) -> None:
+        """Raise if the frames so far are not as they were recorded; called after each block."""
+
     def blocks(self, max_frames: int) -> Iterator[Frames]:
         """Yield every frame once, in order, in blocks (up to max_frames, height, width, 3) of RGB."""
         for start in range(0, self.frame_count, max_frames):
@@ -50,4 +54,5 @@ class SequentialReader(ABC):
                         f"the first is {self.width}x{self.height}"
                     )
                 block[offset] = frame
+            self._check()
             yield block

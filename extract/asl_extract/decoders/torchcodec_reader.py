@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from asl_extract.decoders import Frames
+from asl_extract.decoders.concealment import FFmpegLog, Suspicion
 from asl_extract.decoders.probe import location, probe, stopped
 from asl_kit.errors import MissingDependencyError
 
 try:
+    import torch
     import torchcodec
     from torchcodec.decoders import VideoDecoder
 except (ImportError, OSError, RuntimeError) as fault:  # RuntimeError: no FFmpeg libraries that it can load
@@ -17,6 +19,10 @@ except (ImportError, OSError, RuntimeError) as fault:  # RuntimeError: no FFmpeg
         "decoder 'torchcodec' cannot be loaded: it needs the torchcodec package and FFmpeg's libraries",
         hint="pip install 'asl-kit[torchcodec]' and install FFmpeg, or use --decoder pyav",
     ) from fault
+
+# torchcodec loads one of its libraries, by the FFmpeg that it finds.
+_CORE = next((path for path in torch.ops.loaded_libraries if "torchcodec_core" in path), "")
+_LOG = FFmpegLog(Path(_CORE))
 
 
 def version() -> str:
@@ -43,6 +49,7 @@ class TorchcodecReader:
     def __init__(self, path: Path, *, threads: int = 1) -> None:
         facts = probe(path)
         self._path = path
+        self._suspicion = Suspicion(path, _LOG)
         self.frame_count = facts.frame_count
         self.fps = facts.fps
         self.display_s = facts.display_s
@@ -59,7 +66,9 @@ class TorchcodecReader:
     def blocks(self, max_frames: int) -> Iterator[Frames]:
         """Yield every frame once, in order, in blocks (up to max_frames, height, width, 3) of RGB."""
         for start in range(0, self.frame_count, max_frames):
-            yield self._read(start, min(start + max_frames, self.frame_count))
+            frames = self._read(start, min(start + max_frames, self.frame_count))
+            self._suspicion.check()
+            yield frames
 
     def close(self) -> None:
         """Let go of the file."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
 
-from asl_extract.videos import VideoFile, find_videos, parse_shard, restrict, take_shard
+from asl_extract.videos import VideoFile, check_id, find_videos, parse_shard, restrict, take_shard
 from asl_kit.errors import MissingFileError, UsageError
 
 
@@ -50,6 +52,60 @@ def test_two_files_with_one_id(folder: Path) -> None:
     assert caught.value.hint == "a video's id is its file name without the suffix; rename one of them"
 
 
+def test_links_to_folders_are_followed_once(tmp_path: Path) -> None:
+    videos, elsewhere = tmp_path / "videos", tmp_path / "elsewhere"
+    for path in (videos / "deep" / "own.mp4", elsewhere / "linked.mp4"):
+        path.parent.mkdir(parents=True)
+        path.touch()
+    (videos / "a link").symlink_to(elsewhere)
+    (videos / "another link").symlink_to(elsewhere)
+    (videos / "a link to a sibling").symlink_to(videos / "deep")
+    (videos / "deep" / "loop").symlink_to(videos)
+    assert find_videos([videos]) == [
+        VideoFile("linked", videos / "a link" / "linked.mp4"),
+        VideoFile("own", videos / "deep" / "own.mp4"),
+    ]
+
+
+def test_what_cannot_be_read_is_found_all_the_same(folder: Path) -> None:
+    (folder / "nothing.mp4").symlink_to(folder / "gone.mp4")
+    (folder / "itself.mp4").symlink_to(folder / "itself.mp4")
+    os.mkfifo(folder / "pipe.mp4")
+    (folder / "a folder.mp4").mkdir()
+    (folder / "a folder.mp4" / "inside.mp4").touch()
+    ids = [video.video_id for video in find_videos([folder])]
+    assert ids == ["a", "b", "c d", "inside", "itself", "nothing", "pipe", "é"]
+
+
+def test_names_are_ids_letter_for_letter(tmp_path: Path) -> None:
+    names = ["-y", "100%", "a\nb", 'it\'s "so"', "take:1", "v.1", "übung 日本"]
+    for name in names:
+        (tmp_path / f"{name}.mp4").touch()
+    videos = find_videos([tmp_path])
+    assert [video.video_id for video in videos] == sorted(names)
+    for video in videos:
+        check_id(video)
+
+
+def test_a_link_beside_its_target_with_the_same_id_is_one_video(folder: Path) -> None:
+    (folder / "sub" / "b.mp4").symlink_to(folder / "b.mp4")
+    assert VideoFile("b", folder / "b.mp4") in find_videos([folder])
+
+
+def test_folder_that_may_not_be_searched(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Tests may run as root, who may search everything: the refusal is the operating system's own, played back.
+    real = os.scandir
+
+    def scandir(path: str | Path) -> object:
+        if str(path).endswith("sub"):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    with pytest.raises(UsageError, match=r"sub: this folder cannot be searched: Permission denied"):
+        find_videos([folder])
+
+
 def test_no_videos(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=f"no videos found in {tmp_path}") as caught:
         find_videos([tmp_path])
@@ -59,6 +115,9 @@ def test_no_videos(tmp_path: Path) -> None:
 def test_missing_folder(tmp_path: Path) -> None:
     with pytest.raises(MissingFileError, match="nowhere: no such file or folder"):
         find_videos([tmp_path / "nowhere"])
+    (tmp_path / "link").symlink_to(tmp_path / "gone")
+    with pytest.raises(MissingFileError, match=r"link: no such file or folder: the link leads to .*gone, which is not"):
+        find_videos([tmp_path / "link"])
 
 
 def test_restrict(folder: Path) -> None:
