@@ -75,6 +75,12 @@ class FeatureSet(StrictModel):
     """What a file's name has before the video's id."""
     suffix: str = ""
     """What a file's name has between the video's id and the extension."""
+    backbones: tuple[str, ...] = ()
+    """Backbones of asl-kit that make such features, one store each; none: it has no such network or weights."""
+    flow: str = ""
+    """Method of optical flow for those backbones that look at flow."""
+    extraction_notes: tuple[str, ...] = ()
+    """How features that asl-kit extracts may differ from the published ones."""
     notes: tuple[str, ...] = ()
 
 

@@ -23,8 +23,8 @@ def list_presets() -> dict[str, FeatureSet]:
     }
 
 
-def get_preset(name: str) -> FeatureSet:
-    """Return one feature set.
+def get_preset(name: str, *, command: str = "import-features") -> FeatureSet:
+    """Return one feature set; `command` is the one that was called, for the hint.
 
     Raises
     ------
@@ -35,5 +35,5 @@ def get_preset(name: str) -> FeatureSet:
     if name not in known:
         close = [other for other in known if other.startswith(name)] or difflib.get_close_matches(name, known, n=3)
         meant = f"Did you mean {' or '.join(close)}? " if close else ""
-        raise UsageError(f"no preset named {name!r}", hint=f"{meant}`asl-kit import-features --list-presets` shows all")
+        raise UsageError(f"no preset named {name!r}", hint=f"{meant}`asl-kit {command} --list-presets` shows all")
     return known[name]
