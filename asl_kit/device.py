@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from asl_kit.errors import MissingDependencyError, UsageError
 
@@ -50,3 +53,21 @@ def choose_precision(name: str, device: torch.device) -> torch.dtype:
 def autocast(device: torch.device, precision: torch.dtype) -> AbstractContextManager[object]:
     """Return the context in which a network computes in `precision`; float32 changes nothing."""
     return torch.autocast(device.type, dtype=precision, enabled=precision != torch.float32)
+
+
+def pin_memory(device: torch.device) -> Callable[[NDArray[np.uint8]], Callable[[], None]] | None:
+    """Return what makes host memory known to a GPU, so that it copies while it computes; None on a CPU.
+
+    The function that is returned takes the memory, and returns what undoes it.
+    """
+    if device.type != "cuda":
+        return None
+
+    def pin(memory: NDArray[np.uint8]) -> Callable[[], None]:
+        runtime = torch.cuda.cudart()
+        with torch.cuda.device(device):
+            failed = int(runtime.cudaHostRegister(memory.ctypes.data, memory.nbytes, 0))
+        # Where the system allows no more pinned memory, copies are slower and nothing else changes.
+        return lambda: None if failed else runtime.cudaHostUnregister(memory.ctypes.data)
+
+    return pin

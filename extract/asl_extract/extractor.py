@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,13 +13,15 @@ from numpy.typing import NDArray
 
 from asl_extract.backbones import get_backbone
 from asl_extract.backbones.spec import BackboneSpec
+from asl_extract.decoder_workers import decode_in_workers
 from asl_extract.decoders import get_decoder
-from asl_extract.frames import FramePreparer, ResizeRule
-from asl_extract.pipeline import FrameCount, extract_features
-from asl_extract.plan import ClipPlan
+from asl_extract.decoding import DecodeSettings, decode_here
+from asl_extract.flow import FLOW_METHODS, FlowPreparer, get_flow_method, published_weights
+from asl_extract.frames import FramePreparer, Preparer
+from asl_extract.pipeline import FeaturePipeline, FrameCount
 from asl_extract.weights import DEFAULT, RANDOM, LoadedBackbone, load_backbone
-from asl_kit.device import PRECISIONS, choose_device, default_precision
-from asl_kit.errors import AslKitError, SpecConflictError, UsageError, VideoError
+from asl_kit.device import PRECISIONS, choose_device, default_precision, pin_memory
+from asl_kit.errors import AslKitError, SpecConflictError, UsageError
 from asl_kit.extraction_spec import ExtractionSpec
 from asl_kit.grid import FeatureGrid
 
@@ -67,17 +70,16 @@ class Extractor:
         *,
         spec: ExtractionSpec,
         loaded: LoadedBackbone,
-        resize: ResizeRule,
+        prepare: Preparer,
         device: torch.device,
         batch_size: int | None = None,
         decoder_threads: int = 1,
     ) -> None:
         self.spec = spec
         self.count = FrameCount()
-        self._decoder = get_decoder(spec.decoder.partition(" ")[0])
         self._decoder_threads = decoder_threads
         self._backbone = loaded.backbone.to(device)
-        self._prepare = FramePreparer(rule=resize, mean=spec.mean, std=spec.std, device=device)
+        self._prepare = prepare
         self.batch_size = batch_size or max(1, _FRAMES_PER_BATCH[device.type] // spec.clip_frames)
 
     @classmethod
@@ -90,6 +92,8 @@ class Extractor:
         stride_frames: int | None = None,
         fps: float | None = None,
         frame_size: int | None = None,
+        flow: str = "",
+        flow_weights: str = DEFAULT,
         precision: str | None = None,
         device: str = "auto",
         decoder: str = "decord",
@@ -110,6 +114,10 @@ class Extractor:
             Frame rate that videos are resampled to; None: each video's own.
         frame_size : int, optional
             Height and width of the backbone's input, in pixels.
+        flow : str
+            A name in `asl_extract.flow.FLOW_METHODS` for a backbone that looks at optical flow; else empty.
+        flow_weights : str
+            ``default``, ``random`` or the path of a state dict: weights of the flow's method.
         precision : {'float32', 'float16', 'bfloat16'}, optional
             Arithmetic of the backbone; by default float32 on a CPU, half precision on a GPU.
         device : str
@@ -132,10 +140,17 @@ class Extractor:
         stride_frames = which.stride_frames if stride_frames is None else stride_frames
         precision = default_precision(on) if precision is None else precision
         frame_size = which.frame_size if frame_size is None else frame_size
+        _check_flow(which, flow, flow_weights)
         _check_numbers(which, window_frames, stride_frames, fps, frame_size, precision, batch_size)
         decoder_version = get_decoder(decoder).version()
         loaded = load_backbone(which, weights=weights, frame_size=frame_size)
         resize = which.resize.scaled_to(frame_size)
+        method = get_flow_method(flow, weights=flow_weights, device=on) if flow else None
+        prepare: Preparer
+        if method is None:
+            prepare = FramePreparer(rule=resize, mean=which.mean, std=which.std, device=on)
+        else:
+            prepare = FlowPreparer(rule=resize, mean=which.mean, std=which.std, method=method, device=on)
         spec = ExtractionSpec(
             backbone=which.name,
             weights=loaded.weights,
@@ -149,13 +164,16 @@ class Extractor:
             frame_size=frame_size,
             mean=which.mean,
             std=which.std,
+            flow="" if method is None else method.description,
+            flow_weights="" if method is None else method.weights,
+            flow_weights_sha256=None if method is None else method.weights_sha256,
             precision=precision,
             decoder=decoder_version,
         )
         return cls(
             spec=spec,
             loaded=loaded,
-            resize=resize,
+            prepare=prepare,
             device=on,
             batch_size=batch_size,
             decoder_threads=decoder_threads,
@@ -167,6 +185,7 @@ class Extractor:
         spec: ExtractionSpec,
         *,
         weights: str | None = None,
+        flow_weights: str | None = None,
         device: str = "auto",
         batch_size: int | None = None,
         decoder_threads: int = 1,
@@ -177,7 +196,7 @@ class Extractor:
         ----------
         spec : ExtractionSpec
             What to rebuild.
-        weights : str, optional
+        weights, flow_weights : str, optional
             Where the weights are; needed if they came from a file, and checked by their SHA-256.
         device, batch_size, decoder_threads
             As in `create`; they do not belong to the spec.
@@ -195,15 +214,12 @@ class Extractor:
             )
         which = get_backbone(spec.backbone)
         if weights is None:
-            if spec.weights == RANDOM:
-                weights = RANDOM
-            elif spec.weights == which.published.name:
-                weights = DEFAULT
-            else:
-                raise SpecConflictError(
-                    f"features were made with the weights file {spec.weights!r}, which was not given",
-                    hint=f"pass the file with SHA-256 (over its tensors) {spec.weights_sha256} by --weights FILE",
-                )
+            weights = _weights_again(spec.weights, which.published.name, spec.weights_sha256, option="--weights")
+        flow = spec.flow.partition(",")[0]
+        if flow and flow_weights is None:
+            flow_weights = _weights_again(
+                spec.flow_weights, published_weights(flow), spec.flow_weights_sha256, option="--flow-weights"
+            )
         extractor = cls.create(
             backbone=spec.backbone,
             weights=weights,
@@ -211,6 +227,8 @@ class Extractor:
             stride_frames=spec.stride_frames,
             fps=spec.fps,
             frame_size=spec.frame_size,
+            flow=flow,
+            flow_weights=flow_weights if flow and flow_weights is not None else DEFAULT,
             precision=spec.precision,
             device=device,
             decoder=spec.decoder.partition(" ")[0],
@@ -218,7 +236,8 @@ class Extractor:
             decoder_threads=decoder_threads,
         )
         # The same tensors under another file name are the same weights.
-        differences = spec.differences(extractor.spec.model_copy(update={"weights": spec.weights}))
+        same_names = {"weights": spec.weights, "flow_weights": spec.flow_weights}
+        differences = spec.differences(extractor.spec.model_copy(update=same_names))
         if differences:
             lines = "\n  ".join(differences)
             raise SpecConflictError(f"features cannot be made as recorded (the record against here):\n  {lines}")
@@ -240,48 +259,90 @@ class Extractor:
         MissingFileError, VideoError
             If the file is not there, or cannot be decoded wholly.
         """
-        spec = self.spec
-        try:
-            reader = self._decoder.open_reader(video, threads=self._decoder_threads)
-            try:
-                total = reader.frame_count
-                plan = ClipPlan(
-                    frame_count=total,
-                    fps=reader.fps,
-                    window_frames=spec.window_frames,
-                    stride_frames=spec.stride_frames,
-                    clip_frames=spec.clip_frames,
-                    resample_fps=spec.fps,
-                    display_s=reader.display_s,
-                )
-                features = extract_features(
-                    reader,
-                    plan=plan,
-                    prepare=self._prepare,
-                    backbone=self._backbone,
-                    precision=spec.precision,
-                    batch_size=self.batch_size,
-                    count=self.count,
-                    on_frames=None if on_frames is None else lambda frames: on_frames(frames, total),
-                )
-            finally:
-                reader.close()
-        except torch.OutOfMemoryError as fault:
-            raise AslKitError(
-                f"{video}: the device has too little memory for {self.batch_size} clips at once",
-                hint=f"use a smaller --batch-size than {self.batch_size}",
-            ) from fault
-        except (UnicodeError, ValueError, OverflowError) as fault:
-            if isinstance(fault, AslKitError):
-                raise
-            raise VideoError(f"{video}: cannot be read: {fault}") from fault
-        return ExtractedVideo(
-            features=features,
-            grid=plan.grid,
-            duration_s=plan.frame_count / plan.fps,
-            fps=plan.fps,
-            frames=plan.frame_count,
+        results = self.extract_all(
+            [("", video)],
+            on_frames=None if on_frames is None else lambda _, frames, total: on_frames(frames, total),
         )
+        with closing(results):
+            for _, result in results:
+                if isinstance(result, AslKitError):
+                    raise result
+                return result
+        raise AssertionError("a video has come to neither features nor an error")
+
+    def extract_all(
+        self,
+        videos: Iterable[tuple[str, Path]],
+        *,
+        workers: int = 0,
+        time_limit_s: float | None = None,
+        folder: Path | None = None,
+        on_frames: Callable[[str, int, int], None] | None = None,
+    ) -> Generator[tuple[str, ExtractedVideo | AslKitError], None, None]:
+        """Yield the features of many videos, or why there are none, each as soon as it is known.
+
+        Close the generator to end all workers.
+
+        Parameters
+        ----------
+        videos : iterable of (str, Path)
+            Ids, each once, and files; taken one by one as they are decoded.
+        workers : int
+            Processes that decode; 0: this one does.
+        time_limit_s : float, optional
+            Give a video up when its decoder delivers nothing for so long. This process can only
+            do so between frames, workers always.
+        folder : Path, optional
+            Where the features of long videos are kept until they are complete.
+        on_frames : callable, optional
+            Called with (id, frames just decoded, frames in the file) as the work goes on.
+
+        Raises
+        ------
+        AslKitError
+            If the device has too little memory, workers cannot be started, or the disk is full.
+        """
+        settings = DecodeSettings(
+            decoder=self.spec.decoder.partition(" ")[0],
+            threads=self._decoder_threads,
+            window_frames=self.spec.window_frames,
+            stride_frames=self.spec.stride_frames,
+            clip_frames=self.spec.clip_frames,
+            resample_fps=self.spec.fps,
+            every_frame=bool(self.spec.flow),
+        )
+        pipeline = FeaturePipeline(
+            backbone=self._backbone,
+            prepare=self._prepare,
+            precision=self.spec.precision,
+            batch_size=self.batch_size,
+            count=self.count,
+            folder=folder,
+            on_frames=on_frames,
+        )
+        events = (
+            decode_in_workers(
+                videos, settings, workers=workers, time_limit_s=time_limit_s, pin=pin_memory(self._prepare.device)
+            )
+            if workers
+            else decode_here(videos, settings, time_limit_s=time_limit_s)
+        )
+        with closing(events):
+            for video_id, result in pipeline.run(events):
+                if isinstance(result, AslKitError):
+                    yield video_id, result
+                    continue
+                plan = result.plan
+                yield (
+                    video_id,
+                    ExtractedVideo(
+                        features=result.features,
+                        grid=plan.grid,
+                        duration_s=plan.frame_count / plan.fps,
+                        fps=plan.fps,
+                        frames=plan.frame_count,
+                    ),
+                )
 
 
 def extract_one(
@@ -300,6 +361,34 @@ def extract_one(
         If the file is not there, or cannot be decoded wholly.
     """
     return Extractor.from_spec(spec, device=device, weights=weights).extract(video)
+
+
+def _weights_again(recorded: str, published: str, sha256: str | None, *, option: str) -> str:
+    """Return the weights to ask for, so that the recorded ones come."""
+    if recorded == RANDOM:
+        return RANDOM
+    if recorded == published:
+        return DEFAULT
+    raise SpecConflictError(
+        f"features were made with the weights file {recorded!r}, which was not given",
+        hint=f"pass the file with SHA-256 (over its tensors) {sha256} by {option} FILE",
+    )
+
+
+def _check_flow(which: BackboneSpec, flow: str, flow_weights: str) -> None:
+    methods = ", ".join(FLOW_METHODS)
+    if which.frames == "flow" and not flow:
+        raise UsageError(
+            f"{which.name} looks at optical flow, and no method was named that computes it",
+            hint=f"pass --flow METHOD, one of: {methods}",
+        )
+    if which.frames != "flow" and flow:
+        raise UsageError(
+            f"{which.name} looks at the video's own frames, not at optical flow, got --flow {flow}",
+            hint="leave --flow out, or take a backbone of flow: i3d_flow",
+        )
+    if not flow and flow_weights != DEFAULT:
+        raise UsageError(f"--flow-weights {flow_weights} is given without --flow")
 
 
 def _check_numbers(

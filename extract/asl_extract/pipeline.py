@@ -1,16 +1,23 @@
-"""From one video to its features: decode once, prepare each frame once, run the backbone on batches of clips.
+"""From decoded frames to features: each frame prepared once, clips of several videos in one batch.
 
-The frames that coming clips need lie in a ring on the device, prepared. Its
-length depends on window, stride and batch size alone, so a video of any length
-takes the same memory.
+The frames that the next clip needs lie in a ring on the device, prepared. Its
+length depends on the window alone, and a batch is filled clip by clip; so a
+video of any length takes the same memory. Features are kept in a file once
+there are many.
+
+On a GPU a batch may hold clips of several videos, so that short videos fill it
+too. On a CPU, where a full batch is no faster, it never does: so a video's
+features are the same to the last bit whatever is extracted beside it.
 
 Shapes: B clips, T frames per clip, S x S pixels, C channels, D values per feature.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -18,13 +25,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from asl_extract.backbones.spec import Backbone
-from asl_extract.decoders import FrameReader
-from asl_extract.frames import FramePreparer, VideoPreparer
+from asl_extract.decoding import BLOCK_FRAMES, Decoded, Event, Failed, Finished, Opened
+from asl_extract.feature_rows import FeatureRows
+from asl_extract.frames import Preparer, VideoPreparer
 from asl_extract.plan import ClipPlan
 from asl_kit.device import autocast, choose_precision
+from asl_kit.errors import AslKitError
 
-BLOCK_FRAMES = 16
-"""Frames decoded, moved to the device and prepared together."""
+_CLIPS_PLANNED = 256
 
 
 @dataclass
@@ -46,114 +54,290 @@ class FrameCount:
     in_files: int = 0
 
 
-def prepared_frames(
-    reader: FrameReader,
-    *,
-    plan: ClipPlan,
-    prepare: VideoPreparer,
-    count: FrameCount,
-    on_frames: Callable[[int], None] | None = None,
-) -> Iterator[Tensor]:
-    """Yield the frames of ``plan.source_frames``, prepared, in blocks (n, S, S, C); the whole video is decoded.
-
-    Frames after the last that is needed are decoded too: only so is a damaged file told from a good one.
-    """
-    needed = plan.source_frames
-    start = 0
-    for block in reader.blocks(BLOCK_FRAMES):
-        stop = start + len(block)
-        first, last = np.searchsorted(needed, (start, stop))
-        count.decoded += len(block)
-        count.prepared += int(last - first)
-        for first_chosen in range(first, last, BLOCK_FRAMES):  # a frame that is shown several times comes as often
-            piece = needed[first_chosen : min(first_chosen + BLOCK_FRAMES, last)] - start
-            yield prepare(block if np.array_equal(piece, np.arange(len(block))) else block[piece])
-        start = stop
-        if on_frames is not None:
-            on_frames(len(block))
-    rest = prepare.finish()
-    if len(rest):
-        yield rest
-
-
-def clip_batches(frames: Iterator[Tensor], *, plan: ClipPlan, batch_size: int) -> Iterator[Tensor]:
-    """Assemble prepared frames into batches of clips, in order: (up to batch_size, C, T, S, S).
-
-    Colours stay innermost in memory (``channels_last_3d``), as the decoder gave them: the batch is a
-    view of the gathered frames, and on a CPU X3D runs twice as fast on it.
+class ClipWindow:
+    """The last prepared frames of one video, from which its clips are cut, one after the other.
 
     Parameters
     ----------
-    frames : iterator of Tensor
-        Blocks (n, S, S, C) of the frames of ``plan.source_frames``, as `prepared_frames` yields them.
     plan : ClipPlan
-        Which frames make which clip.
-    batch_size : int
-        Clips per batch; the last batch may be smaller.
+        Which frames make which clip. Frames are numbered as in ``plan.source_frames``.
     """
-    batches = _batch_positions(plan, batch_size=batch_size)
-    positions = next(batches, None)
-    ring: Tensor | None = None
-    filled = 0  # frames that have come; frame i lies at i % len(ring)
-    for block in frames:
-        if ring is None:
-            # Frames from a batch's first to its last; a block may come on top.
-            ring = block.new_empty((plan.frames_at_once(batch_size) + BLOCK_FRAMES, *block.shape[1:]))
-        slots = torch.arange(filled, filled + len(block), device=block.device) % len(ring)
-        ring[slots] = block
-        filled += len(block)
-        while positions is not None and positions.max() < filled:
-            slots = torch.from_numpy(positions % len(ring)).to(block.device)
-            clips = ring.index_select(0, slots.flatten()).unflatten(0, positions.shape)  # (B, T, S, S, C)
-            yield clips.permute(0, 4, 1, 2, 3)
-            positions = next(batches, None)
+
+    def __init__(self, plan: ClipPlan) -> None:
+        self._plan = plan
+        self._ring: Tensor | None = None
+        self._filled = 0  # frames that have come; frame i lies at i % len(ring)
+        self._taken = 0
+        self._planned_from = 0
+        self._positions = np.empty((0, plan.clip_frames), dtype=np.int64)
+        self._plan_more()
+
+    @property
+    def taken(self) -> int:
+        """Clips that have been taken."""
+        return self._taken
+
+    @property
+    def ready(self) -> int:
+        """Clips that can be taken now; all of them must be before more frames come."""
+        last = self._positions[self._taken - self._planned_from :, -1]
+        return int(np.searchsorted(last, self._filled))
+
+    def add(self, frames: Tensor) -> None:
+        """Take the next prepared frames: (N, S, S, C), N up to `BLOCK_FRAMES`."""
+        if self._ring is None:
+            # The frames of one clip; a block may come on top.
+            self._ring = frames.new_empty((self._plan.frames_at_once(1) + BLOCK_FRAMES, *frames.shape[1:]))
+        start = self._filled % len(self._ring)
+        fits = min(len(frames), len(self._ring) - start)
+        self._ring[start : start + fits] = frames[:fits]
+        self._ring[: len(frames) - fits] = frames[fits:]
+        self._filled += len(frames)
+
+    def take(self, out: Tensor) -> None:
+        """Write the next clips into `out`: (N, T, S, S, C), N up to `ready`."""
+        assert self._ring is not None
+        first = self._taken - self._planned_from
+        positions = self._positions[first : first + len(out)].ravel() % len(self._ring)
+        slots = torch.from_numpy(positions).to(out.device, non_blocking=True)
+        torch.index_select(self._ring, 0, slots, out=out.flatten(0, 1))
+        self._taken += len(out)
+        if self._taken == self._planned_from + len(self._positions):
+            self._plan_more()
+
+    def _plan_more(self) -> None:
+        self._planned_from = self._taken
+        self._positions = self._plan.positions(self._taken, min(self._taken + _CLIPS_PLANNED, self._plan.length))
 
 
-def _batch_positions(plan: ClipPlan, *, batch_size: int) -> Iterator[NDArray[np.int64]]:
-    """Yield, for each batch, where its frames stand in ``plan.source_frames``: (B, T)."""
-    for start in range(0, plan.length, batch_size):
-        yield plan.positions(start, min(start + batch_size, plan.length))
+@dataclass
+class _Video:
+    """A video in hand."""
+
+    video_id: str
+    plan: ClipPlan
+    prepare: VideoPreparer
+    window: ClipWindow
+    rows: FeatureRows
+    is_decoded: bool = False
+
+    @property
+    def is_complete(self) -> bool:
+        return self.is_decoded and self.rows.count == self.plan.length
 
 
-def extract_features(
-    reader: FrameReader,
-    *,
-    plan: ClipPlan,
-    prepare: FramePreparer,
-    backbone: Backbone,
-    precision: str,
-    batch_size: int,
-    count: FrameCount,
-    on_frames: Callable[[int], None] | None = None,
-) -> NDArray[np.float32]:
-    """Return the features of one video, one a clip: (plan.length, D).
+@dataclass
+class _Batch:
+    """Clips on the device, (B, T, S, S, C), and whose they are."""
+
+    clips: Tensor
+    owners: list[tuple[_Video, int]] = field(default_factory=list)
+    """Each video with how many clips, in order."""
+    filled: int = 0
+
+
+@dataclass
+class _Running:
+    """Features that are being computed or copied."""
+
+    features: Tensor
+    owners: list[tuple[_Video, int]]
+    ready: torch.cuda.Event | None
+
+
+@dataclass(frozen=True)
+class VideoFeatures:
+    """What comes out for a video: one row a clip, (plan.length, D)."""
+
+    plan: ClipPlan
+    features: NDArray[np.float32]
+
+
+class FeaturePipeline:
+    """Turns decoders' events into features.
 
     Parameters
     ----------
-    reader : FrameReader
-        The video, not yet read.
-    plan : ClipPlan
-        Made from the reader's frame count and rate.
-    prepare : FramePreparer
-        Resizes and normalises; its device is the backbone's.
     backbone : Backbone
         In evaluation mode.
+    prepare : Preparer
+        What is done to frames; its device is the backbone's.
     precision : {'float32', 'float16', 'bfloat16'}
         Arithmetic of the backbone.
     batch_size : int
-        Clips per forward pass. Batches never cross videos, so a video's features do not depend on its neighbours.
+        Clips per forward pass, at most.
     count : FrameCount
         Counts what is done.
+    folder : Path, optional
+        Where the features of long videos are kept until they are complete; the system's folder for such files.
     on_frames : callable, optional
-        Called with the number of frames of each decoded block.
-
-    Raises
-    ------
-    VideoError
-        If the video cannot be decoded wholly.
+        Called with a video's id, the number of frames just decoded and the number in the file.
     """
-    count.in_files += reader.frame_count
-    frames = prepared_frames(reader, plan=plan, prepare=prepare.stream(), count=count, on_frames=on_frames)
-    with torch.inference_mode(), autocast(prepare.device, choose_precision(precision, prepare.device)):
-        features = [backbone(clips).float() for clips in clip_batches(frames, plan=plan, batch_size=batch_size)]
-    return torch.cat(features).cpu().numpy()
+
+    def __init__(
+        self,
+        *,
+        backbone: Backbone,
+        prepare: Preparer,
+        precision: str,
+        batch_size: int,
+        count: FrameCount,
+        folder: Path | None = None,
+        on_frames: Callable[[str, int, int], None] | None = None,
+    ) -> None:
+        self._backbone = backbone
+        self._prepare = prepare
+        self._device = prepare.device
+        self._precision = choose_precision(precision, prepare.device)
+        self._batch_size = batch_size
+        self._count = count
+        self._folder = folder
+        self._on_frames = on_frames
+        self._mixes_videos = self._device.type == "cuda"
+        self._videos: dict[str, _Video] = {}
+        self._batches: dict[str, _Batch] = {}  # being filled: by video, or one under "" for all
+        self._spare: list[Tensor] = []
+        self._running: deque[_Running] = deque()
+        self._copying: deque[tuple[torch.cuda.Event, Callable[[], None]]] = deque()
+        self._copy_stream = torch.cuda.Stream(self._device) if self._mixes_videos else None
+
+    def run(self, events: Iterator[tuple[str, Event]]) -> Iterator[tuple[str, VideoFeatures | AslKitError]]:
+        """Yield each video's features, or why there are none, as soon as they are known.
+
+        Parameters
+        ----------
+        events : iterator of (video id, Event)
+            Each video's events in order; several videos may be mixed.
+
+        Raises
+        ------
+        AslKitError
+            If the device has too little memory, or a long video's features find no room on the disk.
+        """
+        try:
+            for video_id, event in events:
+                self._take(video_id, event)
+                if isinstance(event, Failed):
+                    yield video_id, event.error
+                yield from self._complete()
+            for key in list(self._batches):
+                self._compute(key)
+            self._retire(leave=0)
+            yield from self._complete()
+        except torch.OutOfMemoryError as fault:
+            raise AslKitError(
+                f"the device has too little memory for {self._batch_size} clips at once",
+                hint=f"use a smaller --batch-size than {self._batch_size}",
+            ) from fault
+
+    def _take(self, video_id: str, event: Event) -> None:
+        if isinstance(event, Opened):
+            self._count.in_files += event.plan.frame_count
+            self._videos[video_id] = _Video(
+                video_id, event.plan, self._prepare.stream(), ClipWindow(event.plan), FeatureRows(self._folder)
+            )
+        elif isinstance(event, Failed):
+            self._drop(video_id)
+        elif isinstance(event, Decoded):
+            self._take_frames(self._videos[video_id], event)
+        elif isinstance(event, Finished):
+            video = self._videos[video_id]
+            with torch.inference_mode():
+                self._add(video, video.prepare.finish())
+            assert video.window.taken == video.plan.length
+            video.is_decoded = True
+            if not self._mixes_videos and video_id in self._batches:
+                self._compute(video_id)
+
+    def _drop(self, video_id: str) -> None:
+        """Forget a video; features of it that are still to come are nobody's."""
+        self._videos.pop(video_id, None)
+        batch = self._batches.pop(video_id, None)
+        if batch is not None:
+            self._spare.append(batch.clips)
+
+    def _take_frames(self, video: _Video, event: Decoded) -> None:
+        self._count.decoded += event.count
+        self._count.prepared += len(event.frames)
+        if len(event.frames):
+            with torch.inference_mode():
+                self._add(video, video.prepare(self._to_device(event)))
+            if self._copy_stream is None:
+                event.release()
+        if self._on_frames is not None and event.count:
+            self._on_frames(video.video_id, event.count, video.plan.frame_count)
+
+    def _to_device(self, event: Decoded) -> Tensor:
+        """Return frames on the device; a GPU copies them while it computes."""
+        frames = torch.from_numpy(event.frames)
+        if self._copy_stream is None:
+            return frames
+        computing = torch.cuda.current_stream(self._device)
+        with torch.cuda.stream(self._copy_stream):
+            frames = frames.to(self._device, non_blocking=True)
+            copied = self._copy_stream.record_event()
+        computing.wait_event(copied)
+        frames.record_stream(computing)
+        self._copying.append((copied, event.release))
+        # One slot is left in use at most: a decoder that waits for it has others.
+        while len(self._copying) > 1:
+            before, release = self._copying.popleft()
+            before.synchronize()
+            release()
+        return frames
+
+    def _add(self, video: _Video, frames: Tensor) -> None:
+        """Put prepared frames into the video's window, and the clips that they complete into batches."""
+        key = "" if self._mixes_videos else video.video_id
+        for block in frames.split(BLOCK_FRAMES) if len(frames) else ():
+            video.window.add(block)
+            while ready := video.window.ready:
+                batch = self._batch(key, block, video.plan.clip_frames)
+                number = min(ready, self._batch_size - batch.filled)
+                video.window.take(batch.clips[batch.filled : batch.filled + number])
+                batch.owners.append((video, number))
+                batch.filled += number
+                if batch.filled == self._batch_size:
+                    self._compute(key)
+
+    def _batch(self, key: str, frames: Tensor, clip_frames: int) -> _Batch:
+        if key not in self._batches:
+            shape = (self._batch_size, clip_frames, *frames.shape[1:])
+            clips = self._spare.pop() if self._spare else frames.new_empty(shape)
+            self._batches[key] = _Batch(clips)
+        return self._batches[key]
+
+    @torch.inference_mode()
+    def _compute(self, key: str) -> None:
+        """Run the backbone on a batch; on a GPU, start it."""
+        batch = self._batches.pop(key)
+        # Colours stay innermost in memory (channels_last_3d): on a CPU X3D runs twice as fast so.
+        clips = batch.clips[: batch.filled].permute(0, 4, 1, 2, 3)
+        with autocast(self._device, self._precision):
+            features = self._backbone(clips).float()
+        ready = None
+        if self._mixes_videos:
+            host = torch.empty(features.shape, pin_memory=True)
+            features = host.copy_(features, non_blocking=True)
+            ready = torch.cuda.current_stream(self._device).record_event()
+        self._spare.append(batch.clips)  # what is written to it next waits for the backbone: same stream
+        self._running.append(_Running(features, batch.owners, ready))
+        self._retire(leave=1 if self._mixes_videos else 0)
+
+    def _retire(self, *, leave: int) -> None:
+        """Hand features out to their videos, those of the last `leave` batches excepted."""
+        while len(self._running) > leave:
+            running = self._running.popleft()
+            if running.ready is not None:
+                running.ready.synchronize()
+            rows = running.features.numpy()
+            start = 0
+            for video, number in running.owners:
+                if self._videos.get(video.video_id) is video:
+                    video.rows.append(rows[start : start + number])
+                start += number
+
+    def _complete(self) -> Iterator[tuple[str, VideoFeatures]]:
+        for video in [video for video in self._videos.values() if video.is_complete]:
+            del self._videos[video.video_id]
+            yield video.video_id, VideoFeatures(video.plan, video.rows.array())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,73 +14,120 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support import write_video
 
+from asl_extract.decoding import BLOCK_FRAMES, Decoded, Event, Failed, Finished, Opened
 from asl_extract.extractor import Extractor
-from asl_extract.pipeline import BLOCK_FRAMES, FrameCount, clip_batches, prepared_frames
+from asl_extract.pipeline import FeaturePipeline, FrameCount
 from asl_extract.plan import ClipPlan
-
-
-class NumberedFrames:
-    """A reader whose frame i is a picture of 1 x 1 pixel that says i."""
-
-    fps = 30.0
-    width = height = 1
-
-    def __init__(self, frame_count: int) -> None:
-        self.frame_count = frame_count
-        self.handed_out = 0
-
-    def blocks(self, max_frames: int) -> Iterator[np.ndarray]:
-        for start in range(0, self.frame_count, max_frames):
-            numbers = np.arange(start, min(start + max_frames, self.frame_count))
-            self.handed_out += len(numbers)
-            yield np.repeat(numbers, 3).reshape(-1, 1, 1, 3)
-
-    def close(self) -> None:
-        pass
+from asl_kit.errors import VideoError
 
 
 class AsTheyAre:
     """A preparer that does nothing."""
 
+    device = torch.device("cpu")
+
+    def stream(self) -> AsTheyAre:
+        return self
+
     def __call__(self, frames: np.ndarray) -> torch.Tensor:
-        return torch.from_numpy(frames)
+        return torch.as_tensor(frames).float()
 
     def finish(self) -> torch.Tensor:
         return torch.empty((0, 1, 1, 3))
 
 
+class OneLate(AsTheyAre):
+    """A preparer that holds back the last frame until the next has come, as optical flow does."""
+
+    def __init__(self) -> None:
+        self.last = torch.empty((0, 1, 1, 3))
+
+    def stream(self) -> OneLate:
+        return OneLate()
+
+    def __call__(self, frames: np.ndarray) -> torch.Tensor:
+        held = torch.cat([self.last, torch.as_tensor(frames).float()])
+        self.last = held[-1:].clone()
+        return held[:-1]
+
+    def finish(self) -> torch.Tensor:
+        return self.last
+
+
+def numbered(plan: ClipPlan) -> Iterator[Event]:
+    """Yield the events of a video whose frame i is a picture of 1 x 1 pixel that says i."""
+    yield Opened(plan)
+    for start in range(0, plan.frame_count, BLOCK_FRAMES):
+        stop = min(start + BLOCK_FRAMES, plan.frame_count)
+        needed = plan.source_frames[(plan.source_frames >= start) & (plan.source_frames < stop)]
+        for piece in range(0, max(1, len(needed)), BLOCK_FRAMES):
+            frames = needed[piece : piece + BLOCK_FRAMES]
+            yield Decoded(0 if piece else stop - start, np.repeat(frames, 3).reshape(-1, 1, 1, 3))
+    yield Finished()
+
+
+def numbers_of_clips(
+    plans: list[ClipPlan], *, batch_size: int, prepare: AsTheyAre | None = None, mixed: bool = False
+) -> tuple[list[list[list[int]]], list[int]]:
+    """Return for each video its clips' frames, as they come out of the pipeline, and the sizes of all batches."""
+    batches: list[int] = []
+
+    def backbone(clips: torch.Tensor) -> torch.Tensor:
+        batches.append(len(clips))
+        assert clips.shape[1:2] + clips.shape[3:] == (3, 1, 1)
+        return clips[:, 0, :, 0, 0].clone()
+
+    pipeline = FeaturePipeline(
+        backbone=backbone,  # type: ignore[arg-type]
+        prepare=prepare or AsTheyAre(),  # type: ignore[arg-type]
+        precision="float32",
+        batch_size=batch_size,
+        count=FrameCount(),
+    )
+    pipeline._mixes_videos = mixed
+    # One event of each video in turn, as when several are decoded at a time.
+    rounds = itertools.zip_longest(*map(numbered, plans))
+    turns = ((str(index), event) for events in rounds for index, event in enumerate(events) if event is not None)
+    results = dict(pipeline.run(turns))
+    found = [results[str(index)] for index in range(len(plans))]
+    return [video.features.astype(int).tolist() for video in found], batches  # type: ignore[union-attr]
+
+
 @given(
-    frame_count=st.integers(1, 150),
+    frame_counts=st.lists(st.integers(1, 150), min_size=1, max_size=3),
     window_frames=st.integers(1, 40),
     stride_frames=st.integers(1, 40),
     clip_frames=st.integers(1, 8),
     resample_fps=st.sampled_from([None, 7.0, 30.0, 75.0]),
+    every_frame=st.booleans(),
     batch_size=st.integers(1, 9),
 )
 def test_clips_are_those_of_the_plan(
-    frame_count: int,
+    frame_counts: list[int],
     window_frames: int,
     stride_frames: int,
     clip_frames: int,
     resample_fps: float | None,
+    every_frame: bool,
     batch_size: int,
 ) -> None:
-    plan = ClipPlan(
-        frame_count=frame_count,
-        fps=30.0,
-        window_frames=window_frames,
-        stride_frames=stride_frames,
-        clip_frames=clip_frames,
-        resample_fps=resample_fps,
-    )
-    reader = NumberedFrames(frame_count)
-    count = FrameCount()
-    frames = prepared_frames(reader, plan=plan, prepare=AsTheyAre(), count=count)
-    batches = list(clip_batches(frames, plan=plan, batch_size=batch_size))
-    assert [len(batch) for batch in batches[:-1]] == [batch_size] * (len(batches) - 1)
-    assert torch.cat(batches)[:, 0, :, 0, 0].tolist() == plan.clips(0, plan.length).tolist()
-    assert reader.handed_out == count.decoded == frame_count
-    assert count.prepared == len(plan.source_frames)
+    plans = [
+        ClipPlan(
+            frame_count=frame_count,
+            fps=30.0,
+            window_frames=window_frames,
+            stride_frames=stride_frames,
+            clip_frames=clip_frames,
+            resample_fps=resample_fps,
+            every_frame=every_frame,
+        )
+        for frame_count in frame_counts
+    ]
+    expected = [plan.clips(0, plan.length).tolist() for plan in plans]
+    clips, batches = numbers_of_clips(plans, batch_size=batch_size)
+    assert clips == expected
+    assert len(batches) == sum(-(-plan.length // batch_size) for plan in plans)  # batches of one video each
+    assert numbers_of_clips(plans, batch_size=batch_size, prepare=OneLate())[0] == expected
 
 
 def test_memory_does_not_grow_with_the_video() -> None:
@@ -92,16 +140,32 @@ def test_memory_does_not_grow_with_the_video() -> None:
 
     class Prepare(AsTheyAre):
         def __call__(self, frames: np.ndarray) -> torch.Tensor:
-            return torch.from_numpy(frames).as_subclass(Counting)
+            return torch.as_tensor(frames).float().as_subclass(Counting)
 
     sizes = []
     for frame_count in (500, 20_000):
         Counting.allocated = 0
         plan = ClipPlan(frame_count=frame_count, fps=30.0, window_frames=16, stride_frames=4, clip_frames=4)
-        frames = prepared_frames(NumberedFrames(frame_count), plan=plan, prepare=Prepare(), count=FrameCount())
-        assert sum(len(batch) for batch in clip_batches(frames, plan=plan, batch_size=8)) == plan.length
+        numbers_of_clips([plan], batch_size=8, prepare=Prepare())
         sizes.append(Counting.allocated)
-    assert sizes == [7 * 4 + 16 + BLOCK_FRAMES] * 2
+    assert sizes == [16 + BLOCK_FRAMES + 8] * 2
+
+
+def test_a_failed_video_leaves_the_others_alone() -> None:
+    plan = ClipPlan(frame_count=40, fps=30.0, window_frames=4, stride_frames=2, clip_frames=2)
+    good, bad = list(numbered(plan)), [*list(numbered(plan))[:2], Failed(VideoError("bad.mp4: broken"))]
+    turns = [pair for index in range(5) for pair in (("good", good[index]), ("bad", bad[min(index, 2)]))]
+    pipeline = FeaturePipeline(
+        backbone=lambda clips: clips[:, 0, :, 0, 0].clone(),  # type: ignore[arg-type]
+        prepare=AsTheyAre(),  # type: ignore[arg-type]
+        precision="float32",
+        batch_size=7,
+        count=FrameCount(),
+    )
+    results = list(pipeline.run(iter(turns[:6] + [pair for pair in turns[6:] if pair[0] == "good"])))
+    assert [video_id for video_id, _ in results] == ["bad", "good"]
+    assert str(results[0][1]) == "bad.mp4: broken"
+    assert results[1][1].features.astype(int).tolist() == plan.clips(0, plan.length).tolist()  # type: ignore[union-attr]
 
 
 @pytest.fixture(scope="module")
