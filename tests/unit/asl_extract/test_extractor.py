@@ -45,6 +45,9 @@ def test_spec_says_everything(spec: ExtractionSpec) -> None:
         "frame_size": 48,
         "mean": (0.45, 0.45, 0.45),
         "std": (0.225, 0.225, 0.225),
+        "flow": "",
+        "flow_weights": "",
+        "flow_weights_sha256": None,
         "precision": "float32",
         "decoder": f"decord {decord.__version__}",
     }
