@@ -87,7 +87,8 @@ class ClipWindow:
         """Take the next prepared frames: (N, S, S, C), N up to `BLOCK_FRAMES`."""
         if self._ring is None:
             # The frames of one clip; a block may come on top.
-            self._ring = frames.new_empty((self._plan.frames_at_once(1) + BLOCK_FRAMES, *frames.shape[1:]))
+            span = min(self._plan.window_frames, len(self._plan.source_frames))
+            self._ring = frames.new_empty((span + BLOCK_FRAMES, *frames.shape[1:]))
         start = self._filled % len(self._ring)
         fits = min(len(frames), len(self._ring) - start)
         self._ring[start : start + fits] = frames[:fits]

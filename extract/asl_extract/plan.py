@@ -244,8 +244,3 @@ class ClipPlan:
         if self.every_frame:
             return self._timeline_positions(start, stop)
         return np.searchsorted(self.source_frames, self.clips(start, stop))
-
-    def frames_at_once(self, clips: int) -> int:
-        """Return how many of `source_frames` lie, at most, from the first to the last that some clips in a row use."""
-        stride_frames = self.stride_frames if self.every_frame else min(self.stride_frames, self.window_frames)
-        return min((clips - 1) * stride_frames + self.window_frames, len(self.source_frames))
