@@ -17,15 +17,26 @@ def _print_backbones(ctx: click.Context, parameter: click.Parameter, value: bool
     ctx.exit()
 
 
+def _print_presets(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:
+    if not value or ctx.resilient_parsing:
+        return
+    from asl_extract.presets import presets_table
+    from asl_kit.progress import out
+
+    out().print(presets_table())
+    ctx.exit()
+
+
 @click.command()
 @click.argument("videos", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="VIDEO_OR_DIR...")
 @click.option("-o", "--out", "store", required=True, type=click.Path(path_type=Path), help="The feature store.")
-@click.option("--backbone", required=True, help="Network that makes the features.")
+@click.option("--backbone", help="Network that makes the features.")
+@click.option("--preset", metavar="DATASET/NAME", help="Backbone, window, stride and fps of a published feature set.")
+@click.option("--like", metavar="STORE", type=click.Path(path_type=Path), help="All settings, those of another store.")
 @click.option(
     "--weights",
-    default="default",
-    show_default=True,
-    help="default: the publisher's, downloaded; random: untrained, the same on every run; or a state dict's FILE.",
+    metavar="default|random|FILE",
+    help="The publisher's, downloaded; untrained, the same on every run; or a state dict.  [default: default]",
 )
 @click.option("--window", "window_frames", type=int, help="Frames that a feature looks at.  [default: the backbone's]")
 @click.option(
@@ -34,6 +45,16 @@ def _print_backbones(ctx: click.Context, parameter: click.Parameter, value: bool
 @click.option("--fps", type=float, help="Resample videos to this frame rate.  [default: each video's own]")
 @click.option(
     "--size", "frame_size", type=int, help="Height and width of the input in pixels.  [default: the backbone's]"
+)
+@click.option(
+    "--flow",
+    type=click.Choice(["raft_large", "raft_small", "tvl1"]),
+    help="Method of the optical flow, for a backbone that looks at flow.",
+)
+@click.option(
+    "--flow-weights",
+    metavar="default|random|FILE",
+    help="Weights of RAFT: torchvision's, downloaded; untrained; or a state dict.  [default: default]",
 )
 @click.option("--annotations", type=click.Path(path_type=Path), help="Extract only the videos that this file lists.")
 @click.option("--shard", metavar="I/N", help="Extract the I-th of N parts of the videos, I from 1.")
@@ -46,18 +67,14 @@ def _print_backbones(ctx: click.Context, parameter: click.Parameter, value: bool
 @click.option(
     "--decoder",
     type=click.Choice(["decord", "torchcodec", "pyav"]),
-    default="decord",
-    show_default=True,
-    help="Library that reads the videos.",
+    help="Library that reads the videos.  [default: decord]",
 )
 @click.option("--decoder-threads", type=click.IntRange(min=0), default=1, show_default=True, help="0: one a core.")
 @click.option("--batch-size", type=int, help="Clips per forward pass.  [default: by device and backbone]")
 @click.option(
     "--dtype",
     type=click.Choice(["float16", "float32"]),
-    default="float16",
-    show_default=True,
-    help="Type of the stored features.",
+    help="Type of the stored features.  [default: float16]",
 )
 @click.option(
     "--on-error",
@@ -65,6 +82,24 @@ def _print_backbones(ctx: click.Context, parameter: click.Parameter, value: bool
     default="skip",
     show_default=True,
     help="Whether a video that fails is recorded and passed over, or ends the run.",
+)
+@click.option(
+    "--retry-failed", is_flag=True, help="Try videos again that failed before and whose files have not changed."
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(min=0),
+    help="Processes that decode; 0: the main one.  [default: 0 on a CPU, cores - 1 up to 8 on a GPU]",
+)
+@click.option(
+    "--time-limit",
+    "time_limit_s",
+    type=click.FloatRange(min=0, min_open=True),
+    default=300.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="A video has failed when its decoder delivers nothing for so long."
+    " With --workers 0 that is looked at between frames only, and a decoder that hangs is not ended.",
 )
 @click.option("--json", "json_path", metavar="FILE", help="Write the summary as JSON; - for stdout.")
 @click.option(
@@ -75,12 +110,16 @@ def _print_backbones(ctx: click.Context, parameter: click.Parameter, value: bool
     callback=_print_backbones,
     help="Show them all.",
 )
+@click.option(
+    "--list-presets", is_flag=True, is_eager=True, expose_value=False, callback=_print_presets, help="Show them all."
+)
 @click.pass_context
 def extract(ctx: click.Context, /, json_path: str | None, **options: object) -> None:
     """Extract features from videos into a store.
 
     A video's id is its file name without the suffix. Run again after an
-    interruption: videos that the store holds are skipped.
+    interruption: videos that the store holds are skipped. Those that failed
+    are skipped too, unless their files have changed: see --retry-failed.
 
     \b
     asl-kit extract videos/ -o features/ --backbone x3d_xs --window 16 --stride 4
@@ -90,5 +129,5 @@ def extract(ctx: click.Context, /, json_path: str | None, **options: object) -> 
 
     summary = extract_videos(**options)  # type: ignore[arg-type]  # click has checked the types
     print_results(summary.to_text(), summary.to_json(), json_path)
-    if summary.failed:
+    if summary.failed or summary.failed_before:
         ctx.exit(1)
