@@ -50,6 +50,11 @@ class DecordReader(SequentialReader):
 
     def __init__(self, path: Path, *, threads: int = 1) -> None:
         facts = probe(path)
+        if facts.films > 1:
+            raise VideoError(
+                f"{path}: {facts.films} video streams, and decord cannot be told which to read",
+                hint="use --decoder pyav, or copy the one that is meant: ffmpeg -i IN -map 0:v:0 -c copy OUT.mp4",
+            )
         self._suspicion = Suspicion(path, _LOG)
         try:
             self._reader = decord.VideoReader(
@@ -72,6 +77,8 @@ class DecordReader(SequentialReader):
             frame: Frames = self._reader.next().asnumpy()
         except (decord.DECORDError, decord.DECORDLimitReachedError, RuntimeError, StopIteration) as fault:
             raise stopped(self._path, decoder="decord", found=index, expected=self.frame_count) from fault
+        if frame.shape[2] != 3:  # a rotated frame whose rows decord has padded in memory
+            raise VideoError(f"{self._path}: decord cannot turn frames of this width", hint="use --decoder pyav")
         return frame
 
     def _check(self) -> None:

@@ -27,13 +27,15 @@ class VideoProbe:
     Parameters
     ----------
     frame_count : int
-        Frames to be shown: packets, less those that an edit list cuts away.
+        Frames to be shown: packets, less those that an edit list cuts away or the codec never shows.
     fps : float
         Frames per second; the average where the rate varies.
     codec : str
         FFmpeg's name of the codec.
     stream_index : int
         Which of the file's streams is the video: the one that FFmpeg finds best, cover pictures left out.
+    films : int
+        Video streams in the file, cover pictures left out.
     display_s : (frame_count + 1,) array, optional
         When each frame comes on display, and when the last one goes, in seconds from the first; None
         where the frame rate is constant, see `constant_rate`.
@@ -43,6 +45,7 @@ class VideoProbe:
     fps: float
     codec: str
     stream_index: int
+    films: int
     display_s: Seconds | None = None
 
 
@@ -64,6 +67,7 @@ def probe(path: Path) -> VideoProbe:
             if not (math.isfinite(stated_fps) and stated_fps > 0):
                 stated_fps = 0.0
             stream_index = stream.index
+            films = len(_films(container))
             tick_s = float(stream.time_base or 0)
             codec = stream.codec_context.codec.canonical_name if stream.codec_context else "unknown"
             promised = int(stream.frames)
@@ -81,7 +85,7 @@ def probe(path: Path) -> VideoProbe:
                     end_s = max(end_s, float((packet.pts + (packet.duration or 0)) * packet.time_base))
                 if packet.stream_index == stream_index:
                     packets += 1
-                    if not packet.is_discard:
+                    if not (packet.is_discard or (codec == "vp8" and _vp8_hidden(packet))):
                         shown += 1
                         times.add(pts=packet.pts, dts=packet.dts, duration=packet.duration)
     except av.error.FFmpegError as fault:
@@ -102,7 +106,9 @@ def probe(path: Path) -> VideoProbe:
             fps = shown / float(display_s[-1])
     if not fps:
         raise VideoError(f"{path}: the file states no frame rate")
-    return VideoProbe(frame_count=shown, fps=fps, codec=codec, stream_index=stream_index, display_s=display_s)
+    return VideoProbe(
+        frame_count=shown, fps=fps, codec=codec, stream_index=stream_index, films=films, display_s=display_s
+    )
 
 
 def location(path: Path) -> str:
@@ -128,18 +134,29 @@ def _check_file(path: Path) -> None:
 
 
 def video_stream(container: av.container.InputContainer, path: Path) -> av.VideoStream:
-    """Return the stream to decode: FFmpeg's best, as decord takes it by itself."""
+    """Return the stream to decode: the one that FFmpeg finds best, cover pictures left out.
+
+    Raises
+    ------
+    VideoError
+        If there is none.
+    """
+    films = _films(container)
+    if not films:
+        cover = ", only a cover picture" if container.streams.video else ""
+        raise VideoError(f"{path}: no video stream in the file{cover}")
     best = container.streams.best("video")
-    if not isinstance(best, av.VideoStream):
-        raise VideoError(f"{path}: no video stream in the file")
-    if best.disposition & av.stream.Disposition.attached_pic:
-        films = [
-            stream for stream in container.streams.video if not stream.disposition & av.stream.Disposition.attached_pic
-        ]
-        if not films:
-            raise VideoError(f"{path}: no video stream in the file, only a cover picture")
-        best = films[0]
-    return best
+    return best if isinstance(best, av.VideoStream) and best in films else films[0]
+
+
+def _films(container: av.container.InputContainer) -> list[av.VideoStream]:
+    cover = av.stream.Disposition.attached_pic
+    return [stream for stream in container.streams.video if not stream.disposition & cover]
+
+
+def _vp8_hidden(packet: av.Packet) -> bool:
+    """Return whether a VP8 packet holds a frame that others refer to and nobody sees (RFC 6386, 9.1: show_frame)."""
+    return not memoryview(packet)[0] & 0x10
 
 
 def _stored_packets(path: Path, stream_index: int) -> int:

@@ -53,13 +53,16 @@ class TorchcodecReader:
         self.frame_count = facts.frame_count
         self.fps = facts.fps
         self.display_s = facts.display_s
-        self._decoder = VideoDecoder(
-            location(path),
-            stream_index=facts.stream_index,
-            dimension_order="NHWC",
-            num_ffmpeg_threads=threads,
-            seek_mode="exact",
-        )
+        try:
+            self._decoder = VideoDecoder(
+                location(path),
+                stream_index=facts.stream_index,
+                dimension_order="NHWC",
+                num_ffmpeg_threads=threads,
+                seek_mode="exact",
+            )
+        except (ValueError, RuntimeError) as fault:
+            raise stopped(path, decoder="torchcodec", found=0, expected=facts.frame_count) from fault
         first = self._read(0, 1)
         self.height, self.width = first.shape[1:3]
 
