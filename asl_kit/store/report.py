@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
+from asl_kit.store.command import command_for
 from asl_kit.store.store import FORMAT, VERSION, FeatureStore
 from asl_kit.store.video import VideoInfo
 
@@ -39,6 +40,11 @@ class StoreReport:
     attempts: dict[str, int]
     failed: dict[str, str]
 
+    @property
+    def command(self) -> str:
+        """The command that would make the store again; see `command_for`."""
+        return command_for(self.store.spec, dtype=self.store.dtype, store=self.store.path)
+
     def to_json(self) -> dict[str, Any]:
         """Return everything, JSON-ready."""
         return {
@@ -47,6 +53,7 @@ class StoreReport:
             "version": VERSION,
             "dtype": self.store.dtype,
             "spec": self.store.spec.model_dump(mode="json"),
+            "command": self.command,
             "videos": self.videos,
             "features": self.features,
             "hours": self.hours,
@@ -63,6 +70,7 @@ class StoreReport:
         lines = [
             str(self.store.path),
             *(f"  {name:<{width}}  {value}" for name, value in spec.items()),
+            f"to make it again: {self.command}",
             f"{self.videos} videos, {self.hours:.2f} hours, {self.features} features, {_size_text(self.size_bytes)}",
             f"ledger: {ledger}",
         ]

@@ -53,7 +53,8 @@ def load_backbone(spec: BackboneSpec, *, weights: str = DEFAULT, frame_size: int
     weights : str
         ``random``: the constructor's own initial values under seed 0, the same on every run;
         ``default``: the publisher's, downloaded by torch.hub or torchvision and kept in torch.hub's
-        folder; anything else: path of a file with a state dict.
+        folder, and so does their name, which the extraction spec records; anything else: path of a file with a
+        state dict.
     frame_size : int
         Height and width of the input, in pixels.
 
@@ -110,7 +111,7 @@ def load_network(
         torch.manual_seed(_RANDOM_SEED)
         network = build()
     recorded = weights
-    if weights == DEFAULT:
+    if weights == DEFAULT or (weights == published.name and not Path(weights).exists()):
         recorded = published.name
         state = _download(published, of=name, option=option)
         _fill(network, state, of=name, classifier=classifier, source=f"published weights {recorded}")

@@ -33,6 +33,10 @@ def test_info_tells_spec_amount_and_failures(store: FeatureStore) -> None:
     lines = [" ".join(line.split()) for line in result.stdout.splitlines()]
     assert "backbone x3d_xs" in lines
     assert "dtype float16" in lines
+    assert lines[-5] == (
+        f"to make it again: asl-kit extract VIDEOS -o {store.path} --backbone x3d_xs --weights random"
+        " --window 16 --stride 4 --precision float32 --dtype float16"
+    )
     assert lines[-4].startswith("2 videos, 1.00 hours, 1503 features, ")
     assert lines[-3:] == [
         "ledger: 2 done, 2 failed",
@@ -51,6 +55,8 @@ def test_info_as_json(store: FeatureStore) -> None:
         "version": 1,
         "dtype": "float16",
         "spec": make_spec().model_dump(mode="json"),
+        "command": f"asl-kit extract VIDEOS -o {store.path} --backbone x3d_xs --weights random"
+        " --window 16 --stride 4 --precision float32 --dtype float16",
         "videos": 2,
         "features": 1503,
         "hours": pytest.approx(1 + 0.4 / 3600),

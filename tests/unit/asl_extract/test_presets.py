@@ -14,7 +14,7 @@ from asl_kit.feature_import import list_presets
 
 EXTRACTED = {name: preset for name, preset in list_presets().items() if preset.backbones}
 
-# Ego4D's documentation of its SlowFast features; ActionFormer's README (THUMOS14: 16 frames, every 4, at the video's rate;
+# Ego4D's documentation of its SlowFast features; ActionFormer's README (THUMOS14: 16 frames, every 4, own rate;
 # ActivityNet: 16 frames of 25 a second); TSP's extract_features/opts.py (16 frames of 15 a second, no overlap).
 STATED: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     "Ego4D": (
