@@ -21,9 +21,22 @@ SHOWN = 10
 @click.argument("videos", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--checkpoint", required=True, type=click.Path(path_type=Path), help="A trained model (model.ckpt).")
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="Detections (JSON) to write.")
-@click.option("--weights", metavar="FILE", help="The backbone's weights, if they came from a file.")
+@click.option(
+    "--weights",
+    multiple=True,
+    metavar="FILE",
+    help="The backbone's weights, if they came from a file; with several feature stores, once for each in their order.",
+)
+@click.option("--flow-weights", metavar="FILE", help="The weights of the optical flow, if they came from a file.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
-def predict(videos: tuple[Path, ...], checkpoint: Path, output: Path, weights: str | None, device: str) -> None:
+def predict(
+    videos: tuple[Path, ...],
+    checkpoint: Path,
+    output: Path,
+    weights: tuple[str, ...],
+    flow_weights: str | None,
+    device: str,
+) -> None:
     """Find actions in new videos.
 
     Features are extracted as the model's own were: the checkpoint carries how.
@@ -33,7 +46,7 @@ def predict(videos: tuple[Path, ...], checkpoint: Path, output: Path, weights: s
     from asl_kit.predictions import write_predictions
     from asl_kit.progress import out
 
-    detections, failures = predict_videos(videos, checkpoint, weights=weights, device=device)
+    detections, failures = predict_videos(videos, checkpoint, weights=weights, flow_weights=flow_weights, device=device)
     if detections.video_ids:
         write_predictions(output, detections)
         _print_best(detections)
@@ -43,7 +56,12 @@ def predict(videos: tuple[Path, ...], checkpoint: Path, output: Path, weights: s
 
 
 def predict_videos(
-    videos: Sequence[Path], checkpoint: Path, *, weights: str | None = None, device: str = "auto"
+    videos: Sequence[Path],
+    checkpoint: Path,
+    *,
+    weights: Sequence[str] = (),
+    flow_weights: str | None = None,
+    device: str = "auto",
 ) -> tuple[Detections, list[str]]:
     """Extract features from videos as the checkpoint says, and find actions in them.
 
@@ -53,8 +71,11 @@ def predict_videos(
         Video files; a file's name without its suffix becomes the video's id.
     checkpoint : Path
         A trained model.
-    weights : str, optional
-        The backbone's weights, if they came from a file.
+    weights : sequence of str
+        The backbones' weights, one for each feature store that the model was trained on, in their order:
+        a file, ``default`` or ``random``. None: all as the checkpoint names them, which a file is not found by.
+    flow_weights : str, optional
+        The weights of the optical flow, if they came from a file.
     device : str
         Where to compute.
 
@@ -70,7 +91,7 @@ def predict_videos(
     CheckpointError, SpecConflictError
         If the checkpoint cannot be used, or features cannot be made as it says.
     UsageError
-        If two videos have the same name.
+        If two videos have the same name, or there are more or fewer weights than feature stores.
     """
     from asl_evaluate.inference import detect_new
     from asl_extract.extractor import Extractor
@@ -86,7 +107,18 @@ def predict_videos(
             hint="rename one, or predict them one after the other",
         )
     trained = load_checkpoint(checkpoint)
-    extractors = [Extractor.from_spec(spec, weights=weights, device=device) for spec in trained.extraction]
+    streams = trained.extraction
+    if weights and len(weights) != len(streams):
+        backbones = ", ".join(spec.backbone for spec in streams)
+        raise UsageError(
+            f"--weights is given {len(weights)} times, but the model takes features of {len(streams)}: {backbones}",
+            hint="give it once for each, in this order; `default` stands for the publisher's",
+        )
+    given: Sequence[str | None] = weights or [None] * len(streams)
+    extractors = [
+        Extractor.from_spec(spec, weights=one, flow_weights=flow_weights, device=device)
+        for spec, one in zip(streams, given, strict=True)
+    ]
     extracted, failures = [], []
     with progress_bar("extracting", len(videos)) as bar:
         for video in videos:
