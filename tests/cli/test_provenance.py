@@ -76,6 +76,13 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "dtype": "float32",
     },
     "whole window": {"backbone": "i3d_rgb", "weights": "random", "window_frames": 24, "frame_size": 32},
+    "flow": {
+        "backbone": "i3d_flow",
+        "weights": "random",
+        "flow": "raft_small",
+        "flow_weights": "random",
+        "frame_size": 32,
+    },
     "frames": {"backbone": "resnet50", "weights": "random", "frame_size": 32, "fps": 2},
 }
 
@@ -251,3 +258,4 @@ def test_command_of_flow() -> None:
     spec = make_spec(backbone="i3d_flow", flow="raft_large, 12 updates", flow_weights="C_T_SKHT_V2", fps=25.0)
     line = command_for(spec, dtype="float16", store=Path("flow.zarr"))
     assert "--fps 25 --flow raft_large --flow-weights C_T_SKHT_V2 --precision float32" in line
+    assert (parsed(line)["flow"], parsed(line)["flow_weights"]) == ("raft_large", "C_T_SKHT_V2")

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import argparse
+import hashlib
+import re
+import subprocess
 import urllib.error
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
+from torchvision.models import get_model_weights
 
-from asl_extract.backbones import _pytorchvideo, get_backbone, torchvision_video
+from asl_extract.backbones import BACKBONES, _pytorchvideo, get_backbone, inception_i3d, torchvision_video, tsp
 from asl_extract.backbones.spec import PublishedWeights, StateDict
 from asl_extract.weights import load_backbone, state_sha256
 from asl_kit.errors import CheckpointError, MissingFileError
@@ -125,6 +131,50 @@ def test_torchvisions_weights_are_checked_by_hash(tmp_path: Path, monkeypatch: p
     )
     with pytest.raises(CheckpointError, match=r"weights KINETICS400_V1 of r3d_18 are damaged: invalid hash value"):
         load_backbone(spec, weights="default", frame_size=112)
+
+
+@pytest.mark.parametrize("name", [name for name, module in BACKBONES.items() if ".torchvision_" in module])
+def test_torchvisions_files_are_named_by_their_hash(name: str) -> None:
+    assert re.search(r"-[0-9a-f]{8}\.pth$", get_model_weights(name).DEFAULT.url)
+
+
+@pytest.mark.parametrize("damaged", [False, True], ids=["whole", "damaged"])
+def test_tsps_weights_are_checked_by_hash(damaged: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = get_backbone("r2plus1d_34_tsp")
+    assert spec.published.name.endswith("-0d2cf854.pth")
+    state = {} if damaged else spec.build(112).state_dict() | {"fc1.weight": torch.zeros(200, 512)}
+    torch.save({"model": state, "args": argparse.Namespace(clip_len=16)}, tmp_path / "weights")
+    digest = hashlib.sha256((tmp_path / "weights").read_bytes()).hexdigest()
+    served = (tmp_path / "weights").rename(tmp_path / f"tsp-{'0badc0de' if damaged else digest[:8]}.pth")
+    monkeypatch.setattr(tsp, "_RELEASE", tmp_path.as_uri() + "/")
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "hub"))
+    spec = replace(spec, published=PublishedWeights(served.name, partial(tsp._download, served.name)))
+    if damaged:
+        with pytest.raises(CheckpointError, match="of r2plus1d_34_tsp are damaged: invalid hash value"):
+            load_backbone(spec, weights="default", frame_size=112)
+    else:
+        loaded = load_backbone(spec, weights="default", frame_size=112)
+        assert torch.equal(
+            loaded.backbone.network.state_dict()["features.stem.0.weight"], state["features.stem.0.weight"]
+        )
+
+
+def test_i3ds_weights_are_checked_by_their_id_in_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = get_backbone("i3d_flow")
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    (tmp_path / "checkpoints").mkdir()
+    kept = tmp_path / "checkpoints" / "flow_imagenet.pt"
+    state = spec.build(224).state_dict() | {"logits.conv3d.bias": torch.zeros(400)}
+    torch.save(state, kept)
+    with pytest.raises(
+        CheckpointError, match=r"weights flow_imagenet\.pt of i3d_flow are damaged: git id [0-9a-f]{40} "
+    ):
+        load_backbone(spec, weights="default", frame_size=224)
+    done = subprocess.run(["git", "hash-object", kept], check=True, capture_output=True, text=True)
+    load = partial(inception_i3d._download, kept.name, done.stdout.strip())
+    spec = replace(spec, published=PublishedWeights(kept.name, load))
+    loaded = load_backbone(spec, weights="default", frame_size=224)
+    assert loaded.weights_sha256 == state_sha256({name: state[name] for name in state if "logits" not in name})
 
 
 def test_no_network() -> None:
