@@ -171,7 +171,12 @@ def test_numbers_are_those_of_torchvisions_images(name: str) -> None:
 @torch.inference_mode()
 @pytest.mark.parametrize(
     ("name", "head", "frame_size"),
-    [("resnet50", "fc", 64), ("vit_b_16", "heads", 224), ("swin_t", "head", 64), ("convnext_tiny", "classifier.2", 64)],
+    [
+        ("resnet50", "fc", 64),
+        pytest.param("vit_b_16", "heads", 224, marks=pytest.mark.slow),
+        ("swin_t", "head", 64),
+        ("convnext_tiny", "classifier.2", 64),
+    ],
 )
 def test_feature_is_what_the_image_classifier_sees(name: str, head: str, frame_size: int) -> None:
     clips = torch.randn(2, 3, 1, frame_size, frame_size)
