@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import sys
 import types
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +19,18 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from support import write_video
 from torch import Tensor
 from torchvision.models import optical_flow
 
+from asl_extract.backbones import get_backbone
+from asl_extract.extractor import Extractor
 from asl_extract.flow import FlowPreparer, get_flow_method
 from asl_extract.flow_raft import ITERATIONS
 from asl_extract.frames import ResizeRule
 from asl_extract.plan import ClipPlan
 from asl_extract.weights import state_sha256
-from asl_kit.errors import CheckpointError, MissingDependencyError, MissingFileError, UsageError
+from asl_kit.errors import AslKitError, CheckpointError, MissingDependencyError, MissingFileError, UsageError
 
 CPU = torch.device("cpu")
 HALF = (0.5, 0.5)
@@ -74,6 +78,15 @@ def moving_texture(dx: float, dy: float, *, frames: int = 3, size: tuple[int, in
         value = sum(np.sin(kx * along_x + ky * along_y + phase) for kx, ky, phase in waves)
         video[index] = (128 + 20 * value).round().clip(0, 255)[..., None]
     return video
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_opencv_thread() -> Iterator[None]:
+    """OpenCV's own threads only wait for each other on a machine that is busy."""
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    yield
+    cv2.setNumThreads(threads)
 
 
 @pytest.fixture(scope="module")
@@ -179,12 +192,12 @@ def test_tvl1_finds_a_known_motion(dx: float, dy: float) -> None:
 
 
 def test_tvl1_equals_opencv_on_a_real_clip(real_frames: NDArray[np.uint8]) -> None:
-    frames = real_frames[:, 100:228, 200:392]
-    flow = stream(preparer(get_flow_method("tvl1", device=CPU), ResizeRule(128, 112, rounded=False)), frames)
+    frames = real_frames[:, 120:184, 200:296]
+    flow = stream(preparer(get_flow_method("tvl1", device=CPU), ResizeRule(64, 48, rounded=False)), frames)
     method = cv2.optflow.DualTVL1OpticalFlow_create()
     gray = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in frames]
     for index in range(2):
-        theirs = method.calc(gray[index], gray[index + 1], None)[8:120, 40:152]
+        theirs = method.calc(gray[index], gray[index + 1], None)[8:56, 24:72]
         assert np.abs(theirs).max() > 0.5
         np.testing.assert_allclose(flow[index].numpy(), theirs.clip(-20, 20) / 20, rtol=0, atol=1e-6)
 
@@ -337,3 +350,61 @@ def test_equals_torchs_resize(real_frames: NDArray[np.uint8]) -> None:
     )
     torch.testing.assert_close(given_sizes[0], resized[:1], rtol=0, atol=1e-4)
     assert flow.shape == (2, 56, 56, 2)
+
+
+# In an extractor
+
+
+@pytest.mark.parametrize(
+    ("fps", "window_frames", "stride_frames", "workers"),
+    [
+        pytest.param(None, 8, 2, 0, id="native"),
+        pytest.param(None, 5, 9, 0, id="gaps between windows"),
+        pytest.param(20.0, 8, 3, 0, id="shown twice"),
+        pytest.param(90.0, 40, 7, 0, id="shown 9 times"),
+        pytest.param(90.0, 40, 7, 1, id="shown 9 times, decoded in a worker"),
+        pytest.param(25.0, 60, 100, 0, id="one short clip"),
+        pytest.param(4.0, 6, 1, 0, id="fewer frames"),
+    ],
+)
+def test_clips_hold_the_flow_of_the_timeline(
+    fps: float | None,
+    window_frames: int,
+    stride_frames: int,
+    workers: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Flow of each timeline frame to the next, against what reaches the backbone."""
+    video = write_video(tmp_path / "video.mp4", frames=21, fps=10, size=(64, 48))
+    extractor = Extractor.create(
+        backbone="i3d_flow", weights="random", flow="tvl1", window_frames=window_frames, stride_frames=stride_frames,
+        fps=fps, frame_size=32, batch_size=2, device="cpu",
+    )  # fmt: skip
+    clips: list[Tensor] = []
+
+    def keep(batch: Tensor) -> Tensor:
+        clips.append(batch.clone())
+        return torch.zeros(len(batch), 1024)
+
+    monkeypatch.setattr(extractor, "_backbone", keep)
+    monkeypatch.setattr(extractor._prepare, "method", Brightness())
+    results = dict(extractor.extract_all([("video", video)], workers=workers))
+    assert not isinstance(results["video"], AslKitError)
+
+    with av.open(str(video)) as container:
+        frames = np.stack([frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)])
+    plan = ClipPlan(
+        frame_count=21, fps=10.0, window_frames=window_frames, stride_frames=stride_frames,
+        clip_frames=window_frames, resample_fps=fps,
+    )  # fmt: skip
+    rule = get_backbone("i3d_flow").resize.scaled_to(32)
+    shown = rule.resize(frames, device=CPU)[plan.timeline, 0]
+    change = shown.diff(dim=0).clamp(-20, 20) / 20
+    flow = rule.centre(torch.stack([change, -change]))
+    flow = torch.cat([flow, flow[:, -1:]], dim=1)  # (2, timeline, S, S)
+    expected = [
+        flow[:, torch.arange(start, start + window_frames).clamp(max=len(shown) - 1)]
+        for start in range(0, plan.length * stride_frames, stride_frames)
+    ]
+    torch.testing.assert_close(torch.cat(clips), torch.stack(expected), rtol=0, atol=1e-5)
