@@ -12,6 +12,7 @@ from torchvision.models import video as torchvision_video
 
 from asl_extract.backbones import BACKBONES, get_backbone
 from asl_extract.backbones.spec import Backbone
+from asl_extract.frames import ResizeRule
 from asl_extract.weights import load_backbone
 from asl_kit.errors import CheckpointError, UsageError
 
@@ -256,9 +257,27 @@ def test_checkpoint_with_code_is_refused(tmp_path: Path) -> None:
         load_backbone(get_backbone("r2plus1d_34_tsp"), weights=str(tmp_path / "tsp.pth"), frame_size=112)
 
 
-def test_ego4ds_features_have_2304_values() -> None:
+def test_input_is_that_of_ego4ds_features() -> None:
+    # https://github.com/facebookresearch/Ego4d at a44f40b: ego4d/features/models/slowfast.py, configs/slowfast_r101_8x8
     spec = get_backbone("slowfast_r101")
     assert (spec.feature_dim, spec.clip_frames) == (2304, 32)
+    assert spec.resize == ResizeRule(256, 256, rounded=False)
+    assert (spec.mean, spec.std) == ((0.45,) * 3, (0.225,) * 3)
+
+
+@pytest.mark.slow
+@torch.inference_mode()
+def test_ego4ds_feature_is_the_mean_of_what_the_head_is_given() -> None:
+    from pytorchvideo.models import hub
+
+    torch.manual_seed(1)
+    whole = hub.slowfast_r101().eval()
+    whole.blocks[6] = torch.nn.Identity()  # their feature: its input, averaged over all places
+    clips = torch.randn(1, 3, 32, 256, 256)
+    slow = clips[:, :, torch.linspace(0, 31, 8).long()]
+    theirs = whole([slow, clips]).flatten(2).mean(2)
+    torch.manual_seed(1)
+    torch.testing.assert_close(build("slowfast_r101", 256)(clips), theirs, rtol=1e-5, atol=1e-6)
 
 
 def test_unknown_name_lists_all() -> None:

@@ -14,11 +14,11 @@ from asl_kit.feature_import import list_presets
 
 EXTRACTED = {name: preset for name, preset in list_presets().items() if preset.backbones}
 
-# Ego4D's documentation of its SlowFast features; ActionFormer's README (THUMOS14: 16 frames, every 4, own rate;
+# Ego4D's ego4d/features/configs/slowfast_r101_8x8.yaml; ActionFormer's README (THUMOS14: 16 frames, every 4, own rate;
 # ActivityNet: 16 frames of 25 a second); TSP's extract_features/opts.py (16 frames of 15 a second, no overlap).
 STATED: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     "Ego4D": (
-        "ego4d-mq/slowfast-actionformer",
+        "ego4d-mq/slowfast",
         {},
         {"backbone": "slowfast_r101", "window_frames": 32, "stride_frames": 16, "fps": 30.0},
     ),
@@ -51,7 +51,7 @@ def test_settings(name: str, given: dict[str, Any], settings: dict[str, Any]) ->
 
 
 REFUSED = {
-    "unknown": ("ego4d-mq/slowfst", {}, "no preset named 'ego4d-mq/slowfst'", "Did you mean ego4d-mq/slowfast"),
+    "unknown": ("ego4d-mq/slowfst", {}, "no preset named 'ego4d-mq/slowfst'", "Did you mean ego4d-mq/slowfast "),
     "no backbone": (
         "thumos14/videomae-b",
         {},
@@ -111,7 +111,7 @@ def test_backbones_make_what_the_preset_states(name: str) -> None:
 
 
 def test_only_presets_with_a_backbone_say_how_it_extracts() -> None:
-    assert len(EXTRACTED) == 8
+    assert len(EXTRACTED) == 9
     assert not any(
         preset.flow or preset.extraction_notes for name, preset in list_presets().items() if name not in EXTRACTED
     )
