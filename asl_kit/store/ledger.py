@@ -99,15 +99,19 @@ class Ledger:
         found = [attempt for path in sorted(self.folder.glob("*.jsonl")) for attempt in _read(path)]
         yield from sorted(found, key=lambda attempt: attempt.time)
 
-    def failures(self) -> dict[str, str]:
-        """Return the reason for each video whose last attempt, skipped ones aside, failed."""
-        reasons: dict[str, str] = {}
+    def failed_attempts(self) -> dict[str, Attempt]:
+        """Return the last attempt, skipped ones aside, at each video at which that attempt failed."""
+        failed: dict[str, Attempt] = {}
         for attempt in self.attempts():
             if attempt.outcome == "failed":
-                reasons[attempt.video_id] = attempt.reason
+                failed[attempt.video_id] = attempt
             elif attempt.outcome == "done":
-                reasons.pop(attempt.video_id, None)
-        return reasons
+                failed.pop(attempt.video_id, None)
+        return failed
+
+    def failures(self) -> dict[str, str]:
+        """Return the reason for each video whose last attempt, skipped ones aside, failed."""
+        return {video_id: attempt.reason for video_id, attempt in self.failed_attempts().items()}
 
 
 def _read(path: Path) -> Iterator[Attempt]:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import secrets
 import shutil
 import signal
 import threading
@@ -59,7 +60,6 @@ def decode_in_workers(
     workers: int,
     time_limit_s: float | None = None,
     pin: Callable[[Memory], Callable[[], None]] | None = None,
-    on_start: Callable[[str, int], None] | None = None,
 ) -> Generator[tuple[str, Event], None, None]:
     """Yield the events of videos, several decoded at a time; close the iterator to end all workers.
 
@@ -77,8 +77,6 @@ def decode_in_workers(
         A worker that delivers nothing for so long, though it has a free slot, is killed and its video has failed.
     pin : callable, optional
         Makes the shared memory known to a GPU; returns what undoes it.
-    on_start : callable, optional
-        Told each video's id and the process that decodes it.
 
     Raises
     ------
@@ -98,9 +96,7 @@ def decode_in_workers(
         while True:
             for seat in seats:
                 if seat.video is None and (video := next(waiting, None)) is not None:
-                    process = seat.begin(video)
-                    if on_start is not None:
-                        on_start(video[0], process)
+                    seat.begin(video)
             busy = [seat for seat in seats if seat.video is not None]
             if not busy:
                 return
@@ -125,6 +121,11 @@ def decode_in_workers(
             shared.close()
 
 
+def count_cores() -> int:
+    """Return how many processor cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 class _Seat:
     """A worker's place: its slots, and the process that has them at the moment."""
 
@@ -144,8 +145,8 @@ class _Seat:
         self._slots_in_use = 0
         self._heard_s = 0.0
 
-    def begin(self, video: tuple[str, Path]) -> int:
-        """Give a video to the worker, started anew where there is none; return its process id."""
+    def begin(self, video: tuple[str, Path]) -> None:
+        """Give a video to the worker, started anew where there is none."""
         self.video = video
         self.last_video_id = video[0]
         for _ in range(2):
@@ -157,8 +158,7 @@ class _Seat:
                 break
             except OSError:  # it died while it had nothing to do
                 self.end()
-        assert self._process is not None
-        return self._process.pid or 0
+                self.video = video
 
     def silent_s(self) -> float:
         """Return for how long the worker could have delivered something, and has not."""
@@ -277,7 +277,7 @@ def _slot_bytes(workers: int) -> int:
 
 def _new_shared_memory(size: int) -> SharedMemory:
     try:
-        return SharedMemory(create=True, size=size)
+        return SharedMemory(f"asl-kit-{os.getpid()}-{secrets.token_hex(4)}", create=True, size=size)
     except OSError as fault:
         raise AslKitError(
             f"{size / 2**20:.0f} MiB of shared memory cannot be had: {fault.strerror}", hint="use --workers 0"

@@ -82,6 +82,11 @@ class Extractor:
         self._prepare = prepare
         self.batch_size = batch_size or max(1, _FRAMES_PER_BATCH[device.type] // spec.clip_frames)
 
+    @property
+    def device(self) -> torch.device:
+        """Where the backbone computes."""
+        return self._prepare.device
+
     @classmethod
     def create(
         cls,
