@@ -7,7 +7,7 @@ from pathlib import Path
 from asl_extract.extractor import Extractor
 from asl_extract.presets import preset_settings
 from asl_extract.weights import DEFAULT
-from asl_kit.errors import UsageError
+from asl_kit.errors import SpecConflictError, UsageError
 from asl_kit.store import FeatureStore
 
 _OF_THE_STORE = {
@@ -87,6 +87,11 @@ def make_extractor(
                 hint=f"`asl-kit store info {like}` prints its settings as a command, to change and run",
             )
         store = FeatureStore.open(like)
+        if store.spec.backbone == "imported":
+            raise SpecConflictError(
+                f"--like {like}: its features were imported: how to extract them from a video is not known",
+                hint=f"`asl-kit store info {like}` prints the import as a command",
+            )
         extractor = Extractor.from_spec(
             store.spec,
             weights=weights,

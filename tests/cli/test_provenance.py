@@ -174,7 +174,10 @@ def test_like_and_a_setting(options: list[str], message: str, store: FeatureStor
 CHANGED = {
     "decoder": ({"decoder": "pyav 0.1"}, "decoder: 'pyav 0.1' against 'pyav "),
     "resizing": ({"resize": "by hand"}, "resize: 'by hand' against 'short side "),
-    "imported": ({"backbone": "imported"}, "these features were imported: how to extract them"),
+    "imported": (
+        {"backbone": "imported"},
+        "its features were imported: how to extract them from a video is not known\nhint: `asl-kit store info ",
+    ),
 }
 
 
