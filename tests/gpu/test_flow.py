@@ -1,0 +1,37 @@
+"""Optical flow on the GPU is that of the CPU, and reaches the backbone there. Skipped as in `test_agreement`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from support import write_video
+
+from asl_extract.extractor import Extractor
+from asl_extract.flow import get_flow_method
+
+pytestmark = pytest.mark.gpu
+
+
+@pytest.mark.parametrize("name", ["raft_small", "raft_large"])
+def test_raft(name: str) -> None:
+    first, second = torch.rand(2, 2, 3, 128, 160, generator=torch.Generator().manual_seed(0)) * 255
+    with torch.inference_mode():
+        exact = get_flow_method(name, weights="random", device=torch.device("cpu"))(first, second)
+        found = get_flow_method(name, weights="random", device=torch.device("cuda"))(first.cuda(), second.cuda())
+    assert found.is_cuda
+    torch.testing.assert_close(found.cpu(), exact, rtol=0, atol=0.02 * float(exact.abs().max()))
+
+
+@pytest.mark.parametrize("flow", ["raft_small", "tvl1"])
+def test_features(flow: str, tmp_path: Path) -> None:
+    video = write_video(tmp_path / "v.mp4", frames=40)
+    settings = {
+        "backbone": "i3d_flow", "weights": "random", "flow": flow, "precision": "float32",
+        "flow_weights": "default" if flow == "tvl1" else "random", "stride_frames": 8, "frame_size": 64,
+    }  # fmt: skip
+    exact = Extractor.create(**settings, device="cpu").extract(video).features  # type: ignore[arg-type]
+    found = Extractor.create(**settings, device="cuda").extract(video).features  # type: ignore[arg-type]
+    np.testing.assert_allclose(found, exact, atol=0.02 * np.abs(exact).max())
