@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 
 import pytest
 from hypothesis import settings
@@ -22,3 +23,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if not torch.cuda.is_available():
         for item in marked:
             item.add_marker(pytest.mark.skip(reason="needs a CUDA device; ASL_KIT_REQUIRE_GPU=1 makes this a failure"))
+
+
+@pytest.fixture(scope="session")
+def ffmpeg() -> str:
+    """Return the ffmpeg program; skip where there is none, unless ASL_KIT_REQUIRE_FFMPEG=1 forbids it."""
+    path = shutil.which("ffmpeg")
+    if path is None:
+        reason = (
+            "the ffmpeg program is not installed (apt-get install ffmpeg); ASL_KIT_REQUIRE_FFMPEG=1 makes this fail"
+        )
+        if os.environ.get("ASL_KIT_REQUIRE_FFMPEG") == "1":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +84,24 @@ def write_video(
                 container.mux(packet)
         for packet in stream.encode():
             container.mux(packet)
+    return path
+
+
+def write_uneven_video(path: Path, *, start_ms: int = 0) -> Path:
+    """Write 23 H.264 frames, B-frames among them, that stay for 100, 250 or 437 ms: 4.585 s in all."""
+    stays_ms = [100, 100, 437, 100, 250] * 4 + [100, 437, 100]
+    random = np.random.default_rng(0)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=10, options={"bf": "2", "b-adapt": "0", "g": "12"})
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        stream.time_base = stream.codec_context.time_base = Fraction(1, 1000)
+        for index, stay_ms in enumerate(stays_ms):
+            image = random.integers(0, 255, (48, 64, 3), dtype=np.uint8)
+            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+            frame.pts = start_ms + sum(stays_ms[:index])
+            frame.duration = stay_ms
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
     return path
 
 

@@ -32,7 +32,7 @@ class Attempt:
     outcome : {"done", "failed", "skipped"}
         What came of it.
     reason : str
-        Why it failed or was skipped; empty when done.
+        Why it failed or was skipped; when done, what is worth knowing, if anything.
     seconds : float
         How long it took.
     """

@@ -214,6 +214,7 @@ class FeatureStore:
         frames: int | None,
         seconds: float = 0.0,
         worker: str | None = None,
+        note: str = "",
     ) -> None:
         """Add a video: whole, or not at all; then record it in the ledger as done.
 
@@ -235,6 +236,8 @@ class FeatureStore:
             How long the attempt took until now, for the ledger.
         worker : str, optional
             Who made it, for the ledger; host-pid by default.
+        note : str
+            What a user should know of how it was made, for the ledger.
 
         Raises
         ------
@@ -267,7 +270,7 @@ class FeatureStore:
             except OSError as fault:
                 _raise_write_error(fault, f"{place} cannot be written")
         if published:
-            self.ledger.record(video_id, "done", seconds=seconds, worker=worker)
+            self.ledger.record(video_id, "done", note, seconds=seconds, worker=worker)
         else:
             self.ledger.record(video_id, "skipped", "already in the store", seconds=seconds, worker=worker)
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from asl_extract.backbones import get_backbone
 from asl_extract.backbones.spec import BackboneSpec
 from asl_extract.decoder_workers import decode_in_workers
-from asl_extract.decoders import get_decoder
+from asl_extract.decoders import AUTO, get_decoder
 from asl_extract.decoding import DecodeSettings, decode_here
 from asl_extract.flow import FLOW_METHODS, FlowPreparer, get_flow_method, published_weights
 from asl_extract.frames import FramePreparer, Preparer
@@ -45,6 +45,8 @@ class ExtractedVideo:
         Frame rate of the video file.
     frames : int
         Frames in the video file.
+    note : str
+        What a user should know of how they were made; see `ClipPlan.note`.
     """
 
     features: NDArray[np.float32]
@@ -52,6 +54,7 @@ class ExtractedVideo:
     duration_s: float
     fps: float
     frames: int
+    note: str = ""
 
 
 class Extractor:
@@ -101,7 +104,7 @@ class Extractor:
         flow_weights: str = DEFAULT,
         precision: str | None = None,
         device: str = "auto",
-        decoder: str = "decord",
+        decoder: str = AUTO,
         batch_size: int | None = None,
         decoder_threads: int = 1,
     ) -> Extractor:
@@ -128,7 +131,7 @@ class Extractor:
         device : str
             ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
         decoder : str
-            A name in `asl_extract.decoders.DECODERS`.
+            A name in `asl_extract.decoders.DECODERS`, or ``auto``: decord where it is installed, else PyAV.
         batch_size : int, optional
             Clips per forward pass.
         decoder_threads : int
@@ -346,6 +349,7 @@ class Extractor:
                         duration_s=plan.frame_count / plan.fps,
                         fps=plan.fps,
                         frames=plan.frame_count,
+                        note=plan.note,
                     ),
                 )
 

@@ -204,6 +204,13 @@ class ClipPlan:
         return self.fps if self.resample_fps is None else self.resample_fps
 
     @property
+    def note(self) -> str:
+        """What a user should know of the timeline; empty where it is the video's own frames, or was asked for."""
+        if self.display_s is None or self.resample_fps is not None:
+            return ""
+        return f"variable frame rate: windows are laid over {self.fps:.4g} frames a second, its average"
+
+    @property
     def length(self) -> int:
         """Number of clips, 1 or more."""
         return max(0, len(self.timeline) - self.window_frames) // self.stride_frames + 1

@@ -288,6 +288,7 @@ class _Run:
                 fps=result.fps,
                 frames=result.frames,
                 seconds=in_hand.seconds,
+                note=result.note,
             )
         except (VideoError, FeatureError, MissingFileError) as fault:
             self._store.ledger.record(video_id, "failed", fault.message, seconds=in_hand.seconds)
@@ -297,6 +298,8 @@ class _Run:
             self._bar.message(f"failed: {fault.message}" + (f" ({fault.hint})" if fault.hint else ""))
         else:
             self._summary.done.append(video_id)
+            if result.note:
+                self._bar.message(f"{video_id}: {result.note}")
             self._summary.features += len(result.features)
         finally:
             in_hand.finish()

@@ -9,31 +9,19 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-import os
-import shutil
+import math
 import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
+from support import write_uneven_video
 
 from asl_extract.decoders import get_decoder
+from asl_extract.decoders.probe import probe
 from asl_extract.plan import ClipPlan, resampled_frames
 
 CLIPS = ["bikes.mp4", "bigbuckbunny.mp4", "carphone_pristine.mp4", "carphone_distorted.mp4"]
-
-
-@pytest.fixture(scope="module")
-def ffmpeg() -> str:
-    path = shutil.which("ffmpeg")
-    if path is None:
-        reason = (
-            "the ffmpeg program is not installed (apt-get install ffmpeg); ASL_KIT_REQUIRE_FFMPEG=1 makes this fail"
-        )
-        if os.environ.get("ASL_KIT_REQUIRE_FFMPEG") == "1":
-            pytest.fail(reason)
-        pytest.skip(reason)
-    return path
 
 
 def clip_path(name: str) -> Path:
@@ -45,7 +33,17 @@ def clip_path(name: str) -> Path:
 
 def ffmpeg_hashes(program: str, path: Path, *, filters: str = "") -> list[str]:
     command = [program, "-v", "error", "-i", str(path), "-map", "0:v:0"]
-    command += ["-vf", f"{filters}scale=flags=bilinear,format=rgb24", "-f", "framehash", "-hash", "md5", "-"]
+    command += [
+        "-vf",
+        f"{filters}scale=flags=bilinear,format=rgb24",
+        "-fps_mode",
+        "passthrough",
+        "-f",
+        "framehash",
+        "-hash",
+        "md5",
+        "-",
+    ]
     result = subprocess.run(command, capture_output=True, text=True, check=True)
     return [line.rpartition(",")[2].strip() for line in result.stdout.splitlines() if not line.startswith("#")]
 
@@ -74,3 +72,27 @@ def test_resampled_timeline_is_ffmpegs(rate: int, ffmpeg: str) -> None:
     reader = get_decoder("decord").open_reader(path, threads=1)
     timeline = resampled_frames(frame_count=reader.frame_count, fps=reader.fps, resample_fps=rate)
     assert [original[index] for index in timeline] == expected
+
+
+@pytest.mark.parametrize("rate", [4, 7, 10, 24, 60])
+@pytest.mark.parametrize("start_ms", [0, 5000])
+@pytest.mark.parametrize("suffix", ["mp4", "mkv"])
+def test_resampled_timeline_of_a_variable_rate_is_ffmpegs(
+    suffix: str, start_ms: int, rate: int, ffmpeg: str, tmp_path: Path
+) -> None:
+    path = tmp_path / f"uneven.{suffix}"
+    write_uneven_video(path, start_ms=start_ms)
+    facts = probe(path)
+    assert facts.display_s is not None
+    assert facts.display_s[:6].tolist() == pytest.approx([0, 0.1, 0.2, 0.637, 0.737, 0.987])
+    original = ffmpeg_hashes(ffmpeg, path)
+    assert len(set(original)) == facts.frame_count == 23
+    timeline = resampled_frames(
+        frame_count=facts.frame_count, fps=facts.fps, resample_fps=rate, display_s=facts.display_s
+    )
+    # ffmpeg's filter fills from time 0 unless told where the film begins; a tie would go to the earlier frame there.
+    expected = ffmpeg_hashes(ffmpeg, path, filters=f"setpts=PTS-STARTPTS,fps={rate}:round=near,")
+    shown = [original[index] for index in timeline]
+    # ffmpeg may end the film as the last frame comes on display; up to there all frames are the same.
+    assert min(len(shown), len(expected)) >= math.floor(facts.display_s[-2] * rate)
+    assert shown[: len(expected)] == expected[: len(shown)]

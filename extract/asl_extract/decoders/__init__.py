@@ -7,6 +7,7 @@ A decoder is a module with ``open_reader(path, threads) -> FrameReader`` and
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
@@ -17,6 +18,9 @@ from numpy.typing import NDArray
 from asl_kit.errors import MissingDependencyError, UsageError
 
 Frames = NDArray[np.uint8]
+
+AUTO = "auto"
+"""decord where it is installed (its wheels are for Linux on x86-64), else PyAV, whose wheels are for every platform."""
 
 DECODERS = {
     "decord": "asl_extract.decoders.decord_reader",
@@ -72,7 +76,7 @@ class Decoder(Protocol):
 
 
 def get_decoder(name: str) -> Decoder:
-    """Return a decoder by name.
+    """Return a decoder by name; ``auto`` is decord where it is installed, else PyAV.
 
     Raises
     ------
@@ -81,8 +85,10 @@ def get_decoder(name: str) -> Decoder:
     MissingDependencyError
         If its package is not installed.
     """
+    if name == AUTO:
+        name = "decord" if importlib.util.find_spec("decord") is not None else "pyav"
     if name not in DECODERS:
-        raise UsageError(f"unknown decoder {name!r}", hint=f"decoders: {', '.join(DECODERS)}")
+        raise UsageError(f"unknown decoder {name!r}", hint=f"decoders: {AUTO}, {', '.join(DECODERS)}")
     try:
         module: Decoder = importlib.import_module(DECODERS[name])
     except (ImportError, OSError, RuntimeError) as fault:  # a shared library that is absent raises the latter two

@@ -72,6 +72,7 @@ class Suspicion:
         self._path = path
         self._log = log
         self._errors = log.errors
+        self._cleared = False
 
     def check(self) -> None:
         """Raise if the log makes the video suspect and PyAV finds it damaged.
@@ -81,11 +82,12 @@ class Suspicion:
         VideoError
             If frames are damaged.
         """
-        if self._log.audible and self._log.errors == self._errors:
+        if self._cleared or (self._log.audible and self._log.errors == self._errors):
             return
         frame = first_damaged_frame(self._path)
         if frame is not None:
             raise damaged(self._path, frame=frame)
+        self._cleared = True  # PyAV has seen the whole file
 
 
 def first_damaged_frame(path: Path) -> int | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import subprocess
 import sys
 import wave
@@ -16,7 +17,7 @@ from support import write_video
 from asl_extract.decoders import get_decoder
 from asl_kit.errors import MissingDependencyError, MissingFileError, UsageError, VideoError
 
-DECODERS = ["decord", "pyav"]
+DECODERS = ["decord", "pyav"] + (["torchcodec"] if importlib.util.find_spec("torchcodec") else [])
 
 
 @pytest.fixture(scope="module")
@@ -178,7 +179,7 @@ for name in ("decord", "pyav"):
 def test_unknown_decoder() -> None:
     with pytest.raises(UsageError, match="unknown decoder 'opencv'") as caught:
         get_decoder("opencv")
-    assert caught.value.hint == "decoders: decord, pyav, torchcodec"
+    assert caught.value.hint == "decoders: auto, decord, pyav, torchcodec"
 
 
 def test_decoder_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -196,5 +197,12 @@ def test_decoder_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("decoder", DECODERS)
 def test_version(decoder: str) -> None:
-    package = {"decord": decord, "pyav": av}[decoder]
-    assert get_decoder(decoder).version() == f"{decoder} {package.__version__}"
+    package = "av" if decoder == "pyav" else decoder
+    assert get_decoder(decoder).version() == f"{decoder} {sys.modules[package].__version__}"
+
+
+def test_automatic_decoder(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert get_decoder("auto").version().startswith("decord ")
+    real = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "decord" else real(name))
+    assert get_decoder("auto").version().startswith("pyav ")

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import doctest
+from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from asl_extract import plan as plan_module
 from asl_extract.plan import ClipPlan, resampled_frames, sample_offsets
@@ -67,6 +71,41 @@ def test_non_integer_rates() -> None:
     assert frames.tolist() == [(2 * j + 1) * 30000 // (2 * 25 * 1001) for j in range(250)]
 
 
+def test_variable_rate_shows_the_frame_on_display() -> None:
+    # Middles of a fifth of a second at 0.1, 0.3, ... s; frames come at 0, 0.05, 0.35 and 0.4 s, until 1 s.
+    times_s = np.array([0.0, 0.05, 0.35, 0.4, 1.0])
+    frames = resampled_frames(frame_count=4, fps=4.0, resample_fps=5.0, display_s=times_s)
+    assert frames.tolist() == [1, 1, 3, 3, 3]
+    plan = ClipPlan(
+        frame_count=4, fps=4.0, window_frames=2, stride_frames=1, clip_frames=2, resample_fps=5.0, display_s=times_s
+    )
+    assert plan.clips(0, plan.length).tolist() == [[1, 1], [1, 3], [3, 3], [3, 3]]
+    assert plan.source_frames.tolist() == [1, 3]  # frames on display between two middles are not needed
+    assert plan.grid.centers_s().tolist() == pytest.approx([0.2, 0.4, 0.6, 0.8])
+    assert plan.note == ""
+
+
+@given(
+    stays_ms=st.lists(st.integers(0, 400), min_size=1, max_size=60).filter(sum),
+    resample_fps=st.sampled_from([None, 1.0, 7.0, 24.0, 30.0, 120.0]),
+)
+def test_variable_rate_by_search_in_whole_milliseconds(stays_ms: list[int], resample_fps: float | None) -> None:
+    times_ms = np.concatenate([[0], np.cumsum(stays_ms)])
+    plan = ClipPlan(
+        frame_count=len(stays_ms), fps=len(stays_ms) * 1000 / times_ms[-1], window_frames=4, stride_frames=2,
+        clip_frames=4, resample_fps=resample_fps, display_s=times_ms / 1000,
+    )  # fmt: skip
+    assert (np.diff(plan.timeline) >= 0).all()
+    if resample_fps is None:
+        assert len(plan.timeline) == len(stays_ms)
+        assert plan.note.startswith("variable frame rate")
+        return
+    for new, shown in enumerate(plan.timeline):
+        middle = Fraction(2 * new + 1, 2 * int(resample_fps)) * 1000  # ms
+        on_display = [index for index in range(len(stays_ms)) if times_ms[index] <= middle]
+        assert shown == on_display[-1]
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -74,10 +113,12 @@ def test_non_integer_rates() -> None:
         ({"stride_frames": 0}, "stride_frames must be 1 or more, got 0"),
         ({"fps": float("nan")}, "fps must be a finite number above 0, got nan"),
         ({"resample_fps": -1.0}, "resample_fps must be a finite number above 0, got -1.0"),
+        ({"display_s": np.arange(10.0)}, "display_s must hold 11 times, got 10"),
+        ({"display_s": np.arange(10.0, -1.0, -1.0)}, "display_s must be finite and never decrease"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
-def test_numbers_out_of_range(changes: dict[str, float], message: str) -> None:
+def test_numbers_out_of_range(changes: dict[str, Any], message: str) -> None:
     fields = {"frame_count": 10, "fps": 10.0, "window_frames": 4, "stride_frames": 2, "clip_frames": 2}
     with pytest.raises(ValueError, match=message):
         ClipPlan(**(fields | changes))  # type: ignore[arg-type]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support import make_annotation_set, write_video
+from support import make_annotation_set, write_uneven_video, write_video
 
 from asl_extract.extractor import Extractor
 from asl_extract.run import ExtractionSummary, extract_videos
@@ -138,3 +138,23 @@ def test_a_name_that_cannot_be_stored_does_not_stop_the_rest(tmp_path: Path) -> 
     summary = run(folder, tmp_path / "store")
     assert summary.done == ["z"]
     assert "takes 360 bytes as a file name" in summary.failed[long]
+
+
+def test_variable_frame_rate(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = write_uneven_video(tmp_path / "uneven.mp4")
+    extract_videos([path], tmp_path / "own", **SETTINGS)  # type: ignore[arg-type]
+    note = "variable frame rate: windows are laid over 5.016 frames a second, its average"
+    assert f"uneven: {note}" in capsys.readouterr().err
+    store = FeatureStore.open(tmp_path / "own")
+    assert [(attempt.outcome, attempt.reason) for attempt in store.ledger.attempts()] == [("done", note)]
+    info = store.info("uneven")
+    # 23 frames in 4.585 s; windows of 16 of them, one every 4.
+    assert info.duration_s == pytest.approx(4.585)
+    assert info.grid.centers_s().tolist() == pytest.approx([8 * 4.585 / 23, 12 * 4.585 / 23])
+
+    extract_videos([path], tmp_path / "resampled", fps=20, **SETTINGS)  # type: ignore[arg-type]
+    store = FeatureStore.open(tmp_path / "resampled")
+    assert [attempt.reason for attempt in store.ledger.attempts()] == [""]
+    # 4.585 s make 92 frames of 20 a second: (92 - 16) // 4 + 1 windows, the first centred at 8 / 20 s.
+    grid = store.info("uneven").grid
+    assert (grid.length, grid.first_center_s, grid.step_s) == (20, pytest.approx(0.4), pytest.approx(0.2))
