@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -88,16 +88,26 @@ def get_flow_method(name: str, *, weights: str = DEFAULT, device: torch.device) 
     MissingFileError, CheckpointError
         If the weights cannot be had.
     """
-    if name not in FLOW_METHODS:
-        raise UsageError(f"unknown method of optical flow {name!r}", hint=f"methods: {', '.join(FLOW_METHODS)}")
-    method: FlowMethod = importlib.import_module(FLOW_METHODS[name]).open_method(name, weights=weights, device=device)
+    method: FlowMethod = _module(name).open_method(name, weights=weights, device=device)
     return method
 
 
 def published_weights(name: str) -> str:
-    """Return the name of the weights that ``default`` loads for a method; empty where it has none."""
-    published: str = importlib.import_module(FLOW_METHODS[name]).published_weights(name)
+    """Return the name of the weights that ``default`` loads for a method; empty where it has none.
+
+    Raises
+    ------
+    UsageError
+        If there is no method of that name.
+    """
+    published: str = _module(name).published_weights(name)
     return published
+
+
+def _module(name: str) -> Any:
+    if name not in FLOW_METHODS:
+        raise UsageError(f"unknown method of optical flow {name!r}", hint=f"methods: {', '.join(FLOW_METHODS)}")
+    return importlib.import_module(FLOW_METHODS[name])
 
 
 class FlowPreparer:

@@ -20,7 +20,7 @@ SMALL = (
     "model.width=16", "model.attention_heads=2", "model.attention_window=5", "model.stem_blocks=1",
     "optimizer.batch_size=1", "optimizer.epochs=2", "optimizer.warmup_epochs=1",
 )  # fmt: skip
-WINDOWS = ("--window", "8", "--stride", "2", "--size", "32", "--device", "cpu", "--dtype", "float32")
+WINDOWS = ("--window", "6", "--stride", "1", "--size", "32", "--device", "cpu", "--dtype", "float32")
 
 
 def run(*arguments: str | Path) -> Result:
@@ -39,8 +39,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "videos").mkdir()
     rows = {}
     for number, split in enumerate(("train", "train", "validation")):
-        write_video(folder / "videos" / f"video {number}.mp4", frames=20 + 2 * number, fps=10, size=(64, 48))
-        rows[f"video {number}"] = (split, [(0.4, 0.9, "push"), (1.1, 1.6, "pull")])
+        write_video(folder / "videos" / f"video {number}.mp4", frames=13 + number, fps=10, size=(64, 48))
+        rows[f"video {number}"] = (split, [(0.2, 0.6, "push"), (0.7, 1.1, "pull")])
     write_annotations(make_annotation_set(rows, ["push", "pull"]), folder / "annotations.json")
     torch.manual_seed(4)
     torch.save(get_backbone("i3d_flow").build(224).state_dict(), folder / "flow.pt")

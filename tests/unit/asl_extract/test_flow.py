@@ -30,7 +30,15 @@ from asl_extract.flow_raft import ITERATIONS
 from asl_extract.frames import ResizeRule
 from asl_extract.plan import ClipPlan
 from asl_extract.weights import state_sha256
-from asl_kit.errors import AslKitError, CheckpointError, MissingDependencyError, MissingFileError, UsageError
+from asl_kit.errors import (
+    AslKitError,
+    CheckpointError,
+    MissingDependencyError,
+    MissingFileError,
+    SpecConflictError,
+    UsageError,
+)
+from asl_kit.extraction_spec import ExtractionSpec
 
 CPU = torch.device("cpu")
 HALF = (0.5, 0.5)
@@ -353,6 +361,59 @@ def test_equals_torchs_resize(real_frames: NDArray[np.uint8]) -> None:
 
 
 # In an extractor
+
+
+@pytest.fixture(scope="module")
+def flow_spec() -> ExtractionSpec:
+    return Extractor.create(
+        backbone="i3d_flow", weights="random", flow="raft_small", flow_weights="random", frame_size=32, device="cpu"
+    ).spec
+
+
+def test_spec_is_repeated(flow_spec: ExtractionSpec) -> None:
+    assert Extractor.from_spec(flow_spec, device="cpu").spec == flow_spec
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"flow": "raft_small, 20 iterations"},
+            "flow: 'raft_small, 20 iterations' against 'raft_small, 12 iterations'",
+        ),
+        ({"flow_weights_sha256": "0" * 64}, "flow_weights_sha256: '0000"),
+        ({"flow_weights": "mine.pth"}, "made with the weights file 'mine.pth', which was not given"),
+        ({"flow": "gmflow"}, "unknown method of optical flow 'gmflow'"),
+        ({"flow": ""}, "i3d_flow looks at optical flow, and no method was named"),
+    ],
+    ids=["iterations", "weights", "file", "unknown", "none"],
+)
+def test_spec_that_cannot_be_repeated(changes: dict[str, str], message: str, flow_spec: ExtractionSpec) -> None:
+    with pytest.raises(AslKitError, match=message):
+        Extractor.from_spec(flow_spec.model_copy(update=changes), device="cpu")
+
+
+def test_spec_with_a_file_of_flow_weights(tmp_path: Path, flow_spec: ExtractionSpec) -> None:
+    torch.manual_seed(3)
+    torch.save(optical_flow.raft_small(weights=None).state_dict(), tmp_path / "mine.pth")
+    spec = Extractor.create(
+        backbone="i3d_flow",
+        weights="random",
+        flow="raft_small",
+        flow_weights=str(tmp_path / "mine.pth"),
+        frame_size=32,
+        device="cpu",
+    ).spec
+    (tmp_path / "mine.pth").rename(tmp_path / "renamed.pth")
+    again = Extractor.from_spec(spec, flow_weights=str(tmp_path / "renamed.pth"), device="cpu")
+    assert again.spec == spec
+    assert spec.flow_weights_sha256 != flow_spec.flow_weights_sha256
+    with pytest.raises(SpecConflictError) as caught:
+        Extractor.from_spec(spec, device="cpu")
+    assert (
+        caught.value.hint
+        == f"pass the file with SHA-256 (over its tensors) {spec.flow_weights_sha256} by --flow-weights FILE"
+    )
 
 
 @pytest.mark.parametrize(
