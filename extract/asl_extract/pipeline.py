@@ -235,7 +235,11 @@ class FeaturePipeline:
         if isinstance(event, Opened):
             self._count.in_files += event.plan.frame_count
             self._videos[video_id] = _Video(
-                video_id, event.plan, self._prepare.stream(), ClipWindow(event.plan), FeatureRows(self._folder)
+                video_id,
+                event.plan,
+                self._prepare.stream(),
+                ClipWindow(event.plan),
+                FeatureRows(event.plan.length, self._folder),
             )
         elif isinstance(event, Failed):
             self._drop(video_id)

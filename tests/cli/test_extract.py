@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from random import Random
+from typing import Any
 
 import numpy as np
 import pytest
@@ -116,6 +121,122 @@ def test_help() -> None:
     assert result.exit_code == 0
     for option in ("--backbone", "--weights", "--window", "--stride", "--fps", "--shard", "--on-error", "--decoder"):
         assert option in result.output
+
+
+def start(*arguments: object, **options: Any) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "asl_kit", "extract", *map(str, arguments), *SETTINGS, "--device", "cpu"]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, **options)
+
+
+def wait_until(condition: Callable[[], object], process: subprocess.Popen[str]) -> None:
+    deadline_s = time.monotonic() + 120
+    while not condition():
+        assert process.poll() is None, process.stderr and process.stderr.read()
+        assert time.monotonic() < deadline_s
+        time.sleep(0.002)
+
+
+def shared_memory(pid: int) -> list[Path]:
+    return list(Path("/dev/shm").glob(f"asl-kit-{pid}-*"))
+
+
+def workers_of(pid: int) -> list[int]:
+    """Return the decoding processes among a process's children."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [int(child) for child in children if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Six videos of a second or more of work each."""
+    folder = tmp_path_factory.mktemp("six")
+    for number in range(6):
+        write_video(folder / f"v{number}.mp4", frames=300 + number)
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [0, 2])
+def test_interrupt(workers: int, folder: Path, tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    with start(folder, "-o", store, "--workers", workers, start_new_session=True) as process:
+        wait_until((store / "videos" / "v0").exists, process)
+        children = workers_of(process.pid)
+        assert len(children) == workers
+        os.killpg(process.pid, signal.SIGINT)  # as Ctrl-C does: everybody on the terminal
+        _, stderr = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert stderr.splitlines()[-1].startswith("stopped; to go on, run the same command again")
+    assert "Traceback" not in stderr
+    assert not any(Path(f"/proc/{child}").exists() for child in children)
+    assert shared_memory(process.pid) == []
+    assert FeatureStore.open(store).verify() == []
+    assert list((store / "tmp").iterdir()) == []
+
+
+@pytest.mark.slow
+def test_full_disk(folder: Path, tmp_path: Path) -> None:
+    """A limit on the size of files stands for the disk; it would hold for shared memory too, so no workers."""
+    resource = pytest.importorskip("resource")
+    limit = (200_000, 200_000)
+    arguments = (folder, "-o", tmp_path / "store", "--workers", 0)
+    process = start(*arguments, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limit))
+    _, stderr = process.communicate(timeout=120)
+    assert process.returncode == 1
+    (message,) = [line for line in stderr.splitlines() if line.startswith("error:")]
+    assert message == f"error: {tmp_path / 'store'}: video 'v0' cannot be written: File too large"
+    assert "Traceback" not in stderr
+    store = FeatureStore.open(tmp_path / "store")
+    assert store.verify() == []
+    assert list((store.path / "tmp").iterdir()) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [0, 2])
+def test_kills_at_random_moments(workers: int, folder: Path, tmp_path: Path) -> None:
+    """The run, or one of its workers, is killed again and again; in the end the store is as without."""
+    whole, store = tmp_path / "whole", tmp_path / "store"
+    assert extract(folder, "-o", whole, *SETTINGS, "--device", "cpu").exit_code == 0
+    random = Random(workers)
+    for attempt in range(10):
+        with start(folder, "-o", store, "--workers", workers, "--retry-failed") as process:
+            if store.exists() and attempt:
+                time.sleep(3.0 + 4.0 * random.random())  # most of the first 3 s is loading torch
+            else:
+                wait_until((store / "videos" / "v0").exists, process)
+            with suppress(FileNotFoundError, ProcessLookupError):
+                victims = workers_of(process.pid) if attempt % 2 else []
+                os.kill(random.choice(victims) if victims else process.pid, signal.SIGKILL)
+                time.sleep(0.2)
+                process.kill()
+            process.communicate(timeout=30)
+        assert FeatureStore.open(store).verify() == []
+    result = extract(folder, "-o", store, *SETTINGS, "--device", "cpu", "--workers", workers, "--retry-failed")
+    assert result.exit_code == 0, result.output
+    expected, found = FeatureStore.open(whole), FeatureStore.open(store)
+    assert found.verify() == []
+    assert found.video_ids() == expected.video_ids()
+    for video_id in expected.video_ids():
+        assert np.array_equal(found.read(video_id), expected.read(video_id))
+
+
+@pytest.mark.slow
+def test_a_killed_worker_costs_one_video(folder: Path, tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    with start(folder, "-o", store, "--workers", 1) as process:
+        wait_until((store / "videos" / "v0").exists, process)
+        (worker,) = workers_of(process.pid)
+        os.kill(worker, signal.SIGKILL)
+        _, stderr = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert "the decoder crashed, signal 9 (SIGKILL)" in stderr
+    assert len(FeatureStore.open(store).video_ids()) == 5
+    result = extract(folder, "-o", store, *SETTINGS, "--device", "cpu")
+    assert result.exit_code == 1
+    assert "1 failed before and were not tried again; --retry-failed tries them" in result.stdout
+    result = extract(folder, "-o", store, *SETTINGS, "--device", "cpu", "--retry-failed")
+    assert result.exit_code == 0
+    assert len(FeatureStore.open(store).video_ids()) == 6
 
 
 @pytest.mark.slow

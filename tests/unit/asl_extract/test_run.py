@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+import shutil
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +14,7 @@ from support import make_annotation_set, write_uneven_video, write_video
 from asl_extract.extractor import Extractor
 from asl_extract.run import ExtractionSummary, extract_videos
 from asl_kit.annotations import write_annotations
-from asl_kit.errors import SpecConflictError, UsageError, VideoError
+from asl_kit.errors import AslKitError, SpecConflictError, UsageError, VideoError
 from asl_kit.store import FeatureStore
 
 SETTINGS = {
@@ -68,6 +71,62 @@ def test_a_second_run_goes_on(videos: Path, tmp_path: Path) -> None:
     assert summary.frames_decoded == 22
 
 
+def test_failed_videos_are_tried_again_when_asked_or_changed(videos: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "videos"
+    folder.mkdir()
+    (folder / "b.mp4").write_text("no video")
+    reason = run(folder, tmp_path / "store").failed["b"]
+    again = run(folder, tmp_path / "store")
+    assert (again.done, again.failed, again.failed_before) == ([], {}, {"b": reason})
+    assert "1 failed before and were not tried again; --retry-failed tries them" in again.to_text()
+    retried = run(folder, tmp_path / "store", retry_failed=True)
+    assert (retried.failed, retried.failed_before) == ({"b": reason}, {})
+
+    shutil.copyfile(videos / "c.mp4", folder / "b.mp4")
+    repaired = run(folder, tmp_path / "store")
+    assert (repaired.done, repaired.failed, repaired.failed_before) == (["b"], {}, {})
+
+
+def test_features_do_not_depend_on_workers_or_shards(videos: Path, tmp_path: Path) -> None:
+    for name, changes in {"here": {}, "two": {"workers": 2}, "large": {"workers": 1, "batch_size": 3}}.items():
+        summary = run(videos, tmp_path / name, dtype="float32", **changes)
+        assert (sorted(summary.done), list(summary.failed)) == (["a", "c"], ["b"])
+    for shard in ("2/2", "1/2"):
+        run(videos, tmp_path / "shards", dtype="float32", workers=1, shard=shard)
+    here, two, large, shards = (FeatureStore.open(tmp_path / name) for name in ("here", "two", "large", "shards"))
+    for video_id in ("a", "c"):
+        expected = here.read(video_id)
+        assert np.array_equal(two.read(video_id), expected)
+        assert np.array_equal(shards.read(video_id), expected)
+        np.testing.assert_allclose(large.read(video_id), expected, rtol=1e-5, atol=1e-5 * np.abs(expected).max())
+
+
+def test_features_of_a_long_video_are_kept_in_a_file(
+    videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(videos, tmp_path / "memory")
+    monkeypatch.setattr("asl_extract.feature_rows.MAX_BYTES_IN_MEMORY", 4 * 2048 * 3)
+    run(videos, tmp_path / "file", batch_size=1)  # "a" has 4 features, "c" 2
+    for video_id in ("a", "c"):
+        expected = FeatureStore.open(tmp_path / "memory").read(video_id)
+        found = FeatureStore.open(tmp_path / "file").read(video_id)
+        np.testing.assert_allclose(found, expected, rtol=2e-3, atol=1e-3)
+
+
+def test_a_full_disk_while_features_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("no /dev/full here")
+    monkeypatch.setattr("asl_extract.feature_rows.MAX_BYTES_IN_MEMORY", 0)
+    monkeypatch.setattr(tempfile, "TemporaryFile", lambda **_: io.FileIO("/dev/full", "w"))
+    folder = tmp_path / "videos"
+    folder.mkdir()
+    write_video(folder / "a.mp4", frames=20)
+    with pytest.raises(AslKitError, match="features of a long video cannot be kept: No space left on device") as caught:
+        run(folder, tmp_path / "store")
+    assert "what is stored stays valid" in str(caught.value.hint)
+    assert FeatureStore.open(tmp_path / "store").verify() == []
+
+
 def test_on_error_stop(videos: Path, tmp_path: Path) -> None:
     with pytest.raises(VideoError, match=r"b\.mp4: not a video"):
         run(videos, tmp_path / "store", on_error="stop")
@@ -105,6 +164,8 @@ def test_store_of_another_backbone(videos: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
+        ({"workers": -1}, "workers must be 0 or more, got -1"),
+        ({"time_limit_s": 0.0}, "time limit must be above 0 seconds, got 0"),
         ({"on_error": "ignore"}, "on_error is 'ignore', expected skip or stop"),
         ({"shard": "3/2"}, "shard '3/2' is not I/N"),
         ({"backbone": "resnet"}, "unknown backbone 'resnet'"),
