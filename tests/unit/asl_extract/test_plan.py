@@ -71,6 +71,14 @@ def test_non_integer_rates() -> None:
     assert frames.tolist() == [(2 * j + 1) * 30000 // (2 * 25 * 1001) for j in range(250)]
 
 
+def test_worked_example_of_the_documents() -> None:
+    # docs/extraction.md: 100 frames at 25 a second, window 16, stride 4, 4 frames a clip.
+    plan = ClipPlan(frame_count=100, fps=25.0, window_frames=16, stride_frames=4, clip_frames=4)
+    assert plan.length == 22
+    assert plan.clips(0, 22)[[0, 1, 21]].tolist() == [[0, 5, 10, 15], [4, 9, 14, 19], [84, 89, 94, 99]]
+    assert plan.grid.centers_s()[[0, 1, 21]].tolist() == pytest.approx([0.32, 0.48, 3.68])
+
+
 def test_variable_rate_shows_the_frame_on_display() -> None:
     # Middles of a fifth of a second at 0.1, 0.3, ... s; frames come at 0, 0.05, 0.35 and 0.4 s, until 1 s.
     times_s = np.array([0.0, 0.05, 0.35, 0.4, 1.0])
