@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from support import write_video
 
-from asl_extract.decoders import get_decoder
+from asl_extract.decoders import concealment, get_decoder
 from asl_extract.decoders.probe import probe
 from asl_kit.errors import AslKitError, MissingFileError, VideoError
 
@@ -362,6 +362,32 @@ def test_made_up_frames_are_reported(codec: str, suffix: str, decoder: str, thre
         read(bad, decoder, threads=threads)
     assert "re-encode" in str(caught.value.hint) or "accept such frames" in str(caught.value.hint)
     assert np.array_equal(read(whole, decoder, threads=threads), recorded)  # the reader after it is not accused
+
+
+def test_another_files_errors_accuse_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = encode(tmp_path / "whole.mp4", frames=40)
+    bad = overwrite(
+        encode(tmp_path / "source.avi", codec="mpeg4", size=(320, 240), g="8"), tmp_path / "x.avi", packet=8
+    )
+    looked: list[Path] = []
+    real = concealment.first_damaged_frame
+    monkeypatch.setattr(concealment, "first_damaged_frame", lambda path: (looked.append(path), real(path))[1])
+    reader = get_decoder("decord").open_reader(whole, threads=1)
+    with pytest.raises(VideoError, match="is damaged"):
+        read(bad, "decord")
+    assert sum(len(block) for block in reader.blocks(4)) == 40
+    assert looked == [bad, whole]  # the suspicion is cleared once and for all
+
+
+def test_a_decoder_that_cannot_be_listened_to_is_checked_always(tmp_path: Path) -> None:
+    log = concealment.FFmpegLog(tmp_path / "no library")
+    assert not log.audible
+    bad = overwrite(
+        encode(tmp_path / "source.avi", codec="mpeg4", size=(320, 240), g="8"), tmp_path / "x.avi", packet=8
+    )
+    with pytest.raises(VideoError, match="is damaged"):
+        concealment.Suspicion(bad, log).check()
+    concealment.Suspicion(tmp_path / "source.avi", log).check()
 
 
 @pytest.mark.parametrize("decoder", DECODERS)
