@@ -27,6 +27,22 @@ def test_features(precision: str, tolerance: float, tmp_path: Path) -> None:
     np.testing.assert_allclose(found, exact, atol=tolerance * np.abs(exact).max())
 
 
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("batch_size", [1, 5, 64])
+def test_batches_across_videos(workers: int, batch_size: int, tmp_path: Path) -> None:
+    """Features do not depend on what else is in the batch, nor on who decodes."""
+    videos = [(str(i), write_video(tmp_path / f"{i}.mp4", frames=20 + 15 * i)) for i in range(4)]
+    settings = {"backbone": "x3d_xs", "weights": "random", "window_frames": 16, "stride_frames": 4, "frame_size": 64}
+    settings |= {"device": "cuda", "precision": "float32"}
+    alone = Extractor.create(**settings)  # type: ignore[arg-type]
+    together = Extractor.create(**settings, batch_size=batch_size)  # type: ignore[arg-type]
+    found = dict(together.extract_all(videos, workers=workers))
+    for video_id, video in videos:
+        expected = alone.extract(video).features
+        features = found[video_id].features  # type: ignore[union-attr]
+        np.testing.assert_allclose(features, expected, rtol=1e-5, atol=1e-5 * np.abs(expected).max())
+
+
 def test_network() -> None:
     torch.manual_seed(0)
     network = Localizer(feature_dims=[8], classes=3, width=32, heads=2, window=9, levels=4).eval()
