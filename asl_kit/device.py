@@ -37,6 +37,19 @@ def choose_device(name: str) -> torch.device:
     return torch.device(name)
 
 
+def choose_devices(names: str) -> list[str]:
+    """Return the names of one or several devices: ``cuda:0,cuda:1``, or ``all`` CUDA devices.
+
+    Raises
+    ------
+    UsageError, MissingDependencyError
+        As `choose_device`.
+    """
+    if names == "all":
+        names = ",".join(f"cuda:{index}" for index in range(torch.cuda.device_count())) or "cuda"
+    return [str(choose_device(name.strip())) for name in names.split(",")]
+
+
 def default_precision(device: torch.device) -> str:
     """Return bfloat16 on a GPU that computes it, float16 on other GPUs, and float32 on a CPU."""
     if device.type == "cpu":

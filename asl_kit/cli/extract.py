@@ -58,7 +58,10 @@ def _print_presets(ctx: click.Context, parameter: click.Parameter, value: bool) 
 )
 @click.option("--annotations", type=click.Path(path_type=Path), help="Extract only the videos that this file lists.")
 @click.option("--shard", metavar="I/N", help="Extract the I-th of N parts of the videos, I from 1.")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:1.")
+@click.option(
+    "--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1; several: cuda:0,cuda:1, or all."
+)
+@click.option("--ray", metavar="ADDRESS|local", help="Work on a Ray cluster: one actor a GPU, or a node without one.")
 @click.option(
     "--precision",
     type=click.Choice(["float32", "float16", "bfloat16"]),

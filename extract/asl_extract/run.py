@@ -4,29 +4,25 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from asl_extract.decoder_workers import count_cores
-from asl_extract.extractor import ExtractedVideo, Extractor
+from asl_extract.extractor import Extractor
+from asl_extract.filling import TIME_LIMIT_S, Outcome, choose_workers, extract_into
+from asl_extract.fleet import ATTEMPTS, Job
+from asl_extract.fleet_local import extract_on_devices
+from asl_extract.fleet_ray import connect, extract_on_ray
 from asl_extract.settings import make_extractor
-from asl_extract.videos import VideoFile, check_id, find_videos, parse_shard, restrict, take_shard
+from asl_extract.videos import VideoFile, find_videos, parse_shard, restrict, take_shard
 from asl_kit.annotations import read_annotations
-from asl_kit.errors import AslKitError, FeatureError, MissingFileError, UsageError, VideoError
+from asl_kit.device import choose_device, choose_devices, default_precision
+from asl_kit.errors import UsageError
 from asl_kit.progress import ProgressBar, err, progress_bar
 from asl_kit.store import FeatureStore
-from asl_kit.store.ledger import Attempt
 
-_PARTS_PER_VIDEO = 1024  # a power of two, so that the parts of a video add up to exactly 1
 _NAMES_SHOWN = 5
-
-TIME_LIMIT_S = 300.0
-"""Nothing decoded for so long: a decoder that hangs, and not a large frame or a slow disk."""
 
 
 @dataclass
@@ -67,6 +63,19 @@ class ExtractionSummary:
     frames_in_files: int = 0
     features: int = 0
     seconds: float = 0.0
+
+    def add(self, outcome: Outcome) -> None:
+        """Take up what came of one video."""
+        if outcome.kind == "done":
+            self.done.append(outcome.video_id)
+        elif outcome.kind == "skipped":
+            self.skipped.append(outcome.video_id)
+        else:
+            reasons = self.failed if outcome.kind == "failed" else self.failed_before
+            reasons[outcome.video_id] = outcome.reason
+        self.features += outcome.features
+        self.frames_decoded += outcome.frames_decoded
+        self.frames_in_files += outcome.frames_in_files
 
     def to_json(self) -> dict[str, Any]:
         """Return the summary as a JSON-ready dict."""
@@ -118,6 +127,7 @@ def extract_videos(
     workers: int | None = None,
     time_limit_s: float = TIME_LIMIT_S,
     retry_failed: bool = False,
+    ray: str | None = None,
 ) -> ExtractionSummary:
     """Extract features from video files into a store.
 
@@ -134,7 +144,10 @@ def extract_videos(
         The feature store; made if it is not there.
     backbone, preset, like, weights, window_frames, stride_frames, fps, frame_size, flow, flow_weights, precision
         What decides the features; as in `make_extractor`.
-    device, decoder, decoder_threads, batch_size
+    device : str
+        ``auto``, ``cpu``, ``cuda``, ``cuda:1``; several, as in ``cuda:0,cuda:1``, or ``all`` CUDA devices,
+        work on one video each at a time, each in a process of its own.
+    decoder, decoder_threads, batch_size
         As in `Extractor.create`.
     dtype : {'float16', 'float32'}, optional
         Type of the stored features; as in `make_extractor`.
@@ -145,12 +158,14 @@ def extract_videos(
     on_error : {'skip', 'stop'}
         Whether a video that fails is passed over, or ends the run with its error.
     workers : int, optional
-        Processes that decode; 0: this one; None: `choose_workers`.
+        Processes that decode, for each device; 0: the one that computes; None: `choose_workers`.
     time_limit_s : float
         A video has failed when its decoder delivers nothing for so long; decoders in this process
         are asked between frames only, those in others are killed.
     retry_failed : bool
         Whether to try videos again that failed before.
+    ray : str, optional
+        Address of a Ray cluster to work on, or ``local``: one actor a device, instead of `device`.
 
     Returns
     -------
@@ -182,169 +197,108 @@ def extract_videos(
                 f"none of the videos is in {annotations}",
                 hint="a video's file name without the suffix must be its id in the annotations",
             )
-    extractor, dtype = make_extractor(
-        backbone=backbone,
-        preset=preset,
-        like=like,
-        weights=weights,
-        window_frames=window_frames,
-        stride_frames=stride_frames,
-        fps=fps,
-        frame_size=frame_size,
-        flow=flow,
-        flow_weights=flow_weights,
-        precision=precision,
-        device=device,
-        decoder=decoder,
-        decoder_threads=decoder_threads,
-        batch_size=batch_size,
-        dtype=dtype,
-    )
-    features = FeatureStore.open_or_create(store, extractor.spec, dtype)
+    files = take_shard(files, part)
+    settings: dict[str, Any] = {
+        "backbone": backbone,
+        "preset": preset,
+        "like": like,
+        "weights": weights,
+        "window_frames": window_frames,
+        "stride_frames": stride_frames,
+        "fps": fps,
+        "frame_size": frame_size,
+        "flow": flow,
+        "flow_weights": flow_weights,
+        "precision": precision,
+        "decoder": decoder,
+        "decoder_threads": decoder_threads,
+        "batch_size": batch_size,
+        "dtype": dtype,
+    }
+    options = {"on_error": on_error, "time_limit_s": time_limit_s, "retry_failed": retry_failed}
     summary = ExtractionSummary(store=str(store), missing=missing)
     if missing:
         _warn_missing(missing, annotations)
-    workers = choose_workers(extractor.device) if workers is None else workers
-    processes = (
-        "this process decodes" if workers == 0 else f"{workers} {'processes' if workers > 1 else 'process'} decode"
-    )
-    err().print(f"{extractor.device}, {extractor.batch_size} clips a batch, {processes}", markup=False)
-    files = take_shard(files, part)
-    with progress_bar("extract", len(files)) as bar:
-        run = _Run(features, extractor=extractor, bar=bar, on_error=on_error, summary=summary)
-        run.extract(files, workers=workers, time_limit_s=time_limit_s, retry_failed=retry_failed)
+    if ray is not None:
+        if device != "auto":
+            raise UsageError(f"--ray gives each actor its device: leave out --device {device}")
+        with connect(ray) as cluster:
+            if precision is None and like is None:
+                settings["precision"] = "bfloat16" if cluster.has_gpus else "float32"
+            job = _prepare_job(store, settings, options | {"workers": workers})
+            err().print(f"{cluster.size} Ray actors, one a {cluster.unit}", markup=False)
+            with _reporting(summary, files) as report:
+                extract_on_ray(files, job, cluster, tell=report.tell, advance=report.advance, give_up=report.give_up)
+        return summary
+    devices = choose_devices(device)
+    workers = choose_workers(choose_device(devices[0]), devices=len(devices)) if workers is None else workers
+    if len(devices) > 1:
+        if precision is None and like is None:
+            settings["precision"] = default_precision(choose_device(devices[0]))
+        job = _prepare_job(store, settings, options | {"workers": workers})
+        err().print(f"{', '.join(devices)}: a process each, {_decoding(workers)}", markup=False)
+        with _reporting(summary, files) as report:
+            extract_on_devices(files, job, devices, tell=report.tell, advance=report.advance, give_up=report.give_up)
+        return summary
+    extractor, stored_dtype = make_extractor(**settings, device=devices[0])
+    features = FeatureStore.open_or_create(store, extractor.spec, stored_dtype)
+    err().print(f"{extractor.device}, {extractor.batch_size} clips a batch, {_decoding(workers)}", markup=False)
+    with _reporting(summary, files) as report:
+        extract_into(
+            features,
+            files,
+            extractor=extractor,
+            tell=report.tell,
+            advance=report.advance,
+            workers=workers,
+            on_error=on_error,
+            time_limit_s=time_limit_s,
+            retry_failed=retry_failed,
+        )
     return summary
 
 
-def choose_workers(device: torch.device) -> int:
-    """Return how many processes decode, unless the user says.
+def _prepare_job(store: Path, settings: dict[str, Any], options: dict[str, Any]) -> Job:
+    """Make the store, and find out here what every worker would find wrong."""
+    extractor: Extractor
+    extractor, dtype = make_extractor(**settings, device="cpu")
+    FeatureStore.open_or_create(store, extractor.spec, dtype)
+    return Job(store.absolute(), settings, options)
 
-    A GPU wants all cores but the one that feeds it, and eight feed any. On a CPU the backbone uses
-    every core as it is, and other processes only take its time (tests/benchmarks/extract_throughput.py).
-    """
-    return min(8, max(1, count_cores() - 1)) if device.type == "cuda" else 0
+
+def _decoding(workers: int) -> str:
+    return f"{workers} {'processes' if workers > 1 else 'process'} decode" if workers else "decoding in between"
 
 
-class _Run:
-    """One pass over the videos; keeps the summary up to date."""
+class _Report:
+    """Keeps summary, progress bar and ledger up to date, whoever does the work."""
 
-    def __init__(
-        self, store: FeatureStore, *, extractor: Extractor, bar: ProgressBar, on_error: str, summary: ExtractionSummary
-    ) -> None:
-        self._store = store
-        self._extractor = extractor
-        self._bar = bar
-        self._on_error = on_error
+    def __init__(self, summary: ExtractionSummary, bar: ProgressBar) -> None:
         self._summary = summary
-        self._started_s = time.monotonic()
-        self._in_hand: dict[str, _VideoInHand] = {}
-
-    def extract(self, files: Sequence[VideoFile], *, workers: int, time_limit_s: float, retry_failed: bool) -> None:
-        """Extract each video that the store lacks."""
-        folder = self._store.path / "tmp"
-        folder.mkdir(exist_ok=True)
-        results = self._extractor.extract_all(
-            self._to_do(files, retry_failed=retry_failed),
-            workers=workers,
-            time_limit_s=time_limit_s,
-            folder=folder,
-            on_frames=lambda video_id, frames, total: self._in_hand[video_id].advance(frames, total),
-        )
-        with closing(results):
-            for video_id, result in results:
-                self._settle(video_id, result)
-
-    def _to_do(self, files: Sequence[VideoFile], *, retry_failed: bool) -> Iterator[tuple[str, Path]]:
-        """Yield videos as somebody gets free for them: other processes may fill the same store."""
-        failed = {} if retry_failed else self._store.ledger.failed_attempts()
-        for file in files:
-            before = failed.get(file.video_id)
-            if file.video_id in self._store:
-                self._summary.skipped.append(file.video_id)
-                self._bar.advance()
-            elif before is not None and not _changed_since(file.path, before):
-                self._summary.failed_before[file.video_id] = before.reason
-                self._bar.advance()
-            else:
-                self._in_hand[file.video_id] = _VideoInHand(self._bar, self._extractor, file.video_id, self._started_s)
-                try:
-                    check_id(file)
-                except VideoError as fault:
-                    self._settle(file.video_id, fault)
-                else:
-                    yield file.video_id, file.path
-
-    def _settle(self, video_id: str, result: ExtractedVideo | AslKitError) -> None:
-        """Store a video's features, or record why there are none."""
-        in_hand = self._in_hand.pop(video_id)
-        try:
-            if isinstance(result, AslKitError):
-                raise result
-            self._store.write(
-                video_id,
-                result.features,
-                grid=result.grid,
-                duration_s=result.duration_s,
-                fps=result.fps,
-                frames=result.frames,
-                seconds=in_hand.seconds,
-                note=result.note,
-            )
-        except (VideoError, FeatureError, MissingFileError) as fault:
-            self._store.ledger.record(video_id, "failed", fault.message, seconds=in_hand.seconds)
-            if self._on_error == "stop":
-                raise
-            self._summary.failed[video_id] = fault.message
-            self._bar.message(f"failed: {fault.message}" + (f" ({fault.hint})" if fault.hint else ""))
-        else:
-            self._summary.done.append(video_id)
-            if result.note:
-                self._bar.message(f"{video_id}: {result.note}")
-            self._summary.features += len(result.features)
-        finally:
-            in_hand.finish()
-            self._summary.frames_decoded = self._extractor.count.decoded
-            self._summary.frames_in_files = self._extractor.count.in_files
-            self._summary.seconds = time.monotonic() - self._started_s
-
-
-def _changed_since(path: Path, attempt: Attempt) -> bool:
-    """Say whether a file is another than the one that failed: copied again, or repaired."""
-    try:
-        found = path.stat()
-    except OSError:
-        return False
-    return max(found.st_mtime, found.st_ctime) > datetime.fromisoformat(attempt.time).timestamp()
-
-
-class _VideoInHand:
-    """Knows since when a video is worked on; moves the bar by one video in all, frame by frame."""
-
-    def __init__(self, bar: ProgressBar, extractor: Extractor, video_id: str, started_s: float) -> None:
         self._bar = bar
-        self._extractor = extractor
-        self._video_id = video_id
-        self._started_s = started_s
-        self._own_start_s = time.monotonic()
-        self._frames = 0
-        self._parts = 0
+        self._started_s = time.monotonic()
 
-    @property
-    def seconds(self) -> float:
-        return time.monotonic() - self._own_start_s
+    def tell(self, outcome: Outcome) -> None:
+        self._summary.add(outcome)
+        self._summary.seconds = time.monotonic() - self._started_s
+        if outcome.message:
+            self._bar.message(outcome.message)
 
-    def advance(self, frames: int, total: int) -> None:
-        self._frames += frames
-        self._advance_to(self._frames * (_PARTS_PER_VIDEO - 1) // total)
-        elapsed_s = max(time.monotonic() - self._started_s, 1e-9)
-        self._bar.note(f"{self._extractor.count.decoded / elapsed_s:.0f} frames/s  {self._video_id}")
+    def advance(self, videos: float, note: str) -> None:
+        self._bar.advance(videos)
+        if note:
+            self._bar.note(note)
 
-    def finish(self) -> None:
-        self._advance_to(_PARTS_PER_VIDEO)
+    def give_up(self, file: VideoFile, reason: str) -> None:
+        text = f"{file.path}: {ATTEMPTS} workers were lost while they had it in hand; the last: {reason}"
+        FeatureStore.open(self._summary.store).ledger.record(file.video_id, "failed", text)
+        self.tell(Outcome(file.video_id, "failed", text, f"failed: {text}"))
 
-    def _advance_to(self, parts: int) -> None:
-        self._bar.advance((parts - self._parts) / _PARTS_PER_VIDEO)
-        self._parts = parts
+
+@contextmanager
+def _reporting(summary: ExtractionSummary, files: Sequence[VideoFile]) -> Iterator[_Report]:
+    with progress_bar("extract", len(files)) as bar:
+        yield _Report(summary, bar)
 
 
 def _warn_missing(missing: list[str], annotations: Path | None) -> None:

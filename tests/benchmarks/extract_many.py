@@ -20,9 +20,9 @@ import torch
 
 from asl_extract import decoders
 from asl_extract.extractor import Extractor
-from asl_extract.run import ExtractionSummary, _Run
+from asl_extract.filling import Outcome, extract_into
+from asl_extract.run import ExtractionSummary
 from asl_extract.videos import VideoFile
-from asl_kit.progress import progress_bar
 from asl_kit.store import FeatureStore
 
 
@@ -66,17 +66,13 @@ def main() -> None:
             store = FeatureStore.open_or_create(Path(folder) / "store", extractor.spec)
             opened_s = time.perf_counter() - started_s
             summary = ExtractionSummary(store=str(store.path))
-            with progress_bar("extract", len(files)) as bar:
-                run = _Run(store, extractor=extractor, bar=bar, on_error="stop", summary=summary)
-                if not again:
-                    settle = run._settle
 
-                    def settle_and_note(video_id: str, result: object, settle: object = settle) -> None:
-                        settle(video_id, result)  # type: ignore[operator]
-                        done_s.append(time.perf_counter())
+            def tell(outcome: Outcome, summary: ExtractionSummary = summary) -> None:
+                summary.add(outcome)
+                if outcome.kind == "done":
+                    done_s.append(time.perf_counter())
 
-                    run._settle = settle_and_note  # type: ignore[method-assign, assignment]
-                run.extract(files, workers=0, time_limit_s=300.0, retry_failed=False)
+            extract_into(store, files, extractor=extractor, tell=tell, advance=lambda *_: None, on_error="stop")
             took_s = time.perf_counter() - started_s
             print(
                 f"{'again' if again else 'first'}: {len(summary.done)} done, {len(summary.skipped)} there before,",
