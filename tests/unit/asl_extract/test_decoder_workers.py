@@ -51,8 +51,9 @@ def summary(events: Iterator[tuple[str, Event]]) -> dict[str, tuple[object, ...]
     found: dict[str, list[Event]] = {}
     for video_id, event in events:
         if isinstance(event, Decoded):
+            copy = Decoded(event.count, event.frames.copy())
             event.release()
-            event = Decoded(event.count, event.frames.copy())
+            event = copy
         found.setdefault(video_id, []).append(event)
     result: dict[str, tuple[object, ...]] = {}
     for video_id, (*first, last) in found.items():

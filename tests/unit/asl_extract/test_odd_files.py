@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import stat
 import subprocess
@@ -20,14 +19,25 @@ from support import write_video
 
 from asl_extract.decoders import concealment, get_decoder
 from asl_extract.decoders.probe import probe
-from asl_kit.errors import AslKitError, MissingFileError, VideoError
+from asl_kit.errors import AslKitError, MissingDependencyError, MissingFileError, VideoError
 
 DECODERS = ["decord", "pyav", "torchcodec"]
 
 
+def need_torchcodec() -> None:
+    """Skip where torchcodec, or the FFmpeg libraries that it looks for, are not installed."""
+    try:
+        get_decoder("torchcodec")
+    except MissingDependencyError as fault:
+        reason = f"{fault.message} (pip install torchcodec, apt-get install ffmpeg; ASL_KIT_REQUIRE_TORCHCODEC=1: fail)"
+        if os.environ.get("ASL_KIT_REQUIRE_TORCHCODEC"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+
+
 def read(path: Path, decoder: str, *, threads: int = 1) -> np.ndarray:
-    if decoder == "torchcodec" and importlib.util.find_spec("torchcodec") is None:
-        pytest.skip("torchcodec is not installed")
+    if decoder == "torchcodec":
+        need_torchcodec()
     reader = get_decoder(decoder).open_reader(path, threads=threads)
     try:
         return np.concatenate(list(reader.blocks(16)))
