@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
+import functools
+import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
@@ -11,11 +14,28 @@ from numpy.typing import NDArray
 
 from asl_kit.errors import MissingDependencyError, UsageError
 
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of malloc.h
+
 PRECISIONS = ("float32", "float16", "bfloat16")
+
+
+@functools.cache
+def _keep_freed_memory() -> None:
+    """Tell the C library to keep the memory that tensors free, for the next ones.
+
+    By default glibc hands large blocks back to the system, which clears them for every new tensor: on two
+    cores x3d_xs then makes 32 clips a second, and 100 with this (tests/benchmarks/extract_throughput.py).
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if mallopt is not None:
+        mallopt(_M_MMAP_THRESHOLD, 2**30)
+        mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
 
 
 def choose_device(name: str) -> torch.device:
     """Return the device of that name; ``auto`` is the first GPU, or else the CPU.
+
+    For a CPU, memory that is freed stays with the process from now on: see `_keep_freed_memory`.
 
     Raises
     ------
@@ -34,6 +54,8 @@ def choose_device(name: str) -> torch.device:
             f"device {name!r}: this machine offers torch {torch.cuda.device_count()} CUDA devices",
             hint="use --device cpu, or install a GPU driver and a CUDA build of torch",
         )
+    if kind == "cpu":
+        _keep_freed_memory()
     return torch.device(name)
 
 

@@ -26,7 +26,7 @@ from asl_kit.extraction_spec import ExtractionSpec
 from asl_kit.grid import FeatureGrid
 
 MIN_FRAME_SIZE = 32
-_FRAMES_PER_BATCH = {"cpu": 128, "cuda": 1024}
+_FRAMES_PER_BATCH = {"cpu": 32, "cuda": 1024}  # more would only take more memory on a CPU
 
 
 @dataclass(frozen=True)
