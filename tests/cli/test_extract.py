@@ -159,7 +159,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("workers", [0, 2])
 def test_interrupt(workers: int, folder: Path, tmp_path: Path) -> None:
     store = tmp_path / "store"
-    with start(folder, "-o", store, "--workers", workers, start_new_session=True) as process:
+    # A background job of a shell ignores Ctrl-C, and so would its children: this one is to hear it.
+    hears = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.default_int_handler)}
+    with start(folder, "-o", store, "--workers", workers, start_new_session=True, **hears) as process:
         wait_until((store / "videos" / "v0").exists, process)
         children = workers_of(process.pid)
         assert len(children) == workers
