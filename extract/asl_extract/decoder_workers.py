@@ -237,18 +237,19 @@ class _Seat:
             hint = "try another --decoder"
             if code == -9:
                 hint = "the system kills processes when memory is short: use fewer --workers"
-            return Failed(VideoError(f"{video[1]}: the decoder crashed, {_describe_exit(code)}", hint=hint))
+            return Failed(VideoError(f"{video[1]}: the decoder crashed, {describe_exit(code)}", hint=hint))
         self._false_starts += 1
         if self._false_starts == _MAX_FALSE_STARTS:
             raise AslKitError(
-                f"decoder processes cannot be started: {_describe_exit(code)}",
+                f"decoder processes cannot be started: {describe_exit(code)}",
                 hint="use --workers 0; in a script of your own, keep what runs under `if __name__ == '__main__':`",
             )
         self.begin(video)
         return None
 
 
-def _describe_exit(code: int | None) -> str:
+def describe_exit(code: int | None) -> str:
+    """Return how a process ended, in words: an exit code, or the signal that ended it."""
     if code is None:
         return "and its process does not end"
     if code >= 0:
@@ -299,7 +300,7 @@ def _interrupts_held_back() -> Iterator[None]:
 
 def _work(connection: Connection, memory_name: str, first_slot: int, slot_bytes: int, settings: DecodeSettings) -> None:
     """Decode what the parent asks for, until it goes."""
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=end_with_parent, daemon=True).start()
     shared = SharedMemory(memory_name)
     free = deque(range(SLOTS_PER_WORKER))
     with suppress(EOFError, ConnectionError):
@@ -343,7 +344,8 @@ def _hand_over(
         count = 0
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
+    """Wait for the parent process to end, however it does, and end this one: for a thread of its own."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         wait([parent.sentinel])

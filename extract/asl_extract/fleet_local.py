@@ -6,7 +6,6 @@ Processes are spawned. What a process that dies had in hand goes to the others; 
 from __future__ import annotations
 
 import multiprocessing
-import os
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -14,6 +13,7 @@ from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
+from asl_extract.decoder_workers import describe_exit, end_with_parent
 from asl_extract.fleet import Dispatcher, Job, work
 from asl_extract.videos import VideoFile
 from asl_kit.errors import AslKitError
@@ -102,7 +102,7 @@ class _Worker:
     def restart(self) -> str:
         """Start a process in place of one that died, and return how it died."""
         self._process.join(_END_S)
-        reason = f"the process died with exit code {self._process.exitcode}"
+        reason = f"the process died, {describe_exit(self._process.exitcode)}"
         self.false_starts += 1
         self.end()
         if self.false_starts == _MAX_FALSE_STARTS:
@@ -147,16 +147,9 @@ class _PipeDesk:
 
 
 def _run(connection: Connection, job: Job, device: str) -> None:
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=end_with_parent, daemon=True).start()
     with suppress(EOFError, ConnectionError):
         try:
             work(job, _PipeDesk(connection), device=device)
         except AslKitError as fault:
             connection.send((_FAILED, fault))
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        wait([parent.sentinel])
-        os._exit(1)
