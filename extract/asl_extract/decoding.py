@@ -83,7 +83,7 @@ class Decoded:
     Parameters
     ----------
     count : int
-        Frames that came out of the decoder.
+        Frames that came out of the decoder; 0 with no `frames`: a sign of life.
     frames : ndarray
         Those that ``plan.source_frames`` names, as often as it does: (N, H, W, 3) uint8, N from 0 to `BLOCK_FRAMES`.
     release : callable

@@ -55,6 +55,8 @@ class FrameReader(Protocol):
     def blocks(self, max_frames: int) -> Iterator[Frames]:
         """Yield every frame once, in order, in blocks (up to max_frames, height, width, 3) of RGB.
 
+        A block without frames is a sign of life from a reader that is busy with something else.
+
         Raises
         ------
         VideoError

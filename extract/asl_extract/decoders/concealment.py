@@ -12,12 +12,16 @@ from __future__ import annotations
 
 import atexit
 import ctypes
+from collections.abc import Generator
 from pathlib import Path
 
 import av
 
 from asl_extract.decoders.probe import location, video_stream
 from asl_kit.errors import VideoError
+
+FRAMES_PER_SIGN = 16
+"""A video that is decoded again gives a sign of life so often: as often as one that is decoded."""
 
 _ERROR = 16  # AV_LOG_ERROR
 _Callback = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_void_p)
@@ -74,8 +78,10 @@ class Suspicion:
         self._errors = log.errors
         self._cleared = False
 
-    def check(self) -> None:
+    def check(self) -> Generator[None, None, None]:
         """Raise if the log makes the video suspect and PyAV finds it damaged.
+
+        Decoding a long video again takes minutes: this yields again and again while it goes on.
 
         Raises
         ------
@@ -84,14 +90,17 @@ class Suspicion:
         """
         if self._cleared or (self._log.audible and self._log.errors == self._errors):
             return
-        frame = first_damaged_frame(self._path)
+        frame = yield from first_damaged_frame(self._path)
         if frame is not None:
             raise damaged(self._path, frame=frame)
         self._cleared = True  # PyAV has seen the whole file
 
 
-def first_damaged_frame(path: Path) -> int | None:
-    """Return the number of the first frame that FFmpeg could not decode faithfully; None: there is none."""
+def first_damaged_frame(path: Path) -> Generator[None, None, int | None]:
+    """Return the number of the first frame that FFmpeg could not decode faithfully; None: there is none.
+
+    Yields every `FRAMES_PER_SIGN` frames.
+    """
     number = 0
     try:
         with av.open(location(path), metadata_errors="ignore") as container:
@@ -100,6 +109,8 @@ def first_damaged_frame(path: Path) -> int | None:
             for number, frame in enumerate(container.decode(stream)):
                 if frame.is_corrupt:
                     return number
+                if number % FRAMES_PER_SIGN == 0:
+                    yield
     except av.error.FFmpegError:
         return number + 1
     return None

@@ -9,6 +9,7 @@ file's index, and FFmpeg's log is listened to.
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from pathlib import Path
 
 import decord
@@ -81,8 +82,8 @@ class DecordReader(SequentialReader):
             raise VideoError(f"{self._path}: decord cannot turn frames of this width", hint="use --decoder pyav")
         return frame
 
-    def _check(self) -> None:
-        self._suspicion.check()
+    def _check(self) -> Generator[None, None, None]:
+        return self._suspicion.check()
 
 
 def open_reader(path: Path, *, threads: int = 1) -> DecordReader:

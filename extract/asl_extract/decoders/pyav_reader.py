@@ -72,8 +72,9 @@ class PyAVReader(SequentialReader):
         except (av.error.FFmpegError, StopIteration) as fault:
             raise truncated(self._path, found=index, expected=self.frame_count) from fault
 
-    def _check(self) -> None:
+    def _check(self) -> Generator[None, None, None]:
         """Do nothing: `_decode` has looked at each frame's own flags."""
+        yield from ()
 
     def _decode(self) -> Generator[Frames, None, None]:
         graph: av.filter.Graph | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -38,8 +38,8 @@ class SequentialReader(ABC):
         """Decode the next frame, which is number `index`: (height, width, 3) of RGB."""
 
     @abstractmethod
-    def _check(self) -> None:
-        """Raise if the frames so far are not as they were recorded; called after each block."""
+    def _check(self) -> Generator[None, None, None]:
+        """Raise if the frames so far are not as they were recorded; called after each block, yields while it works."""
 
     def blocks(self, max_frames: int) -> Iterator[Frames]:
         """Yield every frame once, in order, in blocks (up to max_frames, height, width, 3) of RGB."""
@@ -54,5 +54,6 @@ class SequentialReader(ABC):
                         f"the first is {self.width}x{self.height}"
                     )
                 block[offset] = frame
-            self._check()
+            for _ in self._check():
+                yield block[:0]
             yield block

@@ -70,7 +70,8 @@ class TorchcodecReader:
         """Yield every frame once, in order, in blocks (up to max_frames, height, width, 3) of RGB."""
         for start in range(0, self.frame_count, max_frames):
             frames = self._read(start, min(start + max_frames, self.frame_count))
-            self._suspicion.check()
+            for _ in self._suspicion.check():
+                yield frames[:0]
             yield frames
 
     def close(self) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import stat
 import subprocess
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -19,6 +20,7 @@ from support import write_video
 
 from asl_extract.decoders import concealment, get_decoder
 from asl_extract.decoders.probe import probe
+from asl_extract.decoding import Decoded, DecodeSettings, Finished, decode_here
 from asl_kit.errors import AslKitError, MissingDependencyError, MissingFileError, VideoError
 
 DECODERS = ["decord", "pyav", "torchcodec"]
@@ -389,6 +391,37 @@ def test_another_files_errors_accuse_nobody(tmp_path: Path, monkeypatch: pytest.
     assert looked == [bad, whole]  # the suspicion is cleared once and for all
 
 
+@pytest.mark.parametrize("decoder", ["decord", "torchcodec"])
+def test_a_long_file_that_is_decoded_again_gives_signs_of_life(
+    decoder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No event for longer than the time limit would give the video up."""
+    if decoder == "torchcodec":
+        need_torchcodec()
+    whole = encode(tmp_path / "whole.mp4", frames=200)
+    monkeypatch.setattr(get_decoder(decoder)._LOG, "audible", False)  # so that every file is suspect
+    real = concealment.first_damaged_frame
+
+    def slow(path: Path) -> Generator[None, None, int | None]:
+        frame = real(path)
+        while True:
+            time.sleep(0.1)
+            try:
+                yield next(frame)
+            except StopIteration as end:
+                return end.value
+
+    monkeypatch.setattr(concealment, "first_damaged_frame", slow)
+    settings = DecodeSettings(decoder=decoder, threads=1, window_frames=16, stride_frames=1, clip_frames=16)
+    started_s = time.monotonic()
+    events = [event for _, event in decode_here([("whole", whole)], settings, time_limit_s=1.0)]
+    assert time.monotonic() - started_s > 1.3
+    assert isinstance(events[-1], Finished)
+    blocks = [event for event in events if isinstance(event, Decoded)]
+    assert [(block.count, len(block.frames)) for block in blocks[:13]] == [(0, 0)] * 13  # 200 frames, one sign in 16
+    assert [(block.count, len(block.frames)) for block in blocks[13:]] == [(16, 16)] * 12 + [(8, 8)]
+
+
 def test_a_decoder_that_cannot_be_listened_to_is_checked_always(tmp_path: Path) -> None:
     log = concealment.FFmpegLog(tmp_path / "no library")
     assert not log.audible
@@ -396,8 +429,8 @@ def test_a_decoder_that_cannot_be_listened_to_is_checked_always(tmp_path: Path) 
         encode(tmp_path / "source.avi", codec="mpeg4", size=(320, 240), g="8"), tmp_path / "x.avi", packet=8
     )
     with pytest.raises(VideoError, match="is damaged"):
-        concealment.Suspicion(bad, log).check()
-    concealment.Suspicion(tmp_path / "source.avi", log).check()
+        list(concealment.Suspicion(bad, log).check())
+    list(concealment.Suspicion(tmp_path / "source.avi", log).check())
 
 
 @pytest.mark.parametrize("decoder", DECODERS)
