@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from asl_kit.model.assignment import Truth
+from asl_kit.model.collectives import addend, gather_rows
 
 
 def inside_segments(truth: Truth, length: int) -> Tensor:
@@ -94,8 +95,6 @@ def contrastive_loss(
     """
     inside = inside_segments(truth, features.shape[2])
     present = inside.any(dim=2)  # (B, N)
-    if not present.any():
-        return features.sum() * 0
     features = features.float().transpose(1, 2)  # (B, T, C)
 
     def mean_feature(chosen: Tensor) -> Tensor:
@@ -108,7 +107,9 @@ def contrastive_loss(
     anchors = torch.cat([mean_feature(cls_points)[present], mean_feature(loc_points)[present]])  # (2M, C)
     background = mean_feature(beside)[beside.any(dim=2)]
     labels = truth.labels[present].repeat(2)
-    return info_nce(anchors, labels, background, temperature=temperature)
+    # Anchors meet those of all videos of the batch, also of the videos that other processes hold.
+    loss = info_nce(gather_rows(anchors), gather_rows(labels), gather_rows(background), temperature=temperature)
+    return addend(loss)
 
 
 def info_nce(anchors: Tensor, labels: Tensor, background: Tensor, *, temperature: float) -> Tensor:

@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from asl_kit.model.collectives import random_rows
+
 
 class MaskedConv(nn.Module):
     """Convolution over time whose output is 0 in the padding.
@@ -77,7 +79,7 @@ class ScaledDropPath(nn.Module):
         if not self.training or self.drop_probability == 0:
             return x
         keep = 1 - self.drop_probability
-        return x * (torch.rand(len(x), 1, 1, device=x.device, dtype=torch.float32) < keep).to(x.dtype) / keep
+        return x * (random_rows(len(x), x.device)[:, None, None] < keep).to(x.dtype) / keep
 
 
 class ConvAttention(nn.Module):

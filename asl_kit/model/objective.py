@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from asl_kit.model.assignment import Targets, Truth, assign
+from asl_kit.model.collectives import global_sum
 from asl_kit.model.contrastive import contrastive_loss
 from asl_kit.model.losses import diou_loss, focal_loss, temporal_iou
 from asl_kit.model.network import Output
@@ -77,6 +78,8 @@ class Objective(nn.Module):
     def forward(self, output: Output, truth: Truth) -> dict[str, Tensor]:
         """Return the losses by name; `total` is the one to minimise.
 
+        Where several processes train together, each returns its addend of the whole batch's losses.
+
         Parameters
         ----------
         output : Output
@@ -86,7 +89,10 @@ class Objective(nn.Module):
         """
         targets = assign(output.points, output.mask, truth, classes=self.classes, center_radius=self.center_radius)
         positive = targets.positive
-        self._count(positive)
+        positives = global_sum(positive.sum()).clamp(min=1)
+        if self.training:
+            count = positives.to(self.average_positives.dtype)
+            self.average_positives.lerp_(count, 1 - self.positives_momentum)
         # Meaningless where not positive; 1 keeps the arithmetic finite there.
         true_offsets = torch.where(positive[..., None], targets.offsets, 1.0)
         offsets = output.offsets.float()
@@ -115,18 +121,14 @@ class Objective(nn.Module):
             if self.class_level and self.mode == "quality":
                 learners.append(class_level)
             if learners:
-                losses["sensitivity"] = torch.stack([quality_loss(s, quality, positive) for s in learners]).sum()
+                losses["sensitivity"] = torch.stack(
+                    [quality_loss(s, quality, positive, positives) for s in learners]
+                ).sum()
                 total = total + self.evaluator_weight * losses["sensitivity"]
         if self.contrastive_weight:
             losses["contrastive"] = self._contrastive(output, truth, instance_level)
             total = total + self.contrastive_weight * losses["contrastive"]
         return losses | {"total": total}
-
-    @torch.no_grad()
-    def _count(self, positive: Tensor) -> None:
-        if self.training:
-            count = positive.sum().clamp(min=1).to(self.average_positives.dtype)
-            self.average_positives.lerp_(count, 1 - self.positives_momentum)
 
     def _class_level(self, output: Output, targets: Targets, truth: Truth) -> tuple[Tensor, Tensor]:
         """Return p at every point for the segment that it answers for, (B, P, 2), and that segment's class (B, P)."""

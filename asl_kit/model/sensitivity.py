@@ -109,7 +109,7 @@ def loss_weights(h: Tensor, positive: Tensor, segment: Tensor, *, segments: int,
     return torch.where(positive[..., None], h, 1.0)
 
 
-def quality_loss(sensitivity: Tensor, quality: Tensor, positive: Tensor) -> Tensor:
+def quality_loss(sensitivity: Tensor, quality: Tensor, positive: Tensor, count: Tensor) -> Tensor:
     """L_s: mean squared error of a sensitivity to the detached quality of the prediction.
 
     Parameters
@@ -120,6 +120,8 @@ def quality_loss(sensitivity: Tensor, quality: Tensor, positive: Tensor) -> Tens
         (B, P, 2): predicted probability of the true class; temporal IoU of predicted and true segment.
     positive : Tensor
         (B, P), bool.
+    count : Tensor
+        Scalar, at least 1: positives of the whole batch, of which these videos may be a part.
 
     Returns
     -------
@@ -127,4 +129,4 @@ def quality_loss(sensitivity: Tensor, quality: Tensor, positive: Tensor) -> Tens
         Scalar: the sum of the two errors, each a mean over the positives; 0 if there are none.
     """
     error = (sensitivity - quality.detach()) ** 2 * positive[..., None].to(sensitivity.dtype)
-    return error.sum() / positive.sum().clamp(min=1)
+    return error.sum() / count

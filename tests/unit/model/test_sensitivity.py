@@ -99,5 +99,5 @@ def test_quality_loss() -> None:
     quality = torch.tensor([[[1.0, 0.5], [0.0, 0.0], [0.0, 0.0]]])
     positive = torch.tensor([[True, True, False]])
     # classification: (0.25 + 0) / 2; localization: (0 + 1) / 2
-    assert quality_loss(sensitivity, quality, positive).item() == pytest.approx(0.625)
-    assert quality_loss(sensitivity, quality, positive & False).item() == 0
+    assert quality_loss(sensitivity, quality, positive, torch.tensor(2)).item() == pytest.approx(0.625)
+    assert quality_loss(sensitivity, quality, positive & False, torch.tensor(1)).item() == 0
