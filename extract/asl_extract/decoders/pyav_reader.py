@@ -1,9 +1,11 @@
 """Read a video with PyAV: forward only, every frame decoded once.
 
 PyAV carries FFmpeg in its wheels, so this decoder works on every platform. Its
-frames equal decord's for video of 8 bits a colour: the same filters (rotation,
-bilinear ``scale``, ``rgb24``) in the same order. Deeper video is converted a
-little differently by FFmpeg 8 (here) and FFmpeg 4 (in decord).
+frames equal torchcodec's: converted to RGB with FFmpeg's default, bicubic, then
+turned upright. decord's are the same where FFmpeg has a conversion of its own for
+the format, which uses no interpolation: 8 bits a colour, an even height. Elsewhere
+decord interpolates halved colours bilinearly, and its FFmpeg 4 takes them to lie half
+a row lower than FFmpeg 8 does.
 """
 
 from __future__ import annotations
@@ -96,13 +98,11 @@ class PyAVReader(SequentialReader):
 def _rgb_graph(stream: av.VideoStream, frame: av.VideoFrame) -> av.filter.Graph:
     """Return the filters from a decoded frame to upright RGB."""
     rotation = round(frame.rotation / 90) * 90 % 360
-    turned = rotation in (90, 270)
-    width, height = (frame.height, frame.width) if turned else (frame.width, frame.height)
     graph = av.filter.Graph()
     graph.threads = 1
     nodes = [graph.add_buffer(template=stream, width=frame.width, height=frame.height, format=frame.format)]
+    nodes += [graph.add("scale", "flags=bicubic"), graph.add("format", "rgb24")]
     nodes += [graph.add(name, arguments) for name, arguments in _ROTATIONS[rotation]]
-    nodes += [graph.add("scale", f"{width}:{height}:flags=bilinear"), graph.add("format", "rgb24")]
     nodes.append(graph.add("buffersink"))
     graph.link_nodes(*nodes).configure()
     return graph
