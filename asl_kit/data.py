@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +39,8 @@ class FeatureStreams:
     ----------
     paths : sequence of Path
         Feature stores. The first one's grid is used; the others are interpolated linearly at its centres.
+    resize_length : int, optional
+        Number of features that every video is resized to, by linear interpolation, over the time that they cover.
 
     Raises
     ------
@@ -46,8 +48,9 @@ class FeatureStreams:
         If a path is not a feature store.
     """
 
-    def __init__(self, paths: Sequence[Path]) -> None:
+    def __init__(self, paths: Sequence[Path], *, resize_length: int | None = None) -> None:
         self.stores = [FeatureStore.open(path) for path in paths]
+        self.resize_length = resize_length
 
     @property
     def specs(self) -> list[ExtractionSpec]:
@@ -63,8 +66,11 @@ class FeatureStreams:
         return all(video_id in store for store in self.stores)
 
     def info(self, video_id: str) -> VideoInfo:
-        """Return what the first stream's store knows of a video: its grid, its duration."""
-        return self.stores[0].info(video_id)
+        """Return what the first stream's store knows of a video: its duration, its grid, resized if that is wanted."""
+        info = self.stores[0].info(video_id)
+        if self.resize_length is None or info.grid.length == 0:
+            return info
+        return replace(info, grid=info.grid.resized(self.resize_length))
 
     def read(self, video_id: str) -> NDArray[np.float32]:
         """Return the features of a video, all streams side by side: (T, D) float32.
@@ -83,9 +89,8 @@ class FeatureStreams:
                     f"{store.path}: video {video_id}: feature {first} is not finite",
                     hint="extract this video again, or find out why with `asl-kit store verify`",
                 )
-            if store is not self.stores[0]:
-                features = resample(features, store.info(video_id).grid, self.info(video_id).grid)
-            streams.append(features)
+            grid, onto = store.info(video_id).grid, self.info(video_id).grid
+            streams.append(features if grid == onto else resample(features, grid, onto))
         return streams[0] if len(streams) == 1 else np.concatenate(streams, axis=1)
 
 

@@ -124,15 +124,19 @@ def detect(
         torch.cat([part for level in offsets for part in level]),
         torch.ones(len(points.position), dtype=torch.bool, device=device),
         points,
-        min_score=settings.min_score,
+        min_score=settings.min_score if settings.candidate_min_score is None else settings.candidate_min_score,
         candidates_per_level=settings.candidates_per_level,
         min_length=settings.min_length_steps,
     )
     candidates = Candidates(*(tensor.cpu() for tensor in candidates))
     kept = soft_nms(
-        candidates, sigma=settings.nms_sigma, min_score=settings.min_score, max_detections=settings.max_detections
+        candidates,
+        sigma=settings.nms_sigma,
+        min_score=settings.min_score,
+        max_detections=settings.max_detections,
+        per_class=settings.per_class,
     )
-    kept = vote(kept, candidates, tiou=settings.voting_tiou)
+    kept = vote(kept, candidates, tiou=settings.voting_tiou, per_class=settings.per_class)
     segments_s = torch.from_numpy(grid.to_seconds(kept.segments.double().numpy())).clamp(0, duration_s)
     lasting = segments_s[:, 1] > segments_s[:, 0]
     return Candidates(segments_s[lasting], kept.scores[lasting], kept.labels[lasting])

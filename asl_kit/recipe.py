@@ -24,6 +24,7 @@ Auto = Literal["auto"]
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
+Window = Annotated[int, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
 
 
@@ -50,6 +51,8 @@ class DataRecipe(RecipeTable):
     """A video that needs no cut is still cut to a random share in this range; [1.0, 1.0]: never."""
     min_segment_share: Share = 0.5
     """A segment stays in a cut sequence if at least this share of it does."""
+    resize_length: Count | None = None
+    """Every video's features are resized to so many, by linear interpolation. Default: as they are."""
     standardize: bool = True
     """Scale each feature dimension to mean 0 and deviation 1 over the training videos."""
 
@@ -69,8 +72,8 @@ class ModelRecipe(RecipeTable):
     """Channels of each feature stream after its own projection; they add up to `width`. Default: equal shares."""
     attention_heads: Count = 4
     """Heads of each attention."""
-    attention_window: Annotated[int, Field(ge=0)] = 19
-    """Features that one feature attends to, itself in the middle; 0: all."""
+    attention_window: Window | tuple[Window, ...] = 19
+    """Features that one feature attends to, itself in the middle; 0: all. A list: one for each pyramid level."""
     projection_layers: Count = 2
     """Convolutions before the transformer."""
     stem_blocks: Annotated[int, Field(ge=0)] = 2
@@ -79,10 +82,14 @@ class ModelRecipe(RecipeTable):
     """Levels, each at half the rate of the one below; auto: as many as the longest segments need."""
     first_regression_range: Positive = 4.0
     """Upper bound of level 0's regression range in feature steps; it doubles with each level."""
+    regression_overlap: Annotated[float, Field(ge=1)] = 1.0
+    """Each range starts at the upper bound of the level below, divided by this; 1: ranges do not overlap."""
     head_layers: Count = 3
     """Convolutions of each head, the last one included."""
     position_embedding: bool = False
     """Whether to add sinusoids to the projected features."""
+    padding: Literal["spare", "full"] = "spare"
+    """spare: one step of the top level more than needed; full: to the training length at least, as ActionFormer."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Share of values dropped behind attention and MLP."""
     drop_path: Annotated[float, Field(ge=0, lt=1)] = 0.1
@@ -94,8 +101,11 @@ class ModelRecipe(RecipeTable):
     def _check(self) -> ModelRecipe:
         if self.width % self.attention_heads:
             raise ValueError(f"width must be a multiple of attention_heads = {self.attention_heads}")
-        if self.attention_window and self.attention_window % 2 == 0:
+        windows = self.attention_window if isinstance(self.attention_window, tuple) else (self.attention_window,)
+        if any(window and window % 2 == 0 for window in windows):
             raise ValueError("attention_window must be odd, or 0 for all")
+        if isinstance(self.attention_window, tuple) and len(windows) != self.pyramid_levels:
+            raise ValueError(f"attention_window is a list of {len(windows)}: pyramid_levels must be {len(windows)}")
         if self.stream_widths and sum(self.stream_widths) != self.width:
             raise ValueError(f"stream_widths must add up to width = {self.width}")
         return self
@@ -171,15 +181,19 @@ class InferenceRecipe(RecipeTable):
     """From the network's outputs to detections."""
 
     min_score: Share = 0.001
-    """Detections score at least this."""
+    """Detections score at least this, after suppression."""
+    candidate_min_score: Share | None = None
+    """Candidates score above this, before suppression; the best of a class is kept in any case. Default: `min_score`."""
     candidates_per_level: Count = 2000
     """Highest-scoring candidates kept per pyramid level before suppression."""
     max_detections: Count = 2000
     """Per video."""
     nms_sigma: Positive = 0.5
     """Width of soft-NMS's Gaussian."""
+    per_class: bool = True
+    """Whether only segments of one class suppress each other and vote; false: segments of all classes do."""
     voting_tiou: Share = 0.7
-    """Each detection's ends become the score-weighted mean of same-class candidates overlapping this much; 0: off."""
+    """Each detection's ends become the score-weighted mean of the candidates that overlap it this much; 0: off."""
     min_length_steps: NonNegative = 0.05
     """Shorter candidates are dropped, in feature steps."""
     window_length: Count | Auto = "auto"

@@ -67,18 +67,20 @@ def decode(
     return Candidates(segments[long_enough], scores.flatten()[chosen][long_enough], label[long_enough])
 
 
-def soft_nms(candidates: Candidates, *, sigma: float, min_score: float, max_detections: int) -> Candidates:
+def soft_nms(
+    candidates: Candidates, *, sigma: float, min_score: float, max_detections: int, per_class: bool = True
+) -> Candidates:
     """Gaussian soft-NMS within each class: the highest-scoring segment is kept and the others' scores decay.
 
-    A candidate of temporal IoU o with a kept one is multiplied by ``exp(-o^2 / sigma)``,
-    and dropped once below `min_score`. Only the `max_detections` best of all classes are ever picked, one after the
-    other; each pick works on the whole of its class at once.
+    A candidate of temporal IoU o with a kept one is multiplied by ``exp(-o^2 / sigma)``, and dropped once below
+    `min_score`; a class's best is kept in any case. Only the `max_detections` best of all classes are ever picked, one
+    after the other; each pick works on the whole of its class at once.
 
     Parameters
     ----------
     candidates : Candidates
         On the CPU.
-    sigma, min_score, max_detections
+    sigma, min_score, max_detections, per_class
         See the recipe's `inference` table.
 
     Returns
@@ -90,42 +92,39 @@ def soft_nms(candidates: Candidates, *, sigma: float, min_score: float, max_dete
     ----------
     Bodla et al.: Soft-NMS, ICCV 2017.
     """
-    classes = []
-    for label in candidates.labels.unique().tolist():
-        chosen = candidates.labels == label
-        classes.append(_ClassPool(candidates.segments[chosen], candidates.scores[chosen], label))
+    classes = [_Pool(candidates, chosen) for chosen in _groups(candidates.labels, per_class)]
     # The best of each class; picks within a class come in falling order, so merging them gives the best of all.
     heap = [(-pool.best, index) for index, pool in enumerate(classes)]
     heapq.heapify(heap)
-    segments: list[Tensor] = []
+    picked: list[int] = []
     scores: list[float] = []
-    labels: list[int] = []
     while heap and len(scores) < max_detections:
         negative_score, index = heapq.heappop(heap)
-        if -negative_score < min_score:
-            break
         pool = classes[index]
-        segments.append(pool.pick(sigma))
+        picked.append(pool.pick(sigma))
         scores.append(-negative_score)
-        labels.append(pool.label)
         if pool.best >= min_score:
             heapq.heappush(heap, (-pool.best, index))
     return Candidates(
-        torch.stack(segments) if segments else candidates.segments.new_zeros(0, 2),
-        torch.tensor(scores, dtype=candidates.scores.dtype),
-        torch.tensor(labels, dtype=torch.int64),
+        candidates.segments[picked], torch.tensor(scores, dtype=candidates.scores.dtype), candidates.labels[picked]
     )
 
 
-class _ClassPool:
-    """Candidates of one class that are still to be picked."""
+def _groups(labels: Tensor, per_class: bool) -> list[Tensor]:
+    """Return the places of the candidates of each class, or of all together."""
+    if not per_class:
+        return [torch.arange(len(labels))] if len(labels) else []
+    return [(labels == label).nonzero().squeeze(1) for label in labels.unique()]
 
-    def __init__(self, segments: Tensor, scores: Tensor, label: int) -> None:
-        self.segments = segments
-        self.label = label
-        self._start, self._end = segments.numpy().T.copy()
+
+class _Pool:
+    """Candidates that suppress each other, those that are still to be picked."""
+
+    def __init__(self, candidates: Candidates, places: Tensor) -> None:
+        self._places = places
+        self._start, self._end = candidates.segments[places].numpy().T.copy()
         self._length = self._end - self._start + AREA_EPSILON
-        self._scores = scores.numpy().copy()
+        self._scores = candidates.scores[places].numpy().copy()
         self._next = int(self._scores.argmax())
 
     @property
@@ -133,8 +132,8 @@ class _ClassPool:
         """Highest score left."""
         return float(self._scores[self._next])
 
-    def pick(self, sigma: float) -> Tensor:
-        """Take the best candidate out, let the others decay, and return its segment (2,)."""
+    def pick(self, sigma: float) -> int:
+        """Take the best candidate out, let the others decay, and return its place among all candidates."""
         picked = self._next
         start, end = self._start[picked], self._end[picked]
         overlap = (self._end.clip(max=end) - self._start.clip(min=start)).clip(min=0)
@@ -145,10 +144,10 @@ class _ClassPool:
         self._scores[touched] *= torch.from_numpy(overlap[touched]).exp_().numpy()
         self._scores[picked] = -1.0
         self._next = int(self._scores.argmax())
-        return self.segments[picked]
+        return int(self._places[picked])
 
 
-def vote(kept: Candidates, candidates: Candidates, *, tiou: float) -> Candidates:
+def vote(kept: Candidates, candidates: Candidates, *, tiou: float, per_class: bool = True) -> Candidates:
     """Replace each kept segment's ends by the mean over all candidates of its class that overlap it.
 
     Weights are score times temporal IoU; candidates below `tiou` have none.
@@ -161,12 +160,14 @@ def vote(kept: Candidates, candidates: Candidates, *, tiou: float) -> Candidates
         Before suppression; the kept ones among them.
     tiou : float
         Smallest temporal IoU that counts; 0 leaves everything as it is.
+    per_class : bool
+        False: over the candidates of all classes.
     """
     if not tiou:
         return kept
     segments = kept.segments.clone()
-    for label in kept.labels.unique():
-        mine, others = kept.labels == label, candidates.labels == label
+    for label in kept.labels.unique() if per_class else [None]:
+        mine, others = (slice(None),) * 2 if label is None else (kept.labels == label, candidates.labels == label)
         ours, theirs = kept.segments[mine], candidates.segments[others]
         low = torch.maximum(ours[:, None, 0], theirs[None, :, 0])
         high = torch.minimum(ours[:, None, 1], theirs[None, :, 1])

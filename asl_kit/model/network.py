@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -64,16 +64,22 @@ class Localizer(nn.Module):
         C.
     stream_widths : sequence of int, optional
         Channels of each stream's own projection; equal shares by default. One stream has no such projection.
-    heads, window : int
+    heads : int
         Of the attention; see `ConvAttention`.
+    window : int or sequence of int
+        Of the attention, on all levels or on each.
     projection_layers, stem_blocks, levels, head_layers : int
         Depth of each part; the pyramid has `levels` levels, made by ``levels - 1`` blocks of stride 2.
     first_range : float
         Upper bound of level 0's regression range, in features; it doubles with each level, the last is unbounded.
+    range_overlap : float
+        Lower bounds of the regression ranges are divided by it.
     max_length : int
         Sequence length that the position embedding is made for; longer ones are interpolated.
     position_embedding : bool
         Whether to add sinusoids to the projected features.
+    padding : {"spare", "full"}
+        See `padded_length`.
     dropout, drop_path, class_prior : float
         See the recipe.
     instance_branches : bool
@@ -92,14 +98,16 @@ class Localizer(nn.Module):
         width: int = 512,
         stream_widths: Sequence[int] | None = None,
         heads: int = 4,
-        window: int = 19,
+        window: int | Sequence[int] = 19,
         projection_layers: int = 2,
         stem_blocks: int = 2,
         levels: int = 6,
         head_layers: int = 3,
         first_range: float = 4.0,
+        range_overlap: float = 1.0,
         max_length: int = 2304,
         position_embedding: bool = False,
+        padding: Literal["spare", "full"] = "spare",
         dropout: float = 0.0,
         drop_path: float = 0.1,
         class_prior: float = 0.01,
@@ -109,6 +117,10 @@ class Localizer(nn.Module):
         self.feature_dims = tuple(feature_dims)
         self.levels = levels
         self.first_range = first_range
+        self.range_overlap = range_overlap
+        self.max_length = max_length
+        self.windows = (window,) * levels if isinstance(window, int) else tuple(window)
+        self.padding = padding
         total = sum(feature_dims)
         self.register_buffer("feature_mean", torch.zeros(total, 1))
         self.register_buffer("feature_scale", torch.ones(total, 1))
@@ -130,11 +142,11 @@ class Localizer(nn.Module):
         position = _sinusoids(max_length, width) / width**0.5 if position_embedding else torch.zeros(1, width, 0)
         self.register_buffer("position", position, persistent=False)
 
-        def block(stride: int) -> TransformerBlock:
+        def block(stride: int, window: int) -> TransformerBlock:
             return TransformerBlock(width, heads, window=window, stride=stride, dropout=dropout, drop_path=drop_path)
 
-        self.stem = nn.ModuleList(block(1) for _ in range(stem_blocks))
-        self.branch = nn.ModuleList(block(2) for _ in range(levels - 1))
+        self.stem = nn.ModuleList(block(1, self.windows[0]) for _ in range(stem_blocks))
+        self.branch = nn.ModuleList(block(2, window) for window in self.windows[1:])
         self.pyramid_norms = nn.ModuleList(ChannelNorm(width) for _ in range(levels))
 
         self.classification_head = Head(width, classes, layers=head_layers)
@@ -153,10 +165,17 @@ class Localizer(nn.Module):
     def padded_length(self, length: int) -> int:
         """Return the length to which a sequence of `length` features must be padded.
 
-        A multiple of the coarsest stride with at least one coarse step to
+        "spare": a multiple of the coarsest stride with at least one coarse step to
         spare: behind its last feature every video then meets the same padding
         on every level, so that its output does not depend on its neighbours in the batch.
+
+        "full": `max_length`; beyond it a multiple of the longest attention block, in features, which is twice the
+        reach of a level's attention. ActionFormer was trained so: its outputs at the end of a video, and with
+        position embedding everywhere, depend on the padding.
         """
+        if self.padding == "full":
+            blocks = [max(window // 2 * 2, 1) * 2**level for level, window in enumerate(self.windows)]
+            return self.max_length if length <= self.max_length else -(-length // max(blocks)) * max(blocks)
         coarsest: int = 2 ** (self.levels - 1)
         return (length // coarsest + (2 if length % coarsest else 1)) * coarsest
 
@@ -225,7 +244,7 @@ class Localizer(nn.Module):
             step = 2.0**level
             position.append(torch.arange(size, device=device, dtype=torch.float32) * step)
             stride.append(torch.full((size,), step, device=device))
-            low = 0.0 if level == 0 else self.first_range * 2 ** (level - 1)
+            low = 0.0 if level == 0 else self.first_range * 2 ** (level - 1) / self.range_overlap
             high = math.inf if level == len(sizes) - 1 else self.first_range * 2**level
             shortest.append(torch.full((size,), low, device=device))
             longest.append(torch.full((size,), high, device=device))

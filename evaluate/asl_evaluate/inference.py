@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from asl_evaluate.coverage import GridCoverage
 from asl_kit.annotations import AnnotationSet
 from asl_kit.checkpoint import Checkpoint, load_checkpoint
-from asl_kit.data import FeatureStreams, load_split
+from asl_kit.data import FeatureStreams, load_split, resample
 from asl_kit.detection import (
     detect,
     detect_videos,
@@ -51,18 +51,22 @@ def detect_new(checkpoint: Checkpoint, videos: Sequence[NewVideo], *, device: st
     """
     chosen = choose_device(device)
     network = checkpoint.build().to(chosen)
-    found = [
-        detect(
-            network,
-            torch.from_numpy(video.features),
-            grid=video.grid,
-            duration_s=video.duration_s,
-            settings=checkpoint.recipe.inference,
-            window_length=resolve_window_length(checkpoint.recipe.inference, checkpoint.shape.sequence_length),
-            precision=choose_precision(checkpoint.recipe.run.precision, chosen),
+    resize_length = checkpoint.recipe.data.resize_length
+    found = []
+    for video in videos:
+        grid = video.grid if resize_length is None else video.grid.resized(resize_length)
+        features = video.features if resize_length is None else resample(video.features, video.grid, grid)
+        found.append(
+            detect(
+                network,
+                torch.from_numpy(features),
+                grid=grid,
+                duration_s=video.duration_s,
+                settings=checkpoint.recipe.inference,
+                window_length=resolve_window_length(checkpoint.recipe.inference, checkpoint.shape.sequence_length),
+                precision=choose_precision(checkpoint.recipe.run.precision, chosen),
+            )
         )
-        for video in videos
-    ]
     return to_detections([video.video_id for video in videos], found, checkpoint.class_names)
 
 
@@ -101,7 +105,7 @@ def evaluate_checkpoint(
         If the features were made in another way than those that the model was trained on.
     """
     trained = load_checkpoint(checkpoint)
-    streams = FeatureStreams(features)
+    streams = FeatureStreams(features, resize_length=trained.recipe.data.resize_length)
     check_streams(trained, streams, checkpoint)
     vocabulary = annotations.vocabulary(trained.provenance.get("vocabulary"))
     check_classes(trained, annotations.classes(vocabulary), checkpoint)

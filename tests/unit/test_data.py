@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from support import add_video, make_annotation_set, make_features, make_spec
@@ -55,6 +56,15 @@ def test_streams_are_joined_by_time(tmp_path: Path, store: FeatureStore) -> None
     assert joined.shape == (25, 5)
     np.testing.assert_array_equal(joined[:, :4], store.read("v1"))
     np.testing.assert_allclose(joined[:, 4], store.info("v1").grid.centers_s(), atol=1e-5)
+
+
+def test_features_are_resized_like_torchs(store: FeatureStore) -> None:
+    streams = FeatureStreams([store.path], resize_length=40)
+    stored = torch.from_numpy(np.asarray(store.read("v1"), dtype=np.float32))
+    expected = torch.nn.functional.interpolate(stored.T[None], 40, mode="linear", align_corners=False)[0].T
+    np.testing.assert_allclose(streams.read("v1"), expected, atol=1e-5)
+    whole, grid = store.info("v1").grid, streams.info("v1").grid
+    assert (grid.length, grid.start_s, grid.end_s) == (40, pytest.approx(whole.start_s), pytest.approx(whole.end_s))
 
 
 def test_statistics_are_numpys(store: FeatureStore) -> None:

@@ -36,7 +36,7 @@ class TrainingData:
 def load_training_data(annotations: Path, features: Sequence[Path], recipe: Recipe) -> TrainingData:
     """Join annotations and stores into the splits of a run."""
     annotated = read_annotations(annotations)
-    streams = FeatureStreams(features)
+    streams = FeatureStreams(features, resize_length=recipe.data.resize_length)
     vocabulary = annotated.vocabulary(recipe.data.vocabulary)
     class_names = tuple(annotated.classes(vocabulary))
     train_name = training_split(annotated, recipe.data.train_split)

@@ -80,3 +80,21 @@ def test_voting_by_hand() -> None:
     torch.testing.assert_close(vote(kept, both, tiou=0.7).segments, torch.tensor([[start, 10.0]], dtype=torch.float64))
     assert vote(kept, both, tiou=0.0) is kept
     torch.testing.assert_close(vote(kept, both, tiou=0.9).segments, kept.segments)
+
+
+def test_suppression_and_voting_across_classes() -> None:
+    both = candidates([(0, 10, 0.9, 0), (2, 10, 0.5, 1), (40, 50, 0.3, 1)])
+    kept = soft_nms(both, sigma=0.5, min_score=0.001, max_detections=9, per_class=False)
+    assert kept.scores.tolist() == pytest.approx([0.9, 0.3, 0.5 * math.exp(-0.64 / 0.5)], abs=1e-6)
+    assert kept.labels.tolist() == [0, 1, 1]
+    voted = vote(kept, both, tiou=0.7, per_class=False)
+    assert voted.segments[0].tolist() == pytest.approx([0.8 / 1.3, 10.0])  # weights 0.9 * 1 and 0.5 * 0.8
+    assert vote(kept, both, tiou=0.7).segments[0].tolist() == [0.0, 10.0]
+
+
+def test_the_best_of_a_class_is_kept_however_low_it_scores() -> None:
+    low = candidates([(0, 10, 0.09, 0), (30, 40, 0.08, 0), (0, 10, 0.05, 1)])
+    kept = soft_nms(low, sigma=0.5, min_score=0.1, max_detections=9)
+    assert kept.scores.tolist() == pytest.approx([0.09, 0.05])
+    none = soft_nms(candidates([]), sigma=0.5, min_score=0.1, max_detections=9, per_class=False)
+    assert none.segments.shape == (0, 2)

@@ -131,3 +131,24 @@ def test_the_shortest_segment_wins_a_point() -> None:
     assert targets.segment[0, 6] == 1
     assert targets.classes[0, 6].tolist() == [0, 0, 1]
     torch.testing.assert_close(targets.offsets[0, 6], torch.tensor([2.0, 1.5]))
+
+
+@pytest.mark.parametrize(
+    ("padding", "length", "padded"),
+    [("spare", 32, 40), ("spare", 33, 48), ("full", 1, 48), ("full", 48, 48), ("full", 49, 64), ("full", 65, 96)],
+)
+def test_padded_length(padding: str, length: int, padded: int) -> None:
+    # Attention blocks of 4, 6, 4 and 4 features on levels of stride 1, 2, 4 and 8: the longest is 32 features.
+    network = small_network(max_length=48, window=(5, 7, 5, 5), padding=padding)
+    assert network.padded_length(length) == padded
+
+
+def test_regression_ranges_may_overlap() -> None:
+    points = small_network(range_overlap=2.0).points([8, 4, 2, 1])
+    ranges = list(dict.fromkeys(zip(points.shortest.tolist(), points.longest.tolist(), strict=True)))
+    assert ranges == [(0, 4), (2, 8), (4, 16), (8, float("inf"))]
+
+
+def test_each_level_has_its_own_window() -> None:
+    network = small_network(window=(5, 7, 0, 3))
+    assert [block.attention.reach for block in [*network.stem, *network.branch]] == [2, 2, 3, 0, 1]
