@@ -13,6 +13,7 @@ from torch import Tensor
 
 from asl_kit.data import FeatureStreams, VideoItem
 from asl_kit.model.assignment import Truth
+from asl_kit.model.collectives import processes, rank
 
 CUT_ATTEMPTS = 50  # random places tried for a cut that holds an action
 BATCHES_AHEAD = 2
@@ -147,8 +148,11 @@ class TrainingSequences:
         """Return the number of batches in an epoch."""
         return -(-len(self.items) // self.batch_size)
 
-    def epoch(self, epoch: int, padded_length: Callable[[int], int]) -> Iterator[Batch]:
+    def epoch(self, epoch: int, padded_length: Callable[[int], int], *, first: int = 0) -> Iterator[Batch]:
         """Yield the batches of an epoch, reading ahead in a thread.
+
+        Where several processes train together, each gets its videos of every batch, padded to their own length;
+        a process without any gets an empty sequence.
 
         Parameters
         ----------
@@ -156,14 +160,20 @@ class TrainingSequences:
             From 0.
         padded_length : callable
             Length to which a batch's longest sequence is padded: `Localizer.padded_length`.
+        first : int
+            Batch to begin with: those before it were trained on already.
         """
         order = np.random.default_rng([self.seed, epoch]).permutation(len(self.items))
-        batches = [order[first : first + self.batch_size] for first in range(0, len(order), self.batch_size)]
+        batches = [order[start : start + self.batch_size] for start in range(0, len(order), self.batch_size)][first:]
+        empty = TrainingSequence(
+            torch.zeros(0, sum(self.streams.dims)), torch.zeros(0, 2), torch.zeros(0, dtype=torch.int64)
+        )
 
         def load(batch: NDArray[np.int64]) -> Batch:
+            own = batch[rank() :: processes()]
             return collate(
-                [self._sequence(epoch, int(place)) for place in batch],
-                [self.items[int(place)].video_id for place in batch],
+                [self._sequence(epoch, int(place)) for place in own] or [empty],
+                [self.items[int(place)].video_id for place in own],
                 padded_length,
             )
 
