@@ -1,9 +1,10 @@
 """The recipe: every choice of a training run, typed, checked at once, and carried by the checkpoint.
 
 A recipe is a TOML file whose tables are the classes below. Keys left out take
-the defaults here; unknown keys are refused. Built-in recipes are the files of
-``asl_kit/recipes``. Recipes hold no facts of the data: frame rate, stride and
-class names are read from the store and the annotations.
+the values of the recipe that it extends, else the defaults here; unknown keys
+are refused. Built-in recipes are the files of ``asl_kit/recipes``. Recipes hold
+no facts of the data: frame rate, stride and class names are read from the store
+and the annotations.
 """
 
 from __future__ import annotations
@@ -11,14 +12,13 @@ from __future__ import annotations
 import json
 import tomllib
 from collections.abc import Sequence
-from importlib import resources
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 
 from asl_kit.errors import RecipeError
-from asl_kit.strict import StrictModel, read_toml, validate
+from asl_kit.recipe_files import read_recipe
+from asl_kit.strict import StrictModel, validate
 
 Auto = Literal["auto"]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -224,12 +224,6 @@ class Recipe(StrictModel):
     run: RunRecipe = RunRecipe()
 
 
-def built_in_recipes() -> list[str]:
-    """Return the names of the recipes that come with the package."""
-    folder = resources.files("asl_kit") / "recipes"
-    return sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml"))
-
-
 def load_recipe(name_or_path: str | None = None, settings: Sequence[str] = ()) -> Recipe:
     """Load a built-in recipe or a TOML file, then apply ``table.key=value`` settings.
 
@@ -249,23 +243,11 @@ def load_recipe(name_or_path: str | None = None, settings: Sequence[str] = ()) -
     source = "recipe"
     if name_or_path is not None:
         source = name_or_path
-        fields = _read(name_or_path)
+        fields = read_recipe(name_or_path).fields
     for setting in settings:
         _apply(fields, setting)
     hint = "`asl-kit train --print-recipe` lists all keys"
     return validate(Recipe, fields, source=source, error=RecipeError, hint=hint)
-
-
-def _read(name_or_path: str) -> dict[str, Any]:
-    if name_or_path in built_in_recipes():
-        return tomllib.loads((resources.files("asl_kit") / "recipes" / f"{name_or_path}.toml").read_text("utf-8"))
-    path = Path(name_or_path)
-    if not path.exists() and path.suffix != ".toml":
-        raise RecipeError(
-            f"{name_or_path}: neither a built-in recipe nor a TOML file",
-            hint=f"built-in recipes: {', '.join(built_in_recipes())}",
-        )
-    return read_toml(path, RecipeError)
 
 
 def _apply(fields: dict[str, Any], setting: str) -> None:

@@ -7,12 +7,29 @@ from pathlib import Path
 import click
 
 
+def _list_recipes(ctx: click.Context, _: click.Parameter, is_wanted: bool) -> None:
+    if is_wanted and not ctx.resilient_parsing:
+        from asl_kit.progress import out
+        from asl_kit.recipe_files import recipes_table
+
+        out().print(recipes_table())
+        ctx.exit()
+
+
 @click.command()
 @click.option("--annotations", type=click.Path(path_type=Path), help="Unified annotations (JSON).")
 @click.option("--features", metavar="STORE[,STORE]", help="Feature store, or several streams.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the run.")
 @click.option("--recipe", metavar="NAME|FILE", help="Built-in recipe or TOML file; the defaults if left out.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a key: optimizer.epochs=20.")
+@click.option(
+    "--list-recipes",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_list_recipes,
+    help="List the built-in recipes, with published figures, and stop.",
+)
 @click.option("--print-recipe", is_flag=True, help="Print the recipe with every key explained, and stop.")
 @click.option("--resume", is_flag=True, help="Go on with the run in --out.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from asl_kit.errors import MissingFileError, RecipeError
-from asl_kit.recipe import Recipe, built_in_recipes, load_recipe, to_toml
+from asl_kit.recipe import Recipe, load_recipe, to_toml
+from asl_kit.recipe_files import built_in_recipes
 
 
 def test_every_built_in_recipe_loads() -> None:
@@ -66,9 +67,9 @@ def test_all_faults_are_listed_at_once(tmp_path: Path) -> None:
         (None, ["optimizer.epochs"], "expected table.key=value"),
         (None, ["optimizer.ema_decay=1.0"], "optimizer.ema_decay"),
         (None, ["model.attention_window=4"], "attention_window must be odd"),
-        (None, ["model.stream_widths=[100, 100]"], "must add up to width"),
         (None, ["model.attention_window=[5, 4]", "model.pyramid_levels=2"], "attention_window must be odd"),
         (None, ["model.attention_window=[5, 5]"], "attention_window is a list of 2: pyramid_levels must be 2"),
+        (None, ["model.stream_widths=[100, 100]"], "must add up to width"),
     ],
 )
 def test_wrong_recipes_are_refused(name: str | None, settings: list[str], message: str) -> None:

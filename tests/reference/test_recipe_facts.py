@@ -1,0 +1,135 @@
+"""The built-in recipes against published configurations (scripts/make_recipe_facts.py) and the manifests."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from asl_kit.cli import main
+from asl_kit.manifest import load_manifest, manifest_paths
+from asl_kit.recipe import load_recipe
+from asl_kit.recipe_files import FOLDER, About, built_in_recipes, read_recipe
+
+FACTS: dict[str, dict[str, Any]] = json.loads(Path(__file__).with_name("recipe_facts.json").read_text(encoding="utf-8"))
+RECIPES = [name for name in built_in_recipes() if name != "demo"]
+DOCUMENT = Path(__file__).parents[2] / "docs" / "recipes.md"
+WITHOUT_RECIPE = {"thumos14/tsn", "activitynet13/tsn-bsn", "charades/vgg16-rgb-opentad"}
+"""Feature sets that nobody published an ActionFormer or ASL setting for; docs/recipes.md gives the reasons."""
+
+
+def about(name: str) -> About:
+    found = read_recipe(name).about
+    assert found is not None, f"{name}: no [about]"
+    return found
+
+
+def value(name: str, key: str) -> Any:
+    recipe = load_recipe(name)
+    table, _, field = key.partition(".")
+    found = getattr(getattr(recipe, table), field)
+    if key == "inference.candidate_min_score" and found is None:
+        return recipe.inference.min_score
+    return list(found) if isinstance(found, tuple) else found
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_values_are_those_of_the_published_configuration(name: str) -> None:
+    published = FACTS[about(name).settings]["recipe"]
+    assert len(published) > 30
+    assert {key: value(name, key) for key in published} == published
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_what_a_recipe_cannot_say_is_among_its_limits(name: str) -> None:
+    limits = " ".join(about(name).limits)
+    for text in FACTS[about(name).settings]["beyond"]:
+        words = {"one class": "knows one class", "all levels together": "of all levels together"}.get(text, text)
+        assert words in limits
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_limits_claim_nothing_that_the_configuration_does_not_have(name: str) -> None:
+    beyond = " ".join(FACTS[about(name).settings]["beyond"])
+    limits = " ".join(about(name).limits)
+    for words in (
+        "drops",
+        "stops after",
+        "external scores",
+        "CausalTAD",
+        "Mamba",
+        "every second",
+        "of all levels together",
+    ):
+        if words in limits:
+            assert words.removeprefix("of ") in beyond
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_figure_has_a_source_with_its_commit(name: str) -> None:
+    for result in about(name).published:
+        assert re.search(r" at [0-9a-f]{7}$|arXiv \d{4}\.\d{5}", result.source)
+        assert not result.features or result.features in about(name).feature_sets
+
+
+def test_every_published_configuration_is_used() -> None:
+    assert {about(name).settings for name in RECIPES} == set(FACTS)
+
+
+def test_every_feature_set_of_a_manifest_has_a_recipe_or_a_reason() -> None:
+    served = {f"{about(name).dataset}/{features}" for name in RECIPES for features in about(name).feature_sets}
+    known = {f"{name}/{features}" for name in manifest_paths() for features in load_manifest(name).features}
+    assert served <= known
+    assert known - served == WITHOUT_RECIPE
+    text = DOCUMENT.read_text(encoding="utf-8")
+    for features in WITHOUT_RECIPE:
+        assert f"`{features}`" in text
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_the_header_has_commands_that_can_be_run(name: str) -> None:
+    header = (FOLDER / f"{name}.toml").read_text(encoding="utf-8").split("[about]")[0]
+    commands = [shlex.split(line[2:]) for line in header.splitlines() if line.startswith("# asl-kit ")]
+    stores = []
+    for _, command, *words in commands[:-1]:
+        assert command == "import-features"
+        options = parse(command, words)
+        dataset, _, features = options["preset"].partition("/")
+        assert features in load_manifest(dataset).features
+        stores.append((str(options["store"]), features))
+        assert dataset == about(name).dataset
+    options = parse(commands[-1][1], commands[-1][2:])
+    assert options["recipe"] == name
+    assert options["features"].split(",") == [store for store, _ in stores]
+    assert ",".join(features for _, features in stores) == about(name).features[0]
+    vocabulary = load_recipe(name).data.vocabulary
+    vocabularies = load_manifest(about(name).dataset).vocabularies
+    assert vocabulary in vocabularies if len(vocabularies) > 1 else vocabulary is None
+
+
+def parse(command: str, words: list[str]) -> dict[str, Any]:
+    found = main.get_command(main.make_context("asl-kit", [], resilient_parsing=True), command)
+    assert found is not None
+    return found.make_context(command, words).params
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_as_many_stream_widths_as_streams(name: str) -> None:
+    widths = load_recipe(name).model.stream_widths
+    for streams in about(name).features:
+        assert widths is None or len(widths) == len(streams.split(","))
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_the_header_and_the_document_state_the_published_figures(name: str) -> None:
+    header = (FOLDER / f"{name}.toml").read_text(encoding="utf-8").split("[about]")[0]
+    [row] = [line for line in DOCUMENT.read_text(encoding="utf-8").splitlines() if line.startswith(f"| `{name}` |")]
+    for result in about(name).published:
+        assert f"{result.average_map:.2f}" in header
+        assert f"{result.method} {result.average_map:.2f}" in row
+    for features in about(name).features:
+        assert features.replace(",", ", ") in row
