@@ -1,4 +1,4 @@
-"""The two detection losses, unreduced, in float32."""
+"""The two detection losses, unreduced, in float32 or, if their input is, in float64."""
 
 from __future__ import annotations
 
@@ -7,6 +7,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 TINY = 1e-8
+
+
+def at_least_float32(x: Tensor) -> Tensor:
+    """Return x in float32 if its precision is lower: networks run in less, losses do not."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 def focal_loss(logits: Tensor, targets: Tensor, *, alpha: float = 0.25, gamma: float = 2.0) -> Tensor:
@@ -25,7 +30,8 @@ def focal_loss(logits: Tensor, targets: Tensor, *, alpha: float = 0.25, gamma: f
     ----------
     Lin et al.: Focal Loss for Dense Object Detection, ICCV 2017, equation 5.
     """
-    logits, targets = logits.float(), targets.float()
+    logits = at_least_float32(logits)
+    targets = targets.to(logits.dtype)
     probability = logits.sigmoid()
     correct = probability * targets + (1 - probability) * (1 - targets)
     entropy = F.binary_cross_entropy_with_logits(logits, targets, reduction="none")
@@ -59,7 +65,8 @@ def diou_loss(offsets: Tensor, targets: Tensor) -> Tensor:
     ----------
     Zheng et al.: Distance-IoU Loss, AAAI 2020, equation 7, in one dimension.
     """
-    offsets, targets = offsets.float(), targets.float()
+    offsets = at_least_float32(offsets)
+    targets = targets.to(offsets.dtype)
     shift = (offsets[..., 1] - offsets[..., 0] - targets[..., 1] + targets[..., 0]) / 2
     hull = torch.maximum(offsets, targets).sum(-1)
     return 1 - temporal_iou(offsets, targets) + (shift / hull.clamp(min=TINY)) ** 2

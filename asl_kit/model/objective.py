@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from asl_kit.model.assignment import Targets, Truth, assign
 from asl_kit.model.collectives import global_sum
 from asl_kit.model.contrastive import contrastive_loss
-from asl_kit.model.losses import diou_loss, focal_loss, temporal_iou
+from asl_kit.model.losses import at_least_float32, diou_loss, focal_loss, temporal_iou
 from asl_kit.model.network import Output
 from asl_kit.model.sensitivity import ClassSensitivity, Mode, combine, loss_weights, quality_loss, relative_position
 
@@ -95,10 +95,12 @@ class Objective(nn.Module):
             self.average_positives.lerp_(count, 1 - self.positives_momentum)
         # Meaningless where not positive; 1 keeps the arithmetic finite there.
         true_offsets = torch.where(positive[..., None], targets.offsets, 1.0)
-        offsets = output.offsets.float()
+        offsets = at_least_float32(output.offsets)
 
         class_level, labels = self._class_level(output, targets, truth)
-        instance_level = output.sensitivity.float() if self.instance_level and output.sensitivity is not None else None
+        instance_level = None
+        if self.instance_level and output.sensitivity is not None:
+            instance_level = at_least_float32(output.sensitivity)
         h = combine(class_level if self.class_level else None, instance_level)
         weights = torch.ones_like(class_level)
         if h is not None:
@@ -115,7 +117,7 @@ class Objective(nn.Module):
         total = losses["classification"] + self.localization_weight * losses["localization"]
 
         if h is not None and self.evaluator_weight:
-            probability = output.logits.float().sigmoid().gather(2, labels[..., None]).squeeze(2)
+            probability = at_least_float32(output.logits).sigmoid().gather(2, labels[..., None]).squeeze(2)
             quality = torch.stack((probability, temporal_iou(offsets, true_offsets)), dim=-1)
             learners = [instance_level] if instance_level is not None else []
             if self.class_level and self.mode == "quality":

@@ -101,3 +101,32 @@ def test_quality_loss() -> None:
     # classification: (0.25 + 0) / 2; localization: (0 + 1) / 2
     assert quality_loss(sensitivity, quality, positive, torch.tensor(2)).item() == pytest.approx(0.625)
     assert quality_loss(sensitivity, quality, positive & False, torch.tensor(1)).item() == 0
+
+
+def test_gradients_of_the_combination_reach_the_class_level_only() -> None:
+    p = torch.rand(5, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    q = torch.full_like(p, 0.3)
+    assert torch.autograd.gradcheck(lambda x: combine(x, q), (p,))
+
+
+@pytest.mark.parametrize("mode", ["paper", "normalized"])
+def test_gradients_of_the_weights(mode: str) -> None:
+    h = H.double().requires_grad_()
+    run = lambda x: loss_weights(x, POSITIVE, SEGMENT, segments=2, mode=mode)  # type: ignore[arg-type]  # noqa: E731
+    assert torch.autograd.gradcheck(run, (h,))
+    run(h)[..., 0].sum().backward()
+    assert h.grad is not None
+    # The trap: the published weights can all be made smaller at once; normalised ones have a constant sum.
+    expected = [[1.0, 1.0, 1.0, 0.0] if mode == "paper" else [0.0, 0.0, 0.0, 0.0]]
+    torch.testing.assert_close(h.grad[..., 0], torch.tensor(expected, dtype=torch.float64))
+
+
+def test_gradient_of_the_quality_loss() -> None:
+    generator = torch.Generator().manual_seed(0)
+    sensitivity, quality = torch.rand(2, 2, 3, 2, dtype=torch.float64, generator=generator).unbind()
+    positive = torch.tensor([[True, False, True], [False, True, False]])
+    sensitivity.requires_grad_()
+    quality.requires_grad_()
+    assert torch.autograd.gradcheck(lambda x: quality_loss(x, quality, positive, positive.sum()), (sensitivity,))
+    quality_loss(sensitivity, quality, positive, positive.sum()).backward()
+    assert quality.grad is None, "the targets are detached: the network is not taught to be as good as it is thought"

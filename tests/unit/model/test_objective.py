@@ -1,0 +1,164 @@
+"""The whole objective on one small pyramid, every term worked out by hand, in each mode."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from asl_kit.model.assignment import Truth
+from asl_kit.model.network import Output, Points
+from asl_kit.model.objective import Objective
+
+LN2 = math.log(2)
+# One level of 8 points, one segment [1, 5) of class 0 of 2. Points 2, 3 and 4 lie within 1.5 of its centre.
+TRUTH = Truth(torch.tensor([[[1.0, 5.0]]]), torch.tensor([[0]]), torch.tensor([[True]]))
+U = (-0.25, 0.0, 0.25)
+FOCAL = 0.25 * 0.25 * LN2 + 0.75 * 0.25 * LN2  # of a positive point: class 0 and class 1 at probability 1/2
+FOCAL_NEGATIVE = 2 * 0.75 * 0.25 * LN2
+DIOU = (0.5 + 1 / 16, 0.5, 0.5 + 1 / 16)  # predicted (1, 1); true (1, 3), (2, 2), (3, 1)
+Q_CLS, Q_LOC = (0.2, 0.6, 0.4), (0.9, 0.3, 0.6)
+NORMALIZER = 100.0
+
+
+def output_of(logits: Tensor, offsets: Tensor, sensitivity: Tensor | None) -> Output:
+    position = torch.arange(8.0)
+    points = Points(position, torch.ones(8), torch.zeros(8), torch.full((8,), math.inf), (8,))
+    mask = torch.tensor([[True] * 7 + [False]])  # the last point is padding
+    return Output(logits, offsets, mask, points, sensitivity, torch.zeros(1, 4, 8, dtype=logits.dtype))
+
+
+def outputs(*, instance_level: bool) -> Output:
+    q = torch.full((1, 8, 2), 0.5)
+    q[0, 2:5] = torch.tensor([Q_CLS, Q_LOC]).T
+    return output_of(torch.zeros(1, 8, 2), torch.ones(1, 8, 2), q if instance_level else None)
+
+
+def expected(h_cls: list[float], h_loc: list[float]) -> dict[str, float]:
+    negatives = 4 * FOCAL_NEGATIVE
+    return {
+        "classification": (negatives + sum(h * FOCAL for h in h_cls)) / NORMALIZER,
+        "localization": sum(h * loss for h, loss in zip(h_loc, DIOU, strict=True)) / NORMALIZER,
+    }
+
+
+P_CLS = [math.exp(-(u**2) / 2) for u in U]
+P_LOC = [(math.exp(-((u + 0.5) ** 2) / 2) + math.exp(-((u - 0.5) ** 2) / 2)) / 2 for u in U]
+
+
+def to_mean_one(h: list[float]) -> list[float]:
+    return [value * len(h) / sum(h) for value in h]
+
+
+def both(p: list[float], q: tuple[float, ...]) -> list[float]:
+    return [a + b for a, b in zip(p, q, strict=True)]
+
+
+def squared_error(learned: list[float] | tuple[float, ...], quality: float) -> float:
+    return sum((value - quality) ** 2 for value in learned) / len(learned)
+
+
+# Every point has probability 1/2 for the true class and a temporal IoU of 1/2.
+L_S_INSTANCE = squared_error(Q_CLS, 0.5) + squared_error(Q_LOC, 0.5)
+L_S_CLASS = squared_error(P_CLS, 0.5) + squared_error(P_LOC, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("class_level", "instance_level", "mode", "h_cls", "h_loc", "l_s"),
+    [
+        (False, False, "paper", [1.0] * 3, [1.0] * 3, None),
+        (True, False, "paper", P_CLS, P_LOC, None),
+        (False, True, "paper", list(Q_CLS), list(Q_LOC), L_S_INSTANCE),
+        (True, True, "paper", both(P_CLS, Q_CLS), both(P_LOC, Q_LOC), L_S_INSTANCE),
+        (True, False, "normalized", to_mean_one(P_CLS), to_mean_one(P_LOC), None),
+        (
+            True,
+            True,
+            "normalized",
+            to_mean_one(both(P_CLS, Q_CLS)),
+            to_mean_one(both(P_LOC, Q_LOC)),
+            L_S_INSTANCE,
+        ),
+        (True, False, "quality", to_mean_one(P_CLS), to_mean_one(P_LOC), L_S_CLASS),
+        (
+            True,
+            True,
+            "quality",
+            to_mean_one(both(P_CLS, Q_CLS)),
+            to_mean_one(both(P_LOC, Q_LOC)),
+            L_S_INSTANCE + L_S_CLASS,
+        ),
+    ],
+    ids=[
+        "baseline",
+        "paper, class level",
+        "paper, instance level",
+        "paper, both",
+        "normalized, class level",
+        "normalized, both",
+        "quality, class level",
+        "quality, both",
+    ],
+)
+def test_losses_by_hand(
+    class_level: bool, instance_level: bool, mode: str, h_cls: list[float], h_loc: list[float], l_s: float | None
+) -> None:
+    objective = Objective(
+        classes=2,
+        class_level=class_level,
+        instance_level=instance_level,
+        mode=mode,  # type: ignore[arg-type]
+        contrastive_weight=0.0,
+        initial_positives=NORMALIZER,
+        evaluator_weight=0.7,
+    ).eval()
+    losses = objective(outputs(instance_level=instance_level), TRUTH)
+    by_hand = expected(h_cls, h_loc)
+    total = sum(by_hand.values())
+    if l_s is not None:
+        by_hand["sensitivity"] = l_s
+        total += 0.7 * l_s
+    assert {name: value.item() for name, value in losses.items()} == pytest.approx(by_hand | {"total": total})
+
+
+@pytest.mark.parametrize("mode", ["paper", "normalized", "quality"])
+def test_who_teaches_the_gaussians(mode: str) -> None:
+    """Paper and normalized: the losses that they weight. Quality: L_s alone, so that they cannot cheapen the losses."""
+    objective = Objective(classes=2, mode=mode, contrastive_weight=0.0).eval()  # type: ignore[arg-type]
+    losses = objective(outputs(instance_level=True), TRUTH)
+    detection = losses["classification"] + losses["localization"]
+    assert detection.requires_grad == (mode != "quality")
+    assert losses["sensitivity"].requires_grad == (mode == "quality")
+    losses["total"].backward()
+    mu = objective.class_sensitivity.mu.grad
+    assert mu is not None
+    assert mu[0].abs().max() > 0
+    assert mu[1].abs().max() == 0, "class 1 has no segment"
+
+
+def test_in_paper_mode_narrower_gaussians_cost_less() -> None:
+    """The trap: with weights that are not normalised the loss falls as every sigma falls."""
+    objective = Objective(classes=2, mode="paper", instance_level=False, contrastive_weight=0.0)
+    losses = objective.eval()(outputs(instance_level=False), TRUTH)
+    losses["total"].backward()
+    gradient = objective.class_sensitivity.raw_sigma.grad
+    assert gradient is not None
+    assert (gradient[0] > 0).all()
+
+
+@pytest.mark.parametrize("mode", ["paper", "normalized", "quality"])
+def test_gradients_of_the_network_outputs(mode: str) -> None:
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(1, 8, 2, dtype=torch.float64, generator=generator).requires_grad_()
+    offsets = (torch.rand(1, 8, 2, dtype=torch.float64, generator=generator) + 0.5).requires_grad_()
+    q = outputs(instance_level=True).sensitivity
+    assert q is not None
+    objective = Objective(classes=2, mode=mode, contrastive_weight=0.0, evaluator_weight=0.0).double().eval()  # type: ignore[arg-type]
+
+    def total(logits: Tensor, offsets: Tensor) -> Tensor:
+        losses: dict[str, Tensor] = objective(output_of(logits, offsets, q.double()), TRUTH)
+        return losses["total"]
+
+    assert torch.autograd.gradcheck(total, (logits, offsets))
