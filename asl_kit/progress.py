@@ -18,6 +18,15 @@ PLAIN_WIDTH = 160
 """Columns of text that goes to a file or pipe, so that tables keep their columns whole."""
 
 
+_silent = False
+
+
+def silence() -> None:
+    """Show no more messages and progress of this process: another one shows them for it."""
+    global _silent
+    _silent = True
+
+
 def out() -> Console:
     """Return the console for results (stdout). Made anew, so that it follows redirection."""
     console = Console(soft_wrap=True, highlight=False, emoji=False)
@@ -28,7 +37,7 @@ def out() -> Console:
 
 def err() -> Console:
     """Return the console for messages and progress (stderr)."""
-    return Console(stderr=True, soft_wrap=True, highlight=False, emoji=False)
+    return Console(stderr=True, soft_wrap=True, highlight=False, emoji=False, quiet=_silent)
 
 
 class ProgressBar(Protocol):

@@ -160,11 +160,11 @@ class OptimizerRecipe(RecipeTable):
     """AdamW, linear warm-up, cosine decay."""
 
     learning_rate: Positive = 1e-4
-    """For batches of `batch_size` videos."""
+    """For batches of `batch_size` videos; it is not scaled by anything."""
     weight_decay: NonNegative = 0.05
     """On the weights of convolutions only."""
     batch_size: Count = 2
-    """Videos per step."""
+    """Videos per step, of all processes together."""
     epochs: Count = 30
     """Warm-up included."""
     warmup_epochs: NonNegative = 5.0
@@ -209,6 +209,8 @@ class RunRecipe(RecipeTable):
     """auto: bfloat16 on a GPU that has it, else float32."""
     validate_every: Count = 5
     """Epochs between validations; the last epoch is always validated."""
+    checkpoint_minutes: Positive = 10.0
+    """Minutes of an epoch between writings of last.ckpt, from which --resume goes on; also written after each epoch."""
 
 
 class Recipe(StrictModel):

@@ -63,5 +63,6 @@ def train(
     from asl_train.run import train_model
 
     result = train_model(annotations, split_paths(features), out, chosen, resume=resume, device=device)
-    err().print(f"kept: {result.kept}", markup=False)
-    click.echo(result.checkpoint)
+    if result is not None:
+        err().print(f"kept: {result.kept}", markup=False)
+        click.echo(result.checkpoint)

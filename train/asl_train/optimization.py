@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import math
+from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel
+from torch import nn
 
+from asl_kit.model.network import Localizer
 from asl_kit.recipe import OptimizerRecipe
 
 
@@ -39,15 +41,38 @@ def learning_rate(step: int, *, steps_per_epoch: int, recipe: OptimizerRecipe) -
     return recipe.learning_rate * (final + (1 - final) * (1 + math.cos(math.pi * progress)) / 2)
 
 
-def averaged(network: nn.Module, decay: float) -> AveragedModel:
-    """Return an exponential moving average of the weights, with warm-up.
+class MovingAverage:
+    """An exponential moving average of a network's weights, with warm-up.
 
     Update t uses a decay of at most ``(1 + t) / (10 + t)``: on a short run a
     fixed decay would keep the random weights of the start (ActionFormer issue 103).
+
+    Parameters
+    ----------
+    network : Localizer
+        Whose weights are averaged; the average starts as a copy of it.
+    decay : float
+        In [0, 1).
     """
 
-    def update(average: Tensor, current: Tensor, count: Tensor | int) -> Tensor:
-        done = int(count)
-        return average.lerp(current, 1 - min(decay, (1 + done) / (10 + done)))
+    def __init__(self, network: Localizer, decay: float) -> None:
+        self.network = copy.deepcopy(network).requires_grad_(False)
+        self.decay = decay
+        self.updates = 0
 
-    return AveragedModel(network, avg_fn=update)
+    @torch.no_grad()
+    def update(self, network: Localizer) -> None:
+        """Take in the weights that a step has led to."""
+        decay = min(self.decay, (1 + self.updates) / (10 + self.updates)) if self.updates else 0.0
+        # All tensors in a few kernels. torch's own AveragedModel asks the GPU for its count at every one of them.
+        torch._foreach_lerp_(list(self.network.parameters()), list(network.parameters()), 1 - decay)
+        self.updates += 1
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return all there is to resume from."""
+        return {"network": self.network.state_dict(), "updates": self.updates}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take up what `state_dict` has returned."""
+        self.network.load_state_dict(state["network"])
+        self.updates = state["updates"]

@@ -1,0 +1,157 @@
+"""What learns: network, losses, moving average and optimizer, and one step of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from asl_kit.device import autocast
+from asl_kit.model.collectives import global_sum, rank
+from asl_kit.model.network import Localizer
+from asl_kit.model.objective import Objective
+from asl_kit.recipe import Recipe
+from asl_train.optimization import MovingAverage, make_optimizer
+from asl_train.processes import add_gradients
+from asl_train.sequences import Batch
+
+
+class Learner:
+    """A network in training.
+
+    Parameters
+    ----------
+    network : Localizer
+        On its device.
+    recipe : Recipe
+        All choices.
+    classes : int
+        K.
+    precision : torch.dtype
+        bfloat16 or float16 run the network under autocast.
+    """
+
+    def __init__(self, network: Localizer, recipe: Recipe, classes: int, precision: torch.dtype) -> None:
+        self.network = network
+        self.device = next(network.parameters()).device
+        self.recipe, self.precision = recipe, precision
+        self.objective = make_objective(recipe, classes).to(self.device)
+        self.average = MovingAverage(network, recipe.optimizer.ema_decay) if recipe.optimizer.ema_decay else None
+        self.optimizer = make_optimizer(nn.ModuleList([network, self.objective]), recipe.optimizer)
+        self.parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=precision == torch.float16)
+
+    def learn(self, batch: Batch, step: int, rate: float) -> StepValues:
+        """Take one step and return its losses, which a GPU may not have computed yet.
+
+        Parameters
+        ----------
+        batch : Batch
+            This process's videos.
+        step : int
+            From 0; with the seed it decides all random numbers of the step.
+        rate : float
+            Learning rate.
+        """
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self._seed(step)
+        batch = batch.to(self.device)
+        with autocast(self.device, self.precision):
+            output = self.network(batch.features, batch.mask)
+        losses: dict[str, Tensor] = self.objective(output, batch.truth)
+        self.optimizer.zero_grad(set_to_none=True)
+        self.scaler.scale(losses["total"]).backward()
+        add_gradients(self.parameters)
+        self.scaler.unscale_(self.optimizer)
+        norm = nn.utils.clip_grad_norm_(self.parameters, self.recipe.optimizer.gradient_clip or math.inf)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        if self.average is not None:
+            self.average.update(self.network)
+        values = global_sum(torch.stack([loss.detach().float() for loss in losses.values()]))
+        return StepValues([*losses, "gradient_norm"], torch.cat([values, norm.detach().float()[None]]))
+
+    def _seed(self, step: int) -> None:
+        # Drop path draws for the whole batch, from the same seed in every process. Dropout draws for what a process
+        # holds, and two processes must not drop the same values.
+        place = rank() if self.recipe.model.dropout else 0
+        words = np.random.SeedSequence([self.recipe.run.seed, step, place]).generate_state(2)
+        torch.manual_seed(int(words[0]) << 31 | int(words[1]) >> 1)
+
+    def final_weights(self) -> tuple[dict[str, Tensor], str]:
+        """Return the weights to use where there is no validation to choose by, and what to call them."""
+        if self.average is not None:
+            return self.average.network.state_dict(), "averaged weights"
+        return self.network.state_dict(), "weights"
+
+    def state(self) -> dict[str, Any]:
+        """Return all there is to resume from, but for the objective's state."""
+        return {
+            "network": self.network.state_dict(),
+            "average": None if self.average is None else self.average.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "scaler": self.scaler.state_dict(),
+        }
+
+    def load_state(self, state: Mapping[str, Any], objective: Mapping[str, Tensor]) -> None:
+        """Take up what `state` has returned, in this or another number of processes."""
+        self.network.load_state_dict(state["network"])
+        self.objective.load_state_dict(dict(objective))
+        if self.average is not None:
+            self.average.load_state_dict(state["average"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.scaler.load_state_dict(state["scaler"])
+
+
+class StepValues:
+    """The numbers of a step, on their way from the device: training need not wait for them.
+
+    Parameters
+    ----------
+    names : list of str
+        What the numbers are.
+    values : Tensor
+        (len(names),), on any device.
+    """
+
+    def __init__(self, names: list[str], values: Tensor) -> None:
+        self._names = names
+        self._arrived: torch.cuda.Event | None = None
+        self._values = values
+        if values.is_cuda:
+            self._values = torch.empty(values.shape, pin_memory=True).copy_(values, non_blocking=True)
+            self._arrived = torch.cuda.Event()
+            self._arrived.record()
+
+    def read(self) -> dict[str, float]:
+        """Return the numbers, once they are there."""
+        if self._arrived is not None:
+            self._arrived.synchronize()
+        return dict(zip(self._names, self._values.tolist(), strict=True))
+
+
+def make_objective(recipe: Recipe, classes: int) -> Objective:
+    """Return the training objective of a recipe."""
+    loss, sensitivity, contrastive = recipe.loss, recipe.sensitivity, recipe.contrastive
+    return Objective(
+        classes=classes,
+        center_radius=loss.center_radius,
+        focal_alpha=loss.focal_alpha,
+        focal_gamma=loss.focal_gamma,
+        label_smoothing=loss.label_smoothing,
+        localization_weight=loss.localization_weight,
+        initial_positives=loss.initial_positives,
+        positives_momentum=loss.positives_momentum,
+        class_level=sensitivity.class_level,
+        instance_level=sensitivity.instance_level,
+        mode=sensitivity.mode,
+        evaluator_weight=sensitivity.evaluator_weight,
+        contrastive_weight=contrastive.weight if contrastive.enabled else 0.0,
+        sensitive_share=contrastive.sensitive_share,
+        temperature=contrastive.temperature,
+    )
