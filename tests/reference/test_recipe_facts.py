@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
+from asl_kit.checkpoint import Shape, build_network
 from asl_kit.cli import main
 from asl_kit.manifest import load_manifest, manifest_paths
 from asl_kit.recipe import load_recipe
@@ -20,6 +22,8 @@ RECIPES = [name for name in built_in_recipes() if name != "demo"]
 DOCUMENT = Path(__file__).parents[2] / "docs" / "recipes.md"
 WITHOUT_RECIPE = {"thumos14/tsn", "activitynet13/tsn-bsn", "charades/vgg16-rgb-opentad"}
 """Feature sets that nobody published an ActionFormer or ASL setting for; docs/recipes.md gives the reasons."""
+OTHER_DIMENSIONS = {"thumos14-videomae", "thumos14-slowfast"}
+"""Recipes with the settings of a configuration for features of another width."""
 
 
 def about(name: str) -> About:
@@ -42,6 +46,30 @@ def test_values_are_those_of_the_published_configuration(name: str) -> None:
     published = FACTS[about(name).settings]["recipe"]
     assert len(published) > 30
     assert {key: value(name, key) for key in published} == published
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_the_network_is_as_large_as_the_published_one(name: str) -> None:
+    facts, limits = FACTS[about(name).settings], " ".join(about(name).limits)
+    recipe = load_recipe(name, ["sensitivity.instance_level=false"])
+    manifest = load_manifest(about(name).dataset)
+    dims = [manifest.features[streams].dimensions for streams in about(name).features[0].split(",")]
+    if "one projection for both streams" in limits:
+        dims = [sum(dims)]
+    if manifest.vocabularies:
+        classes = len(manifest.vocabularies[recipe.data.vocabulary or next(iter(manifest.vocabularies))])
+    else:
+        classes = sum(manifest.expected_classes.values())
+    length, levels = recipe.data.sequence_length, recipe.model.pyramid_levels
+    assert isinstance(length, int)
+    assert isinstance(levels, int)
+    with torch.device("meta"):
+        network = build_network(recipe, Shape(tuple(dims), length, levels), classes)
+    count = sum(parameter.numel() for parameter in network.parameters())
+    if "knows one class" in limits:
+        count -= (classes - 1) * (3 * recipe.model.width + 1)
+    if "parameters" in facts and name not in OTHER_DIMENSIONS:
+        assert count == facts["parameters"]
 
 
 @pytest.mark.parametrize("name", RECIPES)

@@ -7,16 +7,21 @@ git clone https://github.com/OpenGVLab/video-mamba-suite
 python make_recipe_facts.py FOLDER_OF_THE_CLONES
 
 The files are read at the commits below with git; bare clones do too. `recipe` holds what a
-recipe can say, `beyond` what it cannot, in the words that the recipe's limits have to repeat.
+recipe can say, `beyond` what it cannot, in the words that the recipe's limits have to repeat,
+and `parameters` how many ActionFormer's own code gives a network of that configuration.
 Left out: which videos and files are read, the network's input dimensions and its number of classes.
 """
 
 from __future__ import annotations
 
+import io
 import json
 import posixpath
 import subprocess
 import sys
+import tarfile
+import tempfile
+import types
 from pathlib import Path
 from typing import Any
 
@@ -252,6 +257,28 @@ def opentad_facts(config: dict) -> dict[str, Any]:
     return {"recipe": recipe, "beyond": [text for text, holds in beyond.items() if holds]}
 
 
+def count_parameters(clone: Clone, configs: dict[str, dict]) -> dict[str, int]:
+    """Build ActionFormer's networks with its own code, and count their parameters."""
+    command = ["git", "-C", str(clone.path), "archive", clone.commit, "libs"]
+    archive = subprocess.run(command, capture_output=True, check=True).stdout
+    sys.modules["nms_1d_cpu"] = types.ModuleType("nms_1d_cpu")  # the C++ part; not needed here
+    with tempfile.TemporaryDirectory() as unpacked:
+        with tarfile.open(fileobj=io.BytesIO(archive)) as files:
+            files.extractall(unpacked, filter="data")
+        sys.path.insert(0, unpacked)
+        from libs.modeling import make_meta_arch
+
+        counts = {}
+        for name, config in configs.items():
+            dims = {"input_dim": config["dataset"]["input_dim"], "num_classes": config["dataset"]["num_classes"]}
+            rest = {"max_seq_len": config["dataset"]["max_seq_len"]} | {
+                part: config[part] for part in ("train_cfg", "test_cfg")
+            }
+            model = make_meta_arch(config["model_name"], **(config["model"] | dims | rest))
+            counts[name] = sum(parameter.numel() for parameter in model.parameters())
+    return counts
+
+
 def main() -> None:
     folder = Path(sys.argv[1])
     facts = {}
@@ -260,10 +287,15 @@ def main() -> None:
         root = f"{MAMBA}/" if repository == "video-mamba-suite" else ""
         namespace: dict[str, Any] = {}
         exec(clone.read(f"{root}libs/core/config.py") or "", namespace)
-        for name in names:
-            path = f"configs/{name}.yaml"
-            own = yaml.safe_load(clone.read(root + path) or "")
-            facts[clone.title(path)] = actionformer_facts(merged(namespace["DEFAULTS"], own))
+        paths = [f"configs/{name}.yaml" for name in names]
+        configs = {
+            clone.title(path): merged(namespace["DEFAULTS"], yaml.safe_load(clone.read(root + path) or ""))
+            for path in paths
+        }
+        facts |= {title: actionformer_facts(config) for title, config in configs.items()}
+        if repository == "actionformer_release":
+            for title, count in count_parameters(clone, configs).items():
+                facts[title]["parameters"] = count
     clone = Clone(folder, "OpenTAD")
     for name in OPENTAD:
         path = f"configs/{name}.py"
