@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import re
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -29,21 +29,8 @@ Offer = Callable[..., None]
 
 
 @pytest.fixture
-def offer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Offer:
-    """Return a function that makes an installed package of a module, as pip would leave it."""
-    site = tmp_path / "site"
-    monkeypatch.syspath_prepend(str(site))
-
-    def install(code: str, *, name: str = "colour", module: str = "other_package") -> None:
-        folder = site / f"{module}-1.0.dist-info"
-        folder.mkdir(parents=True)
-        (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {module.replace('_', '-')}\nVersion: 1.0\n")
-        (folder / "entry_points.txt").write_text(f"[asl_kit.backbones]\n{name} = {module}:SPEC\n")
-        (site / f"{module}.py").write_text(code)
-        monkeypatch.delitem(sys.modules, module, raising=False)
-        importlib.invalidate_caches()
-
-    return install
+def offer(offer_entry_point: Offer) -> Offer:
+    return partial(offer_entry_point, group="asl_kit.backbones", target="SPEC", name="colour")
 
 
 def extract(folder: Path, *arguments: str) -> Result:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -25,21 +25,8 @@ Offer = Callable[..., None]
 
 
 @pytest.fixture
-def offer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Offer:
-    """Return a function that makes an installed package of a module, as pip would leave it."""
-    site = tmp_path / "site"
-    monkeypatch.syspath_prepend(str(site))
-
-    def install(code: str, *, name: str = "other", module: str = "other_package") -> None:
-        folder = site / f"{module}-1.0.dist-info"
-        folder.mkdir(parents=True)
-        (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {module.replace('_', '-')}\nVersion: 1.0\n")
-        (folder / "entry_points.txt").write_text(f"[asl_kit.converters]\n{name} = {module}:convert\n")
-        (site / f"{module}.py").write_text(code)
-        monkeypatch.delitem(sys.modules, module, raising=False)
-        importlib.invalidate_caches()
-
-    return install
+def offer(offer_entry_point: Offer) -> Offer:
+    return partial(offer_entry_point, group="asl_kit.converters", target="convert", name="other")
 
 
 @pytest.fixture
