@@ -17,7 +17,7 @@ class ExtractionSpec(StrictModel):
     backbone: str
     """Name of the backbone, as `asl-kit extract --backbone` takes it; `imported` for features made elsewhere."""
     weights: str
-    """`random`, the publisher's name of the weights, or the file's name."""
+    """`random`, the publisher's name of the weights, or the file's name; empty: not known, and agrees with any."""
     weights_sha256: str | None = None
     """SHA-256 of the weights' tensors in order of name, so that equal weights are equal wherever they came from."""
     feature_dim: int
@@ -60,4 +60,5 @@ class ExtractionSpec(StrictModel):
             f"{name}: {getattr(self, name)!r} against {getattr(other, name)!r}"
             for name in type(self).model_fields
             if getattr(self, name) != getattr(other, name)
+            and not (name == "weights" and "" in (self.weights, other.weights))
         ]

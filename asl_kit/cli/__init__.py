@@ -22,6 +22,10 @@ COMMANDS = {
     "demo": ("asl_kit.cli.demo:demo", "Make small videos and run every step on them."),
     "eval": ("asl_kit.cli.eval:evaluate", "Score a predictions file, or a checkpoint on stored features."),
     "extract": ("asl_kit.cli.extract:extract", "Extract features from videos into a store."),
+    "import-checkpoint": (
+        "asl_kit.cli.import_checkpoint:import_checkpoint",
+        "Make a checkpoint of one that ActionFormer trained.",
+    ),
     "import-features": (
         "asl_kit.cli.import_features:import_features",
         "Bring features that you already have into a store.",

@@ -1,126 +1,182 @@
-"""With all parts of ASL off, the network, the losses and the candidates are ActionFormer's."""
+"""What ActionFormer trained, imported: its logits, offsets, losses and detections.
+
+The references are made by scripts/make_actionformer.py with ActionFormer's own code.
+"""
 
 from __future__ import annotations
 
-import re
+import gzip
+import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+import yaml
+from click.testing import CliRunner
+from numpy.typing import NDArray
 
+from asl_kit.annotations import AnnotationSet, write_annotations
+from asl_kit.checkpoint import Checkpoint, load_checkpoint
+from asl_kit.checkpoint_import import import_checkpoint
+from asl_kit.cli import main
 from asl_kit.model.assignment import Truth
-from asl_kit.model.decoding import decode
+from asl_kit.model.layers import ScaledDropPath
 from asl_kit.model.network import Localizer
 from asl_kit.model.objective import Objective
+from asl_kit.predictions import read_predictions
 
-ARRAYS = Path(__file__).parent / "actionformer"  # made by scripts/make_actionformer.py
-CASES = {"local": (9, False), "global": (0, False), "position": (5, True)}
-NAMES = (
-    (r"^backbone\.embd\.", "projection."),
-    (r"^backbone\.embd_norm\.", "projection_norms."),
-    (r"^backbone\.", ""),
-    (r"\.ln1\.", ".attention_norm."),
-    (r"\.ln2\.", ".mlp_norm."),
-    (r"\.attn\.proj\.", ".attention.output."),
-    (r"\.attn\.", ".attention."),
-    (r"\.drop_path_attn\.", ".attention_path."),
-    (r"\.drop_path_mlp\.", ".mlp_path."),
-    (r"^(cls|reg)_head\.norm\.", r"\1_head.norms."),
-    (r"^neck\.fpn_norms\.", "pyramid_norms."),
-    (r"^cls_head\.cls_head\.", "classification_head.last."),
-    (r"^cls_head\.head\.", "classification_head.hidden."),
-    (r"^cls_head\.", "classification_head."),
-    (r"^reg_head\.offset_head\.", "localization_head.last."),
-    (r"^reg_head\.head\.", "localization_head.hidden."),
-    (r"^reg_head\.", "localization_head."),
-)
+FOLDER = Path(__file__).parent / "actionformer"
+CASES = ("local", "global", "position", "levels", "streams", "resized", "trained")
+CLASSES = [f"class {number}" for number in range(3)]
+VIDEOS = range(3)  # shorter than, as long as, and longer than a training sequence
+FITTING = range(2)
+
+Arrays = dict[str, NDArray[Any]]
 
 
-def translate(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    ours = {}
-    scales = [weights.pop(f"reg_head.scale.{level}.scale") for level in range(4)]
-    for name, value in weights.items():
-        for pattern, replacement in NAMES:
-            name = re.sub(pattern, replacement, name)
-        is_norm = "norm" in name and value.ndim == 3
-        ours[name] = value.flatten() if is_norm else value
-    return ours | {"offset_scale": torch.stack(scales)}
+def write_theirs(name: str, folder: Path) -> tuple[Arrays, Path]:
+    """Write a case's checkpoint, annotations and features as ActionFormer's user has them; return the references."""
+    with np.load(FOLDER / f"{name}.npz") as file:
+        arrays = {key: file[key] for key in file.files}
+    path = folder / "epoch_001.pth.tar"
+    if name == "trained":
+        path.write_bytes(gzip.decompress((FOLDER / "trained.pth.tar.gz").read_bytes()))
+    else:
+        shapes = json.loads(str(arrays["names"]))
+        sizes = [int(np.prod(shape)) for shape in shapes.values()]
+        parts = torch.from_numpy(arrays["weights"].astype(np.float32)).split(sizes)
+        state = {f"module.{key}": part.view(shapes[key]) for key, part in zip(shapes, parts, strict=True)}
+        torch.save({"epoch": 1, "state_dict": {}, "state_dict_ema": state}, path)
+    configuration = yaml.safe_load((FOLDER / f"{name}.yaml").read_text(encoding="utf-8"))
+    (folder / "config.yaml").write_bytes((FOLDER / f"{name}.yaml").read_bytes())
+    named = {
+        f"video {number}": {"annotations": [{"label": CLASSES[number], "label_id": number}]} for number in (2, 0, 1)
+    }
+    (folder / "annotations.json").write_text(json.dumps({"database": named}), encoding="utf-8")
+    folders = configuration["dataset"]["feat_folder"]
+    for stream, place in enumerate(folders if isinstance(folders, list) else [folders]):
+        (folder / place).mkdir()
+        for index in VIDEOS:
+            np.save(folder / place / f"video_{index}.npy", arrays[f"features_{index}_{stream}"].astype(np.float32))
+    return arrays, path
 
 
-@pytest.fixture(params=CASES, ids=list(CASES))
-def case(request: pytest.FixtureRequest) -> tuple[dict[str, torch.Tensor], Localizer]:
-    window, position = CASES[request.param]
-    with np.load(ARRAYS / f"{request.param}.npz") as file:
-        arrays = {name: torch.from_numpy(file[name]) for name in file.files}
-    network = Localizer(
-        feature_dims=[6],
-        classes=3,
-        width=16,
-        window=window,
-        stem_blocks=1,
-        levels=4,
-        max_length=64,
-        position_embedding=position,
-        drop_path=0.0,
-        instance_branches=False,
-    )
-    weights = {name.removeprefix("weights."): v for name, v in arrays.items() if name.startswith("weights.")}
-    missing, unexpected = network.load_state_dict(translate(weights), strict=False)
-    assert set(missing) == {"feature_mean", "feature_scale"}
-    assert not unexpected
-    return arrays, network
+@pytest.fixture(scope="module", params=CASES)
+def imported(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, Arrays, Checkpoint]:
+    folder = tmp_path_factory.mktemp(request.param)
+    arrays, path = write_theirs(request.param, folder)
+    import_checkpoint(path, folder / "model.ckpt", config=folder / "config.yaml")
+    return folder, arrays, load_checkpoint(folder / "model.ckpt")
 
 
-def batch(arrays: dict[str, torch.Tensor], network: Localizer, *indices: int) -> tuple[torch.Tensor, torch.Tensor]:
-    videos = [arrays[f"features_{index}"] for index in indices]
-    longest = max(video.shape[1] for video in videos)
-    features = torch.zeros(len(videos), 6, network.padded_length(longest))
+def inputs(arrays: Arrays, checkpoint: Checkpoint, network: Localizer, *indices: int) -> tuple[torch.Tensor, ...]:
+    """Return features and mask of these videos, padded as the network says."""
+    videos = []
+    for index in indices:
+        streams = [arrays[f"features_{index}_{stream}"] for stream in range(len(checkpoint.extraction))]
+        video = torch.from_numpy(np.concatenate(streams, axis=1).astype(np.float32)).T
+        if checkpoint.recipe.data.resize_length:
+            video = torch.nn.functional.interpolate(
+                video[None], checkpoint.recipe.data.resize_length, mode="linear", align_corners=False
+            )[0]
+        videos.append(video)
+    lengths = torch.tensor([video.shape[1] for video in videos])
+    features = torch.zeros(len(videos), videos[0].shape[0], network.padded_length(int(lengths.max())))
     for row, video in zip(features, videos, strict=True):
         row[:, : video.shape[1]] = video
-    mask = torch.arange(features.shape[2]) < torch.tensor([video.shape[1] for video in videos])[:, None]
-    return features, mask
+    return features, torch.arange(features.shape[2]) < lengths[:, None]
 
 
-@pytest.mark.parametrize("together", [False, True], ids=["alone", "in one batch"])
-def test_outputs(case: tuple[dict[str, torch.Tensor], Localizer], together: bool) -> None:
-    arrays, network = case
-    network.eval()
-    for index in (0, 1):
-        with torch.no_grad():
-            output = network(*batch(arrays, network, *((0, 1) if together else (index,))))
-        row = index if together else 0
-        valid = output.mask[row]
-        torch.testing.assert_close(output.logits[row, valid], arrays[f"logits_{index}"], atol=1e-4, rtol=1e-4)
-        torch.testing.assert_close(output.offsets[row, valid], arrays[f"offsets_{index}"], atol=1e-4, rtol=1e-4)
+@pytest.mark.parametrize("index", VIDEOS, ids=["shorter", "as long", "longer"])
+def test_outputs(imported: tuple[Path, Arrays, Checkpoint], index: int) -> None:
+    _, arrays, checkpoint = imported
+    assert list(checkpoint.class_names) == CLASSES
+    network = checkpoint.build()
+    with torch.no_grad():
+        output = network(*inputs(arrays, checkpoint, network, index))
+    valid = output.mask[0]
+    logits, offsets = (torch.from_numpy(arrays[f"{name}_{index}"]) for name in ("logits", "offsets"))
+    torch.testing.assert_close(output.logits[0, valid], logits, atol=1e-4, rtol=0)
+    torch.testing.assert_close(output.offsets[0, valid], offsets, atol=1e-4, rtol=0)
 
 
-def test_losses(case: tuple[dict[str, torch.Tensor], Localizer]) -> None:
-    arrays, network = case
-    objective = Objective(classes=3, class_level=False, instance_level=False, contrastive_weight=0)
-    truth = Truth.collate([arrays["segments_0"], arrays["segments_1"]], [arrays["labels_0"], arrays["labels_1"]], "cpu")
-    losses = objective(network(*batch(arrays, network, 0, 1)), truth)
-    torch.testing.assert_close(losses["classification"], arrays["cls_loss"], atol=1e-4, rtol=1e-4)
-    torch.testing.assert_close(losses["localization"], arrays["reg_loss"], atol=1e-4, rtol=1e-4)
-    torch.testing.assert_close(losses["total"], arrays["final_loss"], atol=1e-4, rtol=1e-4)
-    assert set(losses) == {"classification", "localization", "total"}
+def test_losses_of_two_steps(imported: tuple[Path, Arrays, Checkpoint]) -> None:
+    _, arrays, checkpoint = imported
+    network = checkpoint.build().train()
+    for module in network.modules():
+        if isinstance(module, ScaledDropPath):
+            module.drop_probability = 0.0
+        elif isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+    loss = checkpoint.recipe.loss
+    objective = Objective(
+        classes=3, class_level=False, instance_level=False, contrastive_weight=0, **loss.model_dump()
+    ).train()
+    indices = VIDEOS if checkpoint.recipe.data.resize_length else FITTING
+    truth = Truth.collate(
+        [torch.from_numpy(arrays[f"segments_{index}"]).float() for index in indices],
+        [torch.from_numpy(arrays[f"labels_{index}"]) for index in indices],
+        "cpu",
+    )
+    for step in range(2):  # the moving average of positives has moved in between
+        losses = objective(network(*inputs(arrays, checkpoint, network, *indices)), truth)
+        for ours, theirs in {"classification": "cls_loss", "localization": "reg_loss", "total": "final_loss"}.items():
+            assert losses[ours].item() == pytest.approx(float(arrays[f"{theirs}_{step}"]), abs=1e-4), (ours, step)
 
 
-def test_candidates(case: tuple[dict[str, torch.Tensor], Localizer]) -> None:
-    arrays, network = case
-    network.eval()
-    for index in (0, 1):
-        with torch.no_grad():
-            output = network(*batch(arrays, network, index))
-        found = decode(
-            output.logits[0],
-            output.offsets[0],
-            output.mask[0],
-            output.points,
-            min_score=0.001,
-            candidates_per_level=2000,
-            min_length=0.05,
-        )
-        expected = [arrays[f"candidate_{name}_{index}"] for name in ("segments", "scores", "labels")]
-        for ours, theirs in zip(found, expected, strict=True):
-            torch.testing.assert_close(ours, theirs, atol=1e-3, rtol=1e-4)
+def test_detections_from_the_command_line(
+    imported: tuple[Path, Arrays, Checkpoint], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Import of checkpoint and features, and eval, as a user does; with several streams, told how these were made."""
+    folder, arrays, _ = imported
+    monkeypatch.chdir(tmp_path)
+    videos = {
+        f"video_{index}": {
+            "split": "test",
+            "duration": float(arrays[f"duration_{index}"]),
+            "fps": float(arrays[f"fps_{index}"]),
+            "segments": [{"start": 0.5, "end": 1.5, "labels": {"action": "class 1"}}],
+        }
+        for index in VIDEOS
+    }
+    document = {
+        "dataset": "own",
+        "source": {"converter": "csv", "asl_kit": "0"},
+        "vocabularies": {"action": CLASSES},
+        "videos": videos,
+    }
+    write_annotations(AnnotationSet.model_validate(document), Path("ours.json"))
+    configuration = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))["dataset"]
+    fps = f"--fps {configuration['default_fps']}" if configuration.get("default_fps") else ""
+    folders = configuration["feat_folder"] if isinstance(configuration["feat_folder"], list) else ["features"]
+    stores = ",".join(f"{place}.zarr" for place in folders)
+    timing = f"--window {configuration['num_frames']} --stride {configuration['feat_stride']} {fps}"
+    commands = [
+        f"import-features {folder / place} -o {place}.zarr --annotations ours.json {timing} --dtype float32"
+        for place in folders
+    ]
+    commands += [
+        f"import-checkpoint {folder / 'epoch_001.pth.tar'} --from actionformer --config {folder / 'config.yaml'}"
+        f" -o model.ckpt{f' --features {stores}' if len(folders) > 1 else ''}",
+        f"eval --checkpoint model.ckpt --annotations ours.json --features {stores} --device cpu --out results",
+    ]
+    for command in commands:
+        result = CliRunner().invoke(main, command.split())
+        assert result.exit_code == 0, result.output
+    found = read_predictions(Path("results/detections.json"))
+    names = np.array([CLASSES.index(name) for name in found.class_names])
+    for index in VIDEOS:
+        mine = found.video == found.video_ids.index(f"video_{index}")
+        ours = np.stack([found.start_s[mine], found.end_s[mine], found.score[mine], names[found.label[mine]]], axis=1)
+        segments, scores, labels = (arrays[f"detected_{name}_{index}"] for name in ("segments", "scores", "labels"))
+        theirs = np.concatenate([segments, scores[:, None], labels[:, None]], axis=1)
+        assert len(theirs) > 20
+        np.testing.assert_allclose(ours[:, 2], theirs[:, 2], atol=1e-4)
+        # Equal scores may come in either order: compare sorted by class, then start.
+        ours, theirs = (rows[np.lexsort(rows[:, [2, 0, 3]].round(2).T)] for rows in (ours, theirs))
+        np.testing.assert_array_equal(ours[:, 3], theirs[:, 3])
+        np.testing.assert_allclose(ours[:, :2], theirs[:, :2], atol=1e-3)

@@ -1,107 +1,139 @@
-"""Make the reference arrays of tests/reference/actionformer, with ActionFormer's own code.
+"""Make the references of tests/reference/actionformer, with ActionFormer's own code.
 
 git clone https://github.com/happyharrycn/actionformer_release   (made at commit 61ea7eb)
 python make_actionformer.py PATH_OF_THE_CLONE
 
-Each file holds a small network's weights (all random, also those that start at
-0 or 1), two videos of different lengths, and what ActionFormer computes from
-them: logits, offsets, losses, and the detections before and after soft-NMS.
+It needs pandas, joblib, h5py and a C++ compiler beside asl-kit's packages. For each case, a small network and three
+videos (shorter than, as long as, and longer than a training sequence): the configuration, and an .npz file with the
+weights, the features and what ActionFormer computes of them: logits, offsets, detections, and the losses of two
+steps. `trained` is a whole checkpoint as its train.py writes it, after three steps.
 """
 
 from __future__ import annotations
 
+import gzip
+import json
+import os
 import sys
-import types
+import tempfile
 from pathlib import Path
+from typing import Any
 
+import actionformer_peer as peer
 import numpy as np
 import torch
 
-CASES = {
-    "local": {"n_mha_win_size": 9, "use_abs_pe": False},
-    "global": {"n_mha_win_size": -1, "use_abs_pe": False},
-    "position": {"n_mha_win_size": 5, "use_abs_pe": True},
+LENGTHS = [55, 64, 150]
+DATASET = {
+    "json_file": "annotations.json",
+    "feat_folder": "features",
+    "file_prefix": None,
+    "file_ext": ".npy",
+    "num_classes": 3,
+    "input_dim": 6,
+    "feat_stride": 4,
+    "num_frames": 16,
+    "max_seq_len": 64,
 }
-DIMS, CLASSES, WIDTH, LEVELS, LONGEST = 6, 3, 16, 4, 64
-LENGTHS = (55, 37)  # a coarse step below LONGEST: beyond it ActionFormer has no padding left on the top level
+MODEL = {
+    "backbone_arch": [2, 1, 3],
+    "regression_range": [[0, 4], [4, 8], [8, 16], [16, 10000]],
+    "n_mha_win_size": 9,
+    "embd_dim": 8,
+    "fpn_dim": 8,
+    "head_dim": 8,
+    "n_head": 2,
+}
+TEST = {"min_score": 0.001, "pre_nms_topk": 300, "max_seg_num": 50}
+OVERLAPPING = [[0, 4], [2, 8], [4, 16], [8, 32], [16, 10000]]
+
+CASES: dict[str, dict[str, dict[str, Any]]] = {
+    "local": {"test_cfg": {"min_score": 0.02, "duration_thresh": 2.5}},
+    "global": {"model": {"n_mha_win_size": -1, "n_head": 4}, "test_cfg": {"pre_nms_thresh": 0.05}},
+    "position": {
+        "model": {"n_mha_win_size": 5, "use_abs_pe": True},
+        "test_cfg": {"multiclass_nms": False, "voting_thresh": 0.6, "nms_sigma": 0.9},
+    },
+    "levels": {
+        "model": {"n_mha_win_size": [5, 9, 5, -1], "use_abs_pe": True},
+        "train_cfg": {"label_smoothing": 0.1, "loss_weight": 2.0, "droppath": 0.0, "init_loss_norm": 40},
+        "test_cfg": {"multiclass_nms": False, "voting_thresh": 0.9, "nms_sigma": 0.75},
+    },
+    "streams": {
+        "dataset": {"feat_folder": ["first", "second"], "input_dim": [6, 4], "default_fps": 30},
+        "model": {
+            "backbone_arch": [1, 2, 4],
+            "regression_range": OVERLAPPING,
+            "n_mha_win_size": 5,
+            "embd_dim": [5, 3],
+            "head_num_layers": 2,
+        },
+        "train_cfg": {"center_sample": "none", "dropout": 0.1},
+        "test_cfg": {"nms_sigma": 0.4},
+    },
+    "resized": {
+        "dataset": {"file_prefix": "v_", "num_frames": 4, "default_fps": 25, "force_upsampling": True},
+        "model": {"max_buffer_len_factor": 1.0, "use_abs_pe": True},
+        "test_cfg": {"multiclass_nms": False},
+    },
+    "trained": {
+        "model": {"backbone_arch": [1, 1, 2], "regression_range": [[0, 4], [4, 8], [8, 10000]], "head_num_layers": 2}
+    },
+}
 
 
-def build(options: dict) -> torch.nn.Module:
-    from libs.core.config import load_default_config
-    from libs.modeling import make_meta_arch
-
-    config = load_default_config()
-    model = dict(
-        config["model"],
-        backbone_arch=(2, 1, LEVELS - 1),
-        regression_range=[(0, 4), (4, 8), (8, 16), (16, 10000)],
-        embd_dim=WIDTH,
-        fpn_dim=WIDTH,
-        head_dim=WIDTH,
-        input_dim=DIMS,
-        num_classes=CLASSES,
-        max_seq_len=LONGEST,
-        train_cfg=dict(config["train_cfg"], init_loss_norm=100),
-        test_cfg=dict(config["test_cfg"], pre_nms_topk=2000, voting_thresh=0.7, min_score=0.001, max_seg_num=200),
-        **options,
-    )
-    return make_meta_arch("LocPointTransformer", **model)
+def configuration(name: str) -> dict[str, Any]:
+    changes = CASES[name]
+    dataset_name = {"streams": "ego4d", "resized": "anet"}.get(name, "thumos")
+    tables = {"dataset": DATASET, "model": MODEL, "test_cfg": TEST, "train_cfg": {"init_loss_norm": 100}}
+    merged = {table: fields | changes.get(table, {}) for table, fields in tables.items()}
+    return {"dataset_name": dataset_name, "val_split": ["test"], **merged}
 
 
 def main() -> None:
-    sys.path.insert(0, sys.argv[1])
-    sys.modules["nms_1d_cpu"] = types.ModuleType("nms_1d_cpu")  # the C++ part; not needed for what is kept here
-    target = Path(__file__).parent.parent / "actionformer"
+    peer.use_clone(Path(sys.argv[1]).resolve())
+    target = Path(__file__).resolve().parent.parent / "actionformer"
     target.mkdir(exist_ok=True)
-    for name, options in CASES.items():
-        torch.manual_seed(0)
-        model = build(options)
-        for parameter in model.parameters():
-            torch.nn.init.normal_(parameter, std=0.3)
-        for module in model.modules():
-            if hasattr(module, "drop_prob"):
-                module.drop_prob = 0.0
-        videos = []
-        for index, length in enumerate(LENGTHS):
-            generator = np.random.default_rng(index)
-            start = np.sort(generator.uniform(0, length * 0.8, 5))
-            segments = np.stack((start, np.minimum(start + generator.uniform(1, 30, 5), length - 1)), 1)
-            segments[1] = segments[0] + 5e-4  # as long as another, of another class: both are targets
-            videos.append(
-                {
-                    "feats": torch.from_numpy(generator.normal(size=(DIMS, length))).float(),
-                    "segments": torch.from_numpy(segments).float(),
-                    "labels": torch.tensor([0, 1, 2, 0, 1]),
-                }
-            )
-        arrays = {f"weights.{key}": value.numpy() for key, value in model.state_dict().items()}
-        model.train()
-        losses = model(videos)
-        arrays |= {key: value.detach().numpy() for key, value in losses.items()}
-        model.eval()
-        with torch.no_grad():
+    for name in CASES:
+        peer.write_yaml(target / f"{name}.yaml", configuration(name))
+        config = peer.load_config(target / f"{name}.yaml")
+        with tempfile.TemporaryDirectory() as folder:
+            os.chdir(folder)
+            peer.write_data(Path(folder), config, LENGTHS)
+            videos = peer.read_videos(config)
+            arrays: dict[str, np.ndarray] = {}
+            model = peer.build(config)
+            fitting = [video for video in videos if video["feats"].shape[1] <= config["dataset"]["max_seq_len"]]
+            if name == "trained":
+                path = Path(folder) / "epoch_001.pth.tar"
+                peer.save(model, path, config, steps=3, videos=fitting)
+                (target / "trained.pth.tar.gz").write_bytes(gzip.compress(path.read_bytes(), mtime=0))
+                state = torch.load(path, weights_only=True)["state_dict_ema"]
+                model.load_state_dict({key.removeprefix("module."): value for key, value in state.items()})
+            else:
+                state = model.state_dict()
+                arrays["names"] = np.array(json.dumps({key: list(value.shape) for key, value in state.items()}))
+                arrays["weights"] = np.concatenate([value.numpy().ravel() for value in state.values()]).astype("f2")
+            model.loss_normalizer = config["train_cfg"]["init_loss_norm"]  # a checkpoint does not hold it
+            for step in range(2):
+                for key, value in peer.losses(model, fitting).items():
+                    arrays[f"{key}_{step}"] = np.float64(value)
             for index, video in enumerate(videos):
-                features, masks = model.preprocessing([video])
-                pyramid, masks = model.neck(*model.backbone(features, masks))
-                logits = torch.cat([x[0].T for x in model.cls_head(pyramid, masks)])
-                offsets = torch.cat([x[0].T for x in model.reg_head(pyramid, masks)])
-                valid = torch.cat([m[0, 0] for m in masks])
+                folders = config["dataset"]["feat_folder"]
+                for stream, place in enumerate(folders if isinstance(folders, list) else [folders]):
+                    prefix = config["dataset"].get("file_prefix") or ""
+                    arrays[f"features_{index}_{stream}"] = np.load(Path(place) / f"{prefix}{video['video_id']}.npy")
+                    arrays[f"features_{index}_{stream}"] = arrays[f"features_{index}_{stream}"].astype(np.float16)
                 arrays |= {
-                    f"features_{index}": video["feats"].numpy(),
                     f"segments_{index}": video["segments"].numpy(),
                     f"labels_{index}": video["labels"].numpy(),
-                    f"logits_{index}": logits[valid].numpy(),
-                    f"offsets_{index}": offsets[valid].numpy(),
+                    f"duration_{index}": np.float64(video["duration"]),
+                    f"fps_{index}": np.float64(video["fps"]),
                 }
-                candidates = model.inference_single_video(
-                    model.point_generator(pyramid),
-                    [m[0, 0] for m in masks],
-                    [x[0].T for x in model.cls_head(pyramid, masks)],
-                    [x[0].T for x in model.reg_head(pyramid, masks)],
-                )
-                arrays |= {f"candidate_{key}_{index}": value.numpy() for key, value in candidates.items()}
-        np.savez_compressed(target / f"{name}.npz", **arrays)
-        print(name, {key: round(float(value), 6) for key, value in losses.items()})
+                arrays |= {f"{key}_{index}": value for key, value in peer.outputs(model, video).items()}
+            np.savez_compressed(target / f"{name}.npz", **arrays)
+        found = [len(arrays[f"detected_scores_{index}"]) for index in range(len(videos))]
+        print(name, f"{arrays['final_loss_0']:.6f}, {arrays['final_loss_1']:.6f}; detections: {found}")
 
 
 if __name__ == "__main__":

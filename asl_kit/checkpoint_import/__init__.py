@@ -1,0 +1,5 @@
+"""Checkpoints that other programs trained, made ours."""
+
+from asl_kit.checkpoint_import.run import ImportedCheckpoint, import_checkpoint
+
+__all__ = ["ImportedCheckpoint", "import_checkpoint"]

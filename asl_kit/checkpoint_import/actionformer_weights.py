@@ -1,0 +1,125 @@
+"""ActionFormer's weights under our names."""
+
+from __future__ import annotations
+
+import pickle
+import re
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from asl_kit.errors import CheckpointError, MissingFileError
+from asl_kit.strict import list_faults
+
+STATE_DICTS = {"ema": "state_dict_ema", "plain": "state_dict"}
+NAMES = (
+    (r"^module\.", ""),  # of torch.nn.DataParallel
+    (r"^backbone\.proj\.", "streams."),
+    (r"^backbone\.embd\.", "projection."),
+    (r"^backbone\.embd_norm\.", "projection_norms."),
+    (r"^backbone\.", ""),
+    (r"\.ln1\.", ".attention_norm."),
+    (r"\.ln2\.", ".mlp_norm."),
+    (r"\.attn\.proj\.", ".attention.output."),
+    (r"\.attn\.", ".attention."),
+    (r"\.drop_path_attn\.", ".attention_path."),
+    (r"\.drop_path_mlp\.", ".mlp_path."),
+    (r"^neck\.fpn_norms\.", "pyramid_norms."),
+    (r"^(cls|reg)_head\.norm\.", r"\1_head.norms."),
+    (r"^(cls|reg)_head\.head\.", r"\1_head.hidden."),
+    (r"^cls_head\.cls_head\.", "classification_head.last."),
+    (r"^reg_head\.offset_head\.", "localization_head.last."),
+    (r"^cls_head\.", "classification_head."),
+    (r"^reg_head\.(?!scale)", "localization_head."),
+)
+SCALE = re.compile(r"reg_head\.scale\.(\d+)\.scale")
+
+
+def read_weights(path: Path, which: str) -> tuple[dict[str, Tensor], int | None]:
+    """Read one of the two state dicts of a file that ActionFormer wrote, and its epoch. Nothing in it is executed.
+
+    Parameters
+    ----------
+    path : Path
+        An ``epoch_*.pth.tar``.
+    which : {"ema", "plain"}
+        The moving average of the weights, which ActionFormer evaluates, or the weights themselves.
+
+    Raises
+    ------
+    MissingFileError
+        If there is no such file.
+    CheckpointError
+        If it is not such a file.
+    """
+    try:
+        fields = torch.load(path, map_location="cpu", weights_only=True)
+    except (FileNotFoundError, IsADirectoryError):
+        raise MissingFileError(f"{path}: no such file") from None
+    except (pickle.UnpicklingError, RuntimeError, EOFError, zipfile.BadZipFile, ValueError) as fault:
+        raise CheckpointError(
+            f"{path}: not a file of PyTorch weights, or damaged", hint="ActionFormer writes epoch_035.pth.tar"
+        ) from fault
+    key = STATE_DICTS[which]
+    weights = fields.get(key) if isinstance(fields, dict) else None
+    if not isinstance(weights, Mapping) or not all(isinstance(value, Tensor) for value in weights.values()):
+        found: Any = ", ".join(map(str, list(fields)[:8])) if isinstance(fields, dict) else type(fields).__name__
+        other = "plain" if which == "ema" else "ema"
+        raise CheckpointError(
+            f"{path}: no {key!r} with weights; it holds: {found}",
+            hint=f"a checkpoint of ActionFormer holds state_dict and state_dict_ema; for the other: --weights {other}",
+        )
+    epoch = fields.get("epoch")
+    return dict(weights), epoch if isinstance(epoch, int) else None
+
+
+def translate(weights: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return ActionFormer's weights as our network's.
+
+    Parameters
+    ----------
+    weights : mapping of str to Tensor
+        ActionFormer's state dict.
+    expected : mapping of str to Tensor
+        The state dict of our network of the same shape: what ActionFormer does not have (scaling of the input, and of
+        a block's branches where it drops none) stays as it is there, or is neutral.
+
+    Raises
+    ------
+    CheckpointError
+        If names or shapes do not fit; the message lists them.
+    """
+    ours: dict[str, Tensor] = {}
+    theirs: dict[str, str] = {}
+    scales: dict[int, Tensor] = {}
+    for name, value in weights.items():
+        new = name
+        for pattern, replacement in NAMES:
+            new = re.sub(pattern, replacement, new)
+        if match := SCALE.fullmatch(new):
+            scales[int(match[1])] = value.reshape(())
+            continue
+        is_norm = value.ndim == 3 and value.shape[0] == value.shape[2] == 1 and new.endswith(("weight", "bias"))
+        ours[new] = value.flatten() if is_norm and "norm" in new else value
+        theirs[new] = name
+    if scales:
+        ours["offset_scale"] = torch.stack([scales[level] for level in sorted(scales)])
+    for name, value in expected.items():
+        if name in ("feature_mean", "feature_scale"):
+            ours[name] = value
+        elif name.endswith("_path.scale"):
+            ours.setdefault(name, torch.ones_like(value))
+    faults = [f"{theirs.get(name, name)}: not in the configured network" for name in ours if name not in expected]
+    for name, value in expected.items():
+        if name not in ours:
+            faults.append(f"{name} (our name): missing in the file")
+        elif ours[name].shape != value.shape:
+            shapes = f"{tuple(ours[name].shape)} in the file, {tuple(value.shape)} by the configuration"
+            faults.append(f"{theirs.get(name, name)}: {shapes}")
+    if faults:
+        raise CheckpointError(f"the weights do not fit the configuration: {list_faults(faults)}")
+    return {name: ours[name].to(value.dtype).contiguous() for name, value in expected.items()}

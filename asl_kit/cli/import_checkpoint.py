@@ -1,0 +1,57 @@
+"""`asl-kit import-checkpoint`: options only; the work is `asl_kit.checkpoint_import.import_checkpoint`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+_PATH = click.Path(path_type=Path)
+
+
+@click.command("import-checkpoint")
+@click.argument("file", type=_PATH)
+@click.option("--from", "source", type=click.Choice(["actionformer"]), required=True, help="The program that wrote it.")
+@click.option("--config", type=_PATH, metavar="YAML", required=True, help="The configuration that it was trained with.")
+@click.option("-o", "--out", type=_PATH, metavar="CHECKPOINT", required=True, help="The checkpoint to write.")
+@click.option(
+    "--weights",
+    type=click.Choice(["ema", "plain"]),
+    default="ema",
+    show_default=True,
+    help="The moving average of the weights, which ActionFormer evaluates, or the weights themselves.",
+)
+@click.option("--annotations", type=_PATH, metavar="FILE", help="Take the class names of these unified annotations.")
+@click.option("--vocabulary", metavar="NAME", help="Which labels, where there are several of as many classes.")
+@click.option("--features", metavar="STORE[,STORE]", help="Take from these stores how the features were made.")
+def import_checkpoint(
+    file: Path,
+    source: str,
+    config: Path,
+    out: Path,
+    weights: str,
+    annotations: Path | None,
+    vocabulary: str | None,
+    features: str | None,
+) -> None:
+    """Make a checkpoint of ours of one that ActionFormer trained.
+
+    Without --annotations, the classes are named by the annotation file of the configuration where it is there, else
+    by the dataset's manifest.
+
+    \b
+    asl-kit import-checkpoint epoch_034.pth.tar --from actionformer --config thumos_i3d.yaml -o model.ckpt
+    """
+    from asl_kit.checkpoint_import import import_checkpoint as run
+    from asl_kit.cli.options import split_paths
+
+    imported = run(
+        file,
+        out,
+        config=config,
+        weights=weights,
+        annotations=annotations,
+        vocabulary=vocabulary,
+        features=split_paths(features) if features else (),
+    )
+    click.echo(imported.to_text())
