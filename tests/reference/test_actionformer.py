@@ -21,11 +21,11 @@ from asl_kit.annotations import AnnotationSet, write_annotations
 from asl_kit.checkpoint import Checkpoint, load_checkpoint
 from asl_kit.checkpoint_import import import_checkpoint
 from asl_kit.cli import main
-from asl_kit.model.assignment import Truth
 from asl_kit.model.layers import ScaledDropPath
 from asl_kit.model.network import Localizer
 from asl_kit.model.objective import Objective
 from asl_kit.predictions import read_predictions
+from asl_train.sequences import Batch, TrainingSequence, collate
 
 FOLDER = Path(__file__).parent / "actionformer"
 CASES = ("local", "global", "position", "levels", "streams", "resized", "trained")
@@ -73,22 +73,17 @@ def imported(
     return folder, arrays, load_checkpoint(folder / "model.ckpt")
 
 
-def inputs(arrays: Arrays, checkpoint: Checkpoint, network: Localizer, *indices: int) -> tuple[torch.Tensor, ...]:
-    """Return features and mask of these videos, padded as the network says."""
-    videos = []
+def batch(arrays: Arrays, checkpoint: Checkpoint, network: Localizer, *indices: int) -> Batch:
+    """Return these videos as a batch for the network."""
+    sequences = []
     for index in indices:
         streams = [arrays[f"features_{index}_{stream}"] for stream in range(len(checkpoint.extraction))]
-        video = torch.from_numpy(np.concatenate(streams, axis=1).astype(np.float32)).T
-        if checkpoint.recipe.data.resize_length:
-            video = torch.nn.functional.interpolate(
-                video[None], checkpoint.recipe.data.resize_length, mode="linear", align_corners=False
-            )[0]
-        videos.append(video)
-    lengths = torch.tensor([video.shape[1] for video in videos])
-    features = torch.zeros(len(videos), videos[0].shape[0], network.padded_length(int(lengths.max())))
-    for row, video in zip(features, videos, strict=True):
-        row[:, : video.shape[1]] = video
-    return features, torch.arange(features.shape[2]) < lengths[:, None]
+        video = torch.from_numpy(np.concatenate(streams, axis=1).astype(np.float32))
+        if length := checkpoint.recipe.data.resize_length:
+            video = torch.nn.functional.interpolate(video.T[None], length, mode="linear", align_corners=False)[0].T
+        segments, labels = (torch.from_numpy(arrays[f"{name}_{index}"]) for name in ("segments", "labels"))
+        sequences.append(TrainingSequence(video, segments.float(), labels))
+    return collate(sequences, [str(index) for index in indices], network.padded_length)
 
 
 @pytest.mark.parametrize("index", VIDEOS, ids=["shorter", "as long", "longer"])
@@ -97,7 +92,8 @@ def test_outputs(imported: tuple[Path, Arrays, Checkpoint], index: int) -> None:
     assert list(checkpoint.class_names) == CLASSES
     network = checkpoint.build()
     with torch.no_grad():
-        output = network(*inputs(arrays, checkpoint, network, index))
+        inputs = batch(arrays, checkpoint, network, index)
+        output = network(inputs.features, inputs.mask)
     valid = output.mask[0]
     logits, offsets = (torch.from_numpy(arrays[f"{name}_{index}"]) for name in ("logits", "offsets"))
     torch.testing.assert_close(output.logits[0, valid], logits, atol=1e-4, rtol=0)
@@ -117,13 +113,9 @@ def test_losses_of_two_steps(imported: tuple[Path, Arrays, Checkpoint]) -> None:
         classes=3, class_level=False, instance_level=False, contrastive_weight=0, **loss.model_dump()
     ).train()
     indices = VIDEOS if checkpoint.recipe.data.resize_length else FITTING
-    truth = Truth.collate(
-        [torch.from_numpy(arrays[f"segments_{index}"]).float() for index in indices],
-        [torch.from_numpy(arrays[f"labels_{index}"]) for index in indices],
-        "cpu",
-    )
+    inputs = batch(arrays, checkpoint, network, *indices)
     for step in range(2):  # the moving average of positives has moved in between
-        losses = objective(network(*inputs(arrays, checkpoint, network, *indices)), truth)
+        losses = objective(network(inputs.features, inputs.mask), inputs.truth)
         for ours, theirs in {"classification": "cls_loss", "localization": "reg_loss", "total": "final_loss"}.items():
             assert losses[ours].item() == pytest.approx(float(arrays[f"{theirs}_{step}"]), abs=1e-4), (ours, step)
 
