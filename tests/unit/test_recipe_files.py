@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from asl_kit.cli import main
 from asl_kit.errors import MissingFileError, RecipeError
 from asl_kit.recipe import load_recipe
 from asl_kit.recipe_files import built_in_recipes, describe_result, read_recipe, recipes_table
@@ -106,3 +108,13 @@ def test_the_table_lists_every_recipe_with_its_figures() -> None:
     about = read_recipe("activitynet13-tsp").about
     assert about is not None
     assert describe_result(about.published[0]) == "ActionFormer 36.56 (external scores fused)"
+
+
+def test_the_command_lists_recipes_and_answers_an_unknown_name() -> None:
+    listed = CliRunner().invoke(main, ["train", "--list-recipes"])
+    assert listed.exit_code == 0
+    assert all(name in listed.stdout for name in built_in_recipes())
+    refused = CliRunner().invoke(main, ["train", "--recipe", "thumos14-i3", "--print-recipe"])
+    assert refused.exit_code == 2
+    assert "neither a built-in recipe nor a TOML file" in refused.stderr
+    assert "did you mean thumos14-i3d" in refused.stderr

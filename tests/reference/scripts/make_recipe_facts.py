@@ -102,6 +102,11 @@ def windows(value: int | list[int]) -> int | list[int]:
     return [max(window, 0) for window in value] if isinstance(value, list) else max(value, 0)
 
 
+def voting(tiou: float, is_multiclass: bool) -> float:
+    """Return the tIoU from which segments vote: batched_nms, the same in all of them, has no voting within classes."""
+    return 0.0 if is_multiclass else tiou
+
+
 def ranges(pairs: list) -> dict[str, Any]:
     """Return first range and overlap; fail if the ranges are not what these two say."""
     first, overlap = pairs[0][1], pairs[0][1] / pairs[1][0]
@@ -162,7 +167,7 @@ def actionformer_facts(config: dict) -> dict[str, Any]:
         "inference.candidates_per_level": test["pre_nms_topk"],
         "inference.max_detections": test["max_seg_num"],
         "inference.nms_sigma": test["nms_sigma"],
-        "inference.voting_tiou": test["voting_thresh"],
+        "inference.voting_tiou": voting(test["voting_thresh"], test["multiclass_nms"]),
         "inference.min_length_steps": test["duration_thresh"],
     }
     beyond = {
@@ -235,7 +240,7 @@ def opentad_facts(config: dict) -> dict[str, Any]:
         "inference.candidates_per_level": post.get("pre_nms_topk", 2000),
         "inference.max_detections": nms["max_seg_num"],
         "inference.nms_sigma": nms["sigma"],
-        "inference.voting_tiou": nms["voting_thresh"],
+        "inference.voting_tiou": voting(nms["voting_thresh"], nms["multiclass"]),
     }
     if is_actionformer:
         recipe |= {
