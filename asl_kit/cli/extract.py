@@ -69,8 +69,8 @@ def _print_presets(ctx: click.Context, parameter: click.Parameter, value: bool) 
 )
 @click.option(
     "--decoder",
-    type=click.Choice(["decord", "torchcodec", "pyav"]),
-    help="Library that reads the videos.  [default: decord where it is installed, else pyav]",
+    type=click.Choice(["decord", "torchcodec", "pyav", "nvdec"]),
+    help="Library that reads the videos; nvdec: the GPU does.  [default: decord where it is installed, else pyav]",
 )
 @click.option("--decoder-threads", type=click.IntRange(min=0), default=1, show_default=True, help="0: one a core.")
 @click.option("--batch-size", type=int, help="Clips per forward pass.  [default: by device and backbone]")

@@ -328,6 +328,7 @@ def _hand_over(
 ) -> None:
     """Copy frames into slots as they get free; a frame larger than a slot goes through the pipe."""
     frames = event.frames
+    assert isinstance(frames, np.ndarray)  # a decoder on a GPU is not for other processes: see `check_decoder`
     if not len(frames) or frames[0].nbytes > slot_bytes:
         connection.send(event)
         return

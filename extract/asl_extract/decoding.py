@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,9 @@ from numpy.typing import NDArray
 from asl_extract.decoders import FrameReader, get_decoder
 from asl_extract.plan import ClipPlan
 from asl_kit.errors import AslKitError, VideoError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 BLOCK_FRAMES = 16
 """Frames decoded, moved to the device and prepared together, at most."""
@@ -41,6 +45,8 @@ class DecodeSettings:
         As in `ClipPlan`.
     every_frame : bool
         As in `ClipPlan`.
+    device : str
+        Where a decoder in `asl_extract.decoders.GPU_DECODERS` decodes.
     """
 
     decoder: str
@@ -50,6 +56,7 @@ class DecodeSettings:
     clip_frames: int
     resample_fps: float | None = None
     every_frame: bool = False
+    device: str = "cpu"
 
     def plan(self, reader: FrameReader) -> ClipPlan:
         """Return the plan of an opened video."""
@@ -84,14 +91,14 @@ class Decoded:
     ----------
     count : int
         Frames that came out of the decoder; 0 with no `frames`: a sign of life.
-    frames : ndarray
+    frames : ndarray or Tensor
         Those that ``plan.source_frames`` names, as often as it does: (N, H, W, 3) uint8, N from 0 to `BLOCK_FRAMES`.
     release : callable
         To be called when `frames` has been used: its memory is then written anew.
     """
 
     count: int
-    frames: NDArray[np.uint8]
+    frames: NDArray[np.uint8] | Tensor
     release: Callable[[], None] = _nothing
 
 
@@ -116,7 +123,8 @@ def decode_video(path: Path, settings: DecodeSettings) -> Iterator[Event]:
     Frames after the last that is needed are decoded too: only so is a damaged file told from a good one.
     """
     try:
-        reader = get_decoder(settings.decoder).open_reader(path, threads=settings.threads)
+        decoder = get_decoder(settings.decoder)
+        reader = decoder.open_reader(path, threads=settings.threads, device=settings.device)
         try:
             plan = settings.plan(reader)
             yield Opened(plan)

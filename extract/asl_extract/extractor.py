@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from asl_extract.backbones import get_backbone
 from asl_extract.backbones.spec import BackboneSpec
 from asl_extract.decoder_workers import decode_in_workers
-from asl_extract.decoders import AUTO, get_decoder
+from asl_extract.decoders import AUTO, check_decoder, get_decoder
 from asl_extract.decoding import DecodeSettings, decode_here
 from asl_extract.flow import FLOW_METHODS, FlowPreparer, get_flow_method, published_weights
 from asl_extract.frames import FramePreparer, Preparer
@@ -89,6 +89,11 @@ class Extractor:
     def device(self) -> torch.device:
         """Where the backbone computes."""
         return self._prepare.device
+
+    @property
+    def decoder(self) -> str:
+        """Name of the decoder, in `asl_extract.decoders.DECODERS`."""
+        return self.spec.decoder.partition(" ")[0]
 
     @classmethod
     def create(
@@ -307,17 +312,21 @@ class Extractor:
 
         Raises
         ------
+        UsageError
+            If the decoder decodes on a GPU, and this is none, or there are to be workers.
         AslKitError
             If the device has too little memory, workers cannot be started, or the disk is full.
         """
+        check_decoder(self.decoder, device=str(self.device), workers=workers)
         settings = DecodeSettings(
-            decoder=self.spec.decoder.partition(" ")[0],
+            decoder=self.decoder,
             threads=self._decoder_threads,
             window_frames=self.spec.window_frames,
             stride_frames=self.spec.stride_frames,
             clip_frames=self.spec.clip_frames,
             resample_fps=self.spec.fps,
             every_frame=bool(self.spec.flow),
+            device=str(self.device),
         )
         pipeline = FeaturePipeline(
             backbone=self._backbone,

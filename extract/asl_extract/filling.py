@@ -13,6 +13,7 @@ from typing import Literal
 import torch
 
 from asl_extract.decoder_workers import count_cores
+from asl_extract.decoders import GPU_DECODERS
 from asl_extract.extractor import ExtractedVideo, Extractor
 from asl_extract.videos import VideoFile, check_id
 from asl_kit.errors import AslKitError, FeatureError, MissingFileError, VideoError
@@ -54,12 +55,15 @@ class Outcome:
     frames_in_files: int = 0
 
 
-def choose_workers(device: torch.device, *, devices: int = 1) -> int:
+def choose_workers(device: torch.device, *, decoder: str, devices: int = 1) -> int:
     """Return how many processes decode for each of some devices, unless the user says.
 
     A GPU wants all cores but the one that feeds it, and eight feed any. On a CPU the backbone uses
     every core as it is, and other processes only take its time (tests/benchmarks/extract_throughput.py).
+    A decoder on the GPU decodes in the process that computes.
     """
+    if decoder in GPU_DECODERS:
+        return 0
     return min(8, max(1, count_cores() // devices - 1)) if device.type == "cuda" else 0
 
 
@@ -98,7 +102,7 @@ def extract_into(
         If a video fails and `on_error` is ``stop``, or the store cannot be written.
     """
     filling = _Filling(store, extractor=extractor, tell=tell, advance=advance, on_error=on_error)
-    workers = choose_workers(extractor.device) if workers is None else workers
+    workers = choose_workers(extractor.device, decoder=extractor.decoder) if workers is None else workers
     filling.extract(files, workers=workers, time_limit_s=time_limit_s, retry_failed=retry_failed)
 
 

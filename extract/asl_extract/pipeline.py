@@ -273,7 +273,12 @@ class FeaturePipeline:
             self._on_frames(video.video_id, event.count, video.plan.frame_count)
 
     def _to_device(self, event: Decoded) -> Tensor:
-        """Return frames on the device; a GPU copies them while it computes."""
+        """Return frames on the device; a GPU copies them while it computes.
+
+        Frames that were decoded there come as they are: the decoder works on the stream that computes.
+        """
+        if isinstance(event.frames, Tensor):
+            return event.frames
         frames = torch.from_numpy(event.frames)
         if self._copy_stream is None:
             return frames

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from asl_extract.extractor import Extractor
+from asl_extract.decoders import check_decoder
 from asl_extract.filling import TIME_LIMIT_S, Outcome, choose_workers, extract_into
 from asl_extract.fleet import ATTEMPTS, Job
 from asl_extract.fleet_local import extract_on_devices
@@ -225,22 +225,27 @@ def extract_videos(
         with connect(ray) as cluster:
             if precision is None and like is None:
                 settings["precision"] = "bfloat16" if cluster.has_gpus else "float32"
-            job = _prepare_job(store, settings, options | {"workers": workers})
+            _prepare_store(store, settings, devices=["cuda" if cluster.has_gpus else "cpu"], workers=workers)
+            job = Job(store.absolute(), settings, options | {"workers": workers})
             err().print(f"{cluster.size} Ray actors, one a {cluster.unit}", markup=False)
             with _reporting(summary, files) as report:
                 extract_on_ray(files, job, cluster, tell=report.tell, advance=report.advance, give_up=report.give_up)
         return summary
     devices = choose_devices(device)
-    workers = choose_workers(choose_device(devices[0]), devices=len(devices)) if workers is None else workers
     if len(devices) > 1:
         if precision is None and like is None:
             settings["precision"] = default_precision(choose_device(devices[0]))
-        job = _prepare_job(store, settings, options | {"workers": workers})
+        decoder = _prepare_store(store, settings, devices=devices, workers=workers)
+        if workers is None:
+            workers = choose_workers(choose_device(devices[0]), decoder=decoder, devices=len(devices))
+        job = Job(store.absolute(), settings, options | {"workers": workers})
         err().print(f"{', '.join(devices)}: a process each, {_decoding(workers)}", markup=False)
         with _reporting(summary, files) as report:
             extract_on_devices(files, job, devices, tell=report.tell, advance=report.advance, give_up=report.give_up)
         return summary
     extractor, stored_dtype = make_extractor(**settings, device=devices[0])
+    check_decoder(extractor.decoder, device=devices[0], workers=workers)
+    workers = choose_workers(extractor.device, decoder=extractor.decoder) if workers is None else workers
     features = FeatureStore.open_or_create(store, extractor.spec, stored_dtype)
     err().print(f"{extractor.device}, {extractor.batch_size} clips a batch, {_decoding(workers)}", markup=False)
     with _reporting(summary, files) as report:
@@ -258,12 +263,13 @@ def extract_videos(
     return summary
 
 
-def _prepare_job(store: Path, settings: dict[str, Any], options: dict[str, Any]) -> Job:
-    """Make the store, and find out here what every worker would find wrong."""
-    extractor: Extractor
+def _prepare_store(store: Path, settings: dict[str, Any], *, devices: Sequence[str], workers: int | None) -> str:
+    """Make the store, find out here what every worker would find wrong, and return the decoder's name."""
     extractor, dtype = make_extractor(**settings, device="cpu")
+    for device in devices:
+        check_decoder(extractor.decoder, device=device, workers=workers)
     FeatureStore.open_or_create(store, extractor.spec, dtype)
-    return Job(store.absolute(), settings, options)
+    return extractor.decoder
 
 
 def _decoding(workers: int) -> str:

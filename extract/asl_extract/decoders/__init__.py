@@ -1,6 +1,6 @@
 """Decoders: each reads a video once, forward only, as RGB frames.
 
-A decoder is a module with ``open_reader(path, threads) -> FrameReader`` and
+A decoder is a module with ``open_reader(path, threads, device) -> FrameReader`` and
 ``version() -> str``; it is imported only when it is used.
 """
 
@@ -10,12 +10,15 @@ import importlib
 import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from asl_kit.errors import MissingDependencyError, UsageError
+
+if TYPE_CHECKING:  # not at run time: decoder processes start fast
+    from torch import Tensor
 
 Frames = NDArray[np.uint8]
 
@@ -24,9 +27,13 @@ AUTO = "auto"
 
 DECODERS = {
     "decord": "asl_extract.decoders.decord_reader",
+    "nvdec": "asl_extract.decoders.nvdec_reader",
     "pyav": "asl_extract.decoders.pyav_reader",
     "torchcodec": "asl_extract.decoders.torchcodec_reader",
 }
+
+GPU_DECODERS = {"nvdec": "cuda"}
+"""Decoders that hand out tensors, decoded on the device that computes; and which kind of device that must be."""
 
 
 class FrameReader(Protocol):
@@ -52,8 +59,8 @@ class FrameReader(Protocol):
     def height(self) -> int:
         """Height of a frame as it is displayed, in pixels."""
 
-    def blocks(self, max_frames: int) -> Iterator[Frames]:
-        """Yield every frame once, in order, in blocks (up to max_frames, height, width, 3) of RGB.
+    def blocks(self, max_frames: int) -> Iterator[Frames] | Iterator[Tensor]:
+        """Yield every frame once, in order, in blocks (up to max_frames, height, width, 3) of RGB, uint8.
 
         A block without frames is a sign of life from a reader that is busy with something else.
 
@@ -70,11 +77,33 @@ class FrameReader(Protocol):
 class Decoder(Protocol):
     """What a module of this package offers."""
 
-    def open_reader(self, path: Path, *, threads: int) -> FrameReader:
-        """Open a video."""
+    def open_reader(self, path: Path, *, threads: int, device: str) -> FrameReader:
+        """Open a video; `threads` matter to those that decode on a CPU, `device` to `GPU_DECODERS`."""
 
     def version(self) -> str:
         """Return the decoder's name and version: ``decord 0.6.0``."""
+
+
+def check_decoder(name: str, *, device: str, workers: int | None) -> None:
+    """Check that a decoder can work on this device (``cuda:1``), and with so many processes.
+
+    Raises
+    ------
+    UsageError
+        If it cannot.
+    """
+    needed = GPU_DECODERS.get(name)
+    if needed is None:
+        return
+    if device.partition(":")[0] != needed:
+        raise UsageError(
+            f"decoder {name} decodes on a GPU, and the device is {device}",
+            hint="use --device cuda, or --decoder pyav, which works everywhere",
+        )
+    if workers:
+        raise UsageError(
+            f"decoder {name} decodes in the process that computes, got --workers {workers}", hint="leave --workers out"
+        )
 
 
 def get_decoder(name: str) -> Decoder:

@@ -86,6 +86,6 @@ class DecordReader(SequentialReader):
         return self._suspicion.check()
 
 
-def open_reader(path: Path, *, threads: int = 1) -> DecordReader:
+def open_reader(path: Path, *, threads: int = 1, device: str = "cpu") -> DecordReader:
     """Open a video with decord."""
     return DecordReader(path, threads=threads)

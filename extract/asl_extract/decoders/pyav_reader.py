@@ -108,6 +108,6 @@ def _rgb_graph(stream: av.VideoStream, frame: av.VideoFrame) -> av.filter.Graph:
     return graph
 
 
-def open_reader(path: Path, *, threads: int = 1) -> PyAVReader:
+def open_reader(path: Path, *, threads: int = 1, device: str = "cpu") -> PyAVReader:
     """Open a video with PyAV."""
     return PyAVReader(path, threads=threads)

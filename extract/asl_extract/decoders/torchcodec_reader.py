@@ -8,7 +8,7 @@ from pathlib import Path
 from asl_extract.decoders import Frames
 from asl_extract.decoders.concealment import FFmpegLog, Suspicion
 from asl_extract.decoders.probe import location, probe, stopped
-from asl_kit.errors import MissingDependencyError
+from asl_kit.errors import AslKitError, MissingDependencyError
 
 try:
     import torch
@@ -24,14 +24,86 @@ except (ImportError, OSError, RuntimeError) as fault:  # RuntimeError: no FFmpeg
 _CORE = next((path for path in torch.ops.loaded_libraries if "torchcodec_core" in path), "")
 _LOG = FFmpegLog(Path(_CORE))
 
+SAYS_WHO_DECODES = hasattr(VideoDecoder, "cpu_fallback")
+"""Whether this torchcodec says that it decodes on the CPU, though it was told to decode on a GPU."""
+
 
 def version() -> str:
     """Return ``torchcodec`` and its version."""
     return f"torchcodec {torchcodec.__version__}"
 
 
-class TorchcodecReader:
-    """One video, read forward by torchcodec in its exact seek mode.
+class TensorReader:
+    """One video, read forward by torchcodec in its exact seek mode, as tensors.
+
+    Parameters
+    ----------
+    path : Path
+        The video file.
+    name : str
+        The decoder's name.
+    device : str
+        Where it decodes.
+    threads : int
+        Decoding threads on a CPU; 0: as many as there are cores.
+
+    Raises
+    ------
+    MissingFileError, VideoError
+        As `asl_extract.decoders.probe.probe`.
+    AslKitError
+        If the device has too little memory.
+    """
+
+    def __init__(self, path: Path, *, name: str, device: str, threads: int) -> None:
+        facts = probe(path)
+        self._path = path
+        self._name = name
+        self._suspicion = Suspicion(path, _LOG)
+        self.codec = facts.codec
+        self.frame_count = facts.frame_count
+        self.fps = facts.fps
+        self.display_s = facts.display_s
+        try:
+            self._decoder = VideoDecoder(
+                location(path),
+                stream_index=facts.stream_index,
+                dimension_order="NHWC",
+                num_ffmpeg_threads=threads,
+                device=device,
+                seek_mode="exact",
+            )
+        except (ValueError, RuntimeError) as fault:
+            raise stopped(path, decoder=name, found=0, expected=facts.frame_count) from fault
+        first = self._read(0, 1)
+        self.height, self.width = first.shape[1:3]
+
+    def tensors(self, max_frames: int) -> Iterator[torch.Tensor]:
+        """Yield the blocks of `asl_extract.decoders.FrameReader`, where they were decoded."""
+        for start in range(0, self.frame_count, max_frames):
+            frames = self._read(start, min(start + max_frames, self.frame_count))
+            for _ in self._suspicion.check():
+                yield frames[:0]
+            yield frames
+
+    def close(self) -> None:
+        """Let go of the file, and of the GPU's decoder."""
+        del self._decoder
+
+    def _read(self, start: int, stop: int) -> torch.Tensor:
+        try:
+            frames: torch.Tensor = self._decoder.get_frames_in_range(start, stop).data
+        except torch.OutOfMemoryError as fault:
+            raise AslKitError(
+                f"{self._path}: the device has too little memory to decode it", hint="use a smaller --batch-size"
+            ) from fault
+        except (IndexError, RuntimeError) as fault:
+            raise stopped(self._path, decoder=self._name, found=start, expected=self.frame_count) from fault
+        return frames
+
+
+class TorchcodecReader(TensorReader):
+    """One video, read forward by torchcodec on the CPU.
 
     Parameters
     ----------
@@ -47,44 +119,14 @@ class TorchcodecReader:
     """
 
     def __init__(self, path: Path, *, threads: int = 1) -> None:
-        facts = probe(path)
-        self._path = path
-        self._suspicion = Suspicion(path, _LOG)
-        self.frame_count = facts.frame_count
-        self.fps = facts.fps
-        self.display_s = facts.display_s
-        try:
-            self._decoder = VideoDecoder(
-                location(path),
-                stream_index=facts.stream_index,
-                dimension_order="NHWC",
-                num_ffmpeg_threads=threads,
-                seek_mode="exact",
-            )
-        except (ValueError, RuntimeError) as fault:
-            raise stopped(path, decoder="torchcodec", found=0, expected=facts.frame_count) from fault
-        first = self._read(0, 1)
-        self.height, self.width = first.shape[1:3]
+        super().__init__(path, name="torchcodec", device="cpu", threads=threads)
 
     def blocks(self, max_frames: int) -> Iterator[Frames]:
         """Yield every frame once, in order, in blocks (up to max_frames, height, width, 3) of RGB."""
-        for start in range(0, self.frame_count, max_frames):
-            frames = self._read(start, min(start + max_frames, self.frame_count))
-            for _ in self._suspicion.check():
-                yield frames[:0]
-            yield frames
-
-    def close(self) -> None:
-        """Let go of the file."""
-
-    def _read(self, start: int, stop: int) -> Frames:
-        try:
-            frames: Frames = self._decoder.get_frames_in_range(start, stop).data.numpy()
-        except (IndexError, RuntimeError) as fault:
-            raise stopped(self._path, decoder="torchcodec", found=start, expected=self.frame_count) from fault
-        return frames
+        for frames in self.tensors(max_frames):
+            yield frames.numpy()
 
 
-def open_reader(path: Path, *, threads: int = 1) -> TorchcodecReader:
+def open_reader(path: Path, *, threads: int = 1, device: str = "cpu") -> TorchcodecReader:
     """Open a video with torchcodec."""
     return TorchcodecReader(path, threads=threads)

@@ -179,7 +179,7 @@ for name in ("decord", "pyav"):
 def test_unknown_decoder() -> None:
     with pytest.raises(UsageError, match="unknown decoder 'opencv'") as caught:
         get_decoder("opencv")
-    assert caught.value.hint == "decoders: auto, decord, pyav, torchcodec"
+    assert caught.value.hint == "decoders: auto, decord, nvdec, pyav, torchcodec"
 
 
 def test_decoder_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
