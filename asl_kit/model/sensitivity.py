@@ -18,6 +18,7 @@ from torch.nn import functional as F
 Mode = Literal["paper", "normalized", "quality"]
 
 SMALLEST_SIGMA = 0.05  # of a segment's length; keeps the Gaussians from collapsing to a point
+COLLAPSED_SIGMA = 2 * SMALLEST_SIGMA  # narrower, a curve weighs next to nothing but one place
 
 
 def relative_position(position: Tensor, start: Tensor, end: Tensor) -> Tensor:
@@ -48,6 +49,17 @@ class ClassSensitivity(nn.Module):
     def sigma(self) -> Tensor:
         """Widths of the curves, (K, 3): classification, start, end."""
         return F.softplus(self.raw_sigma) + SMALLEST_SIGMA
+
+    @torch.no_grad()
+    def widths(self) -> dict[str, float]:
+        """Return the mean sigma of each curve over the classes, and the share of all curves that have collapsed.
+
+        Collapse is how `mode="paper"` can cheat: the loss falls as its weights do.
+        """
+        sigma = self.sigma
+        means = dict(zip(("classification", "start", "end"), sigma.mean(0).tolist(), strict=True))
+        collapsed = (sigma < COLLAPSED_SIGMA).double().mean().item()
+        return {f"mean sigma of {name}": value for name, value in means.items()} | {"collapsed curves": collapsed}
 
     def forward(self, u: Tensor, labels: Tensor) -> Tensor:
         """Return p_cls and p_loc.

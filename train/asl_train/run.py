@@ -18,6 +18,7 @@ from asl_kit.data import feature_statistics
 from asl_kit.device import choose_precision
 from asl_kit.errors import TrainingError
 from asl_kit.model.collectives import processes
+from asl_kit.model.sensitivity import COLLAPSED_SIGMA
 from asl_kit.progress import ProgressBar, err, progress_bar
 from asl_kit.recipe import Recipe
 from asl_train.faults import memory_faults_named
@@ -173,7 +174,11 @@ class Trainer:
                     if scores and curve is not None:
                         curve.add(self.step, self.epoch - 1, scores, group="validation")
                         bar.message(f"epoch {self.epoch}: " + ", ".join(f"{k} {v:.4f}" for k, v in scores.items()))
+                if curve is not None and self.recipe.sensitivity.class_level:
+                    widths = self.learner.objective.class_sensitivity.widths()
+                    curve.add(self.step, self.epoch - 1, widths, group="sensitivity")
                 self._save_last(curve)
+        self._warn_of_collapse()
         if self.best is None:
             weights, name = self.learner.final_weights()
             self.kept = f"{name} of the last epoch: no validation split to choose by"
@@ -240,6 +245,17 @@ class Trainer:
                 self.kept = f"{name} of epoch {self.epoch}, average mAP {score:.4f} on split {split!r}"
                 self._save(network.state_dict(), self.folder.model)
         return scores
+
+    def _warn_of_collapse(self) -> None:
+        if not self.recipe.sensitivity.class_level:
+            return
+        collapsed = self.learner.objective.class_sensitivity.widths()["collapsed curves"]
+        if collapsed > 0.5:
+            err().print(
+                f"warning: {collapsed:.0%} of the class-level sensitivity curves have collapsed to "
+                f"{COLLAPSED_SIGMA:g} of a segment's length or less: their weights no longer tell points apart. "
+                "With sensitivity.mode = paper the loss falls as its weights do; try normalized or quality."
+            )
 
     def _save_last(self, curve: CurveWriter | None) -> None:
         if curve is not None:

@@ -52,6 +52,24 @@ def test_sigma_cannot_vanish() -> None:
     assert curves(torch.tensor([0.5]), torch.tensor([0])).isfinite().all()
 
 
+def test_widths_tell_of_collapse() -> None:
+    curves = ClassSensitivity(2)
+    assert curves.widths() == pytest.approx(
+        {"mean sigma of classification": 1, "mean sigma of start": 1, "mean sigma of end": 1, "collapsed curves": 0}
+    )
+    with torch.no_grad():
+        curves.raw_sigma[0] = -1e4
+    half = (1 + SMALLEST_SIGMA) / 2
+    assert curves.widths() == pytest.approx(
+        {
+            "mean sigma of classification": half,
+            "mean sigma of start": half,
+            "mean sigma of end": half,
+            "collapsed curves": 0.5,
+        }
+    )
+
+
 def test_gradients_of_the_curves() -> None:
     curves = ClassSensitivity(2).double()
     u, labels = torch.tensor([-0.3, 0.1, 0.4], dtype=torch.float64), torch.tensor([0, 1, 1])
