@@ -14,7 +14,7 @@ from asl_kit.data import FeatureStreams, VideoItem
 from asl_kit.device import autocast
 from asl_kit.grid import FeatureGrid
 from asl_kit.model.decoding import Candidates, decode, soft_nms, vote
-from asl_kit.model.network import Localizer
+from asl_kit.model.network import Localizer, Output
 from asl_kit.predictions import Detections
 from asl_kit.progress import progress_bar
 from asl_kit.recipe import InferenceRecipe
@@ -65,6 +65,34 @@ def plan_windows(length: int, window: int, coarsest: int) -> Iterator[Window]:
 
 
 @torch.inference_mode()
+def run_windows(
+    network: Localizer, features: Tensor, *, window_length: int, precision: torch.dtype
+) -> Iterator[tuple[Window, Output]]:
+    """Run a network over a video, window by window; yield each window with the network's output.
+
+    Parameters
+    ----------
+    network : Localizer
+        In evaluation mode.
+    features : Tensor
+        (T, D) float32, on any device.
+    window_length : int
+        Features read at once.
+    precision : torch.dtype
+        bfloat16 or float16 run the network under autocast.
+    """
+    device = next(network.parameters()).device
+    for window in plan_windows(len(features), window_length, 2 ** (network.levels - 1)):
+        x = features[window.start : window.stop].T.to(device)
+        steps = x.shape[1]
+        padded = network.padded_length(steps)
+        mask = torch.arange(padded, device=device) < steps
+        with autocast(device, precision):
+            output = network(F.pad(x, (0, padded - steps))[None], mask[None])
+        yield window, output
+
+
+@torch.inference_mode()
 def detect(
     network: Localizer,
     features: Tensor,
@@ -100,16 +128,9 @@ def detect(
         On the CPU, in seconds, sorted by falling score.
     """
     device = next(network.parameters()).device
-    coarsest = 2 ** (network.levels - 1)
     logits: list[list[Tensor]] = [[] for _ in range(network.levels)]
     offsets: list[list[Tensor]] = [[] for _ in range(network.levels)]
-    for window in plan_windows(len(features), window_length, coarsest):
-        x = features[window.start : window.stop].T.to(device)
-        steps = x.shape[1]
-        padded = network.padded_length(steps)
-        mask = torch.arange(padded, device=device) < steps
-        with autocast(device, precision):
-            output = network(F.pad(x, (0, padded - steps))[None], mask[None])
+    for window, output in run_windows(network, features, window_length=window_length, precision=precision):
         first = 0
         for level, size in enumerate(output.points.sizes):
             # Windows start at multiples of the coarsest stride, kept parts end at one or at the end of the video.

@@ -35,6 +35,9 @@ _PATH = click.Path(path_type=Path)
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
 @click.option("--out", type=_PATH, metavar="DIR", help="Write scores.json here, and a checkpoint's detections.json.")
 @click.option(
+    "--sensitivity", type=_PATH, metavar="FILE", help="Write what the checkpoint has learned to look at, as JSON."
+)
+@click.option(
     "--json", "json_file", metavar="FILE", help="Write the scores as JSON; '-': to stdout, and tables to stderr."
 )
 def evaluate(
@@ -49,6 +52,7 @@ def evaluate(
     vocabulary: str | None,
     device: str,
     out: Path | None,
+    sensitivity: Path | None,
     json_file: str | None,
 ) -> None:
     """Score a predictions file, or a checkpoint on stored features.
@@ -61,6 +65,8 @@ def evaluate(
         raise click.UsageError("give either --predictions FILE or --checkpoint FILE")
     if (checkpoint is None) != (features is None):
         raise click.UsageError("--checkpoint FILE and --features STORE go together")
+    if sensitivity is not None and checkpoint is None:
+        raise click.UsageError("--sensitivity FILE needs --checkpoint FILE")
 
     from asl_evaluate.scoring import score_checkpoint, score_file, write_results
     from asl_evaluate.table import print_scores
@@ -80,6 +86,10 @@ def evaluate(
             vocabulary=vocabulary,
         )
     elif checkpoint is not None and features is not None:
+        if sensitivity is not None:
+            from asl_evaluate.sensitivity import load_sensitive, write_sensitivity  # loads torch
+
+            load_sensitive(checkpoint)  # what cannot be written is said before the work
         detections, scores = score_checkpoint(
             checkpoint=checkpoint,
             annotations=annotations,
@@ -96,3 +106,12 @@ def evaluate(
         write_json(scores.to_json(), json_file)
     if out is not None:
         write_results(out, scores, detections)
+    if sensitivity is not None and checkpoint is not None and features is not None:
+        write_sensitivity(
+            sensitivity,
+            checkpoint=checkpoint,
+            annotations=annotations,
+            features=split_paths(features),
+            split=split,
+            device=device,
+        )

@@ -14,7 +14,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-DRAWN_TOGETHER = 1024  # random numbers are drawn for so many videos at once, whatever the size of the batch
+DRAWN_TOGETHER = 1024  # random numbers are drawn for so many videos at once; only larger batches draw more
 
 
 def processes() -> int:

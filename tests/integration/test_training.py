@@ -12,42 +12,10 @@ from typing import Any
 
 import pytest
 import torch
-from click.testing import CliRunner, Result
 from support import add_video, make_annotation_set, make_spec, make_task
+from training_runs import assert_same_run, command, curve, run
 
-from asl_kit.cli import main
 from asl_kit.store import FeatureStore
-
-SMALL = [
-    "model.width=16",
-    "model.attention_heads=2",
-    "model.attention_window=5",
-    "model.stem_blocks=1",
-    "optimizer.batch_size=2",
-    "optimizer.epochs=4",
-    "optimizer.warmup_epochs=1",
-    "optimizer.learning_rate=3e-3",
-    "run.validate_every=2",
-]
-
-
-def command(task: tuple[Path, Path], out: Path, *more: str) -> list[str]:
-    settings = [word for setting in SMALL for word in ("--set", setting)]
-    annotations, features = map(str, task)
-    return ["train", "--annotations", annotations, "--features", features, "--out", str(out), *settings, *more]
-
-
-def run(*arguments: str) -> Result:
-    return CliRunner().invoke(main, [*arguments])
-
-
-def curve(folder: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (folder / "curve.jsonl").read_text().splitlines()]
-
-
-def weights(path: Path) -> dict[str, torch.Tensor]:
-    loaded: dict[str, torch.Tensor] = torch.load(path, weights_only=True)["weights"]
-    return loaded
 
 
 @pytest.fixture(scope="module")
@@ -82,9 +50,7 @@ def test_the_model_learns_and_is_scored(task: tuple[Path, Path], tmp_path: Path)
 
 def test_the_same_seed_gives_the_same_weights(task: tuple[Path, Path], trained: Path, tmp_path: Path) -> None:
     assert run(*command(task, tmp_path / "again")).exit_code == 0
-    assert curve(tmp_path / "again") == curve(trained)
-    for name, value in weights(tmp_path / "again" / "model.ckpt").items():
-        assert torch.equal(value, weights(trained / "model.ckpt")[name]), name
+    assert_same_run(tmp_path / "again", trained)
 
 
 def test_another_seed_gives_other_weights(task: tuple[Path, Path], trained: Path, tmp_path: Path) -> None:
@@ -114,9 +80,7 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(
     done = subprocess.run(arguments, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "resuming" in done.stderr
-    assert curve(out) == curve(trained)
-    for name, value in weights(out / "model.ckpt").items():
-        assert torch.equal(value, weights(trained / "model.ckpt")[name]), name
+    assert_same_run(out, trained)
     assert not list(out.glob("*.tmp"))
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from asl_kit import __version__
@@ -63,6 +64,9 @@ def load_training_data(annotations: Path, features: Sequence[Path], recipe: Reci
         "vocabulary": vocabulary,
         "train_split": train_name,
         "train_videos": len(train.items),
+        "train_segments": np.bincount(
+            np.concatenate([item.labels for item in train.items]), minlength=len(class_names)
+        ).tolist(),
         "validation_split": validation_name,
         "batch_size": recipe.optimizer.batch_size,
         "learning_rate": recipe.optimizer.learning_rate,

@@ -1,0 +1,173 @@
+"""What a model has learned to look at: sensitivity over a segment by class, and over time by video.
+
+The document that ``asl-kit eval --sensitivity FILE`` writes; K classes, U relative positions, T features of a video::
+
+    {"format": "asl-kit/sensitivity", "version": 1, "split": "test", "mode": "quality",
+     "u": [-0.5, ..., 0.5],                            U places in a segment: its start, centre and end
+     "classes": {"Diving": {"p_cls": [U numbers], "p_loc": [U numbers],
+                            "mu": {"classification": ..., "start": ..., "end": ...},
+                            "sigma": {the same keys},   in lengths of the segment
+                            "training_segments": 88}},  null if the checkpoint does not say
+     "videos": {"video 1": {"first_s": 0.27, "step_s": 0.13,     entry i is at first_s + i * step_s seconds
+                            "q_cls": [T numbers], "q_loc": [T numbers]}}}
+
+``classes`` is null without the class level, ``videos`` without the instance level. Curves are rounded to 4 decimals.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from asl_evaluate.inference import check_streams
+from asl_evaluate.scoring import choose_split
+from asl_kit.annotations import AnnotationSet, read_annotations
+from asl_kit.checkpoint import Checkpoint, load_checkpoint
+from asl_kit.data import FeatureStreams, load_split
+from asl_kit.detection import resolve_window_length, run_windows
+from asl_kit.device import choose_device, choose_precision
+from asl_kit.errors import CheckpointError
+from asl_kit.files import write_text
+from asl_kit.model.sensitivity import ClassSensitivity
+from asl_kit.progress import progress_bar
+
+POSITIONS = 101  # places in a segment at which the curves of a class are written
+CURVES = ("classification", "start", "end")
+
+
+def load_sensitive(path: Path) -> Checkpoint:
+    """Read a checkpoint of a model that has learned sensitivity.
+
+    Raises
+    ------
+    CheckpointError
+        If it has neither level, or cannot be read.
+    """
+    checkpoint = load_checkpoint(path)
+    if not checkpoint.recipe.sensitivity.instance_level and class_curves(checkpoint) is None:
+        raise CheckpointError(
+            f"{path}: this model has learned no sensitivity: neither its class level nor its instance level was on",
+            hint="train with sensitivity.class_level or sensitivity.instance_level, or leave out --sensitivity",
+        )
+    return checkpoint
+
+
+def write_sensitivity(
+    path: Path,
+    *,
+    checkpoint: Path,
+    annotations: Path,
+    features: Sequence[Path],
+    split: str | None = None,
+    device: str = "auto",
+) -> None:
+    """Write what a model has learned to look at, as the JSON document that this module describes.
+
+    Parameters
+    ----------
+    path : Path
+        Where to.
+    checkpoint : Path
+        A trained model.
+    annotations : Path
+        Unified annotations.
+    features : sequence of Path
+        Feature stores, in the order in which the model was trained on them.
+    split : str, optional
+        Whose videos; by default those that are evaluated.
+    device : str
+        Where to compute.
+
+    Raises
+    ------
+    CheckpointError
+        As `load_sensitive`.
+    """
+    trained = load_sensitive(checkpoint)
+    annotation_set = read_annotations(annotations)
+    split = choose_split(annotation_set, split)
+    videos = None
+    if trained.recipe.sensitivity.instance_level:
+        streams = FeatureStreams(features, resize_length=trained.recipe.data.resize_length)
+        check_streams(trained, streams, checkpoint)
+        videos = video_curves(trained, annotation_set, streams, split=split, device=device)
+    document = {
+        "format": "asl-kit/sensitivity",
+        "version": 1,
+        "split": split,
+        "mode": trained.recipe.sensitivity.mode,
+        "u": _rounded(_positions()),
+        "classes": class_curves(trained),
+        "videos": videos,
+    }
+    write_text(path, json.dumps(document, ensure_ascii=False) + "\n")
+
+
+def class_curves(checkpoint: Checkpoint) -> dict[str, Any] | None:
+    """Return the learned curves of every class over the relative position; None without the class level."""
+    if not checkpoint.recipe.sensitivity.class_level or not checkpoint.objective:
+        return None
+    learned = ClassSensitivity(len(checkpoint.class_names))
+    prefix = "class_sensitivity."
+    learned.load_state_dict(
+        {name.removeprefix(prefix): value for name, value in checkpoint.objective.items() if name.startswith(prefix)}
+    )
+    segments = checkpoint.provenance.get("train_segments") or [None] * len(checkpoint.class_names)
+    curves = {}
+    with torch.no_grad():
+        for label, (name, count) in enumerate(zip(checkpoint.class_names, segments, strict=True)):
+            p = learned(_positions(), torch.full((POSITIONS,), label))
+            curves[name] = {
+                "p_cls": _rounded(p[:, 0]),
+                "p_loc": _rounded(p[:, 1]),
+                "mu": dict(zip(CURVES, learned.mu[label].tolist(), strict=True)),
+                "sigma": dict(zip(CURVES, learned.sigma[label].tolist(), strict=True)),
+                "training_segments": count,
+            }
+    return curves
+
+
+def video_curves(
+    checkpoint: Checkpoint, annotations: AnnotationSet, streams: FeatureStreams, *, split: str, device: str = "auto"
+) -> dict[str, Any]:
+    """Return the predicted curves of every video of a split that has features, one number a feature."""
+    chosen = choose_device(device)
+    network = checkpoint.build().to(chosen)
+    settings = checkpoint.recipe.inference
+    vocabulary = annotations.vocabulary(checkpoint.provenance.get("vocabulary"))
+    items = load_split(annotations, split, streams, checkpoint.class_names, vocabulary).items
+    curves = {}
+    with progress_bar("sensitivity", len(items)) as bar:
+        for item in items:
+            outputs = run_windows(
+                network,
+                torch.from_numpy(streams.read(item.video_id)),
+                window_length=resolve_window_length(settings, checkpoint.shape.sequence_length),
+                precision=choose_precision(checkpoint.recipe.run.precision, chosen),
+            )
+            parts = [
+                output.sensitivity[0, window.keep_start - window.start : window.keep_stop - window.start].float()
+                for window, output in outputs
+                if output.sensitivity is not None
+            ]
+            q = torch.cat(parts)  # level 0 lies first, and its points are the features themselves
+            curves[item.video_id] = {
+                "first_s": item.grid.first_center_s,
+                "step_s": item.grid.step_s,
+                "q_cls": _rounded(q[:, 0]),
+                "q_loc": _rounded(q[:, 1]),
+            }
+            bar.advance()
+    return curves
+
+
+def _positions() -> torch.Tensor:
+    return torch.linspace(-0.5, 0.5, POSITIONS)
+
+
+def _rounded(values: torch.Tensor) -> list[float]:
+    return [round(value, 4) for value in values.tolist()]

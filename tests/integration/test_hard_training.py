@@ -1,0 +1,152 @@
+"""What a training run meets in the wild: data at its limits, memory that runs out, interruptions within an epoch."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from support import add_video, make_annotation_set, make_features, make_spec, make_task
+from training_runs import assert_same_run, command, curve, run, words
+
+from asl_kit.annotations import write_annotations
+from asl_kit.model.network import Localizer
+from asl_kit.store import FeatureStore
+from asl_train.faults import is_out_of_memory
+from asl_train.learner import Learner
+
+
+@pytest.fixture(scope="module")
+def task(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    return make_task(tmp_path_factory.mktemp("task"))
+
+
+@pytest.fixture(scope="module")
+def trained(task: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("runs") / "whole"
+    result = run(*command(task, out))
+    assert result.exit_code == 0, result.output
+    return out
+
+
+# Videos of these lengths, in features of 4/30 s whose first is centred at 8/30 s, and their segments.
+USUAL = (40, [(1.0, 2.5, "a"), (3.0, 4.2, "b")])
+HARD: dict[str, tuple[dict[str, tuple[int, list[tuple[float, float, str]]]], list[str]]] = {
+    "a batch without positives": ({"v0": (40, []), "v1": USUAL}, ["optimizer.batch_size=1"]),
+    "a class without a segment": ({"v0": (40, [(1.0, 2.5, "a")]), "v1": (30, [(2.0, 3.0, "a")])}, []),
+    "a segment shorter than a step": ({"v0": (40, [(1.0, 1.001, "a"), (2.0, 2.05, "b")])}, []),
+    "a video of one feature": ({"v0": (1, [(0.2, 0.4, "a")]), "v1": USUAL}, []),
+    "only videos of one feature": ({"v0": (1, [(0.2, 0.4, "a")]), "v1": (1, [])}, []),
+    "a batch larger than the dataset": ({"v0": USUAL, "v1": USUAL}, ["optimizer.batch_size=64"]),
+    "a segment outside the features": ({"v0": (20, [(50.0, 60.0, "a")]), "v1": USUAL}, []),
+    "no segment inside the features": ({"v0": (20, [(50.0, 60.0, "a")]), "v1": (20, [(0.0, 0.01, "b")])}, []),
+    "features that never change": ({"v0": USUAL, "constant": USUAL}, []),
+}
+
+
+@pytest.mark.parametrize("case", HARD)
+def test_training_goes_through(case: str, tmp_path: Path) -> None:
+    videos, settings = HARD[case]
+    store = FeatureStore.open_or_create(tmp_path / "features.zarr", make_spec(), dtype="float32")
+    for seed, (video_id, (length, _)) in enumerate(videos.items()):
+        features = make_features(length, seed=seed)
+        add_video(store, video_id, np.ones_like(features) if video_id == "constant" else features)
+    rows: dict[str, Any] = {video_id: ("train", segments) for video_id, (_, segments) in videos.items()}
+    add_video(store, "idle", make_features(25))
+    rows["idle"] = ("validation", [])  # and a split whose videos have no segment
+    write_annotations(make_annotation_set(rows, ["a", "b"]), tmp_path / "annotations.json")
+
+    result = run(*command((tmp_path / "annotations.json", store.path), tmp_path / "run", *words(*settings)))
+
+    assert result.exit_code == 0, result.output
+    lines = curve(tmp_path / "run")
+    assert all(math.isfinite(value) for line in lines for value in line.values() if isinstance(value, float))
+    saved = torch.load(tmp_path / "run" / "model.ckpt", weights_only=True)
+    assert all(value.isfinite().all() for value in [*saved["weights"].values(), *saved["objective"].values()])
+
+
+def interrupt(monkeypatch: pytest.MonkeyPatch, at_step: int, fault: BaseException) -> None:
+    """Let the step of that number, from 0, fail."""
+    learn = Learner.learn
+
+    def failing(self: Learner, batch: Any, step: int, rate: float) -> Any:
+        if step == at_step:
+            raise fault
+        return learn(self, batch, step, rate)
+
+    monkeypatch.setattr(Learner, "learn", failing)
+
+
+@pytest.mark.parametrize("minutes", [1e-9, 10.0], ids=["written after every step", "written after every epoch"])
+@pytest.mark.parametrize("at_step", [1, 4, 5], ids=["first epoch", "start of an epoch", "middle of an epoch"])
+def test_an_interrupted_run_goes_on_bit_for_bit(
+    at_step: int, minutes: float, task: tuple[Path, Path], trained: Path, tmp_path: Path, monkeypatch: Any
+) -> None:
+    out, rarely = tmp_path / "run", words(f"run.checkpoint_minutes={minutes}")
+    with monkeypatch.context() as patch:
+        interrupt(patch, at_step, KeyboardInterrupt())
+        assert run(*command(task, out, *rarely)).exit_code == 130
+    if at_step > 1 or minutes < 1:
+        saved = torch.load(out / "last.ckpt", weights_only=True)["provenance"]["step"]
+        assert saved == (at_step if minutes < 1 else at_step // 2 * 2), "two steps make an epoch"
+    result = run(*command(task, out, "--resume"))  # how often it is written may change
+    assert result.exit_code == 0, result.output
+    assert_same_run(out, trained)
+
+
+MEMORY_FAULTS = {
+    "GPU": torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has ...\nmore"),
+    "CPU": RuntimeError(
+        "[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory: ..."
+    ),
+    "numpy": MemoryError("Unable to allocate 2.00 GiB for an array"),
+}
+
+
+@pytest.mark.parametrize("name", MEMORY_FAULTS)
+def test_out_of_memory_names_what_to_lower(
+    name: str, task: tuple[Path, Path], trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "run"
+    with monkeypatch.context() as patch:
+        interrupt(patch, 5, MEMORY_FAULTS[name])
+        result = run(*command(task, out, "--device", "cpu"))
+    assert result.exit_code == 1
+    assert f"error: cpu: not enough memory: {str(MEMORY_FAULTS[name]).splitlines()[0]}\n" in result.output
+    for setting in (
+        "optimizer.batch_size (now 2)",
+        "data.max_sequence_length (now 2304)",
+        "run.precision=bfloat16 (now auto)",
+    ):
+        assert setting in result.output
+    assert run(*command(task, out, "--resume")).exit_code == 0
+    assert_same_run(out, trained)
+
+
+def test_real_faults_of_memory_are_recognised() -> None:
+    with pytest.raises(RuntimeError) as fault:
+        torch.empty(2**60, dtype=torch.uint8)
+    assert is_out_of_memory(fault.value)
+    assert not is_out_of_memory(RuntimeError("shapes do not match"))
+
+
+def test_a_gradient_that_is_not_finite_names_the_videos(
+    task: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forward = Localizer.forward
+
+    def with_bad_gradient(self: Localizer, *arguments: Any) -> Any:
+        output = forward(self, *arguments)
+        if self.training:
+            output.logits.register_hook(lambda gradient: gradient * math.inf)
+        return output
+
+    monkeypatch.setattr(Localizer, "forward", with_bad_gradient)
+    result = run(*command(task, tmp_path / "run"))
+    assert result.exit_code == 1
+    assert "the gradient is not finite at step 1" in result.output
+    assert "videos: video" in result.output
+    assert not (tmp_path / "run" / "last.ckpt").exists()

@@ -1,0 +1,33 @@
+"""The moving average of the weights, against torch's own."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.optim.swa_utils import AveragedModel
+
+from asl_kit.model.network import Localizer
+from asl_train.optimization import MovingAverage
+
+
+def test_the_moving_average_is_torchs_with_a_warm_up() -> None:
+    torch.manual_seed(0)
+    network = Localizer(feature_dims=[3], classes=2, width=8, heads=2, window=3, levels=2)
+
+    def update(average: Tensor, current: Tensor, count: Tensor | int) -> Tensor:
+        return average.lerp(current, 1 - min(0.5, (1 + int(count)) / (10 + int(count))))
+
+    expected, average = AveragedModel(network, avg_fn=update), MovingAverage(network, 0.5)
+    for number in range(12):
+        with torch.no_grad():
+            for parameter in network.parameters():
+                parameter += torch.randn_like(parameter)
+        expected.update_parameters(network)
+        average.update(network)
+        if number == 5:  # as after an interruption
+            state = average.state_dict()
+            average = MovingAverage(network, 0.5)
+            average.load_state_dict(state)
+    for found, wanted in zip(average.network.parameters(), expected.module.parameters(), strict=True):
+        torch.testing.assert_close(found, wanted)
+        assert not found.requires_grad
