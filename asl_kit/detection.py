@@ -83,12 +83,12 @@ def run_windows(
     """
     device = next(network.parameters()).device
     for window in plan_windows(len(features), window_length, 2 ** (network.levels - 1)):
-        x = features[window.start : window.stop].T.to(device)
-        steps = x.shape[1]
+        x = features[window.start : window.stop].to(device)
+        steps = len(x)
         padded = network.padded_length(steps)
         mask = torch.arange(padded, device=device) < steps
         with autocast(device, precision):
-            output = network(F.pad(x, (0, padded - steps))[None], mask[None])
+            output = network(F.pad(x, (0, 0, 0, padded - steps))[None], mask[None])
         yield window, output
 
 

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from asl_kit.model.assignment import Truth
 from asl_kit.model.collectives import addend, gather_rows
+from asl_kit.model.losses import at_least_float32
 
 
 def inside_segments(truth: Truth, length: int) -> Tensor:
@@ -78,7 +79,7 @@ def contrastive_loss(
     Parameters
     ----------
     features : Tensor
-        (B, C, T): the finest level.
+        (B, T, C): the finest level.
     h : Tensor
         (B, N, T, 2): sensitivity of every point for every segment; only the order within a segment counts.
     truth : Truth
@@ -93,12 +94,12 @@ def contrastive_loss(
     Tensor
         Scalar; exactly 0 if the batch has no segment with a point.
     """
-    inside = inside_segments(truth, features.shape[2])
+    inside = inside_segments(truth, features.shape[1])
     present = inside.any(dim=2)  # (B, N)
-    features = features.float().transpose(1, 2)  # (B, T, C)
+    features = at_least_float32(features)
 
     def mean_feature(chosen: Tensor) -> Tensor:
-        weight = chosen.float()
+        weight = chosen.to(features.dtype)
         return (weight / weight.sum(2, keepdim=True).clamp(min=1)) @ features  # (B, N, C)
 
     cls_points = sensitive_points(h[..., 0], inside, share)

@@ -1,7 +1,8 @@
-"""Building blocks on sequences of shape (B, C, T) with a mask of shape (B, 1, T).
+"""Building blocks on sequences of shape (B, T, C) with a mask of shape (B, T, 1).
 
-Legend: B videos in the batch, C channels, T time steps. A mask is True where a
-video has a feature and False in the padding behind it.
+Legend: B videos in the batch, T time steps, C channels. A mask is True where a
+video has a feature and False in the padding behind it. Channels lie innermost,
+so that no layer has to turn the sequence round for the next one.
 
 The blocks are those of ActionFormer (Zhang, Wu, Li: "ActionFormer: Localizing
 Moments of Actions with Transformers", ECCV 2022), so that its weights fit.
@@ -44,17 +45,31 @@ class MaskedConv(nn.Module):
             nn.init.zeros_(self.conv.bias)
 
     def forward(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the output (B, C', T / stride) and its mask (B, 1, T / stride)."""
-        mask = mask[:, :, :: self.stride]
-        return self.conv(x) * mask.to(x.dtype), mask
+        """Return the output (B, T / stride, C') and its mask (B, T / stride, 1)."""
+        mask = mask[:, :: self.stride]
+        y = convolve(x, self.conv)
+        return y * mask.to(y.dtype), mask
 
 
-class ChannelNorm(nn.LayerNorm):
-    """Layer norm over the channels of (B, C, T)."""
+def convolve(x: Tensor, conv: nn.Conv1d) -> Tensor:
+    """Return a convolution over time: (B, T, C) -> (B, T / stride, C').
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return x, each time step normalised over its channels."""
-        return super().forward(x.transpose(1, 2)).transpose(1, 2)
+    Computed as that of an image one row high, in the layout in which each processor is fast
+    (tests/benchmarks/train_step.py): a CPU computes whole float32 kernels of 3 twice as fast
+    with its colours outermost, and everything else with them innermost, as they are here.
+    """
+    image = x.transpose(1, 2).unsqueeze(2)  # (B, C, 1, T), a view
+    if image.device.type == "cpu" and x.dtype == torch.float32 and conv.kernel_size[0] > 1 and conv.groups == 1:
+        image = image.contiguous()
+    y = F.conv2d(
+        image,
+        conv.weight.unsqueeze(2),
+        conv.bias,
+        stride=(1, conv.stride[0]),
+        padding=(0, conv.kernel_size[0] // 2),
+        groups=conv.groups,
+    )
+    return y.squeeze(2).transpose(1, 2)
 
 
 class ScaledDropPath(nn.Module):
@@ -74,8 +89,8 @@ class ScaledDropPath(nn.Module):
         self.scale = nn.Parameter(torch.full((1, channels, 1), 1e-4))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the scaled branch, (B, C, T)."""
-        x = self.scale * x
+        """Return the scaled branch, (B, T, C)."""
+        x = self.scale.flatten() * x
         if not self.training or self.drop_probability == 0:
             return x
         keep = 1 - self.drop_probability
@@ -106,29 +121,28 @@ class ConvAttention(nn.Module):
         for role in ("query", "key", "value"):
             conv = MaskedConv(channels, channels, 3, stride=stride, groups=channels, bias=False)
             self.add_module(f"{role}_conv", conv)
-            self.add_module(f"{role}_norm", ChannelNorm(channels))
-            self.add_module(role, _pointwise(channels, channels))
-        self.output = _pointwise(channels, channels)
+            self.add_module(f"{role}_norm", nn.LayerNorm(channels))
+            self.add_module(role, Pointwise(channels, channels))
+        self.output = Pointwise(channels, channels)
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the attended sequence (B, C, T / stride) and its mask."""
-        batch, channels, _ = x.shape
+        """Return the attended sequence (B, T / stride, C) and its mask."""
         projected = []
         out_mask = mask
         for role in ("query", "key", "value"):
             y, out_mask = self.get_submodule(f"{role}_conv")(x, mask)
             y = self.get_submodule(role)(self.get_submodule(f"{role}_norm")(y))
-            projected.append(y.unflatten(1, (self.heads, -1)).transpose(2, 3))  # (B, heads, T, C / heads)
+            projected.append(y.unflatten(2, (self.heads, -1)).transpose(1, 2))  # (B, heads, T, C / heads)
         query, key, value = projected
         if self.reach:
-            attended = local_attention(query, key, value, out_mask.squeeze(1), reach=self.reach)
+            attended = local_attention(query, key, value, out_mask.squeeze(2), reach=self.reach)
         else:
             # A large finite number, not -inf: a video's padding may have no valid key at all, and must not become NaN.
             bias = torch.zeros_like(out_mask, dtype=query.dtype).masked_fill(~out_mask, -1e4)
-            attended = F.scaled_dot_product_attention(query, key, value, attn_mask=bias[:, :, None, :])
-        attended = attended.transpose(2, 3).reshape(batch, channels, -1)
-        return self.dropout(self.output(attended)) * out_mask.to(x.dtype), out_mask
+            attended = F.scaled_dot_product_attention(query, key, value, attn_mask=bias.transpose(1, 2)[:, None])
+        attended = self.dropout(self.output(attended.transpose(1, 2).flatten(2)))
+        return attended * out_mask.to(attended.dtype), out_mask
 
 
 def local_attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor, *, reach: int) -> Tensor:
@@ -188,30 +202,39 @@ class TransformerBlock(nn.Module):
         self, channels: int, heads: int, *, window: int, stride: int = 1, dropout: float = 0.0, drop_path: float = 0.0
     ) -> None:
         super().__init__()
-        self.attention_norm = ChannelNorm(channels)
+        self.attention_norm = nn.LayerNorm(channels)
         self.attention = ConvAttention(channels, heads, window=window, stride=stride, dropout=dropout)
         self.attention_path = ScaledDropPath(channels, drop_path)
-        self.pool = nn.MaxPool1d(3, stride=stride, padding=1) if stride > 1 else nn.Identity()
-        self.mlp_norm = ChannelNorm(channels)
+        self.stride = stride
+        self.mlp_norm = nn.LayerNorm(channels)
         self.mlp = nn.Sequential(
-            _pointwise(channels, 4 * channels),
+            Pointwise(channels, 4 * channels),
             nn.GELU(),
             nn.Dropout(dropout),
-            _pointwise(4 * channels, channels),
+            Pointwise(4 * channels, channels),
             nn.Dropout(dropout),
         )
         self.mlp_path = ScaledDropPath(channels, drop_path)
 
     def forward(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the transformed sequence (B, C, T / stride) and its mask."""
+        """Return the transformed sequence (B, T / stride, C) and its mask."""
         attended, out_mask = self.attention(self.attention_norm(x), mask)
         keep = out_mask.to(x.dtype)
-        x = self.pool(x) * keep + self.attention_path(attended)
+        if self.stride > 1:
+            image = x.transpose(1, 2).unsqueeze(2)
+            x = F.max_pool2d(image, (1, 3), stride=(1, self.stride), padding=(0, 1)).squeeze(2).transpose(1, 2)
+        x = x * keep + self.attention_path(attended)
         return x + self.mlp_path(self.mlp(self.mlp_norm(x)) * keep), out_mask
 
 
-def _pointwise(in_channels: int, out_channels: int) -> nn.Conv1d:
-    conv = nn.Conv1d(in_channels, out_channels, 1)
-    if conv.bias is not None:
-        nn.init.zeros_(conv.bias)
-    return conv
+class Pointwise(nn.Conv1d):
+    """A linear map of every time step, stored as ActionFormer stores it: a convolution of kernel 1, its bias 0."""
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__(in_channels, out_channels, 1)
+        assert self.bias is not None
+        nn.init.zeros_(self.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the mapped sequence: (B, T, C) -> (B, T, C')."""
+        return convolve(x, self)

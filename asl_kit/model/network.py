@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from asl_kit.model.layers import ChannelNorm, MaskedConv, TransformerBlock
+from asl_kit.model.layers import MaskedConv, TransformerBlock
 
 
 class Points(NamedTuple):
@@ -48,7 +48,7 @@ class Output(NamedTuple):
     sensitivity: Tensor | None
     """(B, P, 2): q_cls and q_loc in (0, 1); None without the instance branches."""
     finest: Tensor
-    """(B, C, T): pyramid features of level 0."""
+    """(B, T, C): pyramid features of level 0."""
 
 
 class Localizer(nn.Module):
@@ -122,8 +122,8 @@ class Localizer(nn.Module):
         self.windows = (window,) * levels if isinstance(window, int) else tuple(window)
         self.padding = padding
         total = sum(feature_dims)
-        self.register_buffer("feature_mean", torch.zeros(total, 1))
-        self.register_buffer("feature_scale", torch.ones(total, 1))
+        self.register_buffer("feature_mean", torch.zeros(total))
+        self.register_buffer("feature_scale", torch.ones(total))
 
         self.streams = nn.ModuleList()
         if len(self.feature_dims) > 1:
@@ -137,9 +137,9 @@ class Localizer(nn.Module):
         self.projection_norms = nn.ModuleList()
         for layer in range(projection_layers):
             self.projection.append(MaskedConv(total if layer == 0 else width, width, 3, bias=False))
-            self.projection_norms.append(ChannelNorm(width))
+            self.projection_norms.append(nn.LayerNorm(width))
 
-        position = _sinusoids(max_length, width) / width**0.5 if position_embedding else torch.zeros(1, width, 0)
+        position = _sinusoids(max_length, width) / width**0.5 if position_embedding else torch.zeros(1, 0, width)
         self.register_buffer("position", position, persistent=False)
 
         def block(stride: int, window: int) -> TransformerBlock:
@@ -147,7 +147,7 @@ class Localizer(nn.Module):
 
         self.stem = nn.ModuleList(block(1, self.windows[0]) for _ in range(stem_blocks))
         self.branch = nn.ModuleList(block(2, window) for window in self.windows[1:])
-        self.pyramid_norms = nn.ModuleList(ChannelNorm(width) for _ in range(levels))
+        self.pyramid_norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(levels))
 
         self.classification_head = Head(width, classes, layers=head_layers)
         self.localization_head = Head(width, 2, layers=head_layers)
@@ -159,8 +159,8 @@ class Localizer(nn.Module):
 
     def set_feature_scale(self, mean: Tensor, std: Tensor) -> None:
         """Standardise the input with these statistics of the training features, each (D,)."""
-        self.feature_mean.copy_(mean[:, None])
-        self.feature_scale.copy_(1 / std.clamp(min=1e-6)[:, None])
+        self.feature_mean.copy_(mean)
+        self.feature_scale.copy_(1 / std.clamp(min=1e-6))
 
     def padded_length(self, length: int) -> int:
         """Return the length to which a sequence of `length` features must be padded.
@@ -185,7 +185,7 @@ class Localizer(nn.Module):
         Parameters
         ----------
         features : Tensor
-            (B, D, T); T is a `padded_length`.
+            (B, T, D); T is a `padded_length`.
         mask : Tensor
             (B, T), bool.
 
@@ -194,9 +194,9 @@ class Localizer(nn.Module):
         ValueError
             If T is not a multiple of the coarsest stride.
         """
-        if features.shape[2] % 2 ** (self.levels - 1):
-            raise ValueError(f"the sequence length {features.shape[2]} is not a multiple of {2 ** (self.levels - 1)}")
-        level_mask = mask[:, None]
+        if features.shape[1] % 2 ** (self.levels - 1):
+            raise ValueError(f"the sequence length {features.shape[1]} is not a multiple of {2 ** (self.levels - 1)}")
+        level_mask = mask[..., None]
         x = (features - self.feature_mean) * self.feature_scale * level_mask.to(features.dtype)
         x = self._embed(x, level_mask)
         for block in self.stem:
@@ -207,7 +207,7 @@ class Localizer(nn.Module):
             pyramid.append(norm(x))
             masks.append(level_mask)
 
-        points = self.points([level.shape[2] for level in pyramid], features.device)
+        points = self.points([level.shape[1] for level in pyramid], features.device)
         packed = PackedPyramid.pack(pyramid, masks)
         logits = packed.run(self.classification_head)
         scale = torch.repeat_interleave(
@@ -218,19 +218,19 @@ class Localizer(nn.Module):
         if self.classification_sensitivity is not None and self.localization_sensitivity is not None:
             branches = (self.classification_sensitivity, self.localization_sensitivity)
             sensitivity = torch.cat([packed.run(branch) for branch in branches], dim=2).sigmoid()
-        return Output(logits, offsets, torch.cat(masks, 2).squeeze(1), points, sensitivity, pyramid[0])
+        return Output(logits, offsets, torch.cat(masks, 1).squeeze(2), points, sensitivity, pyramid[0])
 
     def _embed(self, x: Tensor, mask: Tensor) -> Tensor:
         if len(self.streams):
-            parts = x.split(self.feature_dims, dim=1)
-            x = torch.cat([stream(part, mask)[0] for stream, part in zip(self.streams, parts, strict=True)], dim=1)
+            parts = x.split(self.feature_dims, dim=2)
+            x = torch.cat([stream(part, mask)[0] for stream, part in zip(self.streams, parts, strict=True)], dim=2)
         for conv, norm in zip(self.projection, self.projection_norms, strict=True):
             x = F.relu(norm(conv(x, mask)[0]))
-        if self.position.shape[2]:
-            position, length = self.position, x.shape[2]
-            if length > position.shape[2]:
-                position = F.interpolate(position, length, mode="linear", align_corners=False)
-            x = x + position[:, :, :length] * mask.to(x.dtype)
+        if self.position.shape[1]:
+            position, length = self.position, x.shape[1]
+            if length > position.shape[1]:
+                position = F.interpolate(position.mT, length, mode="linear", align_corners=False).mT
+            x = x + position[:, :length] * mask.to(x.dtype)
         return x
 
     def points(self, sizes: Sequence[int], device: torch.device | None = None) -> Points:
@@ -273,7 +273,7 @@ class Head(nn.Module):
     def __init__(self, width: int, outputs: int, *, layers: int) -> None:
         super().__init__()
         self.hidden = nn.ModuleList(MaskedConv(width, width, 3, bias=False) for _ in range(layers - 1))
-        self.norms = nn.ModuleList(ChannelNorm(width) for _ in range(layers - 1))
+        self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(layers - 1))
         self.last = MaskedConv(width, outputs, 3)
 
     @property
@@ -287,33 +287,33 @@ class Head(nn.Module):
 class PackedPyramid(NamedTuple):
     """All levels of the pyramid in one sequence, so that a head runs once.
 
-    Between two levels lies one column that belongs to neither. It is set to
+    Between two levels lies one row that belongs to neither. It is set to
     zero before each convolution, as zero padding would be at the end of a level.
     """
 
     x: Tensor
-    """(B, C, P + L)."""
+    """(B, P + L, C)."""
     mask: Tensor
-    """(B, 1, P + L): valid steps."""
+    """(B, P + L, 1): valid steps."""
     inside: Tensor
-    """(P + L,): False in the columns between levels."""
+    """(P + L,): False in the rows between levels."""
 
     @classmethod
     def pack(cls, pyramid: Sequence[Tensor], masks: Sequence[Tensor]) -> PackedPyramid:
-        """Join the levels; each gets one column behind it."""
-        x = torch.cat([F.pad(level, (0, 1)) for level in pyramid], dim=2)
-        mask = torch.cat([F.pad(level, (0, 1)) for level in masks], dim=2)
-        inside = torch.cat([F.pad(torch.ones(m.shape[2], dtype=torch.bool, device=m.device), (0, 1)) for m in masks])
+        """Join the levels; each gets one row behind it."""
+        x = torch.cat([F.pad(level, (0, 0, 0, 1)) for level in pyramid], dim=1)
+        mask = torch.cat([F.pad(level, (0, 0, 0, 1)) for level in masks], dim=1)
+        inside = torch.cat([F.pad(torch.ones(m.shape[1], dtype=torch.bool, device=m.device), (0, 1)) for m in masks])
         return cls(x, mask, inside)
 
     def run(self, head: Head) -> Tensor:
         """Run a head over all levels; return (B, P, outputs)."""
-        gate = self.inside.to(self.x.dtype)
+        gate = self.inside[:, None].to(self.x.dtype)
         x = self.x
         for conv, norm in zip(head.hidden, head.norms, strict=True):
             x = F.relu(norm(conv(x, self.mask)[0])) * gate
         outputs: Tensor = head.last(x, self.mask)[0]
-        return outputs.transpose(1, 2)[:, self.inside]
+        return outputs[:, self.inside]
 
 
 def _equal_shares(total: int, parts: int) -> list[int]:
@@ -321,8 +321,8 @@ def _equal_shares(total: int, parts: int) -> list[int]:
 
 
 def _sinusoids(length: int, width: int) -> Tensor:
-    """Return the sinusoid position table of "Attention is all you need": (1, width, length)."""
+    """Return the sinusoid position table of "Attention is all you need": (1, length, width)."""
     channel = torch.arange(width, dtype=torch.float64)
     rate = 10000 ** -(2 * (channel // 2) / width)
     angle = torch.arange(length, dtype=torch.float64) * rate[:, None]
-    return torch.where((channel % 2 == 0)[:, None], angle.sin(), angle.cos()).float()[None]
+    return torch.where((channel % 2 == 0)[:, None], angle.sin(), angle.cos()).float().T[None].contiguous()

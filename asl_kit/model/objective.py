@@ -140,7 +140,7 @@ class Objective(nn.Module):
         return self.class_sensitivity(torch.where(targets.positive, u, 0.0), labels), labels
 
     def _contrastive(self, output: Output, truth: Truth, instance_level: Tensor | None) -> Tensor:
-        length = output.finest.shape[2]
+        length = output.finest.shape[1]
         position = output.points.position[:length]
         with torch.no_grad():  # only the order of the points counts
             start, end = truth.segments[..., :1], truth.segments[..., 1:]

@@ -75,7 +75,8 @@ class ResizeRule:
 
     def resize(self, frames: NDArray[np.uint8] | Tensor, *, device: torch.device) -> Tensor:
         """Return resized frames on `device`, float32 from 0 to 255: uint8 (N, H, W, 3) -> (N, 3, new H, new W)."""
-        pixels = torch.as_tensor(frames).to(device).float().permute(0, 3, 1, 2)  # a view
+        # Planes of one colour each: torch resizes these several times as fast as interleaved colours.
+        pixels = torch.as_tensor(frames).to(device).permute(0, 3, 1, 2).contiguous().float()
         height, width = self.resized(*pixels.shape[-2:])
         if (height, width) != tuple(pixels.shape[-2:]):
             pixels = F.interpolate(

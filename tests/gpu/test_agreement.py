@@ -46,7 +46,7 @@ def test_batches_across_videos(workers: int, batch_size: int, tmp_path: Path) ->
 def test_network() -> None:
     torch.manual_seed(0)
     network = Localizer(feature_dims=[8], classes=3, width=32, heads=2, window=9, levels=4).eval()
-    features, mask = torch.randn(2, 8, 128), torch.ones(2, 128, dtype=torch.bool)
+    features, mask = torch.randn(2, 128, 8), torch.ones(2, 128, dtype=torch.bool)
     with torch.no_grad():
         exact = network(features, mask)
         found = network.cuda()(features.cuda(), mask.cuda())

@@ -36,7 +36,7 @@ class Batch:
     """Sequences padded to one length."""
 
     features: Tensor
-    """(B, D, T) float32; zeros behind each sequence."""
+    """(B, T, D) float32; zeros behind each sequence."""
     mask: Tensor
     """(B, T) bool."""
     truth: Truth
@@ -207,9 +207,9 @@ def collate(
     """Pad sequences to one length."""
     lengths = torch.tensor([len(sequence.features) for sequence in sequences])
     padded = padded_length(int(lengths.max()))
-    features = torch.zeros(len(sequences), sequences[0].features.shape[1], padded)
+    features = torch.zeros(len(sequences), padded, sequences[0].features.shape[1])
     for row, sequence in zip(features, sequences, strict=True):
-        row[:, : len(sequence.features)] = sequence.features.T
+        row[: len(sequence.features)] = sequence.features
     return Batch(
         features,
         torch.arange(padded) < lengths[:, None],

@@ -63,7 +63,7 @@ def test_info_nce_by_hand() -> None:
 
 
 def test_one_segment_alone_pairs_its_two_features() -> None:
-    features = torch.randn(1, 4, 12, generator=torch.Generator().manual_seed(0))
+    features = torch.randn(1, 12, 4, generator=torch.Generator().manual_seed(0))
     truth = truth_of([(2.0, 10.0, 0)])
     h = torch.stack((torch.arange(12.0), -torch.arange(12.0)), -1).expand(1, 1, 12, 2)
     loss = contrastive_loss(features, h, truth, torch.ones(1, 12, dtype=torch.bool), share=0.2, temperature=0.1)
@@ -72,7 +72,7 @@ def test_one_segment_alone_pairs_its_two_features() -> None:
 
 @pytest.mark.parametrize("video", [[], [(3.2, 3.8, 0)]], ids=["no segment", "segment between two points"])
 def test_no_pair_gives_exactly_zero_and_finite_gradients(video: list[tuple[float, float, int]]) -> None:
-    features = torch.randn(1, 4, 12, requires_grad=True)
+    features = torch.randn(1, 12, 4, requires_grad=True)
     truth = truth_of(video)
     h = torch.zeros(1, 1, 12, 2)
     loss = contrastive_loss(features, h, truth, torch.ones(1, 12, dtype=torch.bool), share=0.2, temperature=0.1)
@@ -83,7 +83,7 @@ def test_no_pair_gives_exactly_zero_and_finite_gradients(video: list[tuple[float
 
 
 def test_gradients_are_finite_without_any_negative() -> None:
-    features = torch.randn(1, 4, 8, requires_grad=True)
+    features = torch.randn(1, 8, 4, requires_grad=True)
     truth = truth_of([(0.0, 8.0, 0)])  # no other class, no background
     h = torch.stack((torch.arange(8.0), -torch.arange(8.0)), -1).expand(1, 1, 8, 2)
     loss = contrastive_loss(features, h, truth, torch.ones(1, 8, dtype=torch.bool), share=0.2, temperature=0.1)
@@ -91,3 +91,32 @@ def test_gradients_are_finite_without_any_negative() -> None:
     assert loss.item() == pytest.approx(0, abs=1e-6)
     assert features.grad is not None
     assert features.grad.isfinite().all()
+
+
+def test_gradient_of_info_nce() -> None:
+    generator = torch.Generator().manual_seed(0)
+    anchors, background = torch.randn(2, 5, 3, dtype=torch.float64, generator=generator).unbind()
+    labels = torch.tensor([0, 0, 1, 1, 2])  # the last has no positive
+    run = lambda a, b: info_nce(a, labels, b, temperature=0.5)  # noqa: E731
+    assert torch.autograd.gradcheck(run, (anchors.requires_grad_(), background.requires_grad_()))
+
+
+def test_gradient_of_the_contrastive_loss_reaches_sensitive_and_background_points_only() -> None:
+    generator = torch.Generator().manual_seed(0)
+    features = torch.randn(1, 24, 3, dtype=torch.float64, generator=generator).requires_grad_()
+    truth = truth_of([(4.0, 9.0, 0), (14.0, 19.0, 1)])
+    h = torch.rand(1, 2, 24, 2, generator=generator)
+    valid = torch.ones(1, 24, dtype=torch.bool)
+
+    def run(x: torch.Tensor) -> torch.Tensor:
+        return contrastive_loss(x, h, truth, valid, share=0.2, temperature=0.5)
+
+    assert torch.autograd.gradcheck(run, (features,))
+    run(features).backward()
+    assert features.grad is not None
+    inside = inside_segments(truth, 24)
+    chosen = background_points(truth, inside, valid, 0.2)
+    for kind in (0, 1):
+        chosen = chosen | sensitive_points(h[..., kind], inside, 0.2)
+    moved = features.grad[0].abs().sum(1) > 0
+    assert moved.tolist() == chosen[0].any(0).tolist()

@@ -30,10 +30,10 @@ def small_network(**options: object) -> Localizer:
 
 
 def run(network: Localizer, *videos: torch.Tensor) -> object:
-    longest = max(video.shape[1] for video in videos)
+    longest = max(len(video) for video in videos)
     length = network.padded_length(longest)
-    features = torch.stack([F.pad(video, (0, length - video.shape[1])) for video in videos])
-    mask = torch.arange(length) < torch.tensor([video.shape[1] for video in videos])[:, None]
+    features = torch.stack([F.pad(video, (0, 0, 0, length - len(video))) for video in videos])
+    mask = torch.arange(length) < torch.tensor([len(video) for video in videos])[:, None]
     with torch.no_grad():
         return network(features, mask)
 
@@ -43,7 +43,7 @@ def run(network: Localizer, *videos: torch.Tensor) -> object:
 def test_a_video_does_not_depend_on_its_neighbours_in_the_batch(length: int, window: int) -> None:
     network = small_network(window=window)
     generator = torch.Generator().manual_seed(length)
-    video, other = torch.randn(5, length, generator=generator), torch.randn(5, 50, generator=generator)
+    video, other = torch.randn(length, 5, generator=generator), torch.randn(50, 5, generator=generator)
     alone, together = run(network, video), run(network, video, other)
     for name in ("logits", "offsets", "sensitivity"):
         mine = getattr(alone, name)[0, alone.mask[0]]  # type: ignore[attr-defined]
@@ -69,12 +69,12 @@ def test_local_attention_equals_masked_global_attention(steps: int) -> None:
 def test_several_streams_are_projected_apart() -> None:
     network = small_network(feature_dims=[3, 2])
     assert [stream.conv.out_channels for stream in network.streams] == [8, 8]  # type: ignore[union-attr]
-    assert run(network, torch.randn(5, 20)).logits.shape[2] == 3  # type: ignore[attr-defined]
+    assert run(network, torch.randn(20, 5)).logits.shape[2] == 3  # type: ignore[attr-defined]
 
 
 def test_wrong_length_is_refused() -> None:
     with pytest.raises(ValueError, match="sequence length 12 is not a multiple of 8"):
-        small_network()(torch.zeros(1, 5, 12), torch.ones(1, 12, dtype=torch.bool))
+        small_network()(torch.zeros(1, 12, 5), torch.ones(1, 12, dtype=torch.bool))
 
 
 def test_the_classifier_starts_at_the_class_prior() -> None:
@@ -103,7 +103,7 @@ def test_each_part_can_be_switched_off(options: dict[str, object], names: set[st
     objective = Objective(classes=3, **options)  # type: ignore[arg-type]
     start = torch.rand(segments) * 30
     truth = Truth.collate([torch.stack((start, start + 6), 1)], [torch.arange(segments) % 3], "cpu")
-    losses = objective(network(torch.randn(1, 5, 48), torch.ones(1, 48, dtype=torch.bool)), truth)
+    losses = objective(network(torch.randn(1, 48, 5), torch.ones(1, 48, dtype=torch.bool)), truth)
     assert set(losses) == names
     losses["total"].backward()
     gradients = [p.grad for p in [*network.parameters(), *objective.parameters()] if p.grad is not None]
@@ -113,7 +113,7 @@ def test_each_part_can_be_switched_off(options: dict[str, object], names: set[st
 def test_the_moving_average_of_positives_moves_only_in_training() -> None:
     network, objective = small_network(), Objective(classes=3, initial_positives=100, positives_momentum=0.9)
     truth = Truth.collate([torch.tensor([[4.0, 9.0]])], [torch.tensor([1])], "cpu")
-    output = network(torch.randn(1, 5, 24), torch.ones(1, 24, dtype=torch.bool))
+    output = network(torch.randn(1, 24, 5), torch.ones(1, 24, dtype=torch.bool))
     positives = int(assign(output.points, output.mask, truth, classes=3, center_radius=1.5).positive.sum())
     assert positives > 0
     objective.eval()(output, truth)
