@@ -228,14 +228,16 @@ def _unsupported(config: ActionFormerConfig) -> Iterator[tuple[str, str, object]
         "model.fpn_dim": config.width,
         "model.head_dim": config.width,
         "test_cfg.nms_method": "soft",
-        "test_cfg.ext_score_file": None,
     }
     for place, supported in only.items():
         found: Any = config
         for part in place.split("."):
             found = getattr(found, part)
         if found != supported:
-            yield place, f"supported is only {'null' if supported is None else repr(supported)}", found
+            yield place, f"supported is only {supported!r}", found
+    if config.test_cfg.ext_score_file is not None:
+        text = "proposals scored by another classifier are not supported, only null is"
+        yield "test_cfg.ext_score_file", text, config.test_cfg.ext_score_file
     if config.train_cfg.center_sample not in ("radius", "none"):
         yield "train_cfg.center_sample", "supported are 'radius' and 'none'", config.train_cfg.center_sample
     data, model = config.dataset, config.model

@@ -111,8 +111,8 @@ def translate(weights: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> 
     for name, value in expected.items():
         if name in ("feature_mean", "feature_scale"):
             ours[name] = value
-        elif name.endswith("_path.scale"):
-            ours.setdefault(name, torch.ones_like(value))
+        elif name.endswith("_path.scale") and not any("drop_path" in theirs_name for theirs_name in weights):
+            ours[name] = torch.ones_like(value)
     faults = [f"{theirs.get(name, name)}: not in the configured network" for name in ours if name not in expected]
     for name, value in expected.items():
         if name not in ours:

@@ -76,7 +76,11 @@ def write_data(folder: Path, config: dict[str, Any], lengths: list[int], *, seed
         for place, dim in zip(folders, dims, strict=True):
             (folder / place).mkdir(parents=True, exist_ok=True)
             values = np.round(random.normal(size=(length, dim)) * 64) / 64
-            np.save(folder / place / f"{data.get('file_prefix') or ''}{name}.npy", values.astype(np.float32))
+            file = folder / place / f"{data.get('file_prefix') or ''}{name}{data['file_ext']}"
+            if data["file_ext"] == ".npz":
+                np.savez(file, feats=values.astype(np.float32))
+            else:
+                np.save(file, values.astype(np.float32))
         duration = round(((length - 1) * data["feat_stride"] + data["num_frames"]) / rate, 3)
         starts = np.sort(random.uniform(0, duration * 0.8, 6))
         spans = [[start, min(start + random.uniform(0.03, 0.4) * duration, duration)] for start in starts]
@@ -97,6 +101,7 @@ def write_data(folder: Path, config: dict[str, Any], lengths: list[int], *, seed
     missing = range(len(spans), data["num_classes"])  # ActionFormer counts the classes that occur
     extra = [{"segment": [0.0, 1.0], "label": f"class {number}", "label_id": number} for number in missing]
     database["unused"] = {"subset": "none", "duration": 1.0, "fps": 30.0, "annotations": extra}
+    (folder / data["json_file"]).parent.mkdir(parents=True, exist_ok=True)
     (folder / data["json_file"]).write_text(json.dumps({"database": database}))
 
 

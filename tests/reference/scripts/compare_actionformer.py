@@ -1,0 +1,257 @@
+"""Run ActionFormer and its import side by side: its published configurations at full size, and random small ones.
+
+git clone https://github.com/happyharrycn/actionformer_release   (compared at commit 61ea7eb)
+python compare_actionformer.py PATH_OF_THE_CLONE [--configs NAME,...] [--random 40]
+
+For each configuration: ActionFormer's network with random weights, saved as its train.py does, imported by
+`asl-kit import-checkpoint`; three videos, shorter than, as long as and longer than a training sequence. Prints the
+largest differences of logits, offsets and losses, and the detections of ActionFormer that have no equal here (same
+class, ends within 1 ms, score within 1e-4). ActivityNet's configurations take the scores of another classifier and are
+refused; they are compared once more with 200 classes and without those scores.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import copy
+import io
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import actionformer_peer as peer
+import numpy as np
+import torch
+
+from asl_evaluate.inference import evaluate_checkpoint
+from asl_kit.annotations import AnnotationSet
+from asl_kit.checkpoint import load_checkpoint
+from asl_kit.checkpoint_import import import_checkpoint
+from asl_kit.errors import AslKitError
+from asl_kit.feature_import import import_features
+from asl_kit.model.layers import ScaledDropPath
+from asl_kit.model.objective import Objective
+from asl_train.sequences import TrainingSequence, collate
+
+
+def compare(fields: dict[str, Any]) -> str:
+    """Return a row of the table for one configuration, as read from a file."""
+    with tempfile.TemporaryDirectory() as name:
+        os.chdir(name)
+        folder = Path(name)
+        peer.write_yaml(folder / "config.yaml", fields)
+        config = peer.load_config(folder / "config.yaml")
+        try:
+            return _compare(folder, config)
+        except AslKitError as fault:
+            return f"refused: {fault.message}".replace(str(folder), "")
+        finally:
+            os.chdir("/")
+
+
+def _compare(folder: Path, config: dict[str, Any]) -> str:
+    data, longest = config["dataset"], config["dataset"]["max_seq_len"]
+    peer.write_data(folder, config, [int(longest * 0.61), longest, int(longest * 1.3)])
+    videos = peer.read_videos(config)
+    model = peer.build(config)
+    path = folder / "epoch_001.pth.tar"
+    peer.save(model, path, config, steps=0, videos=[])
+
+    documents = {
+        video["video_id"]: {
+            "split": "test",
+            "duration": float(video["duration"]),
+            "fps": float(video["fps"]),
+            "segments": [{"start": 0.1, "end": 0.2, "labels": {"action": "class 0"}}],
+        }
+        for video in videos
+    }
+    classes = [f"class {number}" for number in range(data["num_classes"])]
+    head = {"dataset": "own", "source": {"converter": "csv", "asl_kit": "0"}, "vocabularies": {"action": classes}}
+    annotations = AnnotationSet.model_validate(head | {"videos": documents})
+    (folder / "ours.json").write_text(annotations.model_dump_json())
+    places = data["feat_folder"] if isinstance(data["feat_folder"], list) else [data["feat_folder"]]
+    stores = [folder / f"{number}.zarr" for number in range(len(places))]
+    for place, store in zip(places, stores, strict=True):
+        import_features(
+            folder / place,
+            store,
+            annotations=folder / "ours.json",
+            window_frames=data["num_frames"],
+            stride_frames=data["feat_stride"],
+            fps=data["default_fps"],
+            dtype="float32",
+        )
+    import_checkpoint(path, folder / "ours.ckpt", config=folder / "config.yaml", features=stores)
+    path.unlink()
+    checkpoint = load_checkpoint(folder / "ours.ckpt")
+    network = checkpoint.build()
+    found, _, _ = evaluate_checkpoint(folder / "ours.ckpt", annotations, stores, split="test", device="cpu")
+
+    sequences = [
+        TrainingSequence(video["feats"].T.contiguous(), video["segments"].float(), video["labels"]) for video in videos
+    ]
+    worst = {"logits": 0.0, "offsets": 0.0}
+    detected = alone = 0
+    for index, (video, sequence) in enumerate(zip(videos, sequences, strict=True)):
+        theirs = peer.outputs(model, video)
+        batch = collate([sequence], [video["video_id"]], network.padded_length)
+        with torch.no_grad():
+            output = network(batch.features, batch.mask)
+        for key in worst:
+            ours = getattr(output, key)[0][output.mask[0]].numpy()
+            worst[key] = max(worst[key], float(np.abs(ours - theirs[key]).max()))
+        mine = found.video == found.video_ids.index(video["video_id"])
+        numbers = np.array([classes.index(label) for label in found.class_names])
+        table = np.stack(
+            [found.start_s[mine], found.end_s[mine], found.score[mine], numbers[found.label[mine]]], axis=1
+        )
+        keys = ("detected_segments", "detected_scores", "detected_labels")
+        detected += len(theirs["detected_scores"])
+        alone += unmatched(
+            np.concatenate([theirs[key].reshape(-1, 2 if "seg" in key else 1) for key in keys], 1), table
+        )
+        print(f"    video {index}: {int(mine.sum())} and {len(theirs['detected_scores'])} detections", flush=True)
+
+    fitting = [index for index, video in enumerate(videos) if video["feats"].shape[1] <= longest]
+    their_losses = peer.losses(model, [videos[index] for index in fitting])
+    network.train()
+    for module in network.modules():
+        if isinstance(module, ScaledDropPath):
+            module.drop_probability = 0.0
+        elif isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+    loss = checkpoint.recipe.loss.model_dump()
+    objective = Objective(
+        classes=len(classes), class_level=False, instance_level=False, contrastive_weight=0, **loss
+    ).train()
+    batch = collate([sequences[index] for index in fitting], [""] * len(fitting), network.padded_length)
+    with torch.no_grad():
+        losses = objective(network(batch.features, batch.mask), batch.truth)
+    pairs = {"classification": "cls_loss", "localization": "reg_loss", "total": "final_loss"}
+    difference = max(abs(float(losses[ours]) - their_losses[theirs]) for ours, theirs in pairs.items())
+    size = sum(value.numel() for value in checkpoint.weights.values()) / 1e6
+    return (
+        f"{size:.1f} M values; logits {worst['logits']:.1e}, offsets {worst['offsets']:.1e},"
+        f" losses {difference:.1e} of {their_losses['final_loss']:.3f}; detections {detected}, without an equal {alone}"
+    )
+
+
+def unmatched(theirs: np.ndarray, ours: np.ndarray) -> int:
+    """Return how many of ActionFormer's detections (start, end, score, class) have no equal among ours, one for one."""
+    free = np.ones(len(ours), dtype=bool)
+    alone = abs(len(ours) - len(theirs))
+    tolerance = np.array([1e-3, 1e-3, 1e-4, 0.1])
+    for row in theirs:
+        equal = np.flatnonzero(free & (np.abs(ours - row) <= tolerance).all(axis=1))
+        if len(equal):
+            free[equal[0]] = False
+        else:
+            alone += 1
+    return alone
+
+
+def random_fields(random: np.random.Generator) -> dict[str, Any]:
+    """Return a small configuration of randomly chosen settings."""
+
+    def choose(*values: Any) -> Any:
+        return values[int(random.integers(len(values)))]
+
+    levels = choose(1, 2, 3, 4, 5)
+    window = choose(-1, 0, 5, 9, 6, [choose(-1, 5, 9) for _ in range(levels)])
+    blocks = [
+        2**level * (size // 2 * 2 if size > 1 else 1)
+        for level, size in enumerate(window if isinstance(window, list) else [window] * levels)
+    ]
+    longest = int(np.lcm.reduce(blocks)) * choose(1, 2, 3)
+    longest *= max(1, -(-24 // longest))
+    overlap = choose(1, 2)
+    ranges = [[0 if level == 0 else 4 * 2 ** (level - 1) // overlap, 4 * 2**level] for level in range(levels)]
+    ranges[-1][1] = 10000
+    name = choose("thumos", "ego4d", "anet")
+    streams = name == "ego4d" and choose(True, False)
+    projected = streams and choose(True, False)
+    width = choose(8, 16)
+    stride = choose(1, 4, 16)
+    classes = choose(2, 3, 6)
+    return {
+        "dataset_name": name,
+        "dataset": {
+            "json_file": "annotations.json",
+            "feat_folder": ["a", "b"] if streams else "a",
+            "file_prefix": None,
+            "file_ext": ".npy",
+            "num_classes": classes,
+            "input_dim": [5, 4] if projected else 9,
+            "feat_stride": stride,
+            "num_frames": stride if name == "anet" else choose(stride, 4 * stride),
+            "default_fps": 25 if name == "anet" else choose(None, 30),
+            "max_seq_len": longest,
+            "force_upsampling": name == "anet",
+        },
+        "model": {
+            "backbone_arch": [choose(1, 2), choose(0, 1, 2), levels - 1],
+            "regression_range": ranges,
+            "n_mha_win_size": window,
+            "n_head": choose(1, 2, 4),
+            "embd_dim": [width - 3, 3] if projected else width,
+            "fpn_dim": width,
+            "head_dim": width,
+            "head_num_layers": choose(1, 2, 3),
+            "use_abs_pe": choose(True, False),
+        },
+        "train_cfg": {
+            "center_sample": choose("radius", "none"),
+            "center_sample_radius": choose(1.0, 1.5, 2.5),
+            "loss_weight": choose(0.5, 1.0, 2.0),
+            "init_loss_norm": choose(20, 100),
+            "droppath": choose(0.0, 0.1),
+            "dropout": choose(0.0, 0.1),
+            "label_smoothing": choose(0.0, 0.1),
+        },
+        "test_cfg": {
+            "pre_nms_thresh": choose(0.001, 0.05),
+            "pre_nms_topk": choose(20, 2000),
+            "min_score": choose(0.001, 0.01, 0.1),
+            "max_seg_num": choose(10, 100, 2000),
+            "nms_sigma": choose(0.3, 0.5, 0.9),
+            "duration_thresh": choose(0.001, 0.05, 2.0),
+            "multiclass_nms": choose(True, False),
+            "voting_thresh": choose(-1, 0.5, 0.75, 0.9),
+        },
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("clone", type=lambda text: Path(text).resolve())
+    parser.add_argument("--configs", help="Names, comma-separated. Default: all.")
+    parser.add_argument("--random", type=int, default=40, help="How many random configurations.")
+    options = parser.parse_args()
+    peer.use_clone(options.clone)
+    import yaml
+
+    rows: list[tuple[str, dict[str, Any]]] = []
+    names = options.configs.split(",") if options.configs is not None else None
+    for path in sorted((options.clone / "configs").glob("*.yaml")):
+        if names is not None and path.stem not in names:
+            continue
+        fields = yaml.safe_load(path.read_text(encoding="utf-8"))
+        rows.append((path.stem, fields))
+        if fields["test_cfg"].get("ext_score_file"):
+            changed = copy.deepcopy(fields)
+            changed["test_cfg"]["ext_score_file"] = None
+            changed["dataset"]["num_classes"] = 200
+            rows.append((f"{path.stem}, 200 classes", changed))
+    random = np.random.default_rng(0)
+    rows += [(f"random {number}", random_fields(random)) for number in range(options.random)]
+    for name, fields in rows:
+        with contextlib.redirect_stderr(io.StringIO()):
+            row = compare(fields)
+        print(f"{name}: {row}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
