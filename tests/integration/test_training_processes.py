@@ -46,6 +46,7 @@ def assert_equal_runs(one: Path, other: Path) -> None:
     lines, expected = curve(one), curve(other)
     assert len(lines) == len(expected)
     for line, wanted in zip(lines, expected, strict=True):
+        assert line.pop("group") == wanted.pop("group")
         assert line == pytest.approx(wanted, rel=1e-5, abs=1e-6)
     loaded = weights(other / "last.ckpt")
     for name, value in weights(one / "last.ckpt").items():

@@ -35,7 +35,13 @@ class TrainingData:
 
 
 def load_training_data(annotations: Path, features: Sequence[Path], recipe: Recipe) -> TrainingData:
-    """Join annotations and stores into the splits of a run."""
+    """Join annotations and stores into the splits of a run.
+
+    Raises
+    ------
+    TrainingError
+        If no video of the training split holds an action, or none lies where its video has features.
+    """
     annotated = read_annotations(annotations)
     streams = FeatureStreams(features, resize_length=recipe.data.resize_length)
     vocabulary = annotated.vocabulary(recipe.data.vocabulary)
@@ -48,6 +54,7 @@ def load_training_data(annotations: Path, features: Sequence[Path], recipe: Reci
             f"{annotations}: no video of split {train_name!r} that has features holds an action",
             hint="a model learns from segments: check the annotations with `asl-kit annotations stats`",
         )
+    _check_places(annotations, train, train_name)
     validation = None
     if validation_name is not None:
         validation = load_split(annotated, validation_name, streams, class_names, vocabulary)
@@ -73,3 +80,26 @@ def load_training_data(annotations: Path, features: Sequence[Path], recipe: Reci
     }
     thresholds = tuple(manifest.tiou_thresholds) if manifest is not None else DEFAULT_TIOU_THRESHOLDS
     return TrainingData(streams, train, validation, class_names, thresholds, provenance)
+
+
+def _check_places(annotations: Path, train: Split, name: str) -> None:
+    """Say which videos have actions where there are no features, and refuse if there are no others."""
+    outside = {}
+    for item in train.items:
+        index = item.grid.to_index(item.segments_s)
+        # A feature stands for half a step on either side of its centre.
+        count = int(((index[:, 1] <= -0.5) | (index[:, 0] >= item.grid.length - 0.5)).sum())
+        if count:
+            outside[item.video_id] = count
+    some = ", ".join(list(outside)[:5]) + (", ..." if len(outside) > 5 else "")
+    total = sum(outside.values())
+    if total == sum(len(item.labels) for item in train.items):
+        raise TrainingError(
+            f"{annotations}: no action of split {name!r} lies where its video has features: {some}",
+            hint="compare the times of the annotations with the features' (`asl-kit store list`): frame rate, stride?",
+        )
+    if outside:
+        err().print(
+            f"split {name}: {total} actions lie where their videos have no features, and teach nothing: {some}",
+            markup=False,
+        )

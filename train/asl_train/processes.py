@@ -51,7 +51,7 @@ def training_processes(device: str) -> Iterator[torch.device]:
     UsageError
         If one GPU is named for several processes.
     """
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1 or "LOCAL_RANK" not in os.environ:
         yield choose_device(device)
         return
     store, place, count = next(rendezvous("env://", timeout=LONGEST_WAIT))
