@@ -330,3 +330,9 @@ def test_joined_folders_need_the_stores(folder: Path) -> None:
     checkpoint = run(folder, features=stores).checkpoint
     assert [spec.feature_dim for spec in checkpoint.extraction] == [3, 1]
     assert checkpoint.shape.feature_dims == (4,)
+
+
+def test_weights_that_are_not_known_agree_with_any() -> None:
+    known, unknown = make_spec(weights="thumos14/i3d-actionformer"), make_spec(weights="")
+    assert unknown.differences(known) == known.differences(unknown) == []
+    assert known.differences(make_spec(weights="other")) == ["weights: 'thumos14/i3d-actionformer' against 'other'"]
