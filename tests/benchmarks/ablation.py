@@ -26,15 +26,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from informative_frames import boundary_evidence, class_evidence, make_set, rank_correlation
+from informative_frames import NAMES, boundary_evidence, class_evidence, make_set, rank_correlation
 from rich.console import Console
 from rich.table import Table
-
-from asl_kit.annotations import read_annotations
-from asl_kit.checkpoint import load_checkpoint
-from asl_kit.data import FeatureStreams, load_split
-from asl_kit.model.sensitivity import ClassSensitivity, relative_position
 
 BASELINE = "baseline"
 OFF = ("sensitivity.class_level=false", "sensitivity.instance_level=false", "contrastive.enabled=false")
@@ -81,29 +75,34 @@ def main() -> None:
     parser.add_argument("--data", type=Path, action="append", default=[], metavar="FOLDER", help="a set; repeatable")
     parser.add_argument("--generated", action="store_true", help="add the generated set")
     parser.add_argument("--variant", action="append", choices=VARIANTS, help="only this one; repeatable")
+    parser.add_argument(
+        "--add", action="append", default=[], metavar="NAME:KEY=VALUE ...", help="a variant of your own; repeatable"
+    )
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--recipe", help="start from this recipe instead of the defaults")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="for every variant")
     parser.add_argument("--show", action="store_true", help="run nothing, show what is there")
     options = parser.parse_args()
-    torch.set_num_threads(1)
     console = Console(width=130)
     folders = {folder.name: folder for folder in options.data}
     if options.generated:
         folders["generated"] = options.out.with_suffix(".data") / "generated-source"
-    variants = options.variant or list(VARIANTS)
+    added = {name: tuple(words.split()) for name, _, words in (text.partition(":") for text in options.add)}
+    settings_of = VARIANTS | added
+    variants = [*(options.variant or ([] if added else VARIANTS)), *added]
     shared = [*(["recipe=" + options.recipe] if options.recipe else []), *options.set]
 
     # One seed of all variants first: pieces of a study are comparable whenever it is stopped.
     for seed in [] if options.show else range(options.seeds):
         for name, folder in folders.items():
             for variant in variants:
-                key = {"set": name, "variant": variant, "seed": seed, "shared": shared}
+                of_set = SETS[name].settings if name in SETS else ()
+                settings = [*of_set, *options.set, *settings_of[variant], f"run.seed={seed}"]
+                key = {"set": name, "variant": variant, "seed": seed, "shared": shared, "settings": settings}
                 if any(all(line.get(field) == value for field, value in key.items()) for line in _read(options.out)):
                     continue
                 data = prepare(name, folder, options.out.with_suffix(".data") / name)
-                settings = (*(SETS[name].settings if name in SETS else ()), *options.set, *VARIANTS[variant])
-                result = run(data, recipe=options.recipe, settings=(*settings, f"run.seed={seed}"))
+                result = run(data, recipe=options.recipe, settings=settings)
                 with options.out.open("a", encoding="utf-8") as file:
                     file.write("\n" * (file.tell() > 0) + json.dumps(key | result))
                 console.print(f"{name}, {variant}, seed {seed}: average mAP {100 * result['average_mAP']:.2f}")
@@ -138,19 +137,27 @@ def prepare(name: str, source: Path, data: Path) -> Path:
     return data
 
 
-def run(data: Path, *, recipe: str | None, settings: tuple[str, ...]) -> dict[str, Any]:
-    """Train once and score the test split."""
-    inputs = ("--annotations", str(data / "annotations.json"), "--features", str(data / "features.zarr"))
+def run(data: Path, *, recipe: str | None, settings: list[str]) -> dict[str, Any]:
+    """Train once, score the test split, and say what was learned of sensitivity."""
+    annotations = data / "annotations.json"
+    inputs = ("--annotations", str(annotations), "--features", str(data / "features.zarr"))
     words = [word for setting in settings for word in ("--set", setting)]
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         _asl_kit("train", *inputs, "--out", folder, *(["--recipe", recipe] if recipe else []), *words)
-        checkpoint = Path(folder) / "model.ckpt"
-        done = _asl_kit("eval", *inputs, "--checkpoint", str(checkpoint), "--tiou", "0.3:0.7:0.1", "--json", "-")
-        scores = json.loads(done)
-        learned = learned_sensitivity(checkpoint, data)
+        curves = Path(folder) / "sensitivity.json"
+        options = ["--checkpoint", str(Path(folder) / "model.ckpt"), "--tiou", "0.3:0.7:0.1", "--json", "-"]
+        if not {NO_CLASS, NO_INSTANCE} <= set(settings):
+            options += ["--sensitivity", str(curves)]
+        scores = json.loads(_asl_kit("eval", *inputs, *options))
+        learned = json.loads(curves.read_text("utf-8")) if curves.exists() else {}
     found = {name: scores[name] for name in ("mAP", "average_mAP", "per_class")}
-    return found | learned | {"settings": settings, "seconds": round(time.monotonic() - began)}
+    if learned.get("classes"):
+        found["sigma"] = {name: curve["sigma"] for name, curve in learned["classes"].items()}
+        found["mu"] = {name: curve["mu"] for name, curve in learned["classes"].items()}
+    if learned and data.name == "generated":
+        found["rank_correlation"] = correlations(learned, json.loads(annotations.read_text("utf-8")))
+    return found | {"seconds": round(time.monotonic() - began)}
 
 
 def _asl_kit(*words: str) -> str:
@@ -160,66 +167,44 @@ def _asl_kit(*words: str) -> str:
     return done.stdout
 
 
-def learned_sensitivity(checkpoint_path: Path, data: Path) -> dict[str, Any]:
-    """Return the learned curves, and for the generated set their rank correlation with the truth, a mean over classes.
+def correlations(learned: dict[str, Any], annotations: dict[str, Any]) -> dict[str, list[float]]:
+    """Return the rank correlation of learned sensitivity and truth by level: classification, localization.
 
-    Class level: the curves over the whole segment. Instance level: q at the finest level, over the points of every test
-    segment. Each for classification and localization.
+    Class level: the curves over the whole segment, a mean over classes. Instance level: q over the features in each
+    test segment, a mean over the segments of a class, then over classes.
     """
-    checkpoint = load_checkpoint(checkpoint_path)
-    prefix = "class_sensitivity."
-    curves = ClassSensitivity(len(checkpoint.class_names))
-    curves.load_state_dict(
-        {key.removeprefix(prefix): value for key, value in checkpoint.objective.items() if key.startswith(prefix)}
-    )
-    tables = checkpoint.recipe.sensitivity
-    learned: dict[str, Any] = {}
-    if tables.class_level:
-        learned |= {"mu": curves.mu.tolist(), "sigma": curves.sigma.tolist()}
-    if data.name != "generated":
-        return learned
-    truth_of = {int(name.rpartition("_")[2]): index for index, name in enumerate(checkpoint.class_names)}
-    if tables.class_level:
-        u = np.linspace(-0.5, 0.5, 101)
-        pairs = []
-        for kind, place in truth_of.items():
-            with torch.no_grad():
-                p = curves(torch.from_numpy(u), torch.full((len(u),), place)).double().numpy()
-            pairs.append([rank_correlation(p[:, i], _truth(kind, u)[i]) for i in (0, 1)])
-        learned["rank_correlation_class_level"] = np.mean(pairs, axis=0).tolist()
-    if tables.instance_level:
-        learned["rank_correlation_instance_level"] = _instance_correlation(checkpoint, data, list(truth_of))
-    return learned
+    found = {}
+    if learned["classes"]:
+        u = np.array(learned["u"])
+        curves = [(name, u, curve["p_cls"], curve["p_loc"]) for name, curve in learned["classes"].items()]
+        found["class"] = _mean_correlation(curves)
+    if learned["videos"]:
+        stretches = []
+        for video_id, curve in learned["videos"].items():
+            time_s = curve["first_s"] + curve["step_s"] * np.arange(len(curve["q_cls"]))
+            for segment in annotations["videos"][video_id]["segments"]:
+                start, end = segment["start"], segment["end"]
+                inside = (time_s >= start) & (time_s < end)
+                q = [np.array(curve[name])[inside] for name in ("q_cls", "q_loc")]
+                (name,) = segment["labels"].values()
+                stretches.append((name, (time_s[inside] - (start + end) / 2) / (end - start), *q))
+        found["instance"] = _mean_correlation(stretches)
+    return found
 
 
-def _truth(kind: int, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    return class_evidence(kind, u), boundary_evidence(u)
-
-
-@torch.inference_mode()
-def _instance_correlation(checkpoint: Any, data: Path, kinds: list[int]) -> list[float]:
-    network = checkpoint.build()
-    streams = FeatureStreams([data / "features.zarr"])
-    annotations = read_annotations(data / "annotations.json")
-    found: dict[int, list[list[float]]] = {kind: [] for kind in kinds}
-    for item in load_split(annotations, "test", streams, checkpoint.class_names, "action").items:
-        features = torch.from_numpy(streams.read(item.video_id)).T
-        steps = features.shape[1]
-        padded = network.padded_length(steps)
-        mask = torch.arange(padded) < steps
-        output = network(torch.nn.functional.pad(features, (0, padded - steps))[None], mask[None])
-        q = output.sensitivity[0, :steps].double().numpy()
-        segments = torch.from_numpy(item.grid.to_index(item.segments_s))
-        for (start, end), label in zip(segments, item.labels, strict=True):
-            inside = torch.arange(int(start.ceil()), int(end.floor()) + 1)
-            truth = _truth(kinds[label], relative_position(inside, start, end).double().numpy())
-            found[kinds[label]].append([rank_correlation(q[inside.numpy(), i], truth[i]) for i in (0, 1)])
-    return np.mean([np.mean(pairs, axis=0) for pairs in found.values() if pairs], axis=0).tolist()
+def _mean_correlation(stretches: list[tuple[str, Any, Any, Any]]) -> list[float]:
+    """Return the correlation with the truth of (class, relative positions, for classification, for localization)."""
+    by_class: dict[str, list[list[float]]] = {}
+    for name, u, for_classification, for_localization in stretches:
+        pairs = ((for_classification, class_evidence(NAMES.index(name), u)), (for_localization, boundary_evidence(u)))
+        by_class.setdefault(name, []).append([rank_correlation(np.asarray(a), b) for a, b in pairs])
+    return [float(value) for value in np.mean([np.mean(pairs, axis=0) for pairs in by_class.values()], axis=0)]
 
 
 def summary(name: str, lines: list[dict[str, Any]]) -> Table:
     """Return a set's table."""
-    by_variant = {variant: {x["seed"]: x for x in lines if x["variant"] == variant} for variant in VARIANTS}
+    names = dict.fromkeys([*VARIANTS, *(x["variant"] for x in lines)])
+    by_variant = {name: {x["seed"]: x for x in lines if x["variant"] == name} for name in names}
     base = by_variant[BASELINE]
     table = Table(title=f"{name}: held-out videos, per cent, mean ± standard deviation over the seeds")
     for column in ("variant", "mAP@0.5", "average mAP 0.3:0.7", "minus baseline", "a seed each", "rank correlation"):
