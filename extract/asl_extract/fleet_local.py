@@ -17,6 +17,7 @@ from asl_extract.decoder_workers import describe_exit, end_with_parent
 from asl_extract.fleet import Dispatcher, Job, work
 from asl_extract.videos import VideoFile
 from asl_kit.errors import AslKitError
+from asl_kit.store.staging import clear_stale
 
 _END_S = 5.0
 _MAX_FALSE_STARTS = 3
@@ -80,6 +81,8 @@ def extract_on_devices(
     finally:
         for worker in workers:
             worker.end()
+        with suppress(OSError):
+            clear_stale(job.store / "tmp")  # of workers that were killed while they wrote
 
 
 class _Worker:

@@ -10,7 +10,7 @@ import socket
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -18,6 +18,7 @@ from typing import Any
 from asl_extract.fleet import Dispatcher, Job, work
 from asl_extract.videos import VideoFile
 from asl_kit.errors import AslKitError, MissingDependencyError, UsageError
+from asl_kit.store.staging import clear_stale
 
 LOCAL = "local"
 _PAUSE_S = 0.2
@@ -71,7 +72,7 @@ def connect(address: str) -> Iterator[Cluster]:
         else:
             ray.init(address=address, log_to_driver=False, logging_level="ERROR")
     except (ConnectionError, ValueError, RuntimeError) as fault:
-        raise UsageError(f"--ray {address}: no Ray cluster there: {str(fault).strip().splitlines()[0]}") from fault
+        raise UsageError(f"--ray {address}: no Ray cluster there: {_first_line(fault)}") from fault
     try:
         gpus = int(ray.cluster_resources().get("GPU", 0))
         yield Cluster(ray, bool(gpus), gpus or sum(node["Alive"] for node in ray.nodes()))
@@ -115,8 +116,29 @@ def extract_on_ray(
     Raises
     ------
     AslKitError
-        What an actor could not go on after, or if no actor lives.
+        What an actor could not go on after, if no actor lives, or if the one that hands out the videos is lost.
     """
+    try:
+        _extract(files, job, cluster, tell=tell, advance=advance, give_up=give_up)
+    except cluster.ray.exceptions.RayActorError as fault:
+        raise AslKitError(
+            f"the Ray actor that hands out the videos is lost: {_first_line(fault)}",
+            hint="run the same command again: it goes on with the videos that are not in the store",
+        ) from fault
+    with suppress(OSError):
+        clear_stale(job.store / "tmp")  # of actors that were lost while they wrote
+
+
+def _extract(
+    files: Sequence[VideoFile],
+    job: Job,
+    cluster: Cluster,
+    *,
+    tell: Callable[[Any], None],
+    advance: Callable[[float, str], None],
+    give_up: Callable[[VideoFile, str], None],
+) -> None:
+    """Extract videos; a desk that is lost is a `RayActorError`, whether the driver misses it or an actor."""
     ray = cluster.ray
     here = ray.get_runtime_context().get_node_id()
     stay = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(here, soft=False)
@@ -152,15 +174,20 @@ def extract_on_ray(
             try:
                 ray.get(call)
             except ray.exceptions.RayTaskError as fault:
-                raise (fault.cause if isinstance(fault.cause, AslKitError) else fault) from None
+                known = isinstance(fault.cause, (AslKitError, ray.exceptions.RayActorError))
+                raise (fault.cause if known else fault) from None
             except ray.exceptions.RayError as fault:  # the actor, or its node, is gone
-                reason = str(fault).strip().splitlines()[0]
+                reason = _first_line(fault)
                 for file in ray.get(desk.lost.remote(name)):
                     give_up(file, reason)
                 false_starts += 1
                 if false_starts == _MAX_FALSE_STARTS * cluster.size:
                     raise AslKitError(f"no actor lives on this cluster: {reason}") from fault
                 start()
+
+
+def _first_line(fault: Exception) -> str:
+    return str(fault).strip().splitlines()[0]
 
 
 class _RayDispatcher:

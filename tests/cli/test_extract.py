@@ -6,17 +6,23 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from random import Random
 from typing import Any
 
-import numpy as np
 import pytest
 from click.testing import CliRunner, Result
+from processes import (
+    assert_same_store,
+    descendants_of,
+    is_running,
+    shared_memory,
+    start_asl_kit,
+    wait_until,
+    workers_of,
+)
 from support import write_video
 
 from asl_kit.cli import main
@@ -124,26 +130,8 @@ def test_help() -> None:
 
 
 def start(*arguments: object, **options: Any) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "asl_kit", "extract", *map(str, arguments), *SETTINGS, "--device", "cpu"]
-    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, **options)
-
-
-def wait_until(condition: Callable[[], object], process: subprocess.Popen[str]) -> None:
-    deadline_s = time.monotonic() + 120
-    while not condition():
-        assert process.poll() is None, process.stderr and process.stderr.read()
-        assert time.monotonic() < deadline_s
-        time.sleep(0.002)
-
-
-def shared_memory(pid: int) -> list[Path]:
-    return list(Path("/dev/shm").glob(f"asl-kit-{pid}-*"))
-
-
-def workers_of(pid: int) -> list[int]:
-    """Return the decoding processes among a process's children."""
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [int(child) for child in children if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
+    options = {"stdout": subprocess.DEVNULL, "env": None} | options
+    return start_asl_kit("extract", *arguments, *SETTINGS, "--device", "cpu", **options)
 
 
 @pytest.fixture(scope="module")
@@ -162,7 +150,7 @@ def test_interrupt(workers: int, folder: Path, tmp_path: Path) -> None:
     # A background job of a shell ignores Ctrl-C, and so would its children: this one is to hear it.
     hears = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.default_int_handler)}
     with start(folder, "-o", store, "--workers", workers, start_new_session=True, **hears) as process:
-        wait_until((store / "videos" / "v0").exists, process)
+        wait_until((store / "videos" / "v0").exists, process=process)
         children = workers_of(process.pid)
         assert len(children) == workers
         os.killpg(process.pid, signal.SIGINT)  # as Ctrl-C does: everybody on the terminal
@@ -205,28 +193,27 @@ def test_kills_at_random_moments(workers: int, folder: Path, tmp_path: Path) -> 
             if store.exists() and attempt:
                 time.sleep(3.0 + 4.0 * random.random())  # most of the first 3 s is loading torch
             else:
-                wait_until((store / "videos" / "v0").exists, process)
-            with suppress(FileNotFoundError, ProcessLookupError):
+                wait_until((store / "videos" / "v0").exists, process=process)
+            helpers = descendants_of(process.pid)
+            with suppress(ProcessLookupError):
                 victims = workers_of(process.pid) if attempt % 2 else []
                 os.kill(random.choice(victims) if victims else process.pid, signal.SIGKILL)
                 time.sleep(0.2)
-                process.kill()
+            helpers |= descendants_of(process.pid)  # who takes a killed worker's place
+            process.kill()
             process.communicate(timeout=30)
+        wait_until(lambda: not (any(map(is_running, helpers)) or shared_memory(process.pid)), timeout_s=10)  # noqa: B023
         assert FeatureStore.open(store).verify() == []
     result = extract(folder, "-o", store, *SETTINGS, "--device", "cpu", "--workers", workers, "--retry-failed")
     assert result.exit_code == 0, result.output
-    expected, found = FeatureStore.open(whole), FeatureStore.open(store)
-    assert found.verify() == []
-    assert found.video_ids() == expected.video_ids()
-    for video_id in expected.video_ids():
-        assert np.array_equal(found.read(video_id), expected.read(video_id))
+    assert_same_store(store, whole)
 
 
 @pytest.mark.slow
 def test_a_killed_worker_costs_one_video(folder: Path, tmp_path: Path) -> None:
     store = tmp_path / "store"
     with start(folder, "-o", store, "--workers", 1) as process:
-        wait_until((store / "videos" / "v0").exists, process)
+        wait_until((store / "videos" / "v0").exists, process=process)
         (worker,) = workers_of(process.pid)
         os.kill(worker, signal.SIGKILL)
         _, stderr = process.communicate(timeout=120)
@@ -250,15 +237,10 @@ def test_killed_and_run_again(tmp_path: Path) -> None:
     assert extract(folder, "-o", tmp_path / "whole", *SETTINGS, "--device", "cpu").exit_code == 0
 
     store = tmp_path / "store"
-    command = [sys.executable, "-m", "asl_kit", "extract", str(folder), "-o", str(store), *SETTINGS, "--device", "cpu"]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        deadline_s = time.monotonic() + 120
-        while not (store / "videos" / "v1").exists():
-            assert process.poll() is None
-            assert time.monotonic() < deadline_s
-            time.sleep(0.002)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+    with start(folder, "-o", store) as process:
+        wait_until((store / "videos" / "v1").exists, process=process)
+        process.kill()
+        process.communicate(timeout=30)
     before = FeatureStore.open(store).video_ids()
     assert "v1" in before
     assert len(before) < 6
@@ -266,8 +248,4 @@ def test_killed_and_run_again(tmp_path: Path) -> None:
     result = extract(folder, "-o", store, *SETTINGS, "--device", "cpu", "--json", "-")
     assert result.exit_code == 0
     assert json.loads(result.stdout)["skipped"] == before
-    whole, resumed = FeatureStore.open(tmp_path / "whole"), FeatureStore.open(store)
-    assert resumed.verify(deep=True) == []
-    assert resumed.video_ids() == whole.video_ids()
-    for video_id in whole.video_ids():
-        assert np.array_equal(resumed.read(video_id), whole.read(video_id))
+    assert_same_store(store, tmp_path / "whole")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
-import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
+from processes import TwoNodes, assert_same_store, descendants_of, is_running, start_asl_kit, wait_until, workers_of
 from support import write_video
 
 from asl_kit.store import FeatureStore
@@ -19,21 +20,6 @@ pytestmark = pytest.mark.slow
 
 VIDEOS = 16
 SETTINGS = ["--backbone", "x3d_xs", "--weights", "random", "--window", "16", "--stride", "4", "--size", "48"]
-ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1"}
-
-CLUSTER = """
-import sys
-from ray.cluster_utils import Cluster
-
-cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
-second = cluster.add_node(num_cpus=1)
-print(cluster.address, flush=True)
-for line in sys.stdin:
-    if line.strip() == "kill":
-        cluster.remove_node(second, allow_graceful=False)
-        print("killed", flush=True)
-cluster.shutdown()
-"""
 
 
 @pytest.fixture(scope="module")
@@ -48,10 +34,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def start(folder: Path, store: str, options: list[str]) -> subprocess.Popen[str]:
-    program = Path(sys.executable).with_name("asl-kit")
-    command = [program, "extract", "videos", "-o", store, *SETTINGS, "--dtype", "float32", *options]
-    pipe = subprocess.PIPE
-    return subprocess.Popen(command, cwd=folder, env=ENVIRONMENT, stdout=pipe, stderr=pipe, text=True)
+    return start_asl_kit("extract", "videos", "-o", store, *SETTINGS, "--dtype", "float32", *options, cwd=folder)
 
 
 def finish(run: subprocess.Popen[str], folder: Path, store: str) -> None:
@@ -64,13 +47,9 @@ def finish(run: subprocess.Popen[str], folder: Path, store: str) -> None:
 
 
 def assert_same(folder: Path, store: str) -> None:
-    expected, found = (FeatureStore.open(folder / name) for name in ("one.zarr", store))
-    assert found.verify() == []
-    assert found.video_ids() == expected.video_ids()
-    assert len(expected.video_ids()) == VIDEOS
-    for video_id in expected.video_ids():
-        np.testing.assert_array_equal(found.read(video_id), expected.read(video_id))
-        assert found.info(video_id) == expected.info(video_id)
+    assert_same_store(folder / store, folder / "one.zarr")
+    found = FeatureStore.open(folder / store)
+    assert len(found.video_ids()) == VIDEOS
     assert list(found.ledger.failures()) == ["broken"]
 
 
@@ -83,21 +62,6 @@ def wait_for_videos(run: subprocess.Popen[str], store: Path, count: int) -> None
     raise AssertionError(f"{count} videos never came: {run.communicate()}")
 
 
-def children_of(process_id: int) -> list[int]:
-    """Return the processes that compute: not the resource tracker."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdecimal():
-            try:
-                parent = (entry / "stat").read_text().rpartition(")")[2].split()[1]
-                command = (entry / "cmdline").read_text()
-            except OSError:
-                continue
-            if parent == str(process_id) and "spawn_main" in command:
-                found.append(int(entry.name))
-    return found
-
-
 def test_two_processes_fill_one_store(folder: Path) -> None:
     finish(start(folder, "two.zarr", ["--device", "cpu,cpu"]), folder, "two.zarr")
 
@@ -105,21 +69,21 @@ def test_two_processes_fill_one_store(folder: Path) -> None:
 def test_a_process_that_is_killed_costs_nothing(folder: Path) -> None:
     run = start(folder, "killed.zarr", ["--device", "cpu,cpu"])
     wait_for_videos(run, folder / "killed.zarr", 2)
-    os.kill(children_of(run.pid)[0], signal.SIGKILL)
+    victim = workers_of(run.pid)[0]
+    os.kill(victim, signal.SIGKILL)
+    unfinished = folder / "killed.zarr" / "tmp" / f"{socket.gethostname()}-{victim}-{0:016x}"
+    unfinished.mkdir()  # as if it had been in the middle of writing
     finish(run, folder, "killed.zarr")
 
 
 def test_the_driver_that_is_killed_leaves_no_process_and_can_go_on(folder: Path) -> None:
     run = start(folder, "driver.zarr", ["--device", "cpu,cpu"])
     wait_for_videos(run, folder / "driver.zarr", 2)
-    workers = children_of(run.pid)
+    workers = workers_of(run.pid)
     assert len(workers) == 2
     run.kill()
     run.communicate()
-    end_s = time.monotonic() + 20
-    while any(Path("/proc", str(worker)).exists() for worker in workers) and time.monotonic() < end_s:
-        time.sleep(0.1)
-    assert not any(Path("/proc", str(worker)).exists() for worker in workers)
+    wait_until(lambda: not any(map(is_running, workers)), timeout_s=20)
     again = start(folder, "driver.zarr", ["--device", "cpu,cpu"])
     out, errors = again.communicate(timeout=280)
     assert again.returncode == 1, out + errors
@@ -131,33 +95,57 @@ def test_what_no_worker_can_do_is_one_message(folder: Path) -> None:
     out, errors = run.communicate(timeout=120)
     assert (run.returncode, out) == (1, "")
     assert "error: videos/broken.mp4: not a video that can be read" in errors
-    assert children_of(run.pid) == []
+    assert workers_of(run.pid) == []
 
 
 @pytest.fixture
-def cluster() -> subprocess.Popen[str]:
-    pipe = subprocess.PIPE
-    process = subprocess.Popen(
-        [sys.executable, "-c", CLUSTER], stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True, env=ENVIRONMENT
-    )
-    yield process
-    process.communicate(timeout=60)
+def cluster() -> Iterator[TwoNodes]:
+    with TwoNodes() as nodes:
+        yield nodes
 
 
-def test_ray_on_two_nodes(folder: Path, cluster: subprocess.Popen[str]) -> None:
-    address = cluster.stdout.readline().strip()
-    run = start(folder, "ray.zarr", ["--ray", address])
+def ray_processes(cluster: TwoNodes, name: str) -> list[int]:
+    """Return the processes of actors of a class."""
+    return [pid for pid, command in descendants_of(cluster.pid).items() if command.startswith(f"ray::{name}")]
+
+
+def test_ray_on_two_nodes(folder: Path, cluster: TwoNodes) -> None:
+    run = start(folder, "ray.zarr", ["--ray", cluster.address])
     finish(run, folder, "ray.zarr")
 
 
-def test_ray_loses_a_node(folder: Path, cluster: subprocess.Popen[str]) -> None:
-    address = cluster.stdout.readline().strip()
-    run = start(folder, "lost.zarr", ["--ray", address])
+def test_ray_loses_a_node(folder: Path, cluster: TwoNodes) -> None:
+    run = start(folder, "lost.zarr", ["--ray", cluster.address])
     wait_for_videos(run, folder / "lost.zarr", 3)
-    cluster.stdin.write("kill\n")
-    cluster.stdin.flush()
-    assert cluster.stdout.readline() == "killed\n"
+    cluster.kill_second_node()
     finish(run, folder, "lost.zarr")
+
+
+def test_ray_loses_an_actor(folder: Path, cluster: TwoNodes) -> None:
+    run = start(folder, "actor.zarr", ["--ray", cluster.address])
+    wait_for_videos(run, folder / "actor.zarr", 3)
+    os.kill(ray_processes(cluster, "_Actor")[0], signal.SIGKILL)
+    finish(run, folder, "actor.zarr")
+
+
+@pytest.mark.parametrize("victim", ["driver", "desk"])
+def test_ray_loses_what_all_depend_on(victim: str, folder: Path, cluster: TwoNodes) -> None:
+    """The run ends, leaves no process on the cluster, and goes on when it is started again."""
+    store = f"{victim}.ray.zarr"
+    run = start(folder, store, ["--ray", cluster.address])
+    wait_for_videos(run, folder / store, 3)
+    os.kill(run.pid if victim == "driver" else ray_processes(cluster, "_RayDispatcher")[0], signal.SIGKILL)
+    out, errors = run.communicate(timeout=120)
+    if victim == "desk":
+        assert (run.returncode, out) == (1, "")
+        assert "error: the Ray actor that hands out the videos is lost: The actor died" in errors
+        assert "hint: run the same command again" in errors
+        assert "Traceback" not in errors
+    wait_until(lambda: not ray_processes(cluster, "_"), timeout_s=20)
+    again = start(folder, store, ["--ray", cluster.address])
+    out, errors = again.communicate(timeout=280)
+    assert again.returncode == 1, out + errors  # one video is broken
+    assert_same(folder, store)
 
 
 def test_no_cluster_at_the_address(folder: Path) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from processes import is_running, shared_memory, wait_until
 from support import write_video
 
 from asl_extract import decoder_workers
@@ -21,7 +22,6 @@ from asl_extract.decoder_workers import SLOTS_PER_WORKER, decode_in_workers
 from asl_extract.decoding import Decoded, DecodeSettings, Event, Failed, Finished, Opened, decode_here
 
 SETTINGS = DecodeSettings(decoder="pyav", threads=1, window_frames=16, stride_frames=4, clip_frames=4)
-SHARED_MEMORY = Path("/dev/shm")
 
 
 @pytest.fixture(scope="module")
@@ -32,10 +32,6 @@ def videos(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[str, Path]]:
     paths.insert(2, folder / "broken.mp4")
     paths[2].write_text("no video")
     return [(path.stem, path) for path in paths]
-
-
-def shared_memory(pid: int) -> list[Path]:
-    return list(SHARED_MEMORY.glob(f"asl-kit-{pid}-*"))
 
 
 @pytest.fixture(autouse=True)
@@ -169,7 +165,7 @@ def test_a_script_without_a_main_guard_is_told(tmp_path: Path) -> None:
     assert "decoder processes cannot be started: exit code 1" in result.stderr
 
 
-@pytest.mark.skipif(not SHARED_MEMORY.is_dir(), reason="looks at /dev/shm and /proc")
+@pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="looks at /dev/shm and /proc")
 def test_nothing_outlives_a_killed_parent(tmp_path: Path) -> None:
     (_, video), *_ = long_and_short(tmp_path)
     script = tmp_path / "script.py"
@@ -189,20 +185,9 @@ def test_nothing_outlives_a_killed_parent(tmp_path: Path) -> None:
     )
     with subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as p:
         assert p.stdout is not None
-        workers = [Path("/proc") / pid for pid in p.stdout.readline().split()]
+        workers = [int(pid) for pid in p.stdout.readline().split()]
         assert len(workers) == 2
         assert len(shared_memory(p.pid)) == 1
         p.kill()
         p.wait()
-        deadline_s = time.monotonic() + 20
-        while any(map(is_running, workers)) or shared_memory(p.pid):
-            assert time.monotonic() < deadline_s
-            time.sleep(0.05)
-
-
-def is_running(process: Path) -> bool:
-    """Say whether a process runs; one that has ended and that nobody has asked after (a zombie) does not."""
-    try:
-        return (process / "stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
+        wait_until(lambda: not (any(map(is_running, workers)) or shared_memory(p.pid)), timeout_s=20)
