@@ -15,6 +15,7 @@ another number of processes.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
@@ -69,6 +70,7 @@ def training_processes(device: str) -> Iterator[torch.device]:
     except (Exception, KeyboardInterrupt) as fault:
         if _is_first_to_fail(store):
             raise
+        time.sleep(1)  # torchrun ends all as soon as one has ended, and the first has yet to speak
         raise SystemExit(fault.exit_code if isinstance(fault, AslKitError) else 1) from None
 
 
