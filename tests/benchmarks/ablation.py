@@ -231,12 +231,11 @@ def _spread(values: list[float], sign: str = "") -> str:
 
 
 def _correlations(lines: list[dict[str, Any]]) -> str:
-    """Return `class level / instance level` correlations: each classification, localization."""
+    """Return the mean rank correlations of each level: classification, localization."""
     parts = []
     for level in ("class", "instance"):
-        values = [
-            line[f"rank_correlation_{level}_level"] for line in lines if f"rank_correlation_{level}_level" in line
-        ]
+        found = [line["rank_correlation"] for line in lines if "rank_correlation" in line]
+        values = [correlation[level] for correlation in found if level in correlation]
         if values:
             parts.append(f"{level} " + ", ".join(f"{value:+.2f}" for value in np.mean(values, axis=0)))
     return "; ".join(parts)

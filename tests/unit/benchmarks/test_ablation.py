@@ -26,10 +26,12 @@ def test_differences_are_taken_seed_by_seed(monkeypatch: pytest.MonkeyPatch) -> 
     ablation = importlib.import_module("ablation")
     lines = [line("baseline", seed, value) for seed, value in enumerate((0.40, 0.50, 0.60))]
     lines += [line("contrastive", seed, value) for seed, value in ((2, 0.61), (0, 0.41), (1, 0.51), (7, 0.9))]
+    lines[-1]["rank_correlation"] = {"class": [0.5, -0.25]}
     text = io.StringIO()
     Console(file=text, width=150).print(ablation.summary("set", lines))
     baseline, contrastive = (row for row in text.getvalue().splitlines() if "± " in row and "│" in row)
     assert "50.0 ± 10.0" in baseline
+    assert "class +0.50, -0.25" in contrastive
     assert "+1.0 ± 0.0" in contrastive, "seed 7 has no baseline, and the order of the lines does not matter"
 
 
