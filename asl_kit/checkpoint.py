@@ -113,6 +113,26 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
         torch.save(fields, temporary)
 
 
+def read_saved(path: Path, *, hint: str, device: str | torch.device = "cpu") -> Any:
+    """Read what `torch.save` wrote. Nothing in the file is executed.
+
+    Raises
+    ------
+    MissingFileError
+        If there is no such file.
+    CheckpointError
+        With `hint`, if it is no such file, is damaged, or holds more than tensors and plain values.
+    """
+    try:
+        return torch.load(path, map_location=device, weights_only=True)
+    except (FileNotFoundError, IsADirectoryError):
+        raise MissingFileError(f"{path}: no such file") from None
+    except (pickle.UnpicklingError, RuntimeError, EOFError, zipfile.BadZipFile, ValueError, OSError) as fault:
+        if isinstance(fault, OSError) and fault.filename is not None:
+            raise  # the file system's own; PyTorch's, of a file cut short, names none
+        raise CheckpointError(f"{path}: not a checkpoint, or damaged", hint=hint) from fault
+
+
 def load_checkpoint(path: Path, *, device: str | torch.device = "cpu") -> Checkpoint:
     """Read a checkpoint. Nothing in the file is executed.
 
@@ -123,14 +143,7 @@ def load_checkpoint(path: Path, *, device: str | torch.device = "cpu") -> Checkp
     CheckpointError
         If it is no checkpoint of asl-kit, or of another format version, or damaged.
     """
-    try:
-        fields = torch.load(path, map_location=device, weights_only=True)
-    except (FileNotFoundError, IsADirectoryError):
-        raise MissingFileError(f"{path}: no such file") from None
-    except (pickle.UnpicklingError, RuntimeError, EOFError, zipfile.BadZipFile, ValueError) as fault:
-        raise CheckpointError(
-            f"{path}: not a checkpoint, or damaged", hint="`asl-kit train` writes model.ckpt into the folder of its run"
-        ) from fault
+    fields = read_saved(path, device=device, hint="`asl-kit train` writes model.ckpt into the folder of its run")
     if not isinstance(fields, dict) or fields.get("format") != FORMAT:
         raise CheckpointError(f"{path}: not a checkpoint of asl-kit: it lacks format {FORMAT!r}")
     if fields.get("version") != VERSION:

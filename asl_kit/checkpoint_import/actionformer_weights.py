@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import pickle
 import re
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,7 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from asl_kit.errors import CheckpointError, MissingFileError
+from asl_kit.checkpoint import read_saved
+from asl_kit.errors import CheckpointError
 from asl_kit.strict import list_faults
 
 STATE_DICTS = {"ema": "state_dict_ema", "plain": "state_dict"}
@@ -56,14 +55,7 @@ def read_weights(path: Path, which: str) -> tuple[dict[str, Tensor], int | None]
     CheckpointError
         If it is not such a file.
     """
-    try:
-        fields = torch.load(path, map_location="cpu", weights_only=True)
-    except (FileNotFoundError, IsADirectoryError):
-        raise MissingFileError(f"{path}: no such file") from None
-    except (pickle.UnpicklingError, RuntimeError, EOFError, zipfile.BadZipFile, ValueError) as fault:
-        raise CheckpointError(
-            f"{path}: not a file of PyTorch weights, or damaged", hint="ActionFormer writes epoch_035.pth.tar"
-        ) from fault
+    fields = read_saved(path, hint="ActionFormer writes epoch_035.pth.tar")
     key = STATE_DICTS[which]
     weights = fields.get(key) if isinstance(fields, dict) else None
     if not isinstance(weights, Mapping) or not all(isinstance(value, Tensor) for value in weights.values()):
@@ -108,6 +100,7 @@ def translate(weights: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> 
         theirs[new] = name
     if scales:
         ours["offset_scale"] = torch.stack([scales[level] for level in sorted(scales)])
+        theirs["offset_scale"] = "reg_head.scale, of all levels"
     for name, value in expected.items():
         if name in ("feature_mean", "feature_scale"):
             ours[name] = value

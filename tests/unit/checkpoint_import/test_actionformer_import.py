@@ -186,7 +186,7 @@ WRONG_FILES = {
     "unknown key": ("config.yaml", b"model: {mamba: 1}", "config.yaml: model.mamba: unknown key"),
     "wrong type": ("config.yaml", b"model: {n_head: many}", "config.yaml: model.n_head: .*found 'many'"),
     "no checkpoint": ("af.pth.tar", None, "af.pth.tar: no such file"),
-    "damaged": ("af.pth.tar", b"PK\x03\x04 not really", "af.pth.tar: not a file of PyTorch weights, or damaged"),
+    "damaged": ("af.pth.tar", b"PK\x03\x04 not really", "af.pth.tar: not a checkpoint, or damaged"),
 }
 
 
@@ -200,6 +200,14 @@ def test_wrong_files(folder: Path, name: str, content: bytes | None, message: st
     assert not (folder / "ours.ckpt").exists()
 
 
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9, 0.999])
+def test_a_file_cut_short(folder: Path, share: float) -> None:
+    whole = (folder / "af.pth.tar").read_bytes()
+    (folder / "af.pth.tar").write_bytes(whole[: int(len(whole) * share)])
+    with pytest.raises(CheckpointError, match=r"af\.pth\.tar: not a checkpoint, or damaged"):
+        run(folder)
+
+
 class Loud:
     """Unpickling it would run code."""
 
@@ -209,7 +217,7 @@ class Loud:
 
 def test_nothing_in_a_checkpoint_is_executed(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write(folder, epoch=Loud())
-    with pytest.raises(CheckpointError, match="not a file of PyTorch weights"):
+    with pytest.raises(CheckpointError, match="not a checkpoint, or damaged"):
         run(folder)
     assert "executed" not in capsys.readouterr().out
 
