@@ -48,6 +48,9 @@ def train(
     Sequence length, pyramid and regression ranges are derived from the data and
     printed; the recipe can fix them. OUT receives model.ckpt (for use),
     last.ckpt (to resume), curve.jsonl and TensorBoard files.
+
+    Several processes, one for each GPU, train as one: torchrun --standalone
+    --nproc-per-node N -m asl_kit train ...
     """
     from asl_kit.cli.options import split_paths
     from asl_kit.progress import err
