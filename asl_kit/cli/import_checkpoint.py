@@ -34,7 +34,7 @@ def import_checkpoint(
     vocabulary: str | None,
     features: str | None,
 ) -> None:
-    """Make a checkpoint of ours of one that ActionFormer trained.
+    """Make a checkpoint of one that ActionFormer trained.
 
     Without --annotations, the classes are named by the annotation file of the configuration where it is there, else
     by the dataset's manifest.
