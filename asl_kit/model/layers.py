@@ -16,6 +16,8 @@ from torch.nn import functional as F
 
 from asl_kit.model.collectives import random_rows
 
+SMALLEST_BLOCK = 16  # steps; smaller ones take longer
+
 
 class MaskedConv(nn.Module):
     """Convolution over time whose output is 0 in the padding.
@@ -54,19 +56,23 @@ class MaskedConv(nn.Module):
 def convolve(x: Tensor, conv: nn.Conv1d) -> Tensor:
     """Return a convolution over time: (B, T, C) -> (B, T / stride, C').
 
-    Computed as that of an image one row high, in the layout in which each processor is fast
-    (tests/benchmarks/train_step.py): a CPU computes whole float32 kernels of 3 twice as fast
-    with its colours outermost, and everything else with them innermost, as they are here.
+    Computed in the way in which each processor is fast (tests/benchmarks/train_step.py): as that of an image one row
+    high, its colours innermost, as they are here. On a CPU in float32 kernels of 3 take half as long with the colours
+    outermost, and kernels of 1 as images, while in every other case they are a matrix product.
     """
+    exact_on_cpu = x.device.type == "cpu" and x.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
+    kernel = conv.kernel_size[0]
+    if kernel == 1 and not exact_on_cpu:
+        return F.linear(x, conv.weight.squeeze(2), conv.bias)
     image = x.transpose(1, 2).unsqueeze(2)  # (B, C, 1, T), a view
-    if image.device.type == "cpu" and x.dtype == torch.float32 and conv.kernel_size[0] > 1 and conv.groups == 1:
+    if exact_on_cpu and kernel > 1 and conv.groups == 1:
         image = image.contiguous()
     y = F.conv2d(
         image,
         conv.weight.unsqueeze(2),
         conv.bias,
         stride=(1, conv.stride[0]),
-        padding=(0, conv.kernel_size[0] // 2),
+        padding=(0, kernel // 2),
         groups=conv.groups,
     )
     return y.squeeze(2).transpose(1, 2)
@@ -133,29 +139,29 @@ class ConvAttention(nn.Module):
         for role in ("query", "key", "value"):
             y, out_mask = self.get_submodule(f"{role}_conv")(x, mask)
             y = self.get_submodule(role)(self.get_submodule(f"{role}_norm")(y))
-            projected.append(y.unflatten(2, (self.heads, -1)).transpose(1, 2))  # (B, heads, T, C / heads)
-        query, key, value = projected
+            projected.append(y.unflatten(2, (self.heads, -1)))  # (B, T, heads, C / heads)
         if self.reach:
-            attended = local_attention(query, key, value, out_mask.squeeze(2), reach=self.reach)
+            attended = local_attention(*projected, out_mask.squeeze(2), reach=self.reach)
         else:
-            # A large finite number, not -inf: a video's padding may have no valid key at all, and must not become NaN.
-            bias = torch.zeros_like(out_mask, dtype=query.dtype).masked_fill(~out_mask, -1e4)
+            # Finite, as in `local_attention`.
+            bias = torch.zeros_like(out_mask, dtype=projected[0].dtype).masked_fill(~out_mask, -1e4)
+            query, key, value = (x.transpose(1, 2) for x in projected)
             attended = F.scaled_dot_product_attention(query, key, value, attn_mask=bias.transpose(1, 2)[:, None])
-        attended = self.dropout(self.output(attended.transpose(1, 2).flatten(2)))
+            attended = attended.transpose(1, 2)
+        attended = self.dropout(self.output(attended.flatten(2)))
         return attended * out_mask.to(attended.dtype), out_mask
 
 
 def local_attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor, *, reach: int) -> Tensor:
     """Attention of every step to the `reach` steps on both sides of it.
 
-    The sequence is cut into blocks; each block of queries meets the keys of
-    the block and `reach` more on either side, under a band mask. Work and
-    memory grow with T, not with its square.
+    The sequence is cut into blocks of at least `reach` steps; each block of queries meets the keys of its own
+    block and of the two beside it, under a band mask. Work and memory grow with T, not with its square.
 
     Parameters
     ----------
     query, key, value : Tensor
-        (B, heads, T, channels per head).
+        (B, T, heads, channels per head).
     mask : Tensor
         (B, T), bool: True where a step is valid.
     reach : int
@@ -164,27 +170,28 @@ def local_attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor, *, 
     Returns
     -------
     Tensor
-        (B, heads, T, channels per head); arbitrary but finite in the padding.
+        (B, T, heads, channels per head); arbitrary but finite in the padding.
     """
-    batch, heads, steps, width = query.shape
-    block = max(2 * reach, 16)
+    steps, width = query.shape[1], query.shape[3]
+    block = max(reach, SMALLEST_BLOCK)
     blocks = -(-steps // block)
     spare = blocks * block - steps
-    span = block + 2 * reach
 
-    query = F.pad(query, (0, 0, 0, spare)).unflatten(2, (blocks, block))
-    # (B, heads, blocks, span, width)
-    key = F.pad(key, (0, 0, reach, reach + spare)).unfold(2, span, block).transpose(3, 4)
-    value = F.pad(value, (0, 0, reach, reach + spare)).unfold(2, span, block).transpose(3, 4)
-    valid = F.pad(mask, (reach, reach + spare)).unfold(1, span, block)  # (B, blocks, span)
+    def beside(x: Tensor) -> Tensor:
+        """Return each block with the two beside it: (B, T, heads, W) -> (B, blocks, heads, 3 * block, W)."""
+        x = F.pad(x, (0, 0, 0, 0, block, block + spare)).unflatten(1, (blocks + 2, block))
+        return torch.cat((x[:, :-2], x[:, 1:-1], x[:, 2:]), dim=2).transpose(2, 3)
 
-    offset = torch.arange(span, device=query.device) - torch.arange(block, device=query.device)[:, None]
-    band = (offset >= 0) & (offset <= 2 * reach)  # (block, span)
-    allowed = band & valid[:, :, None, :]  # (B, blocks, block, span)
+    query = F.pad(query, (0, 0, 0, 0, 0, spare)).unflatten(1, (blocks, block)).transpose(2, 3)
+    valid = F.pad(mask, (block, block + spare)).unfold(1, 3 * block, block)  # (B, blocks, 3 * block)
+    place = torch.arange(3 * block, device=query.device)
+    distance = place - block - place[:block, None]
+    allowed = (distance.abs() <= reach) & valid[:, :, None]  # (B, blocks, block, 3 * block)
+    # A large finite number, not -inf: in the padding a step may have no valid key at all, and must not become NaN.
     bias = torch.zeros(allowed.shape, dtype=query.dtype, device=query.device).masked_fill_(~allowed, -1e4)
-    bias = bias[:, None].expand(-1, heads, -1, -1, -1).flatten(0, 1)
-    out = F.scaled_dot_product_attention(query.flatten(0, 1), key.flatten(0, 1), value.flatten(0, 1), attn_mask=bias)
-    return out.reshape(batch, heads, blocks * block, width)[:, :, :steps]
+    # Written out: torch's fused attention takes four times as long for its gradient on a CPU, on blocks this small.
+    attention = torch.softmax(query @ beside(key).mT * width**-0.5 + bias[:, :, None], dim=-1)
+    return (attention.to(value.dtype) @ beside(value)).transpose(2, 3).flatten(1, 2)[:, :steps]
 
 
 class TransformerBlock(nn.Module):

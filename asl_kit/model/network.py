@@ -9,6 +9,7 @@ branches of Action Sensitivity Learning (Shao et al., ICCV 2023, section 3.2).
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
@@ -153,9 +154,10 @@ class Localizer(nn.Module):
         self.localization_head = Head(width, 2, layers=head_layers)
         self.offset_scale = nn.Parameter(torch.ones(levels))
         nn.init.constant_(self.classification_head.last_bias, -math.log((1 - class_prior) / class_prior))
-        # Phi_cls and Phi_loc of the paper: one hidden layer each, since they are to be light.
-        self.classification_sensitivity = Head(width, 1, layers=2) if instance_branches else None
-        self.localization_sensitivity = Head(width, 1, layers=2) if instance_branches else None
+        # Phi_cls and Phi_loc of the paper: one hidden layer each, a quarter as wide, since they are to be light.
+        hidden = max(width // 4, 1)
+        self.classification_sensitivity = Head(width, 1, layers=2, hidden=hidden) if instance_branches else None
+        self.localization_sensitivity = Head(width, 1, layers=2, hidden=hidden) if instance_branches else None
 
     def set_feature_scale(self, mean: Tensor, std: Tensor) -> None:
         """Standardise the input with these statistics of the training features, each (D,)."""
@@ -263,18 +265,21 @@ class Head(nn.Module):
     Parameters
     ----------
     width : int
-        C, of the input and the hidden layers.
+        C, of the input.
     outputs : int
         Channels of the last convolution.
     layers : int
         Convolutions in all.
+    hidden : int, optional
+        Channels between the convolutions; C by default.
     """
 
-    def __init__(self, width: int, outputs: int, *, layers: int) -> None:
+    def __init__(self, width: int, outputs: int, *, layers: int, hidden: int | None = None) -> None:
         super().__init__()
-        self.hidden = nn.ModuleList(MaskedConv(width, width, 3, bias=False) for _ in range(layers - 1))
-        self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(layers - 1))
-        self.last = MaskedConv(width, outputs, 3)
+        widths = [width] + [hidden or width] * (layers - 1)
+        self.hidden = nn.ModuleList(MaskedConv(*pair, 3, bias=False) for pair in itertools.pairwise(widths))
+        self.norms = nn.ModuleList(nn.LayerNorm(channels) for channels in widths[1:])
+        self.last = MaskedConv(widths[-1], outputs, 3)
 
     @property
     def last_bias(self) -> Tensor:

@@ -16,6 +16,7 @@ from asl_kit.model.assignment import Truth
 from asl_kit.model.collectives import processes, rank
 
 CUT_ATTEMPTS = 50  # random places tried for a cut that holds an action
+POOL_BATCHES = 8  # videos of so many batches, drawn at random, are dealt to batches by length
 BATCHES_AHEAD = 2
 
 
@@ -106,6 +107,33 @@ def plan_cut(
     return start, start + size, clipped[kept] - start, kept
 
 
+def plan_batches(
+    lengths: NDArray[np.int64], *, batch_size: int, random: np.random.Generator
+) -> list[NDArray[np.int64]]:
+    """Deal videos to batches in random order, those of like length together, so that little is padded.
+
+    Parameters
+    ----------
+    lengths : (N,) array
+        Features of each video's training sequence.
+    batch_size : int
+        Videos per batch; one batch may be smaller.
+    random : numpy.random.Generator
+        Source of the order.
+
+    Returns
+    -------
+    list of (batch_size,) arrays
+        The places of each batch's videos; every video is in one.
+    """
+    order = random.permutation(len(lengths))
+    size = POOL_BATCHES * batch_size
+    pools = [order[start : start + size] for start in range(0, len(order), size)]
+    dealt = np.concatenate([pool[np.argsort(lengths[pool], kind="stable")] for pool in pools])
+    batches = [dealt[start : start + batch_size] for start in range(0, len(dealt), batch_size)]
+    return [batches[place] for place in random.permutation(len(batches))]
+
+
 class TrainingSequences:
     """The training videos as batches of random cuts.
 
@@ -118,7 +146,7 @@ class TrainingSequences:
     streams : FeatureStreams
         Their features.
     batch_size : int
-        Videos per batch; the last batch of an epoch may be smaller.
+        Videos per batch; one batch of an epoch may be smaller.
     longest, crop_ratio, min_segment_share
         See `plan_cut`.
     seed : int
@@ -163,8 +191,9 @@ class TrainingSequences:
         first : int
             Batch to begin with: those before it were trained on already.
         """
-        order = np.random.default_rng([self.seed, epoch]).permutation(len(self.items))
-        batches = [order[start : start + self.batch_size] for start in range(0, len(order), self.batch_size)][first:]
+        lengths = np.array([min(item.grid.length, self.longest) for item in self.items])
+        random = np.random.default_rng([self.seed, epoch])
+        batches = plan_batches(lengths, batch_size=self.batch_size, random=random)[first:]
         empty = TrainingSequence(
             torch.zeros(0, sum(self.streams.dims)), torch.zeros(0, 2), torch.zeros(0, dtype=torch.int64)
         )

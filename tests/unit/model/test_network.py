@@ -60,7 +60,7 @@ def test_local_attention_equals_masked_global_attention(steps: int) -> None:
     allowed = near & mask[:, None, None, :]
     bias = torch.zeros(allowed.shape).masked_fill(~allowed, -1e4)
     expected = F.scaled_dot_product_attention(query, key, value, attn_mask=bias)
-    found = local_attention(query, key, value, mask, reach=2)
+    found = local_attention(*(x.transpose(1, 2) for x in (query, key, value)), mask, reach=2).transpose(1, 2)
     for video in range(2):
         valid = mask[video]
         torch.testing.assert_close(found[video][:, valid], expected[video][:, valid], atol=1e-5, rtol=1e-5)

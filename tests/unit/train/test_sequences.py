@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from asl_kit.recipe import OptimizerRecipe
 from asl_train.optimization import learning_rate
-from asl_train.sequences import plan_cut
+from asl_train.sequences import plan_batches, plan_cut
 
 
 @given(
@@ -44,6 +44,25 @@ def test_a_video_that_fits_can_be_left_whole() -> None:
         50, segments, longest=64, crop_ratio=(1.0, 1.0), min_segment_share=0.5, random=np.random.default_rng(0)
     )
     assert (start, stop, clipped.tolist(), kept.tolist()) == (0, 50, [[1.0, 5.0]], [0])
+
+
+@given(st.lists(st.integers(1, 3000), min_size=1, max_size=90), st.integers(1, 7), st.integers(0, 2**32 - 1))
+def test_every_video_is_in_one_batch(lengths: list[int], batch_size: int, seed: int) -> None:
+    batches = plan_batches(np.array(lengths), batch_size=batch_size, random=np.random.default_rng(seed))
+    assert sorted(np.concatenate(batches).tolist()) == list(range(len(lengths)))
+    assert sorted((len(batch) for batch in batches), reverse=True)[:-1] == [batch_size] * (len(batches) - 1)
+    assert len(batches) == -(-len(lengths) // batch_size)
+
+
+def test_videos_of_like_length_share_a_batch() -> None:
+    lengths = np.random.default_rng(0).lognormal(7, 0.7, 200).clip(max=2304).astype(np.int64)
+    batches = plan_batches(lengths, batch_size=2, random=np.random.default_rng(1))
+    padded = sum(2 * lengths[batch].max() for batch in batches)
+    unsorted = lengths.reshape(-1, 2).max(axis=1).sum() * 2
+    assert padded < 1.08 * lengths.sum() < unsorted
+    # In random order all the same: short and long ones are spread over the epoch.
+    halves = [lengths[np.concatenate(part)].mean() for part in (batches[:50], batches[50:])]
+    assert 0.8 < halves[0] / halves[1] < 1.25
 
 
 @pytest.mark.parametrize(

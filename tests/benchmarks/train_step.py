@@ -1,0 +1,242 @@
+"""Our training step beside ActionFormer's, in one run: ``python tests/benchmarks/train_step.py --actionformer CLONE``.
+
+The clone is of https://github.com/happyharrycn/actionformer_release; its code runs as it is, only its compiled
+part and what its evaluation imports, which a training step does not use, are left out. Without ``--actionformer``
+only ours are measured.
+
+Networks of THUMOS14's shape: 2,048 dims, 2,304 steps, width 512, 6 levels, windows of 19, 20 classes, 2 videos a
+batch, 16 segments a video. A step is forward, losses, backward, clipping, optimizer and moving average. Rounds
+alternate, so that other work on the machine meets all alike. Printed: seconds (median and fastest) and the ratio
+to ActionFormer in float32, the median over rounds.
+
+- ``--lengths full``: every video 2,304 steps long;
+- ``--lengths real``: log-normal lengths (median 1,200, sigma 0.7, cut at 2,304), batches made as training makes
+  them; ActionFormer pads every video to 2,304;
+- ``--inference``: one video of 2,304 steps to detections, in place of the step.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import time
+import types
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor
+
+from asl_kit.checkpoint import Shape, build_network
+from asl_kit.detection import detect
+from asl_kit.device import autocast, choose_device, choose_precision
+from asl_kit.grid import FeatureGrid
+from asl_kit.recipe import load_recipe
+from asl_train.learner import Learner
+from asl_train.sequences import TrainingSequence, collate, plan_batches
+
+DIMS, LONGEST, LEVELS, CLASSES, SEGMENTS, BATCH = 2048, 2304, 6, 20, 16, 2
+BASELINE = ["sensitivity.class_level=false", "sensitivity.instance_level=false", "contrastive.enabled=false"]
+Work = Callable[[], object]
+
+
+def make_sequences(lengths: list[int]) -> list[TrainingSequence]:
+    """Return random videos of these lengths."""
+    sequences = []
+    for length in lengths:
+        start = torch.rand(SEGMENTS) * (length * 0.9)
+        end = (start + 4 + torch.rand(SEGMENTS) * 60).clamp(max=length - 1.0)
+        segments = torch.stack((start.clamp(max=length - 3.0), end), dim=1)
+        sequences.append(TrainingSequence(torch.randn(length, DIMS), segments, torch.randint(CLASSES, (SEGMENTS,))))
+    return sequences
+
+
+def real_lengths(count: int) -> list[int]:
+    """Return lengths as in the issue of long and short videos: log-normal, cut."""
+    drawn = np.random.default_rng(0).lognormal(np.log(1200), 0.7, count)
+    return [int(length) for length in drawn.clip(64, LONGEST)]
+
+
+def our_step(batches: list[list[TrainingSequence]], device: torch.device, precision: str, settings: list[str]) -> Work:
+    """Return one pass of our training step over the batches."""
+    recipe = load_recipe(None, settings)
+    network = build_network(recipe, Shape((DIMS,), LONGEST, LEVELS), CLASSES).to(device)
+    learner = Learner(network, recipe, CLASSES, choose_precision(precision, device))
+    collated = [collate(batch, [""] * len(batch), network.padded_length) for batch in batches]
+    network.train()
+    learner.objective.train()
+
+    def step() -> None:
+        for number, batch in enumerate(collated):
+            learner.learn(batch, number, 1e-4).read()
+
+    return step
+
+
+def our_inference(video: Tensor, device: torch.device, precision: str) -> Work:
+    """Return the way of one video to detections."""
+    recipe = load_recipe(None, BASELINE)
+    network = build_network(recipe, Shape((DIMS,), LONGEST, LEVELS), CLASSES).to(device).eval()
+    grid = FeatureGrid.from_windows(fps=30.0, window_frames=16, stride_frames=4, length=len(video))
+    return lambda: detect(
+        network,
+        video,
+        grid=grid,
+        duration_s=1e4,
+        settings=recipe.inference,
+        window_length=4096,
+        precision=choose_precision(precision, device),
+    )
+
+
+class Peer:
+    """ActionFormer, from its clone."""
+
+    def __init__(self, clone: Path, device: torch.device, precision: str) -> None:
+        sys.path.insert(0, str(clone))
+        # What it imports, and a step does not use.
+        absent = {"nms_1d_cpu": (), "pandas": (), "joblib": ("Parallel", "delayed")}
+        for name, attributes in absent.items():
+            sys.modules[name] = types.ModuleType(name)
+            for attribute in attributes:
+                setattr(sys.modules[name], attribute, None)
+        from libs.core.config import load_default_config
+        from libs.modeling import make_meta_arch
+        from libs.utils import ModelEma, make_optimizer
+
+        for name in absent:
+            del sys.modules[name]
+        defaults = load_default_config()
+        model = dict(
+            defaults["model"],
+            input_dim=DIMS,
+            num_classes=CLASSES,
+            max_seq_len=LONGEST,
+            n_mha_win_size=19,
+            train_cfg=dict(defaults["train_cfg"], init_loss_norm=100, clip_grad_l2norm=1.0, dropout=0.0, droppath=0.1),
+            test_cfg=dict(
+                defaults["test_cfg"], voting_thresh=0.7, pre_nms_topk=2000, max_seg_num=2000, min_score=0.001
+            ),
+        )
+        self.device, self.dtype = device, choose_precision(precision, device)
+        self.network = make_meta_arch("LocPointTransformer", **model).to(device)
+        self.optimizer = make_optimizer(
+            self.network, {"type": "AdamW", "momentum": 0.9, "weight_decay": 0.05, "learning_rate": 1e-4}
+        )
+        self.average = ModelEma(self.network)
+
+    def step(self, batches: list[list[TrainingSequence]]) -> Work:
+        """Return one pass of its training step over the batches."""
+        videos = [
+            [
+                {
+                    "video_id": "v",
+                    "feats": sequence.features.T.contiguous(),
+                    "segments": sequence.segments,
+                    "labels": sequence.labels,
+                    "fps": 30.0,
+                    "duration": 1e4,
+                    "feat_stride": 4,
+                    "feat_num_frames": 16,
+                }
+                for sequence in batch
+            ]
+            for batch in batches
+        ]
+        self.network.train()
+
+        def step() -> None:
+            for batch in videos:
+                self.optimizer.zero_grad(set_to_none=True)
+                with autocast(self.device, self.dtype):
+                    losses = self.network(batch)
+                losses["final_loss"].backward()
+                torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
+                self.optimizer.step()
+                self.average.update(self.network)
+                losses["final_loss"].item()
+
+        return step
+
+    def inference(self, video: Tensor) -> Work:
+        """Return the way of one video to candidates; its compiled suppression is not counted."""
+        item = {
+            "video_id": "v",
+            "feats": video.T.contiguous(),
+            "fps": 30.0,
+            "duration": 1e4,
+            "feat_stride": 4,
+            "feat_num_frames": 16,
+        }
+        self.network.eval()
+        self.network.postprocessing = lambda results: results  # suppression is in its compiled part
+
+        def run() -> None:
+            with torch.no_grad(), autocast(self.device, self.dtype):
+                self.network([item])
+
+        return run
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--actionformer", type=Path, metavar="CLONE")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--lengths", choices=["full", "real"], default="full")
+    parser.add_argument("--videos", type=int, default=32, help="with --lengths real")
+    parser.add_argument("--inference", action="store_true")
+    parser.add_argument("--precision", nargs="+", default=["float32", "bfloat16"])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--threads", type=int)
+    options = parser.parse_args()
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    torch.manual_seed(0)
+    device = choose_device(options.device)
+    works: dict[str, Work] = {}
+    lengths = [LONGEST] * BATCH if options.lengths == "full" else real_lengths(options.videos)
+    sequences = make_sequences(lengths)
+    batches = [
+        [sequences[place] for place in batch]
+        for batch in plan_batches(np.array(lengths), batch_size=BATCH, random=np.random.default_rng(0))
+    ]
+    if options.actionformer:
+        for precision in options.precision:
+            peer = Peer(options.actionformer, device, precision)
+            name = f"ActionFormer, {precision}"
+            works[name] = peer.inference(sequences[0].features) if options.inference else peer.step(batches)
+    for precision in options.precision:
+        if options.inference:
+            works[f"ours, {precision}"] = our_inference(sequences[0].features, device, precision)
+        else:
+            works[f"ours, all parts of ASL off, {precision}"] = our_step(batches, device, precision, BASELINE)
+            works[f"ours, all parts of ASL on, {precision}"] = our_step(batches, device, precision, [])
+
+    seconds: dict[str, list[float]] = {name: [] for name in works}
+    for round_number in range(options.rounds + 1):
+        for name, work in works.items():
+            started_s = time.perf_counter()
+            work()
+            if device.type == "cuda":
+                torch.cuda.synchronize()
+            if round_number:  # the first round warms up
+                seconds[name].append(time.perf_counter() - started_s)
+    training = f"training, {len(batches)} steps of {options.lengths} length"
+    what = "inference, one video" if options.inference else training
+    table = Table(title=f"{what}, on {device}, {torch.get_num_threads()} threads")
+    for column in ("", "median s", "fastest s", f"ratio to {next(iter(works))}"):
+        table.add_column(column, justify="left" if not column else "right")
+    first = seconds[next(iter(works))]
+    for name, times in seconds.items():
+        ratio = statistics.median(mine / its for mine, its in zip(times, first, strict=True))
+        table.add_row(name, f"{statistics.median(times):.3f}", f"{min(times):.3f}", f"{ratio:.2f}")
+    Console(width=110).print(table)
+
+
+if __name__ == "__main__":
+    main()
