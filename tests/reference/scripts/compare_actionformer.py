@@ -84,7 +84,8 @@ def _compare(folder: Path, config: dict[str, Any]) -> str:
             fps=data["default_fps"],
             dtype="float32",
         )
-    import_checkpoint(path, folder / "ours.ckpt", config=folder / "config.yaml", features=stores)
+    named = {"annotations": folder / "ours.json", "features": stores}
+    import_checkpoint(path, folder / "ours.ckpt", config=folder / "config.yaml", **named)
     path.unlink()
     checkpoint = load_checkpoint(folder / "ours.ckpt")
     network = checkpoint.build()
