@@ -140,11 +140,12 @@ class ConvAttention(nn.Module):
             y, out_mask = self.get_submodule(f"{role}_conv")(x, mask)
             y = self.get_submodule(role)(self.get_submodule(f"{role}_norm")(y))
             projected.append(y.unflatten(2, (self.heads, -1)))  # (B, T, heads, C / heads)
+        query, key, value = projected
         if self.reach:
-            attended = local_attention(*projected, out_mask.squeeze(2), reach=self.reach)
+            attended = local_attention(query, key, value, out_mask.squeeze(2), reach=self.reach)
         else:
             # Finite, as in `local_attention`.
-            bias = torch.zeros_like(out_mask, dtype=projected[0].dtype).masked_fill(~out_mask, -1e4)
+            bias = torch.zeros_like(out_mask, dtype=query.dtype).masked_fill(~out_mask, -1e4)
             query, key, value = (x.transpose(1, 2) for x in projected)
             attended = F.scaled_dot_product_attention(query, key, value, attn_mask=bias.transpose(1, 2)[:, None])
             attended = attended.transpose(1, 2)
