@@ -16,6 +16,8 @@ from asl_kit.model.assignment import Truth
 from asl_kit.model.collectives import addend, gather_rows
 from asl_kit.model.losses import at_least_float32
 
+ABSENT = -1  # label of a segment that has no point
+
 
 def inside_segments(truth: Truth, length: int) -> Tensor:
     """Return which points of the finest level lie in which segment: (B, N, T), bool; [start, end)."""
@@ -100,20 +102,28 @@ def contrastive_loss(
 
     def mean_feature(chosen: Tensor) -> Tensor:
         weight = chosen.to(features.dtype)
-        return (weight / weight.sum(2, keepdim=True).clamp(min=1)) @ features  # (B, N, C)
+        return ((weight / weight.sum(2, keepdim=True).clamp(min=1)) @ features).flatten(0, 1)  # (B * N, C)
 
     cls_points = sensitive_points(h[..., 0], inside, share)
     loc_points = sensitive_points(h[..., 1], inside, share)
     beside = background_points(truth, inside, valid, share)
-    anchors = torch.cat([mean_feature(cls_points)[present], mean_feature(loc_points)[present]])  # (2M, C)
-    background = mean_feature(beside)[beside.any(dim=2)]
-    labels = truth.labels[present].repeat(2)
+    # Segments without a point stay in their rows, marked as absent: to leave them out, a GPU's host would have to wait.
+    anchors = torch.cat([mean_feature(cls_points), mean_feature(loc_points)])  # (2 * B * N, C)
+    labels = torch.where(present, truth.labels, ABSENT).flatten().repeat(2)
     # Anchors meet those of all videos of the batch, also of the videos that other processes hold.
-    loss = info_nce(gather_rows(anchors), gather_rows(labels), gather_rows(background), temperature=temperature)
+    loss = info_nce(
+        gather_rows(anchors),
+        gather_rows(labels),
+        gather_rows(mean_feature(beside)),
+        gather_rows(beside.any(dim=2).flatten()),
+        temperature=temperature,
+    )
     return addend(loss)
 
 
-def info_nce(anchors: Tensor, labels: Tensor, background: Tensor, *, temperature: float) -> Tensor:
+def info_nce(
+    anchors: Tensor, labels: Tensor, background: Tensor, has_background: Tensor, *, temperature: float
+) -> Tensor:
     """InfoNCE on L2-normalised features, averaged over every anchor's positives.
 
     For anchor a and positive b of its class, the negatives being features of
@@ -125,9 +135,11 @@ def info_nce(anchors: Tensor, labels: Tensor, background: Tensor, *, temperature
     anchors : Tensor
         (A, C).
     labels : Tensor
-        (A,).
+        (A,), `ABSENT` in rows that do not count.
     background : Tensor
         (Q, C); Q may be 0.
+    has_background : Tensor
+        (Q,), bool: rows that count.
     temperature : float
         tau.
 
@@ -138,10 +150,12 @@ def info_nce(anchors: Tensor, labels: Tensor, background: Tensor, *, temperature
     """
     anchors, background = F.normalize(anchors, dim=1), F.normalize(background, dim=1)
     similarity = anchors @ torch.cat([anchors, background]).T / temperature  # (A, A + Q)
+    counts = labels != ABSENT
     same = F.pad(labels[:, None] == labels[None], (0, len(background)))
-    negative = similarity.masked_fill(same, -torch.inf).logsumexp(dim=1, keepdim=True)  # -inf if there is none
+    ignored = same | ~torch.cat([counts, has_background])
+    negative = similarity.masked_fill(ignored, -torch.inf).logsumexp(dim=1, keepdim=True)  # -inf if there is none
     itself = torch.eye(len(anchors), similarity.shape[1], dtype=torch.bool, device=anchors.device)
-    positive = same & ~itself
+    positive = same & ~itself & counts[:, None]
     loss = torch.logaddexp(similarity, negative) - similarity  # of every pair, as if it were a positive
     pairs = positive.sum(1)
     per_anchor = loss.masked_fill(~positive, 0).sum(1) / pairs.clamp(min=1)

@@ -212,9 +212,7 @@ class Localizer(nn.Module):
         points = self.points([level.shape[1] for level in pyramid], features.device)
         packed = PackedPyramid.pack(pyramid, masks)
         logits = packed.run(self.classification_head)
-        scale = torch.repeat_interleave(
-            self.offset_scale, torch.tensor(points.sizes, device=features.device), output_size=sum(points.sizes)
-        )
+        scale = torch.cat([level.expand(size) for level, size in zip(self.offset_scale, points.sizes, strict=True)])
         offsets = F.relu(packed.run(self.localization_head) * scale[:, None])
         sensitivity = None
         if self.classification_sensitivity is not None and self.localization_sensitivity is not None:
@@ -301,24 +299,27 @@ class PackedPyramid(NamedTuple):
     mask: Tensor
     """(B, P + L, 1): valid steps."""
     inside: Tensor
-    """(P + L,): False in the rows between levels."""
+    """(P + L, 1): False in the rows between levels."""
+    sizes: list[int]
+    """Rows of each level, with the one behind it."""
 
     @classmethod
     def pack(cls, pyramid: Sequence[Tensor], masks: Sequence[Tensor]) -> PackedPyramid:
         """Join the levels; each gets one row behind it."""
         x = torch.cat([F.pad(level, (0, 0, 0, 1)) for level in pyramid], dim=1)
         mask = torch.cat([F.pad(level, (0, 0, 0, 1)) for level in masks], dim=1)
-        inside = torch.cat([F.pad(torch.ones(m.shape[1], dtype=torch.bool, device=m.device), (0, 1)) for m in masks])
-        return cls(x, mask, inside)
+        inside = torch.cat([F.pad(torch.ones_like(level[0]), (0, 0, 0, 1)) for level in masks])
+        return cls(x, mask, inside, [level.shape[1] + 1 for level in masks])
 
     def run(self, head: Head) -> Tensor:
         """Run a head over all levels; return (B, P, outputs)."""
-        gate = self.inside[:, None].to(self.x.dtype)
+        gate = self.inside.to(self.x.dtype)
         x = self.x
         for conv, norm in zip(head.hidden, head.norms, strict=True):
             x = F.relu(norm(conv(x, self.mask)[0])) * gate
         outputs: Tensor = head.last(x, self.mask)[0]
-        return outputs[:, self.inside]
+        # Cut by sizes that the host knows: choosing by a mask would make it wait for the GPU.
+        return torch.cat([level[:, :-1] for level in outputs.split(self.sizes, dim=1)], dim=1)
 
 
 def _equal_shares(total: int, parts: int) -> list[int]:

@@ -132,6 +132,7 @@ class Trainer:
             crop_ratio=recipe.data.crop_ratio,
             min_segment_share=recipe.data.min_segment_share,
             seed=recipe.run.seed,
+            pin_memory=device.type == "cuda",
         )
         self.step = 0
         self.best: float | None = None

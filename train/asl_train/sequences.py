@@ -45,12 +45,14 @@ class Batch:
 
     def to(self, device: torch.device) -> Batch:
         """Return the batch on a device."""
-        return Batch(
-            self.features.to(device, non_blocking=True),
-            self.mask.to(device, non_blocking=True),
-            Truth(*(tensor.to(device, non_blocking=True) for tensor in self.truth)),
-            self.video_ids,
-        )
+        return self._each(lambda tensor: tensor.to(device, non_blocking=True))
+
+    def pinned(self) -> Batch:
+        """Return the batch in memory from which a GPU copies while it computes."""
+        return self._each(torch.Tensor.pin_memory)
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> Batch:
+        return Batch(change(self.features), change(self.mask), Truth(*(change(t) for t in self.truth)), self.video_ids)
 
 
 def plan_cut(
@@ -151,6 +153,8 @@ class TrainingSequences:
         See `plan_cut`.
     seed : int
         Of order and cuts.
+    pin_memory : bool
+        Whether a GPU will fetch the batches.
     """
 
     def __init__(
@@ -163,6 +167,7 @@ class TrainingSequences:
         crop_ratio: tuple[float, float],
         min_segment_share: float,
         seed: int,
+        pin_memory: bool = False,
     ) -> None:
         self.items = items
         self.streams = streams
@@ -171,6 +176,7 @@ class TrainingSequences:
         self.crop_ratio = crop_ratio
         self.min_segment_share = min_segment_share
         self.seed = seed
+        self.pin_memory = pin_memory
 
     def __len__(self) -> int:
         """Return the number of batches in an epoch."""
@@ -200,11 +206,12 @@ class TrainingSequences:
 
         def load(batch: NDArray[np.int64]) -> Batch:
             own = batch[rank() :: processes()]
-            return collate(
+            loaded = collate(
                 [self._sequence(epoch, int(place)) for place in own] or [empty],
                 [self.items[int(place)].video_id for place in own],
                 padded_length,
             )
+            return loaded.pinned() if self.pin_memory else loaded
 
         with ThreadPoolExecutor(max_workers=1) as reader:
             pending = [reader.submit(load, batch) for batch in batches[:BATCHES_AHEAD]]

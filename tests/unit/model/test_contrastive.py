@@ -9,6 +9,7 @@ import torch
 
 from asl_kit.model.assignment import Truth
 from asl_kit.model.contrastive import (
+    ABSENT,
     background_points,
     contrastive_loss,
     info_nce,
@@ -56,10 +57,21 @@ def test_background_stays_in_the_video() -> None:
 def test_info_nce_by_hand() -> None:
     anchors = torch.tensor([[2.0, 0.0], [3.0, 0.0], [0.0, 1.0]])
     labels = torch.tensor([0, 0, 1])
-    background = torch.tensor([[0.0, 5.0]])
+    background, has_background = torch.tensor([[0.0, 5.0]]), torch.tensor([True])
     # Anchors 0 and 1 agree (similarity 1) and are orthogonal to the two negatives; anchor 2 has no positive.
     expected = -math.log(math.e / (math.e + 2))
-    assert info_nce(anchors, labels, background, temperature=1.0).item() == pytest.approx(expected)
+    assert info_nce(anchors, labels, background, has_background, temperature=1.0).item() == pytest.approx(expected)
+
+
+def test_rows_that_do_not_count_change_nothing() -> None:
+    generator = torch.Generator().manual_seed(0)
+    anchors, background = torch.randn(6, 3, generator=generator), torch.randn(4, 3, generator=generator)
+    labels, has_background = torch.tensor([0, ABSENT, 0, 1, ABSENT, 1]), torch.tensor([True, False, True, False])
+    counts = labels != ABSENT
+    expected = info_nce(
+        anchors[counts], labels[counts], background[has_background], torch.ones(2, dtype=torch.bool), temperature=0.5
+    )
+    torch.testing.assert_close(info_nce(anchors, labels, background, has_background, temperature=0.5), expected)
 
 
 def test_one_segment_alone_pairs_its_two_features() -> None:
@@ -97,7 +109,8 @@ def test_gradient_of_info_nce() -> None:
     generator = torch.Generator().manual_seed(0)
     anchors, background = torch.randn(2, 5, 3, dtype=torch.float64, generator=generator).unbind()
     labels = torch.tensor([0, 0, 1, 1, 2])  # the last has no positive
-    run = lambda a, b: info_nce(a, labels, b, temperature=0.5)  # noqa: E731
+    some = torch.tensor([True, False, True, True, True])
+    run = lambda a, b: info_nce(a, labels, b, some, temperature=0.5)  # noqa: E731
     assert torch.autograd.gradcheck(run, (anchors.requires_grad_(), background.requires_grad_()))
 
 
