@@ -7,6 +7,8 @@ from typing import Literal
 
 import click
 
+from asl_evaluate.protocols import PROTOCOLS
+
 _PATH = click.Path(path_type=Path)
 
 
@@ -18,10 +20,10 @@ _PATH = click.Path(path_type=Path)
 @click.option("--split", metavar="NAME", help="Default: the dataset's evaluation split.")
 @click.option(
     "--protocol",
-    type=click.Choice(["activitynet"]),
+    type=click.Choice(list(PROTOCOLS)),
     default="activitynet",
     show_default=True,
-    help="activitynet: interpolated AP, as the official script.",
+    help="; ".join(f"{name}: {protocol.summary}" for name, protocol in PROTOCOLS.items()),
 )
 @click.option("--tiou", metavar="LO:HI:STEP", help="tIoU thresholds. Default: the dataset's, else 0.3:0.7:0.1.")
 @click.option(

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from asl_evaluate.scoring import Scores
+from asl_evaluate.scores import Scores
 
 MAX_CLASSES_SHOWN = 20
 MAX_THRESHOLDS_SHOWN = 6
@@ -39,15 +39,16 @@ def _percent(share: float) -> str:
 
 def _overall(scores: Scores) -> Table:
     table = Table(box=box.SIMPLE_HEAD)
-    for heading in ("tIoU", "mAP (%)", f"recall@{scores.recall_per_video} (%)"):
+    columns: list[tuple[str, tuple[float, ...], float]] = []
+    if scores.average_map is not None:
+        columns.append(("mAP", scores.mean_average_precision, scores.average_map))
+    columns += [(name, recall.per_tiou, recall.mean) for name, recall in scores.recall.items()]
+    for heading in ("tIoU", *(f"{name} (%)" for name, _, _ in columns)):
         table.add_column(heading, justify="right")
-    for threshold, precision, recall in zip(
-        scores.tiou_thresholds, scores.mean_average_precision, scores.recall, strict=True
-    ):
-        last = threshold == scores.tiou_thresholds[-1]
-        table.add_row(f"{threshold:g}", _percent(precision), _percent(recall), end_section=last)
-    mean_recall = sum(scores.recall) / len(scores.recall)
-    table.add_row("mean", _percent(scores.average_map), _percent(mean_recall), style="bold")
+    for row, threshold in enumerate(scores.tiou_thresholds):
+        last = row == len(scores.tiou_thresholds) - 1
+        table.add_row(f"{threshold:g}", *(_percent(values[row]) for _, values, _ in columns), end_section=last)
+    table.add_row("mean", *(_percent(mean) for _, _, mean in columns), style="bold")
     return table
 
 

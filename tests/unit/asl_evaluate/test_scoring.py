@@ -9,7 +9,6 @@ from support import make_annotation_set
 
 from asl_evaluate.coverage import GridCoverage
 from asl_evaluate.scoring import (
-    RECALL_PER_VIDEO,
     choose_split,
     default_tiou,
     parse_tiou,
@@ -60,7 +59,7 @@ def test_scores_worked_out_by_hand(annotations: AnnotationSet) -> None:
     assert scores.mean_average_precision == pytest.approx(((2 / 3 + 1 / 4) / 3, 2 / 9))
     assert scores.average_map == pytest.approx((11 / 36 + 2 / 9) / 2)
     # t1 both, t2 both duplicates by one prediction; the point and t5 not
-    assert scores.recall == pytest.approx((4 / 6, 3 / 6))
+    assert scores.recall["recall@100"].per_tiou == pytest.approx((4 / 6, 3 / 6))
     coverage = scores.coverage
     assert (coverage.videos, coverage.segments, coverage.predictions) == (4, 6, 4)
     assert coverage.predictions_outside_split == 3
@@ -81,7 +80,18 @@ def test_duplicates_and_very_short_segments_are_dropped(annotations: AnnotationS
 
 def test_json_has_the_keys_of_the_format(annotations: AnnotationSet) -> None:
     document = score(PREDICTIONS, annotations, split="test", tiou_thresholds=(0.5, 0.7)).to_json()
-    keys = ["protocol", "split", "tiou", "mAP", "average_mAP", "per_class", "recall", "coverage"]
+    keys = [
+        "protocol",
+        "split",
+        "vocabulary",
+        "tiou",
+        "mAP",
+        "average_mAP",
+        "per_class",
+        "recall",
+        "figures",
+        "coverage",
+    ]
     assert list(document) == keys
     assert (document["protocol"], document["split"], document["tiou"]) == ("activitynet", "test", [0.5, 0.7])
     assert document["per_class"]["run"] == {
@@ -90,7 +100,8 @@ def test_json_has_the_keys_of_the_format(annotations: AnnotationSet) -> None:
         "segments": 2,
         "predictions": 2,
     }
-    assert document["recall"] == {"predictions_per_video": RECALL_PER_VIDEO, "per_tiou": pytest.approx([2 / 3, 1 / 2])}
+    expected = {"mean": pytest.approx(7 / 12), "per_tiou": pytest.approx([2 / 3, 1 / 2])}
+    assert document["recall"] == {"recall@100": expected}
     assert document["coverage"]["videos_never_predicted"] == ["t5"]
     assert document["coverage"]["videos_without_features"] is None
     assert json.loads(json.dumps(document, allow_nan=False)) == document

@@ -1,0 +1,181 @@
+"""What every protocol scores: ground truth and detections of the annotated videos of a split, as columns of numbers."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, TypeVar
+
+import numpy as np
+
+from asl_evaluate.coverage import Coverage, GridCoverage
+from asl_kit.annotations import AnnotationSet, Video
+from asl_kit.errors import AnnotationError, PredictionError
+from asl_kit.metrics import ScoredSegments, Segments, drop_duplicates
+from asl_kit.predictions import Detections
+
+Duplicates = Literal["keep", "drop"]
+S = TypeVar("S", bound=Segments)
+
+ANY_CLASS = "any"
+"""The only class of a class-agnostic evaluation."""
+MAX_NAMES_SHOWN = 20
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is to be scored, and how: all that a protocol is told."""
+
+    detections: Detections
+    """Any videos, any classes of the vocabulary."""
+    annotations: AnnotationSet
+    split: str
+    tiou_thresholds: tuple[float, ...]
+    """Each in (0, 1]."""
+    duplicates: Duplicates = "keep"
+    """Whether ground truth that occurs twice, or is shorter than 1 ms, counts (official), or
+    not (ActionFormer, OpenTAD)."""
+    vocabulary: str | None = None
+    """Which labels to score; None: the only ones, or all that the protocol knows of."""
+    class_agnostic: bool = False
+    """Whether all classes are taken for one."""
+    grid: GridCoverage | None = None
+    """What the features leave out, if they are known."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Ground truth and detections as columns; videos and classes numbered alike in both."""
+
+    vocabulary: str
+    classes: tuple[str, ...]
+    videos: Mapping[str, Video]
+    """The annotated videos of the split, by id, sorted."""
+    truth: Segments
+    predicted: ScoredSegments
+    coverage: Coverage
+
+    def count_truth(self) -> list[int]:
+        """Return the number of ground-truth segments of each class."""
+        counts: list[int] = np.bincount(self.truth.label, minlength=len(self.classes)).tolist()
+        return counts
+
+    def count_predicted(self) -> list[int]:
+        """Return the number of detections of each class."""
+        counts: list[int] = np.bincount(self.predicted.label, minlength=len(self.classes)).tolist()
+        return counts
+
+
+def prepare(task: Task) -> Prepared:
+    """Return what is to be scored as columns, and what they cover.
+
+    Videos of the split without annotation (`segments` is None) are left out. Predictions for
+    other videos than those that stay are left out and counted; official scripts take them for
+    false positives.
+
+    Parameters
+    ----------
+    task : Task
+        What is to be scored.
+
+    Raises
+    ------
+    AnnotationError
+        If there is no such split or vocabulary, or the split has no ground truth.
+    PredictionError
+        If a class is not in the vocabulary.
+    """
+    annotations, split = task.annotations, task.split
+    vocabulary = annotations.vocabulary(task.vocabulary)
+    names = annotations.classes(vocabulary)
+    videos = dict(sorted(annotations.split(split).items()))
+    annotated = {video_id: video for video_id, video in videos.items() if video.segments is not None}
+
+    truth, num_unlabelled = _truth(annotated, names, vocabulary)
+    predicted = _scored_segments(task.detections, list(annotated), names, vocabulary)
+    classes = tuple(names)
+    if task.class_agnostic:
+        classes = (ANY_CLASS,)
+        truth, predicted = _without_classes(truth), _without_classes(predicted)
+    kept = drop_duplicates(truth) if task.duplicates == "drop" else np.arange(len(truth))
+    num_dropped = len(truth) - len(kept)
+    truth = truth.take(kept)
+    if not len(truth):
+        raise AnnotationError(
+            f"dataset {annotations.dataset}: split '{split}' has no ground truth in vocabulary '{vocabulary}'",
+            hint=f"{len(videos)} videos, {len(annotated)} of them annotated; score another split with --split",
+        )
+
+    has_truth = np.bincount(truth.label, minlength=len(classes)) > 0
+    has_predicted = np.bincount(predicted.label, minlength=len(classes)) > 0
+    seen = set(np.unique(predicted.video).tolist())
+    coverage = Coverage(
+        videos=len(annotated),
+        videos_not_annotated=tuple(video_id for video_id, video in videos.items() if video.segments is None),
+        videos_never_predicted=tuple(name for number, name in enumerate(annotated) if number not in seen),
+        segments=len(truth),
+        segments_without_label=num_unlabelled,
+        duplicates=task.duplicates,
+        segments_dropped=num_dropped,
+        classes_without_ground_truth=tuple(name for label, name in enumerate(classes) if not has_truth[label]),
+        classes_never_predicted=tuple(
+            name for label, name in enumerate(classes) if has_truth[label] and not has_predicted[label]
+        ),
+        predictions=len(predicted),
+        predictions_outside_split=len(task.detections) - len(predicted),
+        grid=task.grid,
+    )
+    return Prepared(vocabulary, classes, annotated, truth, predicted, coverage)
+
+
+def _without_classes(segments: S) -> S:
+    return replace(segments, label=np.zeros_like(segments.label))
+
+
+def _truth(annotated: Mapping[str, Video], classes: Sequence[str], vocabulary: str) -> tuple[Segments, int]:
+    """Return the ground truth, and the number of segments without a label in the vocabulary."""
+    numbers = {name: number for number, name in enumerate(classes)}
+    rows = [
+        (number, segment.start, segment.end, numbers[segment.labels[vocabulary]])
+        for number, video in enumerate(annotated.values())
+        for segment in video.segments or ()
+        if vocabulary in segment.labels
+    ]
+    total = sum(len(video.segments or ()) for video in annotated.values())
+    table = np.array(rows, np.float64).reshape(-1, 4)
+    video, label = table[:, 0].astype(np.int64), table[:, 3].astype(np.int64)
+    return Segments(video, table[:, 1], table[:, 2], label), total - len(rows)
+
+
+def _scored_segments(
+    detections: Detections, annotated: Sequence[str], classes: Sequence[str], vocabulary: str
+) -> ScoredSegments:
+    """Return the detections of annotated videos, numbered like the ground truth."""
+    class_numbers = {name: number for number, name in enumerate(classes)}
+    for label in np.unique(detections.label).tolist():
+        if detections.class_names[label] not in class_numbers:
+            raise _unknown_class(detections, label, classes, vocabulary)
+    video_numbers = {name: number for number, name in enumerate(annotated)}
+    new_video = np.array([video_numbers.get(name, -1) for name in detections.video_ids], np.int64)
+    new_label = np.array([class_numbers.get(name, -1) for name in detections.class_names], np.int64)
+    video = new_video[detections.video]
+    rows = video >= 0
+    return ScoredSegments(
+        video[rows],
+        detections.start_s[rows],
+        detections.end_s[rows],
+        new_label[detections.label[rows]],
+        detections.score[rows],
+    )
+
+
+def _unknown_class(detections: Detections, label: int, classes: Sequence[str], vocabulary: str) -> PredictionError:
+    name = detections.class_names[label]
+    video = detections.video_ids[detections.video[int(np.argmax(detections.label == label))]]
+    known = ", ".join(classes[:MAX_NAMES_SHOWN]) + (", ..." if len(classes) > MAX_NAMES_SHOWN else "")
+    close = difflib.get_close_matches(name, classes, n=1)
+    return PredictionError(
+        f"video '{video}': class '{name}' is not among the {len(classes)} of vocabulary '{vocabulary}': {known}",
+        hint=f"did you mean '{close[0]}'?" if close else "predictions and annotations must be of the same dataset",
+    )

@@ -1,0 +1,47 @@
+"""ActivityNet's detection score: interpolated AP per class and tIoU threshold, averaged over classes."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from asl_evaluate.preparation import Prepared, Task, prepare
+from asl_evaluate.scores import ClassScore, Figure, Scores
+from asl_kit.metrics import average_precision, recall_at_top
+
+RECALL_PER_VIDEO = 100
+
+
+def score(task: Task) -> Scores:
+    """Score by `asl_kit.metrics.average_precision`, averaged over the classes with ground truth.
+
+    References
+    ----------
+    ActivityNet, ``Evaluation/eval_detection.py``. With duplicates dropped: ActionFormer,
+    ``libs/utils/metrics.py``, ``ANETdetection``.
+    """
+    prepared = prepare(task)
+    truth, predicted = prepared.truth, prepared.predicted
+    thresholds = task.tiou_thresholds
+    precision = average_precision(truth, predicted, num_classes=len(prepared.classes), tiou_thresholds=thresholds)
+    recall = recall_at_top(truth, predicted, per_video=RECALL_PER_VIDEO, tiou_thresholds=thresholds)
+    return Scores(
+        protocol="activitynet",
+        split=task.split,
+        vocabulary=prepared.vocabulary,
+        tiou_thresholds=thresholds,
+        mean_average_precision=tuple(np.nanmean(precision, axis=1).tolist()),
+        per_class=score_classes(prepared, precision),
+        coverage=prepared.coverage,
+        recall={f"recall@{RECALL_PER_VIDEO}": Figure(float(recall.mean()), tuple(recall.tolist()))},
+    )
+
+
+def score_classes(prepared: Prepared, precision: NDArray[np.float64]) -> dict[str, ClassScore]:
+    """Return the scores of the classes with ground truth from their AP (num_thresholds, num_classes)."""
+    num_truth, num_predicted = prepared.count_truth(), prepared.count_predicted()
+    return {
+        name: ClassScore(tuple(precision[:, label].tolist()), num_truth[label], num_predicted[label])
+        for label, name in enumerate(prepared.classes)
+        if num_truth[label]
+    }
