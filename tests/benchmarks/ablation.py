@@ -43,6 +43,14 @@ VARIANTS = {
     "all, quality": ("sensitivity.mode=quality",),
     "all, paper": ("sensitivity.mode=paper",),
 }
+# What ActionFormer does for Ego4D. On GTEA its own code gets 48.0 with it, and 41.2 with what it does for THUMOS14.
+EGO4D = (
+    "model.pyramid_levels=7",
+    "model.position_embedding=true",
+    "model.regression_overlap=2",
+    "model.dropout=0.1",
+    "data.min_segment_share=0.3",
+)
 SMALL = ("model.width=128", "model.attention_window=9", "optimizer.learning_rate=5e-4", "inference.max_detections=200")
 
 
@@ -62,9 +70,9 @@ def _small(epochs: int, length: int = 1024) -> tuple[str, ...]:
 
 SETS = {
     # GTEA and 50 Salads: SpatialCNN features of Lea et al., CVPR 2017, split 1. SBHAR: UCI 341, raw inertial samples.
-    "gtea": Set(15, 1, 1, _small(65)),
-    "50salads": Set(3, 1, 1, _small(45)),
-    "sbhar": Set(50, 25, 25, _small(35)),
+    "gtea": Set(15, 1, 1, (*_small(65), *EGO4D)),
+    "50salads": Set(3, 1, 1, (*_small(45), *EGO4D)),
+    "sbhar": Set(50, 25, 25, (*_small(35), *EGO4D)),
     "generated": Set(1, 1, 1, _small(30, 320)),
 }
 
