@@ -3,6 +3,7 @@
 from asl_kit.metrics.average_precision import average_precision
 from asl_kit.metrics.matching import Matching, match_detections
 from asl_kit.metrics.recall import recall_at_top
+from asl_kit.metrics.recall_at_multiples import class_recall_at_multiples, pooled_recall_at_multiples
 from asl_kit.metrics.segments import ScoredSegments, Segments, drop_duplicates, temporal_iou
 
 __all__ = [
@@ -10,8 +11,10 @@ __all__ = [
     "ScoredSegments",
     "Segments",
     "average_precision",
+    "class_recall_at_multiples",
     "drop_duplicates",
     "match_detections",
+    "pooled_recall_at_multiples",
     "recall_at_top",
     "temporal_iou",
 ]

@@ -1,0 +1,174 @@
+"""Recall at k times the ground truth, "recall@kx": what Moment Queries asks of a model, in its two forms.
+
+For each video and class with n segments, the first k * n detections of that class in that video
+count, and a segment is found if one of them overlaps it enough; one may find several. The
+challenge and ActionFormer differ in which detections come first, in whether a tIoU equal to the
+threshold is enough, and in what is averaged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from asl_kit.metrics.matching import check_thresholds, order_by_score, overlapping_pairs
+from asl_kit.metrics.segments import ScoredSegments, Segments
+
+
+def pooled_recall_at_multiples(
+    truth: Segments, detections: ScoredSegments, *, multiples: Sequence[int], tiou_thresholds: Sequence[float]
+) -> NDArray[np.float64]:
+    """Return recall@kx over all segments alike, as the Ego4D Moment Queries challenge.
+
+    Detections count in the order in which they are given, whatever their scores. A tIoU must
+    exceed the threshold. Its union is the time from the first start to the last end, which for
+    segments that overlap is the union, rounded otherwise than in `temporal_iou`.
+
+    Parameters
+    ----------
+    truth : Segments
+        Ground truth; duplicates count.
+    detections : ScoredSegments
+        Detections in the same videos, those of a video in the order of its list.
+    multiples : sequence of int
+        Each k, 1 or more.
+    tiou_thresholds : sequence of float
+        Each in (0, 1].
+
+    Returns
+    -------
+    (num_thresholds, num_multiples) float
+        In [0, 1]; NaN without ground truth.
+
+    Raises
+    ------
+    ValueError
+        If a multiple or a threshold is out of range.
+
+    References
+    ----------
+    EGO4D/episodic-memory, ``MQ/Evaluation/ego4d/get_retrieval_performance.py``.
+    """
+    thresholds, counts_at = check_thresholds(tiou_thresholds), check_multiples(multiples)
+    order = np.argsort(_groups(truth, detections)[1], kind="stable")
+    first, multiple = _first_of_groups(truth, detections.take(order), int(counts_at.max()))
+    pairs = overlapping_pairs(truth, first, float(thresholds.min()) / 2)  # half: surely all that the rounding lets in
+    tiou = _hull_tiou(truth.take(pairs.truth), first.take(pairs.detection))
+    found = _found(pairs.truth, multiple[pairs.detection], tiou > thresholds[:, None], counts_at, len(truth))
+    return found.mean(axis=2) if len(truth) else np.full(found.shape[:2], np.nan)
+
+
+def class_recall_at_multiples(
+    truth: Segments,
+    detections: ScoredSegments,
+    *,
+    num_classes: int,
+    multiples: Sequence[int],
+    tiou_thresholds: Sequence[float],
+) -> NDArray[np.float64]:
+    """Return the recall@kx of each class, as ActionFormer.
+
+    Detections count by falling score; equal ones by start and end. A tIoU equal to the threshold
+    is enough. ActionFormer reports the mean over the classes with ground truth, and drops
+    duplicates before.
+
+    Parameters
+    ----------
+    truth : Segments
+        Ground truth. Its duplicates count, unless `drop_duplicates` was used before.
+    detections : ScoredSegments
+        Detections in the same videos.
+    num_classes : int
+        All labels are in [0, num_classes).
+    multiples : sequence of int
+        Each k, 1 or more.
+    tiou_thresholds : sequence of float
+        Each in (0, 1].
+
+    Returns
+    -------
+    (num_thresholds, num_multiples, num_classes) float
+        In [0, 1]; NaN for a class without ground truth.
+
+    Raises
+    ------
+    ValueError
+        If a multiple, a threshold or a label is out of range.
+
+    References
+    ----------
+    ActionFormer, ``libs/utils/metrics.py``, ``compute_topkx_recall_detection``.
+    """
+    thresholds, counts_at = check_thresholds(tiou_thresholds), check_multiples(multiples)
+    for name, labels in (("truth", truth.label), ("detections", detections.label)):
+        if len(labels) and (labels.min() < 0 or labels.max() >= num_classes):
+            raise ValueError(f"a label of {name} is outside [0, {num_classes})")
+    order = order_by_score(detections, _groups(truth, detections)[1])
+    first, multiple = _first_of_groups(truth, detections.take(order), int(counts_at.max()))
+    pairs = overlapping_pairs(truth, first, float(thresholds.min()))
+    found = _found(pairs.truth, multiple[pairs.detection], pairs.tiou >= thresholds[:, None], counts_at, len(truth))
+    counts = np.zeros((num_classes, *found.shape[:2]))
+    np.add.at(counts, truth.label, np.moveaxis(found, 2, 0))
+    with np.errstate(invalid="ignore"):  # 0 / 0: a class without ground truth
+        return np.moveaxis(counts, 0, 2) / np.bincount(truth.label, minlength=num_classes)
+
+
+def check_multiples(multiples: Sequence[int] | NDArray[np.integer]) -> NDArray[np.int64]:
+    """Return the multiples as an array (K,); ValueError unless there is one and each is a whole number from 1."""
+    values = np.asarray(multiples)
+    if values.ndim != 1 or not len(values) or not np.issubdtype(values.dtype, np.integer) or values.min() < 1:
+        raise ValueError(f"multiples must be one or more whole numbers from 1, got {list(multiples)}")
+    return values.astype(np.int64)
+
+
+def _groups(truth: Segments, detections: ScoredSegments) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return a number for the video and class of each segment, and of each detection."""
+    num_classes = int(max(truth.label.max(initial=-1), detections.label.max(initial=-1))) + 1
+    first, second = (rows.video.astype(np.int64) * num_classes + rows.label for rows in (truth, detections))
+    return first, second
+
+
+def _first_of_groups(
+    truth: Segments, detections: ScoredSegments, max_multiple: int
+) -> tuple[ScoredSegments, NDArray[np.int64]]:
+    """Return the detections that may count, and for each the smallest multiple at which it does.
+
+    `detections` are in order of group (video and class) and, within one, of rank. Those at ranks
+    [(k - 1) * n, k * n) of a group with n segments count from multiple k on.
+    """
+    truth_group, group = _groups(truth, detections)
+    rank = np.arange(len(group)) - np.searchsorted(group, group)
+    groups, sizes = np.unique(truth_group, return_counts=True)
+    if not len(groups):
+        return detections.take(np.empty(0, np.int64)), np.empty(0, np.int64)
+    place = np.minimum(np.searchsorted(groups, group), len(groups) - 1)
+    rows = np.flatnonzero((groups[place] == group) & (rank < max_multiple * sizes[place]))
+    return detections.take(rows), rank[rows] // sizes[place[rows]] + 1
+
+
+def _hull_tiou(truth: Segments, detections: ScoredSegments) -> NDArray[np.float64]:
+    """Return the overlap of segments that overlap, row by row, over the time from the first start to the last end."""
+    overlap_s = np.minimum(detections.end_s, truth.end_s) - np.maximum(detections.start_s, truth.start_s)
+    hull_s = np.maximum(detections.end_s, truth.end_s) - np.minimum(detections.start_s, truth.start_s)
+    result: NDArray[np.float64] = overlap_s / hull_s
+    return result
+
+
+def _found(
+    segment: NDArray[np.int64],
+    multiple: NDArray[np.int64],
+    is_enough: NDArray[np.bool_],
+    multiples: NDArray[np.int64],
+    num_segments: int,
+) -> NDArray[np.bool_]:
+    """Return whether each segment is found, (num_thresholds, num_multiples, num_segments).
+
+    From pairs (P,) of a segment and a detection: the segment, the smallest multiple at which the
+    detection counts, and whether they overlap enough at each threshold (num_thresholds, P).
+    """
+    least = np.full((len(is_enough), num_segments), np.iinfo(np.int64).max)
+    for row, enough in zip(least, is_enough, strict=True):
+        np.minimum.at(row, segment[enough], multiple[enough])
+    return least[:, None, :] <= multiples[:, None]
