@@ -43,8 +43,8 @@ VARIANTS = {
     "all, quality": ("sensitivity.mode=quality",),
     "all, paper": ("sensitivity.mode=paper",),
 }
-# What ActionFormer does for Ego4D. On GTEA's test split its own code got 48.0 with its Ego4D configuration and 41.2 with
-# that for THUMOS14: one seed each, the best of five tried, baseline alone. Which of the settings does it was not asked.
+# What ActionFormer does for Ego4D. On GTEA's test split its own code got 48.0 with its Ego4D configuration, and 41.2
+# with that for THUMOS14: one seed each, the best of five tried, baseline alone. Which of its keys does it is not known.
 EGO4D = (
     "model.pyramid_levels=7",
     "model.position_embedding=true",
