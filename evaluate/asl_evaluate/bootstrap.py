@@ -1,9 +1,28 @@
-"""How sure a mean average precision is: the bootstrap over videos."""
+"""How sure a mean average precision is: the bootstrap over videos.
+
+Videos are drawn with replacement, as many as there are; a video that is drawn twice counts
+twice, with its ground truth and its predictions. Predictions find segments of their own video
+only, so the matching is done once, and a resample is nothing but a weight for each video.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from asl_kit.errors import UsageError
+from asl_kit.metrics import Matching, ScoredSegments, Segments
+from asl_kit.metrics.interpolation import interpolated_area
+
+LEVEL = 0.95
+RESAMPLES = 1000
+MIN_RESAMPLES = 100
+
+_COLUMNS_AT_ONCE = 250  # resamples; bounds the memory
+_CELLS_AT_ONCE = 1 << 22  # of the table of predictions by rank and video; bounds the memory
 
 
 @dataclass(frozen=True)
@@ -33,7 +52,7 @@ class Confidence:
     """Mean average precision with its confidence intervals."""
 
     level: float
-    """Share of intervals that hold the true value, if all assumptions hold: 0.95."""
+    """Nominal share of such intervals that hold the true value: 0.95."""
     resamples: int
     seed: int
     per_tiou: tuple[Interval, ...]
@@ -50,3 +69,130 @@ class Confidence:
             "mAP": [interval.to_json() for interval in self.per_tiou],
             "average_mAP": self.average.to_json(),
         }
+
+
+def draw_weights(num_videos: int, *, resamples: int, seed: int) -> NDArray[np.float64]:
+    """Return how often each video occurs: once in column 0, as drawn in each of the others.
+
+    Parameters
+    ----------
+    num_videos : int
+        V, 1 or more.
+    resamples : int
+        B, `MIN_RESAMPLES` or more.
+    seed : int
+        0 or more; the same seed draws the same videos.
+
+    Returns
+    -------
+    (V, 1 + B) float
+        Whole numbers; each column adds to V.
+
+    Raises
+    ------
+    UsageError
+        If there are too few resamples, or the seed is negative.
+    """
+    if resamples < MIN_RESAMPLES:
+        raise UsageError(f"--resamples: expected {MIN_RESAMPLES} or more, found {resamples}")
+    if seed < 0:
+        raise UsageError(f"--seed: expected 0 or more, found {seed}")
+    drawn = np.random.default_rng(seed).multinomial(num_videos, np.full(num_videos, 1 / num_videos), size=resamples)
+    return np.vstack([np.ones(num_videos), drawn]).T.copy()
+
+
+def resampled_map(
+    truth: Segments, detections: ScoredSegments, matching: Matching, weights: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return the mAP at each threshold in each resample.
+
+    Classes without ground truth in a resample are left out of its mean, as they are of any mean.
+
+    Parameters
+    ----------
+    truth, detections : Segments, ScoredSegments
+        Of videos numbered from 0.
+    matching : Matching
+        Which of the detections find which of the segments.
+    weights : (V, S) float
+        How often each video occurs in each resample: `draw_weights`.
+
+    Returns
+    -------
+    (num_thresholds, S) float
+        NaN in a resample without any ground truth.
+    """
+    num_videos, num_columns = weights.shape
+    video = detections.video[matching.order].astype(np.int64)
+    total = np.zeros((len(matching.position), num_columns))
+    classes_there = np.zeros(num_columns)
+    for label in np.unique(truth.label).tolist():
+        in_class = np.bincount(truth.video[truth.label == label], minlength=num_videos).astype(np.float64)
+        num_truth = in_class @ weights
+        classes_there += num_truth > 0
+        first, last = matching.first[label], matching.first[label + 1]
+        found = [row[np.searchsorted(row, first) : np.searchsorted(row, last)] for row in matching.position]
+        at = np.unique(np.concatenate(found))
+        if not len(at):
+            continue
+        for begin in range(0, num_columns, _COLUMNS_AT_ONCE):
+            columns = slice(begin, begin + _COLUMNS_AT_ONCE)
+            some = weights[:, columns]
+            rank = _weight_down_to(at, first, video, some)
+            for row, position in zip(total, found, strict=True):
+                area = interpolated_area(some[video[position]], rank[np.searchsorted(at, position)], num_truth[columns])
+                row[columns] += np.where(num_truth[columns] > 0, area, 0.0)
+    with np.errstate(invalid="ignore"):
+        result: NDArray[np.float64] = total / classes_there
+    return result
+
+
+def _weight_down_to(
+    at: NDArray[np.int64], first: int, video: NDArray[np.int64], weights: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return (K, S): the weight of the predictions at positions `first` to ``at[k]``, both included.
+
+    ``video[p]`` is the video of the prediction at position p. Predictions between two of the
+    positions asked for are counted by video first, so that the work does not grow with their number.
+    """
+    num_videos = len(weights)
+    begin = np.append(first, at[:-1] + 1)
+    rows_at_once = max(1, _CELLS_AT_ONCE // num_videos)
+    parts = []
+    for low in range(0, len(at), rows_at_once):
+        begins, ends = begin[low : low + rows_at_once], at[low : low + rows_at_once] + 1
+        row = np.repeat(np.arange(len(begins)), ends - begins)
+        cell = row * num_videos + video[begins[0] : ends[-1]]
+        count = np.bincount(cell, minlength=len(begins) * num_videos).reshape(len(begins), num_videos)
+        parts.append(count.astype(np.float64) @ weights)
+    return np.cumsum(np.concatenate(parts), axis=0)
+
+
+def interval(values: NDArray[np.float64], level: float = LEVEL) -> Interval:
+    """Return the percentile interval of a figure.
+
+    It is widened to hold the estimate, should all but a few resamples lie on one side of it.
+
+    Parameters
+    ----------
+    values : (1 + B,) float
+        The figure as it is, and in each resample; NaN (no ground truth drawn) is left out.
+    level : float
+        Share of the resamples that lie in the interval.
+    """
+    estimate, drawn = float(values[0]), values[1:][~np.isnan(values[1:])]
+    if not len(drawn):
+        return Interval(estimate, estimate, estimate, 0.0)
+    low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2]).tolist()
+    return Interval(estimate, min(low, estimate), max(high, estimate), float(np.std(drawn)))
+
+
+def confidence(resampled: NDArray[np.float64], *, seed: int) -> Confidence:
+    """Return intervals of the mAP from its resamples, (num_thresholds, 1 + B): `resampled_map`."""
+    return Confidence(
+        level=LEVEL,
+        resamples=resampled.shape[1] - 1,
+        seed=seed,
+        per_tiou=tuple(interval(row) for row in resampled),
+        average=interval(np.mean(resampled, axis=0)),
+    )
