@@ -84,7 +84,7 @@ class FeatureSet(StrictModel):
     notes: tuple[str, ...] = ()
 
 
-Protocol = Literal["activitynet", "thumos14", "ego4d-mq", "epic-kitchens"]
+Protocol = Literal["activitynet", "thumos14", "multithumos", "charades", "proposals", "ego4d-mq", "epic-kitchens"]
 """How results are scored: the official tool of which dataset."""
 
 
@@ -101,6 +101,9 @@ class Manifest(StrictModel):
     tiou_thresholds: tuple[Annotated[float, Field(gt=0, le=1)], ...]
     """Temporal IoU at which average precision is reported."""
     protocol: Protocol
+    """How results are scored unless another way is asked for."""
+    other_protocols: tuple[Protocol, ...] = ()
+    """Other ways in which results on it are published."""
     vocabularies: dict[str, list[str]] = Field(default_factory=dict)
     """Class names; a class's place in its list is its id. Empty: the names are those of the source."""
     expected_classes: dict[str, int] = Field(default_factory=dict)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -72,7 +72,14 @@ def order_by_score(detections: ScoredSegments, group: NDArray[np.integer]) -> ND
     return order[np.argsort(group[order], kind="stable")]
 
 
-def overlapping_pairs(truth: Segments, detections: ScoredSegments, min_tiou: float) -> Pairs:
+Overlap = Callable[
+    [NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]], NDArray[np.float64]
+]
+
+
+def overlapping_pairs(
+    truth: Segments, detections: Segments, min_tiou: float, *, overlap: Overlap = temporal_iou
+) -> Pairs:
     """Return all pairs of the same video and class with a tIoU of at least `min_tiou`."""
     num_classes = int(max(truth.label.max(initial=-1), detections.label.max(initial=-1))) + 1
     truth_group = truth.video.astype(np.int64) * num_classes + truth.label
@@ -94,7 +101,7 @@ def overlapping_pairs(truth: Segments, detections: ScoredSegments, min_tiou: flo
         detection = np.repeat(rows, size)
         within = np.arange(len(detection)) - np.repeat(np.cumsum(size) - size, size)
         segment = truth_rows[np.repeat(first[places], size) + within]
-        tiou = temporal_iou(
+        tiou = overlap(
             detections.start_s[detection], detections.end_s[detection], truth.start_s[segment], truth.end_s[segment]
         )
         high = tiou >= min_tiou
@@ -148,7 +155,7 @@ def match_detections(
     begin = np.flatnonzero(np.diff(pairs.detection, prepend=-1))
     position = pairs.detection[begin]
 
-    found = [_serve_by_rank(segment, tiou >= threshold, begin, len(truth)) for threshold in thresholds]
+    found = [serve_in_turn(segment, tiou >= threshold, begin, len(truth)) for threshold in thresholds]
     return Matching(
         order=order,
         first=first,
@@ -157,7 +164,7 @@ def match_detections(
     )
 
 
-def _serve_by_rank(
+def serve_in_turn(
     segment: NDArray[np.int64], allowed: NDArray[np.bool_], begin: NDArray[np.int64], num_segments: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Give each chooser, in order, its first allowed wish that is free; return (choosers, what they got).

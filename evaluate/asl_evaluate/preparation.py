@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, TypeVar
+from typing import Literal
 
 import numpy as np
 
@@ -16,7 +16,6 @@ from asl_kit.metrics import ScoredSegments, Segments, drop_duplicates
 from asl_kit.predictions import Detections
 
 Duplicates = Literal["keep", "drop"]
-S = TypeVar("S", bound=Segments)
 
 ANY_CLASS = "any"
 """The only class of a class-agnostic evaluation."""
@@ -92,12 +91,12 @@ def prepare(task: Task) -> Prepared:
     videos = dict(sorted(annotations.split(split).items()))
     annotated = {video_id: video for video_id, video in videos.items() if video.segments is not None}
 
-    truth, num_unlabelled = _truth(annotated, names, vocabulary)
-    predicted = _scored_segments(task.detections, list(annotated), names, vocabulary)
-    classes = tuple(names)
+    detections, classes = task.detections, tuple(names)
     if task.class_agnostic:
         classes = (ANY_CLASS,)
-        truth, predicted = _without_classes(truth), _without_classes(predicted)
+        detections = replace(detections, label=np.zeros_like(detections.label), class_names=classes)
+    truth, num_unlabelled = _truth(annotated, None if task.class_agnostic else names, vocabulary)
+    predicted = _scored_segments(detections, list(annotated), classes, vocabulary)
     kept = drop_duplicates(truth) if task.duplicates == "drop" else np.arange(len(truth))
     num_dropped = len(truth) - len(kept)
     truth = truth.take(kept)
@@ -129,18 +128,14 @@ def prepare(task: Task) -> Prepared:
     return Prepared(vocabulary, classes, annotated, truth, predicted, coverage)
 
 
-def _without_classes(segments: S) -> S:
-    return replace(segments, label=np.zeros_like(segments.label))
-
-
-def _truth(annotated: Mapping[str, Video], classes: Sequence[str], vocabulary: str) -> tuple[Segments, int]:
-    """Return the ground truth, and the number of segments without a label in the vocabulary."""
-    numbers = {name: number for number, name in enumerate(classes)}
+def _truth(annotated: Mapping[str, Video], classes: Sequence[str] | None, vocabulary: str) -> tuple[Segments, int]:
+    """Return the ground truth, and the number of segments without a label in the vocabulary; classes None: any."""
+    numbers = {name: number for number, name in enumerate(classes or ())}
     rows = [
-        (number, segment.start, segment.end, numbers[segment.labels[vocabulary]])
+        (number, segment.start, segment.end, 0 if classes is None else numbers[segment.labels[vocabulary]])
         for number, video in enumerate(annotated.values())
         for segment in video.segments or ()
-        if vocabulary in segment.labels
+        if classes is None or vocabulary in segment.labels
     ]
     total = sum(len(video.segments or ()) for video in annotated.values())
     table = np.array(rows, np.float64).reshape(-1, 4)

@@ -25,17 +25,52 @@ class Protocol:
     summary: str
     """What it computes, and whose number that is: one line."""
     module: str
-    """Module of this package whose `score` does it."""
+    """Module of this package that does it, by a function ``(task: Task) -> Scores``."""
+    function: str = "score"
+    tiou: str | None = None
+    """Thresholds by default, as ``LO:HI:STEP``; None: those of the dataset."""
+    by_frame: bool = False
+    """Whether moments are scored, so that there are no thresholds."""
+    joint: bool = False
+    """Whether it scores several vocabularies at once, from labels like ``take,plate``."""
 
     def score(self, task: Task) -> Scores:
         """Score what the task asks for."""
-        result: Scores = importlib.import_module(f"{__name__}.{self.module}").score(task)
+        module = importlib.import_module(f"asl_evaluate.protocols.{self.module}")
+        result: Scores = getattr(module, self.function)(task)
         return result
 
 
 PROTOCOLS = {
     protocol.name: protocol
-    for protocol in (Protocol("activitynet", "interpolated AP, as ActivityNet's official script", "activitynet"),)
+    for protocol in (
+        Protocol("activitynet", "interpolated AP, as ActivityNet's official script", "activitynet"),
+        Protocol("thumos14", "AP not interpolated and tIoU strict, as THUMOS14's official tool", "thumos14"),
+        Protocol(
+            "multithumos",
+            "mAP over every frame, as in MultiTHUMOS papers",
+            "frames",
+            "score_multithumos",
+            by_frame=True,
+        ),
+        Protocol(
+            "charades",
+            "mAP over 25 moments a video, as Charades' official script",
+            "frames",
+            "score_charades",
+            by_frame=True,
+        ),
+        Protocol(
+            "proposals", "average recall AR@AN, as ActivityNet's proposal task", "proposals", tiou="0.5:0.95:0.05"
+        ),
+        Protocol("ego4d-mq", "mAP and recall@kx, as the Ego4D Moment Queries challenge", "ego4d_mq"),
+        Protocol(
+            "epic-kitchens",
+            "mAP of verb, noun and action, as the EPIC-KITCHENS-100 challenge",
+            "epic_kitchens",
+            joint=True,
+        ),
+    )
 }
 
 

@@ -1,0 +1,44 @@
+"""THUMOS14's own tool: strict, not interpolated, and blind where an action is ambiguous."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from asl_evaluate.preparation import Prepared, Task, prepare
+from asl_evaluate.protocols.activitynet import score_classes
+from asl_evaluate.scores import Scores
+from asl_kit.metrics import Segments, thumos14_average_precision
+
+
+def score(task: Task) -> Scores:
+    """Score by `asl_kit.metrics.thumos14_average_precision`, averaged over the classes with ground truth.
+
+    Ambiguous are the stretches that the annotations call ignored.
+    """
+    prepared = prepare(task)
+    precision = thumos14_average_precision(
+        prepared.truth,
+        prepared.predicted,
+        _ignored(prepared),
+        num_classes=len(prepared.classes),
+        tiou_thresholds=task.tiou_thresholds,
+    )
+    return Scores(
+        protocol="thumos14",
+        split=task.split,
+        vocabulary=prepared.vocabulary,
+        tiou_thresholds=task.tiou_thresholds,
+        mean_average_precision=tuple(np.nanmean(precision, axis=1).tolist()),
+        per_class=score_classes(prepared, precision),
+        coverage=prepared.coverage,
+    )
+
+
+def _ignored(prepared: Prepared) -> Segments:
+    rows = [
+        (number, span.start, span.end)
+        for number, video in enumerate(prepared.videos.values())
+        for span in video.ignored
+    ]
+    table = np.array(rows, np.float64).reshape(-1, 3)
+    return Segments(table[:, 0].astype(np.int64), table[:, 1], table[:, 2], np.zeros(len(table), np.int64))
