@@ -1,0 +1,239 @@
+"""Actions of EPIC-KITCHENS-100: detections whose class is a verb and a noun, and where they come from.
+
+An action is a detection with the label ``VERB,NOUN`` (``wash,cup``). It is read from the
+challenge's own JSON, from an ActivityNet detection JSON with such labels, or made of two files, one
+with detections of verbs and one of nouns.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ConfigDict, Field
+
+from asl_kit.errors import MissingFileError, PredictionError, UsageError
+from asl_kit.files import read_json
+from asl_kit.metrics import temporal_iou
+from asl_kit.predictions import JOINT, Detections, read_predictions
+from asl_kit.strict import StrictModel, validate
+
+VOCABULARIES = ("verb", "noun")
+MIN_PAIR_TIOU = 0.5
+ACTIONS_PER_VIDEO = 2000
+"""How many pairs of a verb and a noun are kept of each video: as many as ActionFormer keeps detections."""
+_EPIC_ENTRY = re.compile(rb'"(?:verb|noun|sls_pt)"\s*:\s*[0-9]')
+_BYTES_LOOKED_AT = 4096
+_FORMAT_HINT = (
+    'expected {"results": {VIDEO: [{"verb": ID, "noun": ID, "action": "VERB_ID,NOUN_ID", '
+    '"score": NUMBER, "segment": [START, END]}, ...]}}'
+)
+
+
+def action_label(verb: str, noun: str) -> str:
+    """Return the label of an action."""
+    return f"{verb}{JOINT}{noun}"
+
+
+def split_labels(names: Sequence[str]) -> list[tuple[str, str]]:
+    """Return the verb and the noun of each label.
+
+    Raises
+    ------
+    PredictionError
+        If a label is not ``VERB,NOUN``.
+    """
+    pairs = []
+    for name in names:
+        verb, joint, noun = name.partition(JOINT)
+        if not joint:
+            raise PredictionError(
+                f"class '{name}' is not an action: expected a verb and a noun, as in 'wash{JOINT}cup'",
+                hint="give a file of verbs and a file of nouns, or score one of the two with --vocabulary verb or noun",
+            )
+        pairs.append((verb, noun))
+    return pairs
+
+
+class _Entry(StrictModel):
+    """One detection as other people's files have it: the keys that are used, the others ignored."""
+
+    model_config = ConfigDict(extra="ignore", strict=True)
+
+    verb: int
+    noun: int
+    action: str
+    score: float
+    segment: Annotated[list[float], Field(min_length=2, max_length=2)]
+
+
+class _File(StrictModel):
+    model_config = ConfigDict(extra="ignore", strict=True)
+
+    results: dict[str, list[_Entry]]
+
+
+def read_actions(paths: Sequence[Path], verbs: Sequence[str], nouns: Sequence[str]) -> Detections:
+    """Read actions from one file that has both classes, or from a file of verbs and a file of nouns.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        One or two files. Two are ActivityNet detection JSON, verbs first, and are joined by
+        `pair_actions`.
+    verbs, nouns : sequence of str
+        Class names in order of their ids.
+
+    Returns
+    -------
+    Detections
+        Labels are ``VERB,NOUN``; those of a single file of another kind stay as they are.
+
+    Raises
+    ------
+    MissingFileError
+        If there is no such file.
+    PredictionError
+        If a file cannot be read, or holds a class that does not exist. Names file, video, entry and field.
+    UsageError
+        If there are more than two files, or one of two has verbs and nouns already.
+    """
+    if not 1 <= len(paths) <= 2:
+        raise UsageError(f"--predictions: expected one file, or a file of verbs and one of nouns, found {len(paths)}")
+    kinds = [_is_epic(path) for path in paths]
+    if len(paths) == 1:
+        return _read_epic(paths[0], verbs, nouns) if kinds[0] else read_predictions(paths[0])
+    if any(kinds):
+        raise UsageError(f"{paths[kinds.index(True)]}: has verbs and nouns, so it is the only file to give")
+    found = [read_predictions(path) for path in paths]
+    for path, detections, vocabulary, classes in zip(paths, found, VOCABULARIES, (verbs, nouns), strict=True):
+        unknown = sorted(set(detections.class_names) - set(classes))
+        if unknown:
+            raise PredictionError(
+                f"{path}: class '{unknown[0]}' is not a {vocabulary}",
+                hint="give the file of verbs first, then that of nouns",
+            )
+    return pair_actions(*found)
+
+
+def pair_actions(
+    verbs: Detections, nouns: Detections, *, min_tiou: float = MIN_PAIR_TIOU, per_video: int = ACTIONS_PER_VIDEO
+) -> Detections:
+    """Make actions of detections of verbs and of nouns.
+
+    Each verb and each noun of a video that overlap by `min_tiou` or more make an action: between
+    their starts and their ends the mean, with the geometric mean of their scores. Where both are of
+    one proposal with one score, as in the challenge's baseline, the action has the segment and the
+    score of that proposal, as there.
+
+    Parameters
+    ----------
+    verbs, nouns : Detections
+        Scores of 0 or more.
+    min_tiou : float
+        In (0, 1]; with 1 only equal segments make an action.
+    per_video : int
+        How many actions of highest score are kept in each video.
+
+    Raises
+    ------
+    PredictionError
+        If a score is negative.
+
+    References
+    ----------
+    OpenTAD, ``tools/prepare_data/epic/epic_action_noun_verb_submit.py``: means of segments and of
+    scores, there of the two predictions at one point. C2-Action-Detection,
+    ``SlowFastProposalClassifier/run_net.py``: the score of the proposal.
+    """
+    for detections in (verbs, nouns):
+        if np.any(detections.score < 0):
+            row = int(np.argmax(detections.score < 0))
+            video_id = detections.video_ids[detections.video[row]]
+            text = f"video '{video_id}': a score of {detections.score[row]:.12g} has no geometric mean with others"
+            raise PredictionError(text, hint="scores of verbs and nouns must be 0 or more")
+    video_ids = tuple(sorted({*verbs.video_ids, *nouns.video_ids}))
+    found = [
+        _pairs(_rows_of(verbs, video_id), _rows_of(nouns, video_id), min_tiou, per_video) for video_id in video_ids
+    ]
+    found = found or [(np.empty(0),) * 5]
+    start_s, end_s, score, verb, noun = (np.concatenate(column) for column in zip(*found, strict=True))
+    num_nouns = max(len(nouns.class_names), 1)
+    pairs, label = np.unique(verb.astype(np.int64) * num_nouns + noun.astype(np.int64), return_inverse=True)
+    names = [(verbs.class_names[pair // num_nouns], nouns.class_names[pair % num_nouns]) for pair in pairs.tolist()]
+    return Detections(
+        video_ids=video_ids,
+        video=np.repeat(np.arange(len(found)), [len(columns[0]) for columns in found]).astype(np.int32),
+        start_s=start_s,
+        end_s=end_s,
+        score=score,
+        label=label.astype(np.int32),
+        class_names=tuple(action_label(verb, noun) for verb, noun in names),
+    )
+
+
+Columns = tuple[NDArray[np.float64] | NDArray[np.int32], ...]
+"""Start, end, score and class numbers of one video's detections."""
+
+
+def _rows_of(detections: Detections, video_id: str) -> Columns:
+    number = detections.video_ids.index(video_id) if video_id in detections.video_ids else len(detections.video_ids)
+    first, last = np.searchsorted(detections.video, (number, number + 1))
+    rows = slice(int(first), int(last))
+    return detections.start_s[rows], detections.end_s[rows], detections.score[rows], detections.label[rows]
+
+
+def _pairs(verbs: Columns, nouns: Columns, min_tiou: float, per_video: int) -> Columns:
+    """Return start, end, score, verb and noun of one video's actions, by falling score."""
+    (verb_start, verb_end, verb_score, verb), (noun_start, noun_end, noun_score, noun) = verbs, nouns
+    tiou = temporal_iou(verb_start[:, None], verb_end[:, None], noun_start, noun_end)
+    left, right = np.nonzero(tiou >= min_tiou)
+    score = np.sqrt(verb_score[left] * noun_score[right])  # exactly their score where the two are equal
+    best = np.argsort(-score, kind="stable")[:per_video]
+    left, right = left[best], right[best]
+    start_s = (verb_start[left] + noun_start[right]) / 2
+    end_s = (verb_end[left] + noun_end[right]) / 2
+    return start_s, end_s, score[best], verb[left], noun[right]
+
+
+def _is_epic(path: Path) -> bool:
+    """Return whether a file looks like the challenge's JSON, by its first detections."""
+    try:
+        with path.open("rb") as file:
+            return _EPIC_ENTRY.search(file.read(_BYTES_LOOKED_AT)) is not None
+    except (FileNotFoundError, IsADirectoryError):
+        raise MissingFileError(f"{path}: no such file") from None
+
+
+def _read_epic(path: Path, verbs: Sequence[str], nouns: Sequence[str]) -> Detections:
+    """Read the challenge's JSON, or one with its detections and no more than ``results``."""
+    file = validate(_File, read_json(path, PredictionError), source=str(path), error=PredictionError, hint=_FORMAT_HINT)
+    for video_id, entries in file.results.items():
+        for number, entry in enumerate(entries):
+            place = f"{path}: video '{video_id}', entry {number}"
+            for field, classes in (("verb", verbs), ("noun", nouns)):
+                if not 0 <= getattr(entry, field) < len(classes):
+                    found = f"{field}: expected a class in [0, {len(classes)}), found {getattr(entry, field)}"
+                    raise PredictionError(f"{place}, {found}")
+            if entry.action.replace(" ", "") != f"{entry.verb},{entry.noun}":
+                expected = f"its verb and noun, '{entry.verb},{entry.noun}'"
+                raise PredictionError(f"{place}, action: expected {expected}, found '{entry.action}'")
+
+    def label(entry: _Entry) -> str:
+        return action_label(verbs[entry.verb], nouns[entry.noun])
+
+    try:
+        return Detections.from_lists(
+            (
+                (video_id, entry.segment[0], entry.segment[1], label(entry), entry.score)
+                for video_id, entries in file.results.items()
+                for entry in entries
+            ),
+            video_ids=list(file.results),
+        )
+    except PredictionError as fault:
+        raise PredictionError(f"{path}: {fault.message}", hint=fault.hint) from fault

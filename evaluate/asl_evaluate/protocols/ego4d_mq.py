@@ -1,0 +1,65 @@
+"""Ego4D Moment Queries: mAP and recall@kx as the challenge, and recall@kx as ActionFormer."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from asl_evaluate.preparation import Task, prepare
+from asl_evaluate.protocols.activitynet import score_classes
+from asl_evaluate.protocols.epic_kitchens import as_linspace
+from asl_evaluate.scores import Figure, Scores
+from asl_kit.metrics import (
+    average_precision,
+    class_recall_at_multiples,
+    drop_duplicates,
+    pooled_recall_at_multiples,
+)
+
+MULTIPLES = (1, 2, 3, 4, 5)
+"""The k of the challenge's script; it ranks by average mAP, and reports recall@1x at tIoU 0.5."""
+
+
+def score(task: Task) -> Scores:
+    """Score mAP and recall@kx as the challenge, with ActionFormer's recall@kx beside.
+
+    `Scores.recall` holds the challenge's (`asl_kit.metrics.pooled_recall_at_multiples`: predictions
+    in the order of the file); `Scores.figures`, as "class recall@kx", ActionFormer's
+    (`asl_kit.metrics.class_recall_at_multiples`: by score, averaged over classes, without
+    duplicates whatever the task says of them).
+
+    A clip without predictions counts as one where nothing is found; the official recall stops there.
+
+    References
+    ----------
+    EGO4D/episodic-memory, ``MQ/Evaluation/ego4d``: ``eval_detection.py``, ``get_retrieval_performance.py``.
+    ActionFormer, ``libs/utils/metrics.py``, ``wrapper_compute_topkx_recall``.
+    """
+    prepared = prepare(task)
+    truth, predicted, num_classes = prepared.truth, prepared.predicted, len(prepared.classes)
+    thresholds = task.tiou_thresholds
+    precision = average_precision(truth, predicted, num_classes=num_classes, tiou_thresholds=thresholds)
+    pooled = pooled_recall_at_multiples(truth, predicted, multiples=MULTIPLES, tiou_thresholds=thresholds)
+    distinct = truth.take(drop_duplicates(truth))
+    by_class = class_recall_at_multiples(
+        distinct, predicted, num_classes=num_classes, multiples=MULTIPLES, tiou_thresholds=as_linspace(thresholds)
+    )
+    return Scores(
+        protocol="ego4d-mq",
+        split=task.split,
+        vocabulary=prepared.vocabulary,
+        tiou_thresholds=thresholds,
+        mean_average_precision=tuple(np.nanmean(precision, axis=1).tolist()),
+        per_class=score_classes(prepared, precision),
+        coverage=prepared.coverage,
+        recall=_figures("recall", pooled),
+        figures=_figures("class recall", np.nanmean(by_class, axis=2)) if len(distinct) else {},
+    )
+
+
+def _figures(name: str, values: NDArray[np.float64]) -> dict[str, Figure]:
+    """Return figures by name from values (num_thresholds, num_multiples)."""
+    return {
+        f"{name}@{multiple}x": Figure(float(column.mean()), tuple(column.tolist()))
+        for multiple, column in zip(MULTIPLES, values.T, strict=True)
+    }
