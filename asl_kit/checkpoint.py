@@ -47,7 +47,8 @@ class Checkpoint:
     weights: Mapping[str, Tensor]
     """Of the network, as chosen for use."""
     recipe: Recipe
-    class_names: tuple[str, ...]
+    vocabularies: Mapping[str, tuple[str, ...]]
+    """Class names in the order of the network's outputs, by vocabulary; named "" where it is not known which."""
     shape: Shape
     extraction: tuple[ExtractionSpec, ...]
     """How the features of each stream were made."""
@@ -56,6 +57,11 @@ class Checkpoint:
     objective: Mapping[str, Tensor] = field(default_factory=dict)
     """Learned class-level sensitivity."""
     training: dict[str, Any] | None = None
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The classes of all vocabularies, in the order of the network's outputs."""
+        return tuple(name for names in self.vocabularies.values() for name in names)
 
     def build(self) -> Localizer:
         """Return the network with its weights, in evaluation mode."""
@@ -98,7 +104,7 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
         "asl_kit": __version__,
         "weights": dict(checkpoint.weights),
         "recipe": checkpoint.recipe.model_dump(mode="json"),
-        "class_names": list(checkpoint.class_names),
+        "vocabularies": {name: list(class_names) for name, class_names in checkpoint.vocabularies.items()},
         "shape": {
             "feature_dims": list(checkpoint.shape.feature_dims),
             "sequence_length": checkpoint.shape.sequence_length,
@@ -155,7 +161,7 @@ def load_checkpoint(path: Path, *, device: str | torch.device = "cpu") -> Checkp
         return Checkpoint(
             weights=fields["weights"],
             recipe=validate(Recipe, fields["recipe"], source=f"{path}: recipe", error=CheckpointError),
-            class_names=tuple(fields["class_names"]),
+            vocabularies=_vocabularies(fields),
             shape=Shape(
                 tuple(fields["shape"]["feature_dims"]), fields["shape"]["sequence_length"], fields["shape"]["levels"]
             ),
@@ -167,5 +173,11 @@ def load_checkpoint(path: Path, *, device: str | torch.device = "cpu") -> Checkp
             objective=fields["objective"],
             training=fields["training"],
         )
-    except (KeyError, TypeError) as fault:
+    except (KeyError, TypeError, AttributeError) as fault:
         raise CheckpointError(f"{path}: damaged checkpoint: {fault!r}") from fault
+
+
+def _vocabularies(fields: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    if "vocabularies" not in fields:  # written when a model learned one vocabulary only
+        return {fields["provenance"].get("vocabulary") or "": tuple(fields["class_names"])}
+    return {name: tuple(class_names) for name, class_names in fields["vocabularies"].items()}

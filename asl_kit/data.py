@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from asl_kit.errors import AnnotationError, FeatureError, StoreError
 from asl_kit.extraction_spec import ExtractionSpec
 from asl_kit.grid import FeatureGrid
 from asl_kit.manifest import find_manifest
+from asl_kit.model.assignment import UNLABELLED
 from asl_kit.store import FeatureStore, VideoInfo
 
 
@@ -29,7 +30,7 @@ class VideoItem:
     segments_s: NDArray[np.float64]
     """(N, 2): start and end of each action, in seconds."""
     labels: NDArray[np.int64]
-    """(N,): class of each."""
+    """(N, V): class of each in each vocabulary, counted through all vocabularies; `UNLABELLED` where it has none."""
 
 
 class FeatureStreams:
@@ -126,7 +127,7 @@ class Split:
 
 
 def load_split(
-    annotations: AnnotationSet, name: str, streams: FeatureStreams, class_names: Sequence[str], vocabulary: str | None
+    annotations: AnnotationSet, name: str, streams: FeatureStreams, vocabularies: Mapping[str, Sequence[str]]
 ) -> Split:
     """Join a split's annotations with the features.
 
@@ -138,20 +139,21 @@ def load_split(
         The split.
     streams : FeatureStreams
         The features.
-    class_names : sequence of str
-        Order of the classes: a label's place here is its index.
-    vocabulary : str, optional
-        Whose labels are taken; None where there is only one.
+    vocabularies : mapping of str to sequence of str
+        Whose labels are taken ("": those of the only one), and the order of their classes: a label's index is its
+        place in all of them, one after the other. Segments without a label in any are left out.
 
     Raises
     ------
     AnnotationError
-        If there is no such split, or a label is not among `class_names`.
+        If there is no such split or vocabulary, or a label is not among the classes.
     StoreError
         If no video of the split has features.
     """
-    vocabulary = vocabulary or next(iter(annotations.vocabularies))
-    index = {label: place for place, label in enumerate(class_names)}
+    indices: dict[str, dict[str, int]] = {}
+    for own, names in vocabularies.items():
+        first = sum(len(index) for index in indices.values())
+        indices[annotations.vocabulary(own or None)] = {label: first + place for place, label in enumerate(names)}
     items, without_features, not_annotated = [], [], []
     videos = annotations.split(name)
     for video_id, video in videos.items():
@@ -165,20 +167,27 @@ def load_split(
         if info.grid.length == 0:
             without_features.append(video_id)
             continue
-        labelled = [segment for segment in video.segments if vocabulary in segment.labels]
-        unknown = {segment.labels[vocabulary] for segment in labelled} - index.keys()
-        if unknown:
-            raise AnnotationError(
-                f"video {video_id}: class {sorted(unknown)[0]!r} is not among the {len(index)} classes of the model",
-                hint=f"the model knows: {', '.join(list(class_names)[:10])}{', ...' if len(index) > 10 else ''}",
-            )
+        labelled = [segment for segment in video.segments if not indices.keys().isdisjoint(segment.labels)]
+        for vocabulary, index in indices.items():
+            unknown = {
+                segment.labels[vocabulary] for segment in labelled if vocabulary in segment.labels
+            } - index.keys()
+            if unknown:
+                raise AnnotationError(
+                    f"video {video_id}: class {min(unknown)!r} is not among the {len(index)} classes of the model",
+                    hint=f"the model knows: {', '.join(list(index)[:10])}{', ...' if len(index) > 10 else ''}",
+                )
+        labels = [
+            [index.get(segment.labels.get(vocabulary, ""), UNLABELLED) for vocabulary, index in indices.items()]
+            for segment in labelled
+        ]
         items.append(
             VideoItem(
                 video_id=video_id,
                 duration_s=info.duration_s,
                 grid=info.grid,
                 segments_s=np.array([(s.start, s.end) for s in labelled], dtype=np.float64).reshape(-1, 2),
-                labels=np.array([index[s.labels[vocabulary]] for s in labelled], dtype=np.int64),
+                labels=np.array(labels, dtype=np.int64).reshape(-1, len(indices)),
             )
         )
     if not items:

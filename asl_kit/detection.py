@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,9 +14,9 @@ from torch.nn import functional as F
 from asl_kit.data import FeatureStreams, VideoItem
 from asl_kit.device import autocast
 from asl_kit.grid import FeatureGrid
-from asl_kit.model.decoding import Candidates, decode, soft_nms, vote
+from asl_kit.model.decoding import Candidates, decode, decode_combinations, soft_nms, split_combination, vote
 from asl_kit.model.network import Localizer, Output
-from asl_kit.predictions import Detections
+from asl_kit.predictions import JOINT, Detections
 from asl_kit.progress import progress_bar
 from asl_kit.recipe import InferenceRecipe
 
@@ -99,11 +100,15 @@ def detect(
     *,
     grid: FeatureGrid,
     duration_s: float,
+    classes: Sequence[int],
     settings: InferenceRecipe,
     window_length: int,
     precision: torch.dtype = torch.float32,
-) -> Candidates:
-    """Find the actions of one video.
+) -> list[Candidates]:
+    """Find the actions of one video, in each vocabulary by itself.
+
+    Candidates, suppression, voting and the number of detections are each vocabulary's own. With several vocabularies,
+    `asl_kit.model.decoding.decode_combinations` gives one list more.
 
     Parameters
     ----------
@@ -115,6 +120,8 @@ def detect(
         Of the features.
     duration_s : float
         Detections are clipped to [0, duration_s).
+    classes : sequence of int
+        Classes of each vocabulary.
     settings : InferenceRecipe
         Thresholds, suppression and voting.
     window_length : int
@@ -124,8 +131,9 @@ def detect(
 
     Returns
     -------
-    Candidates
-        On the CPU, in seconds, sorted by falling score.
+    list of Candidates
+        Of each vocabulary, then of combinations where the settings want them; on the CPU, in seconds, sorted by falling
+        score.
     """
     device = next(network.parameters()).device
     logits: list[list[Tensor]] = [[] for _ in range(network.levels)]
@@ -140,15 +148,27 @@ def detect(
             offsets[level].append(output.offsets[0, low:high].float())
             first += size
     points = network.points([sum(len(part) for part in level) for level in logits], device)
-    candidates = decode(
-        torch.cat([part for level in logits for part in level]),
+    of_vocabularies = torch.cat([part for level in logits for part in level]).split(list(classes), dim=1)
+    everywhere = (
         torch.cat([part for level in offsets for part in level]),
         torch.ones(len(points.position), dtype=torch.bool, device=device),
         points,
-        min_score=settings.min_score if settings.candidate_min_score is None else settings.candidate_min_score,
-        candidates_per_level=settings.candidates_per_level,
-        min_length=settings.min_length_steps,
     )
+    limits: dict[str, Any] = {
+        "min_score": settings.min_score if settings.candidate_min_score is None else settings.candidate_min_score,
+        "candidates_per_level": settings.candidates_per_level,
+        "min_length": settings.min_length_steps,
+    }
+    found = [decode(own, *everywhere, **limits) for own in of_vocabularies]
+    if len(classes) > 1 and settings.combined_classes:
+        found.append(
+            decode_combinations(of_vocabularies, *everywhere, classes_per_point=settings.combined_classes, **limits)
+        )
+    return [_suppress(candidates, grid, duration_s, settings) for candidates in found]
+
+
+def _suppress(candidates: Candidates, grid: FeatureGrid, duration_s: float, settings: InferenceRecipe) -> Candidates:
+    """Return what is left of candidates after soft-NMS and voting, in seconds."""
     candidates = Candidates(*(tensor.cpu() for tensor in candidates))
     kept = soft_nms(
         candidates,
@@ -173,12 +193,12 @@ def detect_videos(
     items: Sequence[VideoItem],
     streams: FeatureStreams,
     *,
-    class_names: Sequence[str],
+    vocabularies: Mapping[str, Sequence[str]],
     settings: InferenceRecipe,
     window_length: int,
     precision: torch.dtype = torch.float32,
-) -> Detections:
-    """Find the actions of many videos, read from their stores one after the other.
+) -> dict[str, Detections]:
+    """Find the actions of many videos, read from their stores one after the other; returned as by `to_detections`.
 
     Parameters
     ----------
@@ -188,8 +208,8 @@ def detect_videos(
         The videos.
     streams : FeatureStreams
         Their features.
-    class_names : sequence of str
-        The network's classes, in order.
+    vocabularies : mapping of str to sequence of str
+        The network's classes, in order, by vocabulary.
     settings, window_length, precision
         See `detect`.
     """
@@ -203,17 +223,46 @@ def detect_videos(
                     features,
                     grid=item.grid,
                     duration_s=item.duration_s,
+                    classes=[len(names) for names in vocabularies.values()],
                     settings=settings,
                     window_length=window_length,
                     precision=precision,
                 )
             )
             bar.advance()
-    return to_detections([item.video_id for item in items], found, class_names)
+    return to_detections([item.video_id for item in items], found, vocabularies)
 
 
-def to_detections(video_ids: Sequence[str], found: Sequence[Candidates], class_names: Sequence[str]) -> Detections:
-    """Return what was found in each video as one table."""
+def to_detections(
+    video_ids: Sequence[str], found: Sequence[Sequence[Candidates]], vocabularies: Mapping[str, Sequence[str]]
+) -> dict[str, Detections]:
+    """Return what `detect` has found in each video as one table for each vocabulary.
+
+    Combinations of classes are a table more, named like its classes: ``verb,noun``, of ``take,plate`` and others. It
+    knows the classes that were found only.
+    """
+    columns = list(zip(*found, strict=True)) or [()] * len(vocabularies)
+    tables = {
+        name: _table(video_ids, column, tuple(class_names))
+        for (name, class_names), column in zip(vocabularies.items(), columns, strict=False)
+    }
+    if len(columns) > len(vocabularies):
+        combined = columns[-1]
+        numbers = torch.cat([one.labels for one in combined]).unique()
+        classes = [len(class_names) for class_names in vocabularies.values()]
+        names = [
+            JOINT.join(
+                class_names[label]
+                for class_names, label in zip(vocabularies.values(), split_combination(number, classes), strict=True)
+            )
+            for number in numbers.tolist()
+        ]
+        renumbered = [one._replace(labels=torch.searchsorted(numbers, one.labels)) for one in combined]
+        tables[JOINT.join(vocabularies)] = _table(video_ids, renumbered, tuple(names))
+    return tables
+
+
+def _table(video_ids: Sequence[str], found: Sequence[Candidates], class_names: tuple[str, ...]) -> Detections:
     segments_s = np.concatenate([np.zeros((0, 2)), *(one.segments.numpy() for one in found)])
     return Detections(
         video_ids=tuple(video_ids),
@@ -222,5 +271,5 @@ def to_detections(video_ids: Sequence[str], found: Sequence[Candidates], class_n
         end_s=segments_s[:, 1],
         score=np.concatenate([np.zeros(0), *(one.scores.double().numpy() for one in found)]),
         label=np.concatenate([np.zeros(0, np.int32), *(one.labels.int().numpy() for one in found)]),
-        class_names=tuple(class_names),
+        class_names=class_names,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,6 +18,8 @@ from asl_kit.files import replacing
 
 FILE_FIELDS = ("results", "version", "external_data")  # the last two are ActivityNet's; nothing is read from them
 ENTRY_FIELDS = ("segment", "label", "score")
+JOINT = ","
+"""Between the names of classes, and of their vocabularies, where one detection names several: `take,plate`."""
 FORMAT_HINT = 'expected {"results": {VIDEO: [{"segment": [START, END], "label": NAME, "score": NUMBER}, ...]}}'
 
 
@@ -209,6 +211,26 @@ def write_predictions(path: Path, detections: Detections) -> None:
             file.write(",\n" if number else "\n")
             file.write(f"{json.dumps(video_id, ensure_ascii=False)}: {json.dumps(entries, ensure_ascii=False)}")
         file.write("\n}}\n")
+
+
+def write_tables(path: Path, tables: Mapping[str, Detections]) -> list[Path]:
+    """Write the predictions of one or several vocabularies, each as `write_predictions` does; return the files.
+
+    Parameters
+    ----------
+    path : Path
+        The file where there is one vocabulary. Of several, each has its own beside it: of ``detections.json``,
+        ``detections-verb.json``, ``detections-noun.json`` and, of combinations, ``detections-verb-noun.json``.
+    tables : mapping of str to Detections
+        By vocabulary.
+    """
+    paths = [
+        path if len(tables) == 1 else path.with_name(f"{path.stem}-{name.replace(JOINT, '-')}{path.suffix}")
+        for name in tables
+    ]
+    for own, detections in zip(paths, tables.values(), strict=True):
+        write_predictions(own, detections)
+    return paths
 
 
 def read_predictions(path: Path) -> Detections:

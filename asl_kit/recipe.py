@@ -41,8 +41,8 @@ class DataRecipe(RecipeTable):
     """Split to train on; auto: the manifest's, else `train` or `training`."""
     validation_split: str = "auto"
     """Split scored while training; auto: one that is neither trained on nor the test split; `none`: none."""
-    vocabulary: str | None = None
-    """Vocabulary whose labels are learned; needed only where the annotations have several."""
+    vocabulary: str | Annotated[tuple[str, ...], Field(min_length=1)] | None = None
+    """Vocabulary that is learned, or several together: ["verb", "noun"]; needed where the annotations have several."""
     sequence_length: Count | Auto = "auto"
     """Features in a training sequence; auto: the longest training video, at most `max_sequence_length`."""
     max_sequence_length: Count = 2304
@@ -60,6 +60,8 @@ class DataRecipe(RecipeTable):
     def _check(self) -> DataRecipe:
         if self.crop_ratio[0] > self.crop_ratio[1]:
             raise ValueError("crop_ratio must be a smallest and a largest share, in this order")
+        if isinstance(self.vocabulary, tuple) and len(set(self.vocabulary)) < len(self.vocabulary):
+            raise ValueError("vocabulary must not name one twice")
         return self
 
 
@@ -183,7 +185,7 @@ class InferenceRecipe(RecipeTable):
     min_score: Share = 0.001
     """Detections score at least this, after suppression."""
     candidate_min_score: Share | None = None
-    """Candidates score above this, before suppression; the best of a class is kept in any case. Default: `min_score`."""
+    """Candidates score above this, before suppression; the best of a class stays. Default: `min_score`."""
     candidates_per_level: Count = 2000
     """Highest-scoring candidates kept per pyramid level before suppression."""
     max_detections: Count = 2000
@@ -196,6 +198,8 @@ class InferenceRecipe(RecipeTable):
     """Each detection's ends become the score-weighted mean of the candidates that overlap it this much; 0: off."""
     min_length_steps: NonNegative = 0.05
     """Shorter candidates are dropped, in feature steps."""
+    combined_classes: Annotated[int, Field(ge=0, le=100)] = 10
+    """With several vocabularies: highest-scoring classes of each that are combined at a point; 0: no combinations."""
     window_length: Count | Auto = "auto"
     """Longer videos are read in overlapping windows of so many features and stitched; auto: 4 training sequences."""
 

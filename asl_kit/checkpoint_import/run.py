@@ -115,7 +115,7 @@ def import_checkpoint(
     checkpoint = Checkpoint(
         weights=translated,
         recipe=recipe,
-        class_names=tuple(class_names),
+        vocabularies={vocabulary or "": tuple(class_names)},
         shape=shape,
         extraction=extraction,
         provenance={

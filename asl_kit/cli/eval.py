@@ -21,9 +21,9 @@ _PATH = click.Path(path_type=Path)
 @click.option(
     "--protocol",
     type=click.Choice(list(PROTOCOLS)),
-    default="activitynet",
-    show_default=True,
-    help="; ".join(f"{name}: {protocol.summary}" for name, protocol in PROTOCOLS.items()),
+    help="Default: the dataset's, else activitynet. "
+    + "; ".join(f"{name}: {protocol.summary}" for name, protocol in PROTOCOLS.items())
+    + ".",
 )
 @click.option("--tiou", metavar="LO:HI:STEP", help="tIoU thresholds. Default: the dataset's, else 0.3:0.7:0.1.")
 @click.option(
@@ -34,8 +34,19 @@ _PATH = click.Path(path_type=Path)
     help="Duplicate ground truth and segments under 1 ms: keep (official), or drop (ActionFormer, OpenTAD).",
 )
 @click.option("--vocabulary", metavar="NAME", help="Which labels to score, where the annotations have several.")
+@click.option("--class-agnostic", is_flag=True, help="Take all classes for one.")
+@click.option(
+    "--video-scores",
+    type=_PATH,
+    metavar="FILE",
+    help="Name the classes by scores of whole videos, as ActionFormer does.",
+)
+@click.option(
+    "--top-k", type=click.IntRange(min=1), default=2, show_default=True, help="Classes by --video-scores a detection."
+)
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
 @click.option("--out", type=_PATH, metavar="DIR", help="Write scores.json here, and a checkpoint's detections.json.")
+@click.option("--csv", "csv_file", type=_PATH, metavar="FILE", help="Write the scores by class and tIoU as a table.")
 @click.option(
     "--sensitivity", type=_PATH, metavar="FILE", help="Write what the checkpoint has learned to look at, as JSON."
 )
@@ -48,14 +59,18 @@ def evaluate(
     annotations: Path,
     features: str | None,
     split: str | None,
-    protocol: str,
+    protocol: str | None,
     tiou: str | None,
     duplicates: Literal["keep", "drop"],
     vocabulary: str | None,
+    class_agnostic: bool,
+    video_scores: Path | None,
+    top_k: int,
     device: str,
     out: Path | None,
     sensitivity: Path | None,
     json_file: str | None,
+    csv_file: Path | None,
 ) -> None:
     """Score a predictions file, or a checkpoint on stored features.
 
@@ -71,12 +86,12 @@ def evaluate(
         raise click.UsageError("--sensitivity FILE needs --checkpoint FILE")
 
     from asl_evaluate.scoring import score_checkpoint, score_file, write_results
-    from asl_evaluate.table import print_scores
+    from asl_evaluate.table import print_scores, write_csv
     from asl_kit import progress
     from asl_kit.cli.options import split_paths
     from asl_kit.cli.output import write_json
 
-    detections = None
+    tables = None
     if predictions is not None:
         scores = score_file(
             predictions=predictions,
@@ -86,13 +101,16 @@ def evaluate(
             duplicates=duplicates,
             protocol=protocol,
             vocabulary=vocabulary,
+            class_agnostic=class_agnostic,
+            video_scores=video_scores,
+            top_k=top_k,
         )
     elif checkpoint is not None and features is not None:
         if sensitivity is not None:
             from asl_evaluate.sensitivity import load_sensitive, write_sensitivity  # loads torch
 
             load_sensitive(checkpoint)  # what cannot be written is said before the work
-        detections, scores = score_checkpoint(
+        tables, scores = score_checkpoint(
             checkpoint=checkpoint,
             annotations=annotations,
             features=split_paths(features),
@@ -101,13 +119,18 @@ def evaluate(
             duplicates=duplicates,
             protocol=protocol,
             vocabulary=vocabulary,
+            class_agnostic=class_agnostic,
+            video_scores=video_scores,
+            top_k=top_k,
             device=device,
         )
     print_scores(scores, progress.err() if json_file == "-" else progress.out())
     if json_file is not None:
         write_json(scores.to_json(), json_file)
+    if csv_file is not None:
+        write_csv(csv_file, scores)
     if out is not None:
-        write_results(out, scores, detections)
+        write_results(out, scores, tables)
     if sensitivity is not None and checkpoint is not None and features is not None:
         write_sensitivity(
             sensitivity,

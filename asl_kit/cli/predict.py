@@ -20,7 +20,13 @@ SHOWN = 10
 @click.command()
 @click.argument("videos", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--checkpoint", required=True, type=click.Path(path_type=Path), help="A trained model (model.ckpt).")
-@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="Detections (JSON) to write.")
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Detections (JSON) to write; a model of several vocabularies writes a file of each: OUTPUT-verb.json.",
+)
 @click.option(
     "--weights",
     multiple=True,
@@ -43,14 +49,16 @@ def predict(
     A video that cannot be read does not stop the others; the exit code is then 1.
     """
     from asl_kit.errors import AslKitError
-    from asl_kit.predictions import write_predictions
+    from asl_kit.predictions import write_tables
     from asl_kit.progress import out
 
-    detections, failures = predict_videos(videos, checkpoint, weights=weights, flow_weights=flow_weights, device=device)
-    if detections.video_ids:
-        write_predictions(output, detections)
-        _print_best(detections)
-        out().print(str(output), markup=False)
+    tables, failures = predict_videos(videos, checkpoint, weights=weights, flow_weights=flow_weights, device=device)
+    if len(failures) < len(videos):
+        written = write_tables(output, tables)
+        for detections in tables.values():
+            _print_best(detections)
+        for path in written:
+            out().print(str(path), markup=False)
     if failures:
         raise AslKitError("\n  ".join([f"{len(failures)} of {len(videos)} videos failed", *failures]))
 
@@ -62,7 +70,7 @@ def predict_videos(
     weights: Sequence[str] = (),
     flow_weights: str | None = None,
     device: str = "auto",
-) -> tuple[Detections, list[str]]:
+) -> tuple[dict[str, Detections], list[str]]:
     """Extract features from videos as the checkpoint says, and find actions in them.
 
     Parameters
@@ -81,8 +89,8 @@ def predict_videos(
 
     Returns
     -------
-    Detections
-        Of the videos that could be read.
+    dict of str to Detections
+        Of the videos that could be read, by vocabulary: see `asl_kit.detection.to_detections`.
     list of str
         One line for each video that could not.
 

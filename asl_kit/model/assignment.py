@@ -3,7 +3,8 @@
 The rules are ActionFormer's: centre sampling, one regression range per level,
 the shortest of several candidates. All videos of a batch are assigned at once.
 
-Legend: B videos, N segments of the video that has most, P points, K classes.
+Legend: B videos, N segments of the video that has most, P points, V vocabularies learned together, K classes of all of
+them side by side.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from torch.nn import functional as F
 from asl_kit.model.network import Points
 
 EQUAL_LENGTH_TOLERANCE = 1e-3  # in features; ActionFormer's
+UNLABELLED = -1  # in place of a label where a segment has none in a vocabulary
 
 
 class Truth(NamedTuple):
@@ -27,17 +29,17 @@ class Truth(NamedTuple):
     segments: Tensor
     """(B, N, 2): start and end, in features of level 0."""
     labels: Tensor
-    """(B, N), int64; 0 in the padding."""
+    """(B, N, V), int64 in [0, K): one of each vocabulary, or `UNLABELLED`; 0 in the padding."""
     mask: Tensor
     """(B, N), True where there is a segment."""
 
     @classmethod
     def collate(cls, segments: Sequence[Tensor], labels: Sequence[Tensor], device: torch.device | str) -> Truth:
-        """Pad the segments (each (n, 2)) and labels (each (n,)) of B videos to one N of at least 1."""
+        """Pad the segments (each (n, 2)) and labels (each (n, V)) of B videos to one N of at least 1."""
         count = max(1, *(len(video) for video in segments))
         return cls(
             torch.stack([F.pad(video, (0, 0, 0, count - len(video))) for video in segments]).to(device),
-            torch.stack([F.pad(video, (0, count - len(video))) for video in labels]).to(device),
+            torch.stack([F.pad(video, (0, 0, 0, count - len(video))) for video in labels]).to(device),
             torch.stack([torch.arange(count) < len(video) for video in segments]).to(device),
         )
 
@@ -53,6 +55,8 @@ class Targets(NamedTuple):
     """(B, P), bool: the point answers for a segment."""
     segment: Tensor
     """(B, P), int64: index in N of that segment; meaningless where not positive."""
+    labels: Tensor
+    """(B, P, V), int64: that segment's labels; meaningless where not positive."""
 
 
 @torch.no_grad()
@@ -62,7 +66,8 @@ def assign(points: Points, mask: Tensor, truth: Truth, *, classes: int, center_r
     A point is a candidate for a segment if it lies strictly inside it, within
     `center_radius` strides of its centre, and if its larger distance to the
     ends lies in the point's regression range. Of several candidates the
-    shortest segment wins; segments as short as that one add their classes.
+    shortest segment wins; segments as short as that one add their classes,
+    and the label that it has not in a vocabulary.
 
     Parameters
     ----------
@@ -95,8 +100,14 @@ def assign(points: Points, mask: Tensor, truth: Truth, *, classes: int, center_r
     length = (end - start).expand_as(candidate).masked_fill(~candidate, math.inf)  # (B, P, N)
     shortest, segment = length.min(dim=2)
     as_short = (length <= shortest[..., None] + EQUAL_LENGTH_TOLERANCE) & candidate
-    one_hot = F.one_hot(truth.labels, classes).to(length.dtype)  # (B, N, K)
+    one_hot = length.new_zeros(*truth.mask.shape, 1 + classes)  # the first column takes what is unlabelled
+    one_hot = one_hot.scatter_(2, truth.labels + 1, 1.0)[..., 1:]  # (B, N, K)
     class_targets = (as_short.to(length.dtype) @ one_hot).clamp_(max=1)
     offsets = distance.gather(2, segment[..., None, None].expand(-1, -1, 1, 2)).squeeze(2)
     positive = shortest.isfinite() & mask
-    return Targets(class_targets, offsets / points.stride[:, None], positive, segment)
+    vocabularies = truth.labels.shape[2]
+    labels = truth.labels.gather(1, segment[..., None].expand(-1, -1, vocabularies))
+    if vocabularies > 1:  # of one vocabulary, every segment has a label
+        others = torch.where(as_short[..., None], truth.labels[:, None], UNLABELLED).amax(2)
+        labels = torch.where(labels == UNLABELLED, others, labels)
+    return Targets(class_targets, offsets / points.stride[:, None], positive, segment, labels)

@@ -12,11 +12,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from asl_kit.model.assignment import Truth
+from asl_kit.model.assignment import UNLABELLED, Truth
 from asl_kit.model.collectives import addend, gather_rows
 from asl_kit.model.losses import at_least_float32
 
-ABSENT = -1  # label of a segment that has no point
+ABSENT = UNLABELLED  # label of a segment that has no point; one without a label counts as little
 
 
 def inside_segments(truth: Truth, length: int) -> Tensor:
@@ -78,12 +78,15 @@ def contrastive_loss(
 ) -> Tensor:
     """Pull together the sensitive features of a class; push away other classes and the background beside actions.
 
+    Of several vocabularies each has its own such loss, of the segments that are labelled in it; they are added up.
+
     Parameters
     ----------
     features : Tensor
         (B, T, C): the finest level.
     h : Tensor
-        (B, N, T, 2): sensitivity of every point for every segment; only the order within a segment counts.
+        (B, N, T, V + 1): sensitivity of every point for every segment, for classification in each vocabulary and for
+        localization; only the order within a segment counts.
     truth : Truth
         Ground truth of the batch.
     valid : Tensor
@@ -104,21 +107,19 @@ def contrastive_loss(
         weight = chosen.to(features.dtype)
         return ((weight / weight.sum(2, keepdim=True).clamp(min=1)) @ features).flatten(0, 1)  # (B * N, C)
 
-    cls_points = sensitive_points(h[..., 0], inside, share)
-    loc_points = sensitive_points(h[..., 1], inside, share)
+    *h_cls, h_loc = h.unbind(-1)
     beside = background_points(truth, inside, valid, share)
-    # Segments without a point stay in their rows, marked as absent: to leave them out, a GPU's host would have to wait.
-    anchors = torch.cat([mean_feature(cls_points), mean_feature(loc_points)])  # (2 * B * N, C)
-    labels = torch.where(present, truth.labels, ABSENT).flatten().repeat(2)
-    # Anchors meet those of all videos of the batch, also of the videos that other processes hold.
-    loss = info_nce(
-        gather_rows(anchors),
-        gather_rows(labels),
-        gather_rows(mean_feature(beside)),
-        gather_rows(beside.any(dim=2).flatten()),
-        temperature=temperature,
-    )
-    return addend(loss)
+    background, has_background = gather_rows(mean_feature(beside)), gather_rows(beside.any(dim=2).flatten())
+    f_loc = mean_feature(sensitive_points(h_loc, inside, share))
+    losses = []
+    for h_vocabulary, labels in zip(h_cls, truth.labels.unbind(-1), strict=True):
+        f_cls = mean_feature(sensitive_points(h_vocabulary, inside, share))
+        # Segments without a point stay in their rows, marked as absent: to leave them out, a GPU's host would have to
+        # wait. Anchors meet those of all videos of the batch, also of the videos that other processes hold.
+        anchors = gather_rows(torch.cat([f_cls, f_loc]))  # (2 * B * N, C)
+        labels = gather_rows(torch.where(present, labels, ABSENT).flatten().repeat(2))
+        losses.append(info_nce(anchors, labels, background, has_background, temperature=temperature))
+    return addend(torch.stack(losses).sum())
 
 
 def info_nce(

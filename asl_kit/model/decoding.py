@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import heapq
+import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -49,10 +51,70 @@ def decode(
     min_length : float
         Candidates are longer than it, in features of level 0.
     """
-    classes = logits.shape[1]
+    scores = logits.float().sigmoid() * mask[:, None]
+    found, _ = _best(scores, offsets, points, min_score, candidates_per_level, min_length)
+    return found
+
+
+def decode_combinations(
+    logits: Sequence[Tensor],
+    offsets: Tensor,
+    mask: Tensor,
+    points: Points,
+    *,
+    classes_per_point: int,
+    min_score: float,
+    candidates_per_level: int,
+    min_length: float,
+) -> Candidates:
+    """Return the candidates for combinations of a class of each vocabulary, scored by the geometric mean.
+
+    So combinations rank as by the product of their probabilities, and thresholds mean what they do for one class.
+
+    Labels count the combinations as digits do: with K1 classes in the second of two vocabularies, first and second
+    class c0 and c1 are ``c0 * K1 + c1``.
+
+    Parameters
+    ----------
+    logits : sequence of Tensor
+        (P, K) of each vocabulary.
+    offsets, mask, points
+        See `decode`.
+    classes_per_point : int
+        Highest-scoring classes of each vocabulary that are combined at a point.
+    min_score, candidates_per_level, min_length
+        See `decode`.
+    """
+    product = mask[:, None].float()
+    labels = torch.zeros_like(product, dtype=torch.int64)
+    for own in logits:
+        best, label = own.float().sigmoid().topk(min(classes_per_point, own.shape[1]), dim=1)
+        product = (product[:, :, None] * best[:, None]).flatten(1)
+        labels = (labels[:, :, None] * own.shape[1] + label[:, None]).flatten(1)
+    scores = product ** (1 / len(logits))
+    found, point = _best(scores, offsets, points, min_score, candidates_per_level, min_length)
+    return found._replace(labels=labels[point, found.labels])
+
+
+def split_combination(label: int, classes: Sequence[int]) -> list[int]:
+    """Return the class in each vocabulary that a label of `decode_combinations` stands for.
+
+    Examples
+    --------
+    >>> split_combination(2 * 300 + 5, [97, 300])
+    [2, 5]
+    """
+    places = [math.prod(classes[number + 1 :]) for number in range(len(classes))]
+    return [label // place % count for place, count in zip(places, classes, strict=True)]
+
+
+def _best(
+    scores: Tensor, offsets: Tensor, points: Points, min_score: float, candidates_per_level: int, min_length: float
+) -> tuple[Candidates, Tensor]:
+    """Return the highest of (P, K) scores as candidates whose label is the column; and the point of each."""
+    classes = scores.shape[1]
     kept = []
     first = 0
-    scores = logits.float().sigmoid() * mask[:, None]
     for size in points.sizes:
         level = scores[first : first + size].flatten()
         best, index = level.topk(min(candidates_per_level, len(level)))
@@ -64,7 +126,8 @@ def decode(
     reach = offsets[point].float() * stride[:, None]
     segments = torch.stack((position - reach[:, 0], position + reach[:, 1]), dim=1)
     long_enough = segments[:, 1] - segments[:, 0] > min_length
-    return Candidates(segments[long_enough], scores.flatten()[chosen][long_enough], label[long_enough])
+    found = Candidates(segments[long_enough], scores.flatten()[chosen][long_enough], label[long_enough])
+    return found, point[long_enough]
 
 
 def soft_nms(

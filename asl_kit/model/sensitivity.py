@@ -15,6 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from asl_kit.model.assignment import UNLABELLED
+
 Mode = Literal["paper", "normalized", "quality"]
 
 SMALLEST_SIGMA = 0.05  # of a segment's length; keeps the Gaussians from collapsing to a point
@@ -36,7 +38,7 @@ class ClassSensitivity(nn.Module):
     Parameters
     ----------
     classes : int
-        K.
+        K, of all vocabularies.
     """
 
     def __init__(self, classes: int) -> None:
@@ -62,22 +64,36 @@ class ClassSensitivity(nn.Module):
         return {f"mean sigma of {name}": value for name, value in means.items()} | {"collapsed curves": collapsed}
 
     def forward(self, u: Tensor, labels: Tensor) -> Tensor:
-        """Return p_cls and p_loc.
+        """Return p_cls of the class in each vocabulary, and p_loc, the mean over these classes.
 
         Parameters
         ----------
         u : Tensor
             (...): relative positions.
         labels : Tensor
-            (...), int64: class of each.
+            (..., V), int64: class of each in each vocabulary, or `UNLABELLED`.
 
         Returns
         -------
         Tensor
-            (..., 2), in (0, 1].
+            (..., V + 1), in (0, 1]: p_cls of each vocabulary (meaningless where unlabelled), p_loc.
         """
-        curves = torch.exp(-((u[..., None] - self.mu[labels]) ** 2) / (2 * self.sigma[labels] ** 2))
-        return torch.stack((curves[..., 0], curves[..., 1:].mean(-1)), dim=-1)
+        known = labels != UNLABELLED
+        labels = labels.clamp(min=0)
+        curves = torch.exp(-((u[..., None, None] - self.mu[labels]) ** 2) / (2 * self.sigma[labels] ** 2))
+        p_loc = labelled_mean(curves[..., 1:].mean(-1), known)
+        return torch.cat((curves[..., 0], p_loc), dim=-1)
+
+
+def labelled_mean(values: Tensor, known: Tensor) -> Tensor:
+    """Return the mean of (..., V) values over the vocabularies in which there is a label: (..., 1)."""
+    return (values * known).sum(-1, keepdim=True) / known.sum(-1, keepdim=True).clamp(min=1)
+
+
+def by_vocabulary(instance_level: Tensor, vocabularies: int) -> Tensor:
+    """Return (..., 2) instance-level sensitivities as (..., V + 1): all vocabularies share q_cls."""
+    q_cls, q_loc = instance_level.split(1, dim=-1)
+    return torch.cat((q_cls.expand(*q_cls.shape[:-1], vocabularies), q_loc), dim=-1)
 
 
 def combine(class_level: Tensor | None, instance_level: Tensor | None) -> Tensor | None:
@@ -97,7 +113,7 @@ def loss_weights(h: Tensor, positive: Tensor, segment: Tensor, *, segments: int,
     Parameters
     ----------
     h : Tensor
-        (B, P, 2): combined sensitivity for classification and localization.
+        (B, P, V + 1): combined sensitivity for classification in each vocabulary, and for localization.
     positive : Tensor
         (B, P), bool.
     segment : Tensor
@@ -115,8 +131,8 @@ def loss_weights(h: Tensor, positive: Tensor, segment: Tensor, *, segments: int,
     if mode != "paper":
         index = segment[..., None].expand_as(h)
         present = positive[..., None].to(h.dtype)
-        total = h.new_zeros(len(h), segments, 2).scatter_add(1, index, h * present)
-        count = h.new_zeros(len(h), segments, 2).scatter_add(1, index, present.expand_as(h))
+        total = h.new_zeros(len(h), segments, h.shape[2]).scatter_add(1, index, h * present)
+        count = h.new_zeros(len(h), segments, h.shape[2]).scatter_add(1, index, present.expand_as(h))
         h = h / (total / count.clamp(min=1)).gather(1, index).clamp(min=1e-6)
     return torch.where(positive[..., None], h, 1.0)
 
@@ -127,9 +143,9 @@ def quality_loss(sensitivity: Tensor, quality: Tensor, positive: Tensor, count: 
     Parameters
     ----------
     sensitivity : Tensor
-        (B, P, 2): q (or p) for classification and localization.
+        (B, P, 2): q for classification and localization; or (B, P, V + 1): p, for classification in each vocabulary.
     quality : Tensor
-        (B, P, 2): predicted probability of the true class; temporal IoU of predicted and true segment.
+        Like it: predicted probability of the true class; temporal IoU of predicted and true segment.
     positive : Tensor
         (B, P), bool.
     count : Tensor
@@ -138,7 +154,7 @@ def quality_loss(sensitivity: Tensor, quality: Tensor, positive: Tensor, count: 
     Returns
     -------
     Tensor
-        Scalar: the sum of the two errors, each a mean over the positives; 0 if there are none.
+        Scalar: the sum of the errors, each a mean over the positives; 0 if there are none.
     """
     error = (sensitivity - quality.detach()) ** 2 * positive[..., None].to(sensitivity.dtype)
     return error.sum() / count

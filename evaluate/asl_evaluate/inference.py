@@ -37,8 +37,8 @@ class NewVideo:
     duration_s: float
 
 
-def detect_new(checkpoint: Checkpoint, videos: Sequence[NewVideo], *, device: str = "auto") -> Detections:
-    """Find actions in videos by their features.
+def detect_new(checkpoint: Checkpoint, videos: Sequence[NewVideo], *, device: str = "auto") -> dict[str, Detections]:
+    """Find actions in videos by their features; returned as by `asl_kit.detection.to_detections`.
 
     Parameters
     ----------
@@ -62,17 +62,18 @@ def detect_new(checkpoint: Checkpoint, videos: Sequence[NewVideo], *, device: st
                 torch.from_numpy(features),
                 grid=grid,
                 duration_s=video.duration_s,
+                classes=[len(names) for names in checkpoint.vocabularies.values()],
                 settings=checkpoint.recipe.inference,
                 window_length=resolve_window_length(checkpoint.recipe.inference, checkpoint.shape.sequence_length),
                 precision=choose_precision(checkpoint.recipe.run.precision, chosen),
             )
         )
-    return to_detections([video.video_id for video in videos], found, checkpoint.class_names)
+    return to_detections([video.video_id for video in videos], found, checkpoint.vocabularies)
 
 
 def evaluate_checkpoint(
     checkpoint: Path, annotations: AnnotationSet, features: Sequence[Path], *, split: str, device: str = "auto"
-) -> tuple[Detections, GridCoverage, str]:
+) -> tuple[dict[str, Detections], GridCoverage]:
     """Detect the actions of a split with a trained model.
 
     Parameters
@@ -90,12 +91,10 @@ def evaluate_checkpoint(
 
     Returns
     -------
-    Detections
-        Of every video of the split that has features.
+    dict of str to Detections
+        Of every video of the split that has features, by vocabulary: see `asl_kit.detection.to_detections`.
     GridCoverage
         What the features can and cannot see of the ground truth.
-    str
-        The vocabulary whose labels the model was trained on.
 
     Raises
     ------
@@ -107,21 +106,22 @@ def evaluate_checkpoint(
     trained = load_checkpoint(checkpoint)
     streams = FeatureStreams(features, resize_length=trained.recipe.data.resize_length)
     check_streams(trained, streams, checkpoint)
-    vocabulary = annotations.vocabulary(trained.provenance.get("vocabulary"))
-    check_classes(trained, annotations.classes(vocabulary), checkpoint)
+    vocabularies = {annotations.vocabulary(name or None): names for name, names in trained.vocabularies.items()}
+    for vocabulary, known in vocabularies.items():
+        check_classes(known, annotations.classes(vocabulary), checkpoint)
     chosen = choose_device(device)
-    videos = load_split(annotations, split, streams, trained.class_names, vocabulary)
+    videos = load_split(annotations, split, streams, vocabularies)
     detections = detect_videos(
         trained.build().to(chosen),
         videos.items,
         streams,
-        class_names=trained.class_names,
+        vocabularies=vocabularies,
         settings=trained.recipe.inference,
         window_length=resolve_window_length(trained.recipe.inference, trained.shape.sequence_length),
         precision=choose_precision(trained.recipe.run.precision, chosen),
     )
     coverage = GridCoverage.measure(annotations.split(split), {item.video_id: item.grid for item in videos.items})
-    return detections, coverage, vocabulary
+    return detections, coverage
 
 
 def check_streams(checkpoint: Checkpoint, streams: FeatureStreams, path: Path) -> None:
@@ -146,7 +146,7 @@ def check_streams(checkpoint: Checkpoint, streams: FeatureStreams, path: Path) -
             )
 
 
-def check_classes(checkpoint: Checkpoint, classes: Sequence[str], path: Path) -> None:
+def check_classes(known: Sequence[str], classes: Sequence[str], path: Path) -> None:
     """Refuse annotations with a class that the model cannot name.
 
     Raises
@@ -154,11 +154,10 @@ def check_classes(checkpoint: Checkpoint, classes: Sequence[str], path: Path) ->
     CheckpointError
         Naming the classes.
     """
-    unknown = [name for name in classes if name not in checkpoint.class_names]
+    unknown = [name for name in classes if name not in known]
     if unknown:
         raise CheckpointError(
             f"{path}: the model does not know {len(unknown)} of the annotations' classes: {', '.join(unknown[:5])}"
             f"{', ...' if len(unknown) > 5 else ''}",
-            hint=f"it was trained on {len(checkpoint.class_names)} classes: {', '.join(checkpoint.class_names[:10])}"
-            f"{', ...' if len(checkpoint.class_names) > 10 else ''}",
+            hint=f"it was trained on {len(known)} classes: {', '.join(known[:10])}{', ...' if len(known) > 10 else ''}",
         )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
@@ -11,12 +12,14 @@ from asl_evaluate.coverage import GridCoverage
 from asl_evaluate.preparation import Duplicates, Task
 from asl_evaluate.protocols import find_protocol
 from asl_evaluate.scores import Scores
+from asl_evaluate.video_scores import DEFAULT_TOP_K, VideoScores, fuse, read_video_scores
 from asl_kit.annotations import AnnotationSet, read_annotations
 from asl_kit.errors import PredictionError, UsageError
 from asl_kit.files import write_text
 from asl_kit.manifest import find_manifest
-from asl_kit.predictions import Detections, read_predictions, write_predictions
+from asl_kit.predictions import JOINT, Detections, read_predictions, write_tables
 
+DEFAULT_PROTOCOL = "activitynet"
 DEFAULT_TIOU = "0.3:0.7:0.1"
 EVALUATION_SPLITS = ("test", "validation", "val")
 MAX_THRESHOLDS = 1000
@@ -50,10 +53,17 @@ def parse_tiou(text: str) -> tuple[float, ...]:
     return tuple(float(low + number * step) for number in range(int((high - low) / step) + 1))
 
 
-def default_tiou(dataset: str) -> tuple[float, ...]:
-    """Return the thresholds of the dataset's manifest, or 0.3 to 0.7 if it has none."""
+def default_tiou(dataset: str, protocol: str = DEFAULT_PROTOCOL) -> tuple[float, ...]:
+    """Return the protocol's own thresholds; else those of the dataset's manifest, or 0.3 to 0.7 if it has none."""
+    own = find_protocol(protocol).tiou
     manifest = find_manifest(dataset)
-    return manifest.tiou_thresholds if manifest else parse_tiou(DEFAULT_TIOU)
+    return manifest.tiou_thresholds if manifest and own is None else parse_tiou(own or DEFAULT_TIOU)
+
+
+def default_protocol(dataset: str) -> str:
+    """Return the name of the protocol of the dataset's manifest, or ``activitynet`` if it has none."""
+    manifest = find_manifest(dataset)
+    return manifest.protocol if manifest else DEFAULT_PROTOCOL
 
 
 def choose_split(annotations: AnnotationSet, split: str | None = None) -> str:
@@ -149,31 +159,27 @@ def score_file(
     split: str | None = None,
     tiou: str | None = None,
     duplicates: Duplicates = "keep",
-    protocol: str = "activitynet",
+    protocol: str | None = None,
     vocabulary: str | None = None,
+    class_agnostic: bool = False,
+    video_scores: Path | None = None,
+    top_k: int = DEFAULT_TOP_K,
 ) -> Scores:
-    """Score a predictions file; what is None comes from `choose_split` and `default_tiou`.
+    """Score a predictions file; what is None comes from `choose_split`, `default_protocol` and `default_tiou`.
 
     Raises
     ------
     AslKitError
-        As `score`, `read_annotations` and `read_predictions`.
+        As `score`, `read_annotations`, `read_predictions` and `read_video_scores`.
     """
-    tiou_thresholds = parse_tiou(tiou) if tiou is not None else None
+    plan = _plan(tiou, protocol, class_agnostic, video_scores, top_k)
     annotation_set = read_annotations(annotations)
     split = choose_split(annotation_set, split)
-    detections = read_predictions(predictions)
     try:
-        return score(
-            detections,
-            annotation_set,
-            split=split,
-            tiou_thresholds=tiou_thresholds or default_tiou(annotation_set.dataset),
-            duplicates=duplicates,
-            protocol=protocol,
-            vocabulary=vocabulary,
-        )
+        return plan.score(read_predictions(predictions), annotation_set, split, duplicates, vocabulary)
     except PredictionError as fault:
+        if fault.message.startswith((f"{predictions}: ", f"{video_scores}: ")):
+            raise
         raise PredictionError(f"{predictions}: {fault.message}", hint=fault.hint) from fault
 
 
@@ -185,11 +191,21 @@ def score_checkpoint(
     split: str | None = None,
     tiou: str | None = None,
     duplicates: Duplicates = "keep",
-    protocol: str = "activitynet",
+    protocol: str | None = None,
     vocabulary: str | None = None,
+    class_agnostic: bool = False,
+    video_scores: Path | None = None,
+    top_k: int = DEFAULT_TOP_K,
     device: str = "auto",
-) -> tuple[Detections, Scores]:
+) -> tuple[dict[str, Detections], Scores]:
     """Run a checkpoint on a split and score what it finds; what is None comes as in `score_file`.
+
+    Returns
+    -------
+    dict of str to Detections
+        By vocabulary: see `asl_kit.detection.to_detections`.
+    Scores
+        Of several vocabularies, each is a part, unless one is asked for.
 
     Raises
     ------
@@ -198,27 +214,79 @@ def score_checkpoint(
     """
     from asl_evaluate.inference import evaluate_checkpoint  # loads torch
 
-    tiou_thresholds = parse_tiou(tiou) if tiou is not None else None
+    plan = _plan(tiou, protocol, class_agnostic, video_scores, top_k)
     annotation_set = read_annotations(annotations)
     split = choose_split(annotation_set, split)
-    detections, coverage, trained_on = evaluate_checkpoint(
+    tables, coverage = evaluate_checkpoint(
         checkpoint=checkpoint, annotations=annotation_set, features=list(features), split=split, device=device
     )
-    scores = score(
-        detections,
-        annotation_set,
-        split=split,
-        tiou_thresholds=tiou_thresholds or default_tiou(annotation_set.dataset),
-        duplicates=duplicates,
-        protocol=protocol,
-        coverage=coverage,
-        vocabulary=vocabulary or trained_on,
+    if vocabulary is not None and vocabulary not in tables:
+        raise UsageError(f"{checkpoint}: not trained on vocabulary '{vocabulary}', but on {', '.join(tables)}")
+    parts = {
+        name: plan.score(table, annotation_set, split, duplicates, name, coverage)
+        for name, table in tables.items()
+        if (JOINT not in name if vocabulary is None else name == vocabulary)
+    }
+    scores = next(iter(parts.values()))
+    if len(parts) > 1:
+        joint = tables.get(JOINT.join(parts))
+        if joint is not None and find_protocol(scores.protocol).joint:
+            scores = plan.score(joint, annotation_set, split, duplicates, None, coverage)
+        scores = replace(scores, parts={**scores.parts, **parts})
+    return tables, scores
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What was asked of the scoring, found sound before any work is done."""
+
+    protocol: str | None
+    tiou_thresholds: tuple[float, ...] | None
+    class_agnostic: bool
+    video_scores: VideoScores | None
+    top_k: int
+
+    def score(
+        self,
+        detections: Detections,
+        annotations: AnnotationSet,
+        split: str,
+        duplicates: Duplicates,
+        vocabulary: str | None,
+        coverage: GridCoverage | None = None,
+    ) -> Scores:
+        protocol = self.protocol or default_protocol(annotations.dataset)
+        if self.video_scores is not None:
+            detections = fuse(detections, self.video_scores, self.top_k, videos=annotations.split(split))
+        return score(
+            detections,
+            annotations,
+            split=split,
+            tiou_thresholds=self.tiou_thresholds or default_tiou(annotations.dataset, protocol),
+            duplicates=duplicates,
+            protocol=protocol,
+            coverage=coverage,
+            vocabulary=vocabulary,
+            class_agnostic=self.class_agnostic,
+        )
+
+
+def _plan(tiou: str | None, protocol: str | None, class_agnostic: bool, video_scores: Path | None, top_k: int) -> _Plan:
+    if protocol is not None and find_protocol(protocol).by_frame and tiou is not None:
+        raise UsageError(f"protocol {protocol} scores moments: it has no tIoU thresholds", hint="leave out --tiou")
+    if class_agnostic and video_scores is not None:
+        raise UsageError("scores of videos name classes, which a class-agnostic evaluation does not know")
+    return _Plan(
+        protocol,
+        parse_tiou(tiou) if tiou is not None else None,
+        class_agnostic,
+        read_video_scores(video_scores) if video_scores is not None else None,
+        top_k,
     )
-    return detections, scores
 
 
-def write_results(folder: Path, scores: Scores, detections: Detections | None = None) -> None:
-    """Write ``scores.json`` and, if given, ``detections.json`` into a folder, which is made.
+def write_results(folder: Path, scores: Scores, tables: Mapping[str, Detections] | None = None) -> None:
+    """Write ``scores.json`` and, if given, ``detections.json`` (of several vocabularies, each) into a folder; make it.
 
     Raises
     ------
@@ -226,8 +294,8 @@ def write_results(folder: Path, scores: Scores, detections: Detections | None = 
         If the folder cannot be made or written to.
     """
     try:
-        if detections is not None:
-            write_predictions(folder / "detections.json", detections)
+        if tables is not None:
+            write_tables(folder / "detections.json", tables)
         write_text(folder / "scores.json", json.dumps(scores.to_json(), indent=2) + "\n")
     except OSError as fault:
         raise UsageError(f"{folder}: cannot be written: {fault.strerror or fault}") from fault

@@ -11,6 +11,7 @@ The document that ``asl-kit eval --sensitivity FILE`` writes; K classes, U relat
      "videos": {"video 1": {"first_s": 0.27, "step_s": 0.13,     entry i is at first_s + i * step_s seconds
                             "q_cls": [T numbers], "q_loc": [T numbers]}}}
 
+Classes of vocabularies learned together are named with theirs, ``verb: wash``.
 ``classes`` is null without the class level, ``videos`` without the instance level. Curves are rounded to 4 decimals.
 """
 
@@ -116,11 +117,16 @@ def class_curves(checkpoint: Checkpoint) -> dict[str, Any] | None:
     learned.load_state_dict(
         {name.removeprefix(prefix): value for name, value in checkpoint.objective.items() if name.startswith(prefix)}
     )
-    segments = checkpoint.provenance.get("train_segments") or [None] * len(checkpoint.class_names)
+    names = [
+        name if len(checkpoint.vocabularies) == 1 else f"{vocabulary}: {name}"
+        for vocabulary, class_names in checkpoint.vocabularies.items()
+        for name in class_names
+    ]
+    segments = checkpoint.provenance.get("train_segments") or [None] * len(names)
     curves = {}
     with torch.no_grad():
-        for label, (name, count) in enumerate(zip(checkpoint.class_names, segments, strict=True)):
-            p = learned(_positions(), torch.full((POSITIONS,), label))
+        for label, (name, count) in enumerate(zip(names, segments, strict=True)):
+            p = learned(_positions(), torch.full((POSITIONS, 1), label))
             curves[name] = {
                 "p_cls": _rounded(p[:, 0]),
                 "p_loc": _rounded(p[:, 1]),
@@ -138,8 +144,7 @@ def video_curves(
     chosen = choose_device(device)
     network = checkpoint.build().to(chosen)
     settings = checkpoint.recipe.inference
-    vocabulary = annotations.vocabulary(checkpoint.provenance.get("vocabulary"))
-    items = load_split(annotations, split, streams, checkpoint.class_names, vocabulary).items
+    items = load_split(annotations, split, streams, checkpoint.vocabularies).items
     curves = {}
     with progress_bar("sensitivity", len(items)) as bar:
         for item in items:

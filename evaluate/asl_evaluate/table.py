@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import csv
+import io
+from pathlib import Path
+
 from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from asl_evaluate.scores import Scores
+from asl_kit.errors import UsageError
+from asl_kit.files import write_text
 
 MAX_CLASSES_SHOWN = 20
 MAX_THRESHOLDS_SHOWN = 6
@@ -15,7 +21,11 @@ EXTREMES_SHOWN = 5
 
 
 def print_scores(scores: Scores, console: Console) -> None:
-    """Print mAP per tIoU, AP per class (the best and worst if there are many), coverage and warnings."""
+    """Print mAP per tIoU, AP per class (the best and worst if many), coverage and warnings; or each part."""
+    if scores.parts:
+        for part in scores.parts.values():
+            print_scores(part, console)
+        return
     coverage = scores.coverage
     console.print(
         f"protocol {scores.protocol}, split {scores.split}, vocabulary {scores.vocabulary}, "
@@ -28,9 +38,43 @@ def print_scores(scores: Scores, console: Console) -> None:
         markup=False,
     )
     console.print(_overall(scores))
-    console.print(_per_class(scores))
+    for name, figure in scores.figures.items():
+        console.print(f"{name} (%): {_percent(figure.mean)}", markup=False)
+    if scores.per_class:
+        console.print(_per_class(scores))
     for warning in coverage.warnings():
         console.print(f"[yellow]warning:[/yellow] {escape(warning)}")
+
+
+def write_csv(path: Path, scores: Scores) -> None:
+    """Write one row for all classes and one for each, by task where there are several, as shares in [0, 1].
+
+    Columns: task, class, a column for each tIoU (``AP@0.5``), ``AP``, ``segments``, ``predictions``. The row of all
+    classes has an empty class.
+
+    Raises
+    ------
+    UsageError
+        If the file cannot be written.
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    thresholds = scores.tiou_thresholds
+    writer.writerow(
+        ["task", "class", *(f"AP@{threshold:g}" for threshold in thresholds), "AP", "segments", "predictions"]
+    )
+    for name, part in (scores.parts or {scores.vocabulary: scores}).items():
+        if part.average_map is not None:
+            by_tiou = part.mean_average_precision if thresholds else ()
+            coverage = part.coverage
+            writer.writerow([name, "", *by_tiou, part.average_map, coverage.segments, coverage.predictions])
+        for label, found in part.per_class.items():
+            by_tiou = found.average_precision if thresholds else ()
+            writer.writerow([name, label, *by_tiou, found.mean, found.segments, found.predictions])
+    try:
+        write_text(path, text.getvalue())
+    except OSError as fault:
+        raise UsageError(f"{path}: cannot be written: {fault.strerror or fault}") from fault
 
 
 def _percent(share: float) -> str:
@@ -48,7 +92,9 @@ def _overall(scores: Scores) -> Table:
     for row, threshold in enumerate(scores.tiou_thresholds):
         last = row == len(scores.tiou_thresholds) - 1
         table.add_row(f"{threshold:g}", *(_percent(values[row]) for _, values, _ in columns), end_section=last)
-    table.add_row("mean", *(_percent(mean) for _, _, mean in columns), style="bold")
+    table.add_row(
+        "mean" if scores.tiou_thresholds else "frames", *(_percent(mean) for _, _, mean in columns), style="bold"
+    )
     return table
 
 

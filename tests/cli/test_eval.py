@@ -79,9 +79,9 @@ def test_results_that_cannot_be_written_are_still_shown(option: str) -> None:
 def test_a_checkpoint_is_run_and_its_detections_kept(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     called: dict[str, Any] = {}
 
-    def evaluate_checkpoint(**arguments: Any) -> tuple[Detections, GridCoverage, str]:
+    def evaluate_checkpoint(**arguments: Any) -> tuple[dict[str, Detections], GridCoverage]:
         called.update(arguments)
-        return PREDICTIONS, GridCoverage(("v2",), (), ()), "action"
+        return {"action": PREDICTIONS}, GridCoverage(("v2",), (), ())
 
     inference = ModuleType("asl_evaluate.inference")
     inference.evaluate_checkpoint = evaluate_checkpoint  # type: ignore[attr-defined]
@@ -112,7 +112,10 @@ def test_a_checkpoint_is_run_and_its_detections_kept(folder: Path, monkeypatch: 
         pytest.param("--annotations a.json --checkpoint m.pt", 2, "--features STORE go together", id="no features"),
         pytest.param("--annotations a.json --predictions p.json --features s", 2, "go together", id="features unasked"),
         pytest.param(
-            "--annotations a.json --predictions p.json --protocol voc", 2, "'voc' is not 'activitynet'", id="protocol"
+            "--annotations a.json --predictions p.json --protocol voc",
+            2,
+            "'voc' is not one of 'activitynet', 'thumos14'",
+            id="protocol",
         ),
         pytest.param(
             "--annotations a.json --predictions none.json", 2, "error: none.json: no such file", id="no predictions"

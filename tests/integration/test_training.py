@@ -99,7 +99,7 @@ def test_resuming_with_another_recipe_is_refused(task: tuple[Path, Path], traine
 
 def test_the_checkpoint_carries_what_it_takes_to_use_it(task: tuple[Path, Path], trained: Path) -> None:
     fields = torch.load(trained / "model.ckpt", weights_only=True)
-    assert fields["class_names"] == ["class 0", "class 1"]
+    assert fields["vocabularies"] == {"action": ["class 0", "class 1"]}
     assert fields["extraction"][0]["backbone"] == "x3d_xs"
     assert fields["recipe"]["optimizer"]["epochs"] == 4
     assert fields["provenance"]["train_split"] == "train"

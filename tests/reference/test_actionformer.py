@@ -82,7 +82,7 @@ def batch(arrays: Arrays, checkpoint: Checkpoint, network: Localizer, *indices: 
         if length := checkpoint.recipe.data.resize_length:
             video = torch.nn.functional.interpolate(video.T[None], length, mode="linear", align_corners=False)[0].T
         segments, labels = (torch.from_numpy(arrays[f"{name}_{index}"]) for name in ("segments", "labels"))
-        sequences.append(TrainingSequence(video, segments.float(), labels))
+        sequences.append(TrainingSequence(video, segments.float(), labels[:, None]))
     return collate(sequences, [str(index) for index in indices], network.padded_length)
 
 
@@ -110,7 +110,7 @@ def test_losses_of_two_steps(imported: tuple[Path, Arrays, Checkpoint]) -> None:
             module.p = 0.0
     loss = checkpoint.recipe.loss
     objective = Objective(
-        classes=3, class_level=False, instance_level=False, contrastive_weight=0, **loss.model_dump()
+        classes=[3], class_level=False, instance_level=False, contrastive_weight=0, **loss.model_dump()
     ).train()
     indices = VIDEOS if checkpoint.recipe.data.resize_length else FITTING
     inputs = batch(arrays, checkpoint, network, *indices)

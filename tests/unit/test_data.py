@@ -70,7 +70,7 @@ def test_features_are_resized_like_torchs(store: FeatureStore) -> None:
 def test_statistics_are_numpys(store: FeatureStore) -> None:
     streams = FeatureStreams([store.path])
     annotations = make_annotation_set({"v0": ("train", []), "v1": ("train", [])}, ["run"])
-    items = load_split(annotations, "train", streams, ["run"], None).items
+    items = load_split(annotations, "train", streams, {"action": ["run"]}).items
     mean, std = feature_statistics(streams, items)
     everything = np.concatenate([store.read("v0"), store.read("v1")]).astype(np.float64)
     np.testing.assert_allclose(mean, everything.mean(axis=0), rtol=1e-9)
@@ -80,10 +80,10 @@ def test_statistics_are_numpys(store: FeatureStore) -> None:
 def test_a_split_tells_what_it_cannot_use(store: FeatureStore) -> None:
     rows = {"v0": ("train", [(1.0, 2.0, "run")]), "v1": ("train", None), "v2": ("train", []), "v3": ("test", [])}
     split = load_split(
-        make_annotation_set(rows, ["jump", "run"]), "train", FeatureStreams([store.path]), ["jump", "run"], None
+        make_annotation_set(rows, ["jump", "run"]), "train", FeatureStreams([store.path]), {"action": ["jump", "run"]}
     )
     assert [item.video_id for item in split.items] == ["v0"]
-    assert split.items[0].labels.tolist() == [1]
+    assert split.items[0].labels.tolist() == [[1]]
     assert split.items[0].segments_s.tolist() == [[1.0, 2.0]]
     assert split.items[0].duration_s == pytest.approx(40 / 30), "the store's, not the annotations' 100 s"
     assert split.not_annotated == ["v1"]
@@ -93,7 +93,7 @@ def test_a_split_tells_what_it_cannot_use(store: FeatureStore) -> None:
 def test_an_unknown_class_is_named(store: FeatureStore) -> None:
     annotations = make_annotation_set({"v0": ("train", [(1.0, 2.0, "run")])}, ["jump", "run"])
     with pytest.raises(AnnotationError, match="video v0: class 'run' is not among the 1 classes of the model"):
-        load_split(annotations, "train", FeatureStreams([store.path]), ["jump"], None)
+        load_split(annotations, "train", FeatureStreams([store.path]), {"action": ["jump"]})
 
 
 def test_a_split_without_features_is_refused(store: FeatureStore) -> None:
@@ -101,7 +101,7 @@ def test_a_split_without_features_is_refused(store: FeatureStore) -> None:
     with pytest.raises(
         StoreError, match=r"no video of split 'train' .* 2 videos .* 1 without features, 1 not annotated"
     ):
-        load_split(annotations, "train", FeatureStreams([store.path]), ["run"], None)
+        load_split(annotations, "train", FeatureStreams([store.path]), {"action": ["run"]})
 
 
 @pytest.mark.parametrize(

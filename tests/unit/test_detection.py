@@ -42,9 +42,10 @@ def test_windowed_detection_equals_detection_in_one_piece() -> None:
             features,
             grid=grid,
             duration_s=350.0,
+            classes=[2],
             settings=InferenceRecipe(max_detections=50),
             window_length=length,
-        )
+        )[0]
         for length in (1000, 160)
     ]
     assert len(found[0].scores) == 50
@@ -55,11 +56,12 @@ def test_windowed_detection_equals_detection_in_one_piece() -> None:
 @pytest.mark.parametrize("length", [1, 2, 5])
 def test_very_short_videos(length: int) -> None:
     network = Localizer(feature_dims=[6], classes=2, width=16, heads=2, window=3, levels=4).eval()
-    found = detect(
+    (found,) = detect(
         network,
         torch.randn(length, 6),
         grid=FeatureGrid(0.5, 1.0, length),
         duration_s=float(length),
+        classes=[2],
         settings=InferenceRecipe(min_score=0.0),
         window_length=4096,
     )

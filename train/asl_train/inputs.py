@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,13 @@ import numpy as np
 import torch
 
 from asl_kit import __version__
-from asl_kit.annotations import read_annotations
+from asl_kit.annotations import AnnotationSet, read_annotations
 from asl_kit.data import FeatureStreams, Split, load_split, training_split, validation_split
-from asl_kit.errors import TrainingError
+from asl_kit.errors import AnnotationError, TrainingError
 from asl_kit.files import sha256_of
 from asl_kit.manifest import find_manifest
+from asl_kit.model.assignment import UNLABELLED
+from asl_kit.predictions import JOINT
 from asl_kit.progress import err
 from asl_kit.recipe import Recipe
 
@@ -29,7 +32,8 @@ class TrainingData:
     streams: FeatureStreams
     train: Split
     validation: Split | None
-    class_names: tuple[str, ...]
+    vocabularies: Mapping[str, tuple[str, ...]]
+    """Class names of what is learned, by vocabulary."""
     tiou_thresholds: tuple[float, ...]
     provenance: dict[str, Any]
 
@@ -39,16 +43,19 @@ def load_training_data(annotations: Path, features: Sequence[Path], recipe: Reci
 
     Raises
     ------
+    AnnotationError
+        If a vocabulary is not there, or none is named and there are several.
     TrainingError
         If no video of the training split holds an action, or none lies where its video has features.
     """
     annotated = read_annotations(annotations)
     streams = FeatureStreams(features, resize_length=recipe.data.resize_length)
-    vocabulary = annotated.vocabulary(recipe.data.vocabulary)
-    class_names = tuple(annotated.classes(vocabulary))
+    vocabularies = {name: tuple(annotated.classes(name)) for name in _learned(annotated, recipe.data.vocabulary)}
+    if len(vocabularies) > 1:
+        _check_names(annotations, vocabularies)
     train_name = training_split(annotated, recipe.data.train_split)
     validation_name = validation_split(annotated, recipe.data.validation_split, train_name)
-    train = load_split(annotated, train_name, streams, class_names, vocabulary)
+    train = load_split(annotated, train_name, streams, vocabularies)
     if not any(len(item.labels) for item in train.items):
         raise TrainingError(
             f"{annotations}: no video of split {train_name!r} that has features holds an action",
@@ -57,7 +64,7 @@ def load_training_data(annotations: Path, features: Sequence[Path], recipe: Reci
     _check_places(annotations, train, train_name)
     validation = None
     if validation_name is not None:
-        validation = load_split(annotated, validation_name, streams, class_names, vocabulary)
+        validation = load_split(annotated, validation_name, streams, vocabularies)
     for split, name in ((train, train_name), (validation, validation_name)):
         if split is not None and split.without_features:
             some = ", ".join(split.without_features[:5]) + (", ..." if len(split.without_features) > 5 else "")
@@ -68,18 +75,47 @@ def load_training_data(annotations: Path, features: Sequence[Path], recipe: Reci
         "torch": str(torch.__version__),
         "dataset": annotated.dataset,
         "annotations_sha256": sha256_of(annotations),
-        "vocabulary": vocabulary,
         "train_split": train_name,
         "train_videos": len(train.items),
-        "train_segments": np.bincount(
-            np.concatenate([item.labels for item in train.items]), minlength=len(class_names)
-        ).tolist(),
+        "train_segments": _segments_of_classes(train, sum(map(len, vocabularies.values()))),
         "validation_split": validation_name,
         "batch_size": recipe.optimizer.batch_size,
         "learning_rate": recipe.optimizer.learning_rate,
     }
     thresholds = tuple(manifest.tiou_thresholds) if manifest is not None else DEFAULT_TIOU_THRESHOLDS
-    return TrainingData(streams, train, validation, class_names, thresholds, provenance)
+    return TrainingData(streams, train, validation, vocabularies, thresholds, provenance)
+
+
+def _learned(annotations: AnnotationSet, wanted: str | tuple[str, ...] | None) -> list[str]:
+    """Return the vocabularies to learn: those wanted, or the only one there is."""
+    if isinstance(wanted, tuple):
+        return [annotations.vocabulary(name) for name in wanted]
+    if wanted is None and len(annotations.vocabularies) > 1:
+        names = list(annotations.vocabularies)
+        raise AnnotationError(
+            f"dataset {annotations.dataset}: several vocabularies ({', '.join(names)})",
+            hint=f"learn one, --set data.vocabulary={names[0]}, or several together:"
+            f" --set 'data.vocabulary={json.dumps(names)}'",
+        )
+    return [annotations.vocabulary(wanted)]
+
+
+def _check_names(annotations: Path, vocabularies: Mapping[str, Sequence[str]]) -> None:
+    """Refuse names that cannot be told apart once they are joined."""
+    for vocabulary, class_names in vocabularies.items():
+        for name in (vocabulary, *class_names):
+            if JOINT in name:
+                raise AnnotationError(
+                    f"{annotations}: vocabulary {vocabulary!r}: {name!r} holds {JOINT!r}, which joins the classes of"
+                    " vocabularies that are learned together",
+                    hint="rename it, or learn each vocabulary by itself",
+                )
+
+
+def _segments_of_classes(split: Split, classes: int) -> list[int]:
+    labels = np.concatenate([item.labels.flatten() for item in split.items])
+    counts: list[int] = np.bincount(labels[labels != UNLABELLED], minlength=classes).tolist()
+    return counts
 
 
 def _check_places(annotations: Path, train: Split, name: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -29,13 +29,13 @@ class Learner:
         On its device.
     recipe : Recipe
         All choices.
-    classes : int
-        K.
+    classes : sequence of int
+        Classes of each vocabulary.
     precision : torch.dtype
         bfloat16 or float16 run the network under autocast.
     """
 
-    def __init__(self, network: Localizer, recipe: Recipe, classes: int, precision: torch.dtype) -> None:
+    def __init__(self, network: Localizer, recipe: Recipe, classes: Sequence[int], precision: torch.dtype) -> None:
         self.network = network
         self.device = next(network.parameters()).device
         self.recipe, self.precision = recipe, precision
@@ -135,7 +135,7 @@ class StepValues:
         return dict(zip(self._names, self._values.tolist(), strict=True))
 
 
-def make_objective(recipe: Recipe, classes: int) -> Objective:
+def make_objective(recipe: Recipe, classes: Sequence[int]) -> Objective:
     """Return the training objective of a recipe."""
     loss, sensitivity, contrastive = recipe.loss, recipe.sensitivity, recipe.contrastive
     return Objective(

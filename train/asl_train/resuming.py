@@ -43,7 +43,7 @@ def _differences(checkpoint: Checkpoint, recipe: Recipe, data: TrainingData, sha
         for key, value in then.items()
         if value != now[table][key] and (table, key) not in CHANGES_NOTHING
     ]
-    if checkpoint.class_names != data.class_names:
+    if list(checkpoint.vocabularies.items()) != list(data.vocabularies.items()):
         lines.append("classes: not the same names in the same order")
     if checkpoint.shape != shape:
         lines.append(f"derived shape: {checkpoint.shape} then, {shape} now")

@@ -114,16 +114,17 @@ class Trainer:
         self.data, self.recipe, self.folder = data, recipe, folder
         self.precision = choose_precision(recipe.run.precision, device)
         self.shape: Shape = derive_shape(data.train.items, data.streams.dims, recipe)
-        err().print(shape_table(self.shape, data.train.items, recipe, len(data.class_names)))
+        classes = [len(names) for names in data.vocabularies.values()]
+        err().print(shape_table(self.shape, data.train.items, recipe, sum(classes)))
 
         torch.manual_seed(recipe.run.seed)
-        network = build_network(recipe, self.shape, len(data.class_names))
+        network = build_network(recipe, self.shape, sum(classes))
         if recipe.data.standardize and speaks():
             mean, std = feature_statistics(data.streams, data.train.items)
             network.set_feature_scale(torch.from_numpy(mean), torch.from_numpy(std))
         network.to(device)
         copy_from_first(network)
-        self.learner = Learner(network, recipe, len(data.class_names), self.precision)
+        self.learner = Learner(network, recipe, classes, self.precision)
         self.sequences = TrainingSequences(
             data.train.items,
             data.streams,
@@ -271,7 +272,7 @@ class Trainer:
         checkpoint = Checkpoint(
             weights=weights,
             recipe=self.recipe,
-            class_names=self.data.class_names,
+            vocabularies=self.data.vocabularies,
             shape=self.shape,
             extraction=tuple(self.data.streams.specs),
             provenance=self.data.provenance | history | {"precision": str(self.precision).removeprefix("torch.")},

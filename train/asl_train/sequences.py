@@ -29,7 +29,7 @@ class TrainingSequence:
     segments: Tensor
     """(N, 2) float32, in features."""
     labels: Tensor
-    """(N,) int64."""
+    """(N, V) int64: see `Truth`."""
 
 
 @dataclass(frozen=True)
@@ -201,7 +201,9 @@ class TrainingSequences:
         random = np.random.default_rng([self.seed, epoch])
         batches = plan_batches(lengths, batch_size=self.batch_size, random=random)[first:]
         empty = TrainingSequence(
-            torch.zeros(0, sum(self.streams.dims)), torch.zeros(0, 2), torch.zeros(0, dtype=torch.int64)
+            torch.zeros(0, sum(self.streams.dims)),
+            torch.zeros(0, 2),
+            torch.zeros(0, self.items[0].labels.shape[1], dtype=torch.int64),
         )
 
         def load(batch: NDArray[np.int64]) -> Batch:

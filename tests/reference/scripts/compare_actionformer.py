@@ -89,10 +89,12 @@ def _compare(folder: Path, config: dict[str, Any]) -> str:
     path.unlink()
     checkpoint = load_checkpoint(folder / "ours.ckpt")
     network = checkpoint.build()
-    found, _, _ = evaluate_checkpoint(folder / "ours.ckpt", annotations, stores, split="test", device="cpu")
+    tables, _ = evaluate_checkpoint(folder / "ours.ckpt", annotations, stores, split="test", device="cpu")
+    (found,) = tables.values()
 
     sequences = [
-        TrainingSequence(video["feats"].T.contiguous(), video["segments"].float(), video["labels"]) for video in videos
+        TrainingSequence(video["feats"].T.contiguous(), video["segments"].float(), video["labels"][:, None])
+        for video in videos
     ]
     worst = {"logits": 0.0, "offsets": 0.0}
     detected = alone = 0
@@ -126,7 +128,7 @@ def _compare(folder: Path, config: dict[str, Any]) -> str:
             module.p = 0.0
     loss = checkpoint.recipe.loss.model_dump()
     objective = Objective(
-        classes=len(classes), class_level=False, instance_level=False, contrastive_weight=0, **loss
+        classes=[len(classes)], class_level=False, instance_level=False, contrastive_weight=0, **loss
     ).train()
     batch = collate([sequences[index] for index in fitting], [""] * len(fitting), network.padded_length)
     with torch.no_grad():

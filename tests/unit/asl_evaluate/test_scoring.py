@@ -237,7 +237,7 @@ def test_score_file_equals_score(tmp_path: Path, annotations: AnnotationSet) -> 
     expected = score(PREDICTIONS, annotations, split="test", tiou_thresholds=(0.5, 0.7))
     assert found.to_json() == expected.to_json()
 
-    write_results(tmp_path / "out", found, PREDICTIONS)
+    write_results(tmp_path / "out", found, {"action": PREDICTIONS})
     assert json.loads((tmp_path / "out" / "scores.json").read_bytes()) == found.to_json()
     assert len(read_predictions(tmp_path / "out" / "detections.json")) == len(PREDICTIONS)
 

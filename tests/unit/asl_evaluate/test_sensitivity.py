@@ -31,17 +31,17 @@ def save_model(path: Path, *settings: str, **provenance: Any) -> None:
     """Write an untrained model whose second class looks at the first quarter of a segment."""
     recipe, shape = load_recipe(settings=[*SMALL, *settings]), Shape((4,), 100, 3)
     torch.manual_seed(0)
-    network, objective = build_network(recipe, shape, 2), make_objective(recipe, 2)
+    network, objective = build_network(recipe, shape, 2), make_objective(recipe, [2])
     with torch.no_grad():
         objective.class_sensitivity.mu[1, 0] = -0.25
     checkpoint = Checkpoint(
         weights=network.state_dict(),
         recipe=recipe,
-        class_names=NAMES,
+        vocabularies={"action": NAMES},
         shape=shape,
         extraction=(make_spec(),),
         objective=objective.state_dict(),
-        provenance={"vocabulary": "action", **provenance},
+        provenance=provenance,
     )
     save_checkpoint(checkpoint, path)
 

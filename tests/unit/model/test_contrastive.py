@@ -20,7 +20,7 @@ from asl_kit.model.contrastive import (
 
 def truth_of(*videos: list[tuple[float, float, int]]) -> Truth:
     segments = [torch.tensor([(s, e) for s, e, _ in video]).reshape(-1, 2) for video in videos]
-    labels = [torch.tensor([c for *_, c in video], dtype=torch.int64) for video in videos]
+    labels = [torch.tensor([c for *_, c in video], dtype=torch.int64).reshape(-1, 1) for video in videos]
     return Truth.collate(segments, labels, "cpu")
 
 

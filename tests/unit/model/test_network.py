@@ -100,9 +100,9 @@ ALL_OFF = {"class_level": False, "instance_level": False, "contrastive_weight": 
 @pytest.mark.parametrize("segments", [0, 1, 5])
 def test_each_part_can_be_switched_off(options: dict[str, object], names: set[str], segments: int) -> None:
     network = small_network().train()
-    objective = Objective(classes=3, **options)  # type: ignore[arg-type]
+    objective = Objective(classes=[3], **options)  # type: ignore[arg-type]
     start = torch.rand(segments) * 30
-    truth = Truth.collate([torch.stack((start, start + 6), 1)], [torch.arange(segments) % 3], "cpu")
+    truth = Truth.collate([torch.stack((start, start + 6), 1)], [torch.arange(segments)[:, None] % 3], "cpu")
     losses = objective(network(torch.randn(1, 48, 5), torch.ones(1, 48, dtype=torch.bool)), truth)
     assert set(losses) == names
     losses["total"].backward()
@@ -111,8 +111,8 @@ def test_each_part_can_be_switched_off(options: dict[str, object], names: set[st
 
 
 def test_the_moving_average_of_positives_moves_only_in_training() -> None:
-    network, objective = small_network(), Objective(classes=3, initial_positives=100, positives_momentum=0.9)
-    truth = Truth.collate([torch.tensor([[4.0, 9.0]])], [torch.tensor([1])], "cpu")
+    network, objective = small_network(), Objective(classes=[3], initial_positives=100, positives_momentum=0.9)
+    truth = Truth.collate([torch.tensor([[4.0, 9.0]])], [torch.tensor([[1]])], "cpu")
     output = network(torch.randn(1, 24, 5), torch.ones(1, 24, dtype=torch.bool))
     positives = int(assign(output.points, output.mask, truth, classes=3, center_radius=1.5).positive.sum())
     assert positives > 0
@@ -125,7 +125,7 @@ def test_the_moving_average_of_positives_moves_only_in_training() -> None:
 def test_the_shortest_segment_wins_a_point() -> None:
     network = small_network()
     points = network.points([16, 8, 4, 2])
-    truth = Truth.collate([torch.tensor([[2.0, 9.9], [4.0, 7.5]])], [torch.tensor([0, 2])], "cpu")
+    truth = Truth.collate([torch.tensor([[2.0, 9.9], [4.0, 7.5]])], [torch.tensor([[0], [2]])], "cpu")
     targets = assign(points, torch.ones(1, 30, dtype=torch.bool), truth, classes=3, center_radius=1.5)
     assert targets.positive[0, 6]
     assert targets.segment[0, 6] == 1

@@ -14,7 +14,7 @@ from asl_kit.model.objective import Objective
 
 LN2 = math.log(2)
 # One level of 8 points, one segment [1, 5) of class 0 of 2. Points 2, 3 and 4 lie within 1.5 of its centre.
-TRUTH = Truth(torch.tensor([[[1.0, 5.0]]]), torch.tensor([[0]]), torch.tensor([[True]]))
+TRUTH = Truth(torch.tensor([[[1.0, 5.0]]]), torch.tensor([[[0]]]), torch.tensor([[True]]))
 U = (-0.25, 0.0, 0.25)
 FOCAL = 0.25 * 0.25 * LN2 + 0.75 * 0.25 * LN2  # of a positive point: class 0 and class 1 at probability 1/2
 FOCAL_NEGATIVE = 2 * 0.75 * 0.25 * LN2
@@ -106,7 +106,7 @@ def test_losses_by_hand(
     class_level: bool, instance_level: bool, mode: str, h_cls: list[float], h_loc: list[float], l_s: float | None
 ) -> None:
     objective = Objective(
-        classes=2,
+        classes=[2],
         class_level=class_level,
         instance_level=instance_level,
         mode=mode,  # type: ignore[arg-type]
@@ -126,7 +126,7 @@ def test_losses_by_hand(
 @pytest.mark.parametrize("mode", ["paper", "normalized", "quality"])
 def test_who_teaches_the_gaussians(mode: str) -> None:
     """Paper and normalized: the losses that they weight. Quality: L_s alone, so that they cannot cheapen the losses."""
-    objective = Objective(classes=2, mode=mode, contrastive_weight=0.0).eval()  # type: ignore[arg-type]
+    objective = Objective(classes=[2], mode=mode, contrastive_weight=0.0).eval()  # type: ignore[arg-type]
     losses = objective(outputs(instance_level=True), TRUTH)
     detection = losses["classification"] + losses["localization"]
     assert detection.requires_grad == (mode != "quality")
@@ -140,7 +140,7 @@ def test_who_teaches_the_gaussians(mode: str) -> None:
 
 def test_in_paper_mode_narrower_gaussians_cost_less() -> None:
     """The trap: with weights that are not normalised the loss falls as every sigma falls."""
-    objective = Objective(classes=2, mode="paper", instance_level=False, contrastive_weight=0.0)
+    objective = Objective(classes=[2], mode="paper", instance_level=False, contrastive_weight=0.0)
     losses = objective.eval()(outputs(instance_level=False), TRUTH)
     losses["total"].backward()
     gradient = objective.class_sensitivity.raw_sigma.grad
@@ -155,7 +155,7 @@ def test_gradients_of_the_network_outputs(mode: str) -> None:
     offsets = (torch.rand(1, 8, 2, dtype=torch.float64, generator=generator) + 0.5).requires_grad_()
     q = outputs(instance_level=True).sensitivity
     assert q is not None
-    objective = Objective(classes=2, mode=mode, contrastive_weight=0.0, evaluator_weight=0.0).double().eval()  # type: ignore[arg-type]
+    objective = Objective(classes=[2], mode=mode, contrastive_weight=0.0, evaluator_weight=0.0).double().eval()  # type: ignore[arg-type]
 
     def total(logits: Tensor, offsets: Tensor) -> Tensor:
         losses: dict[str, Tensor] = objective(output_of(logits, offsets, q.double()), TRUTH)

@@ -29,7 +29,7 @@ def test_relative_position(position: float, expected: float) -> None:
 
 def test_initial_curves() -> None:
     u = torch.tensor([-0.5, 0.0, 0.5])
-    p = ClassSensitivity(4)(u, torch.tensor([0, 1, 3]))
+    p = ClassSensitivity(4)(u, torch.tensor([[0], [1], [3]]))
     at_half, at_one = math.exp(-0.125), math.exp(-0.5)
     expected = [[at_half, (1 + at_one) / 2], [1.0, at_half], [at_half, (1 + at_one) / 2]]
     torch.testing.assert_close(p, torch.tensor(expected))
@@ -39,7 +39,7 @@ def test_curves_differ_by_class_after_learning() -> None:
     curves = ClassSensitivity(2)
     with torch.no_grad():
         curves.mu[1, 0] = 0.25
-    p = curves(torch.tensor([0.25, 0.25]), torch.tensor([0, 1]))
+    p = curves(torch.tensor([0.25, 0.25]), torch.tensor([[0], [1]]))
     assert p[0, 0].item() == pytest.approx(math.exp(-(0.25**2) / 2))
     assert p[1, 0].item() == pytest.approx(1.0)
 
@@ -49,7 +49,7 @@ def test_sigma_cannot_vanish() -> None:
     with torch.no_grad():
         curves.raw_sigma.fill_(-1e4)
     assert curves.sigma.min().item() == pytest.approx(SMALLEST_SIGMA)
-    assert curves(torch.tensor([0.5]), torch.tensor([0])).isfinite().all()
+    assert curves(torch.tensor([0.5]), torch.tensor([[0]])).isfinite().all()
 
 
 def test_widths_tell_of_collapse() -> None:
@@ -72,7 +72,7 @@ def test_widths_tell_of_collapse() -> None:
 
 def test_gradients_of_the_curves() -> None:
     curves = ClassSensitivity(2).double()
-    u, labels = torch.tensor([-0.3, 0.1, 0.4], dtype=torch.float64), torch.tensor([0, 1, 1])
+    u, labels = torch.tensor([-0.3, 0.1, 0.4], dtype=torch.float64), torch.tensor([[0], [1], [1]])
 
     def run(mu: torch.Tensor, raw_sigma: torch.Tensor) -> torch.Tensor:
         return torch.func.functional_call(curves, {"mu": mu, "raw_sigma": raw_sigma}, (u, labels))
