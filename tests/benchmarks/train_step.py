@@ -51,7 +51,7 @@ def make_sequences(lengths: list[int]) -> list[TrainingSequence]:
         start = torch.rand(SEGMENTS) * (length * 0.9)
         end = (start + 4 + torch.rand(SEGMENTS) * 60).clamp(max=length - 1.0)
         segments = torch.stack((start.clamp(max=length - 3.0), end), dim=1)
-        sequences.append(TrainingSequence(torch.randn(length, DIMS), segments, torch.randint(CLASSES, (SEGMENTS,))))
+        sequences.append(TrainingSequence(torch.randn(length, DIMS), segments, torch.randint(CLASSES, (SEGMENTS, 1))))
     return sequences
 
 
@@ -65,7 +65,7 @@ def our_step(batches: list[list[TrainingSequence]], device: torch.device, precis
     """Return one pass of our training step over the batches."""
     recipe = load_recipe(None, settings)
     network = build_network(recipe, Shape((DIMS,), LONGEST, LEVELS), CLASSES).to(device)
-    learner = Learner(network, recipe, CLASSES, choose_precision(precision, device))
+    learner = Learner(network, recipe, [CLASSES], choose_precision(precision, device))
     collated = [collate(batch, [""] * len(batch), network.padded_length) for batch in batches]
     network.train()
     learner.objective.train()
@@ -87,6 +87,7 @@ def our_inference(video: Tensor, device: torch.device, precision: str) -> Work:
         video,
         grid=grid,
         duration_s=1e4,
+        classes=[CLASSES],
         settings=recipe.inference,
         window_length=4096,
         precision=choose_precision(precision, device),
@@ -137,7 +138,7 @@ class Peer:
                     "video_id": "v",
                     "feats": sequence.features.T.contiguous(),
                     "segments": sequence.segments,
-                    "labels": sequence.labels,
+                    "labels": sequence.labels[:, 0],
                     "fps": 30.0,
                     "duration": 1e4,
                     "feat_stride": 4,
