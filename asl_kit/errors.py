@@ -98,5 +98,9 @@ class PredictionError(AslKitError, ValueError):
     """A predictions file that cannot be read or scored."""
 
 
+class SensitivityError(AslKitError, ValueError):
+    """A file of learned sensitivity that cannot be read."""
+
+
 class MissingDependencyError(AslKitError, ImportError):
     """A package, decoder or device that this command needs is not installed."""

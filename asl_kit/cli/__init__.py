@@ -31,6 +31,7 @@ COMMANDS = {
         "Bring features that you already have into a store.",
     ),
     "predict": ("asl_kit.cli.predict:predict", "Find actions in new videos."),
+    "report": ("asl_kit.cli.report:report", "Write scores, errors and timelines as one HTML page."),
     "store": ("asl_kit.cli.store:store", "Look into a feature store and verify it."),
     "train": ("asl_kit.cli.train:train", "Train a model from annotations and features."),
 }

@@ -1,0 +1,75 @@
+"""The command ``asl-kit report``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import click
+
+from asl_evaluate.protocols import PROTOCOLS
+
+_PATH = click.Path(path_type=Path)
+
+
+@click.command()
+@click.option("--predictions", type=_PATH, metavar="FILE", required=True, help="ActivityNet detection JSON.")
+@click.option("--annotations", type=_PATH, metavar="FILE", required=True, help="Unified annotations (asl-kit convert).")
+@click.option("-o", "--output", type=_PATH, metavar="FILE", required=True, help="The HTML file to write.")
+@click.option("--split", metavar="NAME", help="Default: the dataset's evaluation split.")
+@click.option("--protocol", type=click.Choice(list(PROTOCOLS)), help="As for asl-kit eval.")
+@click.option("--tiou", metavar="LO:HI:STEP", help="tIoU thresholds. Default: the dataset's, else 0.3:0.7:0.1.")
+@click.option(
+    "--duplicates",
+    type=click.Choice(["keep", "drop"]),
+    default="keep",
+    show_default=True,
+    help="Duplicate ground truth and segments under 1 ms: keep (official), or drop (ActionFormer, OpenTAD).",
+)
+@click.option("--vocabulary", metavar="NAME", help="Which labels to score, where the annotations have several.")
+@click.option("--videos", type=_PATH, metavar="DIR", help="Play the videos of this folder beside their timelines.")
+@click.option("--sensitivity", type=_PATH, metavar="FILE", help="Show the curves of asl-kit eval --sensitivity FILE.")
+@click.option(
+    "--predictions-per-video",
+    type=click.IntRange(min=1),
+    default=200,
+    show_default=True,
+    help="How many predictions of a video stand on the page, those of highest score.",
+)
+def report(
+    predictions: Path,
+    annotations: Path,
+    output: Path,
+    split: str | None,
+    protocol: str | None,
+    tiou: str | None,
+    duplicates: Literal["keep", "drop"],
+    vocabulary: str | None,
+    videos: Path | None,
+    sensitivity: Path | None,
+    predictions_per_video: int,
+) -> None:
+    """Write scores, errors and a timeline of every video as one HTML file.
+
+    \b
+    asl-kit report --predictions detections.json --annotations annotations.json -o report.html
+
+    The page needs no network. The videos are not copied: they stay where they are.
+    """
+    from asl_evaluate.report import report_file
+    from asl_kit import progress
+
+    report_file(
+        output,
+        predictions=predictions,
+        annotations=annotations,
+        split=split,
+        protocol=protocol,
+        tiou=tiou,
+        duplicates=duplicates,
+        vocabulary=vocabulary,
+        videos=videos,
+        sensitivity=sensitivity,
+        predictions_per_video=predictions_per_video,
+    )
+    progress.err().print(f"wrote {output}", markup=False)

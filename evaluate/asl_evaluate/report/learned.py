@@ -1,0 +1,93 @@
+"""The file that ``asl-kit eval --sensitivity`` writes, read for a report (format: `asl_evaluate.sensitivity`)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from asl_kit.errors import SensitivityError
+from asl_kit.files import read_json
+from asl_kit.strict import StrictModel, validate
+
+Curve = Annotated[list[Annotated[float, Field(ge=0, le=1)]], Field(min_length=1)]
+
+
+class ClassCurves(StrictModel):
+    """What the model looks at within a segment of one class."""
+
+    p_cls: Curve
+    p_loc: Curve
+    mu: dict[str, float]
+    sigma: dict[str, float]
+    training_segments: int | None
+
+
+class VideoCurves(StrictModel):
+    """What the model looks at over the time of one video; entry i is at ``first_s + i * step_s`` seconds."""
+
+    first_s: float
+    step_s: Annotated[float, Field(gt=0)]
+    q_cls: Curve
+    q_loc: Curve
+
+    @model_validator(mode="after")
+    def _are_equally_long(self) -> Self:
+        if len(self.q_cls) != len(self.q_loc):
+            raise ValueError(f"q_cls has {len(self.q_cls)} values, q_loc {len(self.q_loc)}")
+        return self
+
+
+class Sensitivity(StrictModel):
+    """All that is in the file."""
+
+    format: Literal["asl-kit/sensitivity"]
+    version: Literal[1]
+    split: str
+    mode: str
+    u: list[float]
+    """Places in a segment, from its start (-0.5) to its end (0.5)."""
+    classes: dict[str, ClassCurves] | None
+    videos: dict[str, VideoCurves] | None
+
+    @model_validator(mode="after")
+    def _fit_the_places(self) -> Self:
+        for name, curves in (self.classes or {}).items():
+            if not len(curves.p_cls) == len(curves.p_loc) == len(self.u):
+                raise ValueError(f"class {name!r}: p_cls and p_loc must have {len(self.u)} values, as u")
+        return self
+
+
+def read_sensitivity(path: Path, *, classes: Collection[str], videos: Collection[str]) -> Sensitivity:
+    """Read a sensitivity file and see that it is one of these classes or videos.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    classes, videos : collection of str
+        Names, of which it must know some.
+
+    Raises
+    ------
+    MissingFileError
+        If there is no such file.
+    SensitivityError
+        If it is not of the format, or knows none of the names; the message lists every fault.
+    """
+    sensitivity = validate(
+        Sensitivity,
+        read_json(path, SensitivityError),
+        source=str(path),
+        error=SensitivityError,
+        hint="such files are written by asl-kit eval --sensitivity FILE",
+    )
+    for kind, found, known in (("classes", sensitivity.classes, classes), ("videos", sensitivity.videos, videos)):
+        if found and not found.keys() & set(known):
+            raise SensitivityError(
+                f"{path}: none of its {len(found)} {kind} (such as '{next(iter(found))}') is in this report",
+                hint="it must come from the same dataset, and from the same split",
+            )
+    return sensitivity

@@ -1,0 +1,279 @@
+"""A report's page from top to bottom."""
+
+from __future__ import annotations
+
+import html
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from asl_evaluate.bootstrap import Confidence
+from asl_evaluate.diagnosis import ERROR_TYPES, TRUE_POSITIVE, Diagnosis
+from asl_evaluate.preparation import Prepared
+from asl_evaluate.report import figures
+from asl_evaluate.report.confusion import confusion_matrix
+from asl_evaluate.report.learned import Sensitivity
+from asl_evaluate.report.timelines import add_timelines
+from asl_evaluate.report.video_files import address, find_video_files
+from asl_evaluate.scores import Scores
+from asl_kit.html_page import HtmlPage
+
+CONFUSIONS_SHOWN = 20
+
+
+def write_report(
+    path: Path,
+    *,
+    dataset: str,
+    prepared: Prepared,
+    scores: Scores,
+    diagnosis: Diagnosis,
+    videos: Path | None = None,
+    sensitivity: Sensitivity | None = None,
+    predictions_per_video: int = 200,
+) -> None:
+    """Write a report as one HTML file that needs no network.
+
+    Parameters
+    ----------
+    path : Path
+        Where to.
+    dataset : str
+        Its name, for the title.
+    prepared : Prepared
+        Truth and predictions.
+    scores : Scores
+        Their scores.
+    diagnosis : Diagnosis
+        What the scores are made of.
+    videos : Path, optional
+        Folder of the video files, which the page plays from where they are.
+    sensitivity : Sensitivity, optional
+        What the model has learned to look at.
+    predictions_per_video : int
+        How many predictions of a video, those of highest score, stand on the page.
+
+    Raises
+    ------
+    AslKitError
+        As `find_video_files`.
+    """
+    files = find_video_files(videos, prepared.videos) if videos is not None else {}
+    middle = min(diagnosis.tiou_thresholds, key=lambda threshold: (abs(threshold - 0.5), threshold))
+    page = HtmlPage(f"{dataset}: report")
+    page.paragraph(
+        f"Split {scores.split}, vocabulary {scores.vocabulary}, protocol {scores.protocol}, "
+        f"duplicates in the ground truth: {scores.coverage.duplicates}."
+    )
+    _add_summary(page, scores, diagnosis)
+    _add_classes(page, scores)
+    _add_confusion(page, prepared, middle)
+    _add_errors(page, diagnosis)
+    if sensitivity is not None and sensitivity.classes:
+        _add_class_sensitivity(page, sensitivity)
+    page.heading("Videos")
+    page.paragraph(
+        "Each lane is a class. A shaded band is a true segment; a bar is a prediction, the higher in its lane the "
+        "higher its score. The score at first is the one with the best F1. Click a timeline, move the Time slider, or "
+        "go through the timeline with the arrow keys, to read what is there"
+        + (" and to seek in the video." if files else ".")
+    )
+    if len(files) < len(prepared.videos) and files:
+        page.paragraph(f"{len(prepared.videos) - len(files)} of {len(prepared.videos)} videos have no file.")
+    add_timelines(
+        page,
+        prepared,
+        tiou_thresholds=diagnosis.tiou_thresholds,
+        default_tiou=middle,
+        addresses={video_id: address(file, path) for video_id, file in files.items()},
+        sensitivity=sensitivity,
+        predictions_per_video=predictions_per_video,
+    )
+    page.write(path)
+
+
+def _percent(share: float | None) -> str:
+    return "" if share is None else f"{100 * share:.2f}"
+
+
+def _sound_confidence(scores: Scores, diagnosis: Diagnosis) -> Confidence | None:
+    """Return the intervals if they are those of the protocol's own mAP."""
+    estimates = [interval.estimate for interval in diagnosis.confidence.per_tiou]
+    same = len(estimates) == len(scores.mean_average_precision) and np.allclose(
+        estimates, scores.mean_average_precision, rtol=0, atol=1e-9
+    )
+    return diagnosis.confidence if same else None
+
+
+def _add_summary(page: HtmlPage, scores: Scores, diagnosis: Diagnosis) -> None:
+    confidence = _sound_confidence(scores, diagnosis)
+    coverage = scores.coverage
+    tiles = []
+    if scores.average_map is not None:
+        interval = ""
+        if confidence is not None:
+            between = f"{_percent(confidence.average.low)} to {_percent(confidence.average.high)}"
+            interval = f"{confidence.level:.0%} interval: {between}"
+        tiles.append(("average mAP (%)", _percent(scores.average_map), interval))
+    tiles += [
+        (f"{name} (%)", _percent(figure.mean), "") for name, figure in (*scores.recall.items(), *scores.figures.items())
+    ]
+    tiles += [
+        ("videos", f"{coverage.videos:,}", ""),
+        ("true segments", f"{coverage.segments:,}", f"{len(scores.per_class)} classes"),
+        ("predictions", f"{coverage.predictions:,}", f"{coverage.predictions / max(coverage.videos, 1):.1f} a video"),
+    ]
+    page.part(
+        '<dl class="tiles">'
+        + "".join(
+            f"<div><dt>{html.escape(name)}</dt><dd>{value}<small>{more}</small></dd></div>"
+            for name, value, more in tiles
+        )
+        + "</dl>"
+    )
+    warnings = coverage.warnings()
+    if warnings:
+        items = "".join(f"<li>{html.escape(warning)}</li>" for warning in warnings)
+        page.part(f'<p>Look at these first:</p><ul class="warnings">{items}</ul>')
+    if not scores.tiou_thresholds:
+        return
+    page.heading("Score by tIoU")
+    page.figure(
+        figures.tiou_curves(scores, confidence),
+        "mAP and recall at each tIoU threshold"
+        + (f", with the {confidence.level:.0%} interval of the bootstrap over videos." if confidence else "."),
+    )
+    curves = {"mAP (%)": scores.mean_average_precision} if scores.mean_average_precision else {}
+    curves |= {f"{name} (%)": value.per_tiou for name, value in scores.recall.items() if value.per_tiou}
+    columns = ["", *(f"{threshold:g}" for threshold in scores.tiou_thresholds), "mean"]
+    rows = [[name, *map(_percent, values), _percent(sum(values) / len(values))] for name, values in curves.items()]
+    page.table(columns, rows)
+
+
+def _add_classes(page: HtmlPage, scores: Scores) -> None:
+    if not scores.per_class:
+        return
+    page.heading("Classes")
+    page.figure(figures.class_bars(scores), "Average precision by class, averaged over the tIoU thresholds.")
+    names = sorted(scores.per_class, key=lambda name: (-scores.per_class[name].mean, name))
+    many = len(scores.tiou_thresholds) > 1
+    columns = ["class", *(f"AP@{t:g} (%)" for t in scores.tiou_thresholds if many), "mean AP (%)", "true", "predicted"]
+    rows = []
+    for name in names:
+        score = scores.per_class[name]
+        each = map(_percent, score.average_precision) if many else ()
+        rows.append([name, *each, _percent(score.mean), f"{score.segments:,}", f"{score.predictions:,}"])
+    page.table(columns, rows, folded="All classes as a table")
+
+
+def _add_confusion(page: HtmlPage, prepared: Prepared, tiou_threshold: float) -> None:
+    classes = prepared.classes
+    if len(classes) < 2:
+        return
+    matrix = confusion_matrix(
+        prepared.truth, prepared.predicted, num_classes=len(classes), tiou_threshold=tiou_threshold
+    )
+    page.heading("Confusion")
+    page.figure(
+        figures.confusion(matrix, classes),
+        f"The class of the prediction that finds each true segment's place (tIoU {tiou_threshold:g} or more, whatever "
+        "the class, the surest first), in per cent of the class's segments.",
+    )
+    page.table(
+        ["true", "predicted", "segments", "% of the class"],
+        _most_confused(matrix, classes),
+        text_columns=2,
+        folded=f"The {CONFUSIONS_SHOWN} most frequent confusions as a table",
+    )
+
+
+def _most_confused(matrix: NDArray[np.int64], classes: tuple[str, ...]) -> list[list[str]]:
+    wrong = matrix.copy()
+    np.fill_diagonal(wrong, 0)
+    order = np.argsort(-wrong, axis=None, kind="stable")[:CONFUSIONS_SHOWN]
+    names = [*classes, "missed"]
+    return [
+        [names[row], names[column], str(wrong[row, column]), f"{100 * wrong[row, column] / matrix[row].sum():.1f}"]
+        for row, column in zip(*np.unravel_index(order, wrong.shape), strict=True)
+        if wrong[row, column]
+    ]
+
+
+def _add_errors(page: HtmlPage, diagnosis: Diagnosis) -> None:
+    page.heading("Errors")
+    page.figure(
+        figures.error_profile(diagnosis),
+        "What the predictions of each rank are, after DETAD (Alwassel et al., 2018); mean of the tIoU thresholds.",
+    )
+    kinds = (TRUE_POSITIVE, *ERROR_TYPES)
+    page.table(
+        ["predictions", "number", *(f"{kind} (%)" for kind in kinds)],
+        [
+            [f"up to {bar.multiple}G", f"{bar.predictions:,}", *(_percent(bar.shares[kind]) for kind in kinds)]
+            for bar in diagnosis.profile
+        ],
+        folded="The same as a table",
+    )
+    page.figure(
+        figures.error_impacts(diagnosis),
+        "What each kind of error costs: average mAP of these predictions is "
+        f"{_percent(diagnosis.average_map_in_profile)} %, and would be so much higher without such predictions.",
+    )
+    page.table(
+        ["without", "average mAP (%)", "gain (points)", "average mAP_N (%)", "gain (points)"],
+        [
+            [
+                impact.error,
+                *map(_percent, (impact.average_map, impact.gain)),
+                *map(_percent, (impact.average_normalized_map, impact.normalized_gain)),
+            ]
+            for impact in diagnosis.impacts
+        ],
+        folded="The same as a table",
+    )
+    page.heading("What makes segments hard")
+    for part in diagnosis.characteristics:
+        page.figure(
+            figures.characteristic(part, diagnosis.average_normalized_map),
+            f"By {part.name} ({part.unit}): average mAP_N (dotted: of all segments), and the share that is missed.",
+        )
+    page.table(
+        ["characteristic", "bin", "segments", "average mAP_N (%)", "missed (%)"],
+        [
+            [
+                part.name,
+                f"{each.name} ({figures.bin_range(each)} {part.unit})",
+                f"{each.segments:,}",
+                *map(_percent, (each.average_normalized_map, each.missed)),
+            ]
+            for part in diagnosis.characteristics
+            for each in part.bins
+        ],
+        text_columns=2,
+        folded="The same as a table",
+    )
+
+
+def _add_class_sensitivity(page: HtmlPage, sensitivity: Sensitivity) -> None:
+    page.heading("Learned sensitivity")
+    page.paragraph(
+        "Where in a segment the model has learned that frames matter, from 0 to 1. The timelines below show the same "
+        "over each true segment."
+    )
+    page.figure(figures.class_sensitivity(sensitivity, "p_cls"), "For telling the class.")
+    page.figure(figures.class_sensitivity(sensitivity, "p_loc"), "For finding the boundaries.")
+    curves = sensitivity.classes or {}
+    keys = sorted({key for each in curves.values() for key in each.mu})
+    page.table(
+        ["class", *(f"{key}: {name}" for key in keys for name in ("mu", "sigma")), "training segments"],
+        [
+            [
+                name,
+                *(f"{values.get(key, float('nan')):.3f}" for key in keys for values in (each.mu, each.sigma)),
+                "" if each.training_segments is None else str(each.training_segments),
+            ]
+            for name, each in sorted(curves.items())
+        ],
+        folded="The learned centres (mu) and widths (sigma) as a table",
+    )

@@ -1,0 +1,89 @@
+"""A report from files."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from asl_evaluate.diagnosis import diagnose
+from asl_evaluate.preparation import Duplicates, prepare
+from asl_evaluate.protocols import find_protocol
+from asl_evaluate.report.learned import read_sensitivity
+from asl_evaluate.report.page import write_report
+from asl_evaluate.scoring import default_protocol, default_tiou
+from asl_evaluate.task_files import naming, read_tasks
+from asl_kit.errors import UsageError
+
+
+def report_file(
+    path: Path,
+    *,
+    predictions: Path,
+    annotations: Path,
+    split: str | None = None,
+    tiou: str | None = None,
+    duplicates: Duplicates = "keep",
+    protocol: str | None = None,
+    vocabulary: str | None = None,
+    videos: Path | None = None,
+    sensitivity: Path | None = None,
+    predictions_per_video: int = 200,
+) -> None:
+    """Write the report on a predictions file; what is None comes as in `asl_evaluate.scoring.score_file`.
+
+    Parameters
+    ----------
+    path : Path
+        The HTML file to write.
+    predictions : Path
+        ActivityNet detection JSON.
+    annotations : Path
+        Unified annotations.
+    split, tiou, duplicates, protocol, vocabulary
+        As for `asl_evaluate.scoring.score_file`.
+    videos : Path, optional
+        Folder of the video files.
+    sensitivity : Path, optional
+        A file that ``asl-kit eval --sensitivity`` wrote.
+    predictions_per_video : int
+        How many predictions of a video, those of highest score, stand on the page.
+
+    Raises
+    ------
+    UsageError
+        If the protocol scores several vocabularies at once and none of them is named.
+    AslKitError
+        As the readers, the protocol, `diagnose` and `write_report`.
+    """
+    method = find_protocol(protocol) if protocol is not None else None
+    (task,) = read_tasks(
+        predictions=[predictions],
+        annotations=annotations,
+        split=split,
+        tiou=tiou,
+        duplicates=duplicates,
+        vocabulary=vocabulary,
+    )
+    dataset = task.annotations.dataset
+    method = method or find_protocol(default_protocol(dataset))
+    if method.joint and vocabulary is None:
+        raise UsageError(
+            f"protocol {method.name} scores several vocabularies, and a report shows one",
+            hint=f"name it with --vocabulary: {', '.join(task.annotations.vocabularies)}",
+        )
+    scored = task if tiou is not None else replace(task, tiou_thresholds=default_tiou(dataset, method.name))
+    with naming(predictions):
+        prepared = prepare(task)
+        learned = None
+        if sensitivity is not None:
+            learned = read_sensitivity(sensitivity, classes=prepared.classes, videos=prepared.videos)
+        write_report(
+            path,
+            dataset=dataset,
+            prepared=prepared,
+            scores=method.score(scored),
+            diagnosis=diagnose(task),
+            videos=videos,
+            sensitivity=learned,
+            predictions_per_video=predictions_per_video,
+        )

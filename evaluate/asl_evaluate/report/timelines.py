@@ -1,0 +1,158 @@
+"""The part of a report with a timeline of every video: its data; markup, style and script lie beside this module."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from asl_evaluate.preparation import Prepared
+from asl_evaluate.report.confusion import best_score
+from asl_evaluate.report.learned import ClassCurves, Sensitivity, VideoCurves
+from asl_kit.html_page import HtmlPage
+from asl_kit.metrics.matching import order_by_score
+
+MAX_POINTS = 400
+"""Curves over a video have at most so many points on the page: no screen shows more."""
+CLASS_CURVE_STEP = 5
+
+
+def add_timelines(
+    page: HtmlPage,
+    prepared: Prepared,
+    *,
+    tiou_thresholds: tuple[float, ...],
+    default_tiou: float,
+    addresses: Mapping[str, str],
+    sensitivity: Sensitivity | None,
+    predictions_per_video: int,
+) -> None:
+    """Add controls, timelines and their data to a page.
+
+    Parameters
+    ----------
+    page : HtmlPage
+        Where to.
+    prepared : Prepared
+        Truth and predictions.
+    tiou_thresholds : tuple of float
+        From what tIoU on a prediction may be right, to choose from.
+    default_tiou : float
+        The one that is chosen at first.
+    addresses : mapping of str to str
+        URL of the video's file, by id; may lack some.
+    sensitivity : Sensitivity or None
+        Learned curves to be shown.
+    predictions_per_video : int
+        Those of highest score stand on the page.
+    """
+    document = timeline_data(
+        prepared,
+        tiou_thresholds=tiou_thresholds,
+        default_tiou=default_tiou,
+        addresses=addresses,
+        sensitivity=sensitivity,
+        predictions_per_video=predictions_per_video,
+    )
+    markup, style, script = (
+        files(__package__).joinpath(f"timelines.{suffix}").read_text(encoding="utf-8")
+        for suffix in ("html", "css", "js")
+    )
+    chosen = [name for name, there in (("filmed", addresses), ("learned-shown", sensitivity)) if there]
+    page.part(
+        markup.replace("CHOSEN", " ".join(chosen)),
+        style=style,
+        script=script,
+        data={"timeline-data": json.dumps(document, ensure_ascii=False, separators=(",", ":"))},
+    )
+
+
+def timeline_data(
+    prepared: Prepared,
+    *,
+    tiou_thresholds: tuple[float, ...],
+    default_tiou: float,
+    addresses: Mapping[str, str],
+    sensitivity: Sensitivity | None,
+    predictions_per_video: int,
+) -> dict[str, Any]:
+    """Return what the page knows of the videos: rows [start_s, end_s, class] and [start_s, end_s, class, score].
+
+    Truth is in order of time, predictions in order of falling score. Times are rounded to 1 ms,
+    scores to 4 digits. Parameters as those of `add_timelines`.
+    """
+    truth, predicted = prepared.truth, prepared.predicted
+    truth = truth.take(np.lexsort((truth.end_s, truth.start_s, truth.video)))
+    predicted = predicted.take(order_by_score(predicted, predicted.video))
+    numbers = np.arange(len(prepared.videos) + 1)
+    truth_from, predicted_from = np.searchsorted(truth.video, numbers), np.searchsorted(predicted.video, numbers)
+    truth_rows = _rows(truth.start_s, truth.end_s, truth.label)
+    videos: list[dict[str, Any]] = []
+    scores: list[float] = []
+    for number, (video_id, video) in enumerate(prepared.videos.items()):
+        first = predicted_from[number]
+        last = min(predicted_from[number + 1], first + predictions_per_video)
+        score = [float(f"{value:.4g}") for value in predicted.score[first:last].tolist()]
+        rows = _rows(predicted.start_s[first:last], predicted.end_s[first:last], predicted.label[first:last])
+        entry: dict[str, Any] = {
+            "id": video_id,
+            "duration": video.duration,
+            "truth": truth_rows[truth_from[number] : truth_from[number + 1]],
+            "predictions": [[*row, value] for row, value in zip(rows, score, strict=True)],
+        }
+        scores += score[:1] + score[-1:]  # they fall
+        if last < predicted_from[number + 1]:
+            entry["left_out"] = int(predicted_from[number + 1] - last)
+        if video_id in addresses:
+            entry["file"] = addresses[video_id]
+        if sensitivity and sensitivity.videos and video_id in sensitivity.videos:
+            entry["learned"] = _over_time(sensitivity.videos[video_id])
+        videos.append(entry)
+    best = best_score(truth, predicted, num_classes=len(prepared.classes), tiou_threshold=default_tiou)
+    lowest, highest = (min(scores), max(scores)) if scores else (0.0, 1.0)
+    return {
+        "classes": list(prepared.classes),
+        "tiou": list(tiou_thresholds),
+        "default_tiou": default_tiou,
+        "default_score": min(max(float(f"{best:.4g}"), lowest), highest),
+        "lowest": min(lowest, 0.0),
+        "highest": highest,
+        "curves": _within_segments(prepared.classes, sensitivity.classes if sensitivity else None),
+        "videos": videos,
+    }
+
+
+def _rows(start_s: NDArray[np.float64], end_s: NDArray[np.float64], label: NDArray[np.integer]) -> list[list[Any]]:
+    columns = np.round(start_s, 3).tolist(), np.round(end_s, 3).tolist(), label.tolist()
+    return [list(row) for row in zip(*columns, strict=True)]
+
+
+def _over_time(curves: VideoCurves) -> dict[str, Any]:
+    """Return a video's curves as at most `MAX_POINTS` means of as many features each."""
+    features = len(curves.q_cls)
+    together = -(-features // MAX_POINTS)
+    starts = np.arange(0, features, together)
+    sizes = np.diff(starts, append=features)
+    centres_s = curves.first_s + (starts + (sizes - 1) / 2) * curves.step_s
+    means = {
+        name: np.round(np.add.reduceat(np.array(values), starts) / sizes, 3).tolist()
+        for name, values in (("cls", curves.q_cls), ("loc", curves.q_loc))
+    }
+    return {"first": round(float(centres_s[0]), 3), "last": round(float(centres_s[-1]), 3), **means}
+
+
+def _within_segments(classes: tuple[str, ...], curves: Mapping[str, ClassCurves] | None) -> dict[str, Any] | None:
+    if curves is None:
+        return None
+    return {
+        str(label): {
+            "cls": np.round(curves[name].p_cls[::CLASS_CURVE_STEP], 3).tolist(),
+            "loc": np.round(curves[name].p_loc[::CLASS_CURVE_STEP], 3).tolist(),
+        }
+        for label, name in enumerate(classes)
+        if name in curves
+    }
