@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+
+import click
 
 from asl_kit.errors import UsageError
 
 
-def split_paths(text: str) -> list[Path]:
+def split_paths(text: str, option: str = "--features") -> list[Path]:
     """Return the paths of a comma-separated option.
 
     Raises
@@ -17,5 +21,45 @@ def split_paths(text: str) -> list[Path]:
     """
     parts = [part.strip() for part in text.split(",")]
     if not all(parts):
-        raise UsageError(f"--features {text}: an empty path between commas")
+        raise UsageError(f"{option} {text}: an empty path between commas")
     return [Path(part) for part in parts]
+
+
+def resampled_task(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add what `asl-kit diagnose` and `asl-kit compare` share: what to score, how often to draw the videos, --json."""
+    options = [
+        click.option(
+            "--annotations",
+            type=click.Path(path_type=Path),
+            metavar="FILE",
+            required=True,
+            help="Unified annotations (asl-kit convert).",
+        ),
+        click.option("--split", metavar="NAME", help="Default: the dataset's evaluation split."),
+        click.option("--tiou", metavar="LO:HI:STEP", help="tIoU thresholds. Default: the dataset's, else 0.3:0.7:0.1."),
+        click.option(
+            "--duplicates",
+            type=click.Choice(["keep", "drop"]),
+            default="keep",
+            show_default=True,
+            help="Duplicate ground truth and segments under 1 ms: keep, or drop (ActionFormer, OpenTAD).",
+        ),
+        click.option("--vocabulary", metavar="NAME", help="Which labels to score, where the annotations have several."),
+        click.option(
+            "--resamples",
+            type=int,
+            default=1000,
+            show_default=True,
+            help="How often the videos are drawn for intervals and p-values.",
+        ),
+        click.option("--seed", type=int, default=0, show_default=True, help="The same seed draws the same videos."),
+        click.option(
+            "--json",
+            "json_file",
+            metavar="FILE",
+            help="Write the result as JSON; '-': to stdout, and tables to stderr.",
+        ),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command

@@ -180,8 +180,8 @@ def _compare(task: Task, prepared: tuple[Prepared, Prepared], resamples: int, se
         level=LEVEL,
         resamples=resamples,
         seed=seed,
-        average=_difference(np.mean(first, axis=0), np.mean(second, axis=0)),
-        per_tiou=tuple(_difference(*rows) for rows in zip(first, second, strict=True)),
+        average=find_difference(np.mean(first, axis=0), np.mean(second, axis=0)),
+        per_tiou=tuple(find_difference(*rows) for rows in zip(first, second, strict=True)),
         per_class=_per_class(prepared, task.tiou_thresholds),
         coverage=(prepared[0].coverage, prepared[1].coverage),
     )
@@ -196,15 +196,21 @@ def _resampled(
     return resampled_map(prepared.truth, prepared.predicted, matching, weights)
 
 
-def _difference(first: NDArray[np.float64], second: NDArray[np.float64]) -> Difference:
-    """Return one figure of both from its values on the videos as they are and in each resample, (1 + B,)."""
+def find_difference(first: NDArray[np.float64], second: NDArray[np.float64]) -> Difference:
+    """Return one figure of both, with intervals and p-value.
+
+    Parameters
+    ----------
+    first, second : (1 + B,) float
+        The figure on the videos as they are, and on each resample; the same resamples for both.
+    """
     change = second - first
     drawn = change[1:][~np.isnan(change[1:])]
     other_side = int(min(np.sum(drawn <= 0), np.sum(drawn >= 0)))
     return Difference(
-        first=interval(first),
-        second=interval(second),
-        difference=interval(change),
+        first=interval(first, centred=True),
+        second=interval(second, centred=True),
+        difference=interval(change, centred=False),
         p_value=min(1.0, 2 * (1 + other_side) / (1 + len(drawn))),
     )
 

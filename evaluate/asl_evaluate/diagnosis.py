@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from asl_evaluate.bootstrap import RESAMPLES, Confidence, confidence, draw_weights, resampled_map
 from asl_evaluate.characteristics import Binned, bin_segments
+from asl_evaluate.coverage import Coverage
 from asl_evaluate.preparation import Duplicates, Prepared, Task, prepare
 from asl_evaluate.task_files import naming, read_tasks
 from asl_kit.metrics import Matching, ScoredSegments, Segments, match_detections
@@ -155,6 +156,7 @@ class Diagnosis:
     """Length, coverage, instances."""
     missed: tuple[float, ...]
     """Share of all segments that no prediction finds, at each threshold: the false negatives."""
+    coverage: Coverage
 
     def to_json(self) -> dict[str, Any]:
         """Return the document that ``asl-kit diagnose --json`` writes."""
@@ -178,6 +180,7 @@ class Diagnosis:
             },
             "characteristics": [characteristic.to_json() for characteristic in self.characteristics],
             "false_negatives": {"missed": list(self.missed)},
+            "coverage": self.coverage.to_json(),
         }
 
 
@@ -248,6 +251,7 @@ def diagnose(task: Task, *, resamples: int = RESAMPLES, seed: int = 0) -> Diagno
         impacts=impacts,
         characteristics=characteristics,
         missed=tuple(np.mean(ranking.missed, axis=1).tolist()),
+        coverage=prepared.coverage,
     )
 
 
