@@ -48,7 +48,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="where the store is made; the system's folder for temporary files")
     options = parser.parse_args()
     module = types.ModuleType("black_frames")
-    module.open_reader = lambda path, *, threads: BlackFrames()  # type: ignore[attr-defined]
+    module.open_reader = lambda path, *, threads, device: BlackFrames()  # type: ignore[attr-defined]
     sys.modules["black_frames"] = module
     decoders.DECODERS["black"] = "black_frames"
     extractor = Extractor.create(

@@ -1,8 +1,9 @@
 """Our training step beside ActionFormer's, in one run: ``python tests/benchmarks/train_step.py --actionformer CLONE``.
 
 The clone is of https://github.com/happyharrycn/actionformer_release; its code runs as it is, only its compiled
-part and what its evaluation imports, which a training step does not use, are left out. Without ``--actionformer``
-only ours are measured.
+part and what its evaluation imports, which a training step does not use, are left out. It runs in a process of its
+own, since ours changes how its process handles memory (`asl_kit.device`), which would speed ActionFormer up too
+(``--shared``: in ours, with that). Without ``--actionformer`` only ours are measured.
 
 Networks of THUMOS14's shape: 2,048 dims, 2,304 steps, width 512, 6 levels, windows of 19, 20 classes, 2 videos a
 batch, 16 segments a video. A step is forward, losses, backward, clipping, optimizer and moving average. Rounds
@@ -12,17 +13,20 @@ to ActionFormer in float32, the median over rounds.
 - ``--lengths full``: every video 2,304 steps long;
 - ``--lengths real``: log-normal lengths (median 1,200, sigma 0.7, cut at 2,304), batches made as training makes
   them; ActionFormer pads every video to 2,304;
-- ``--inference``: one video of 2,304 steps to detections, in place of the step.
+- ``--inference``: one video of 2,304 steps to candidates, in place of the step; and ours to detections, with the
+  suppression that ActionFormer has in its compiled part.
 """
 
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import statistics
 import sys
 import time
 import types
 from collections.abc import Callable
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import numpy as np
@@ -32,9 +36,10 @@ from rich.table import Table
 from torch import Tensor
 
 from asl_kit.checkpoint import Shape, build_network
-from asl_kit.detection import detect
+from asl_kit.detection import detect, run_windows
 from asl_kit.device import autocast, choose_device, choose_precision
 from asl_kit.grid import FeatureGrid
+from asl_kit.model.decoding import decode
 from asl_kit.recipe import load_recipe
 from asl_train.learner import Learner
 from asl_train.sequences import TrainingSequence, collate, plan_batches
@@ -77,21 +82,37 @@ def our_step(batches: list[list[TrainingSequence]], device: torch.device, precis
     return step
 
 
-def our_inference(video: Tensor, device: torch.device, precision: str) -> Work:
-    """Return the way of one video to detections."""
+def our_inference(video: Tensor, device: torch.device, precision: str, *, whole: bool) -> Work:
+    """Return the way of one video to candidates, or the `whole` way to detections."""
     recipe = load_recipe(None, BASELINE)
     network = build_network(recipe, Shape((DIMS,), LONGEST, LEVELS), CLASSES).to(device).eval()
     grid = FeatureGrid.from_windows(fps=30.0, window_frames=16, stride_frames=4, length=len(video))
-    return lambda: detect(
-        network,
-        video,
-        grid=grid,
-        duration_s=1e4,
-        classes=[CLASSES],
-        settings=recipe.inference,
-        window_length=4096,
-        precision=choose_precision(precision, device),
-    )
+    dtype, settings = choose_precision(precision, device), recipe.inference
+    if whole:
+        return lambda: detect(
+            network,
+            video,
+            grid=grid,
+            duration_s=1e4,
+            classes=[CLASSES],
+            settings=settings,
+            window_length=4096,
+            precision=dtype,
+        )
+
+    def candidates() -> None:
+        for _, output in run_windows(network, video, window_length=4096, precision=dtype):
+            decode(
+                output.logits[0],
+                output.offsets[0],
+                output.mask[0],
+                output.points,
+                min_score=settings.min_score,
+                candidates_per_level=settings.candidates_per_level,
+                min_length=settings.min_length_steps,
+            )
+
+    return candidates
 
 
 class Peer:
@@ -183,10 +204,40 @@ class Peer:
         return run
 
 
+def peer_works(options: argparse.Namespace, batches: list[list[TrainingSequence]]) -> dict[str, Work]:
+    """Return ActionFormer's work in each precision."""
+    device = torch.device(options.device)
+    works = {}
+    for precision in options.precision:
+        peer = Peer(options.actionformer, device, precision)
+        video = batches[0][0].features
+        works[f"ActionFormer, {precision}"] = peer.inference(video) if options.inference else peer.step(batches)
+    return works
+
+
+def serve_peer(options: argparse.Namespace, batches: list[list[TrainingSequence]], pipe: Connection) -> None:
+    """Do ActionFormer's work in this process when asked to, and say how many seconds it took."""
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    works = peer_works(options, batches)
+    while name := pipe.recv():
+        pipe.send(timed(works[name], torch.device(options.device)))
+
+
+def timed(work: Work, device: torch.device) -> float:
+    """Return the seconds that some work takes."""
+    started_s = time.perf_counter()
+    work()
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter() - started_s
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--actionformer", type=Path, metavar="CLONE")
+    parser.add_argument("--shared", action="store_true", help="run ActionFormer in the process that runs ours")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--lengths", choices=["full", "real"], default="full")
     parser.add_argument("--videos", type=int, default=32, help="with --lengths real")
@@ -199,40 +250,49 @@ def main() -> None:
         torch.set_num_threads(options.threads)
     torch.manual_seed(0)
     device = choose_device(options.device)
-    works: dict[str, Work] = {}
     lengths = [LONGEST] * BATCH if options.lengths == "full" else real_lengths(options.videos)
     sequences = make_sequences(lengths)
     batches = [
         [sequences[place] for place in batch]
         for batch in plan_batches(np.array(lengths), batch_size=BATCH, random=np.random.default_rng(0))
     ]
-    if options.actionformer:
+    measures: dict[str, Callable[[], float]] = {}
+
+    def add(name: str, work: Work) -> None:
+        measures[name] = lambda: timed(work, device)
+
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    if options.actionformer and options.shared:
+        for name, work in peer_works(options, batches).items():
+            add(name, work)
+    elif options.actionformer:
+        context.Process(target=serve_peer, args=(options, batches, theirs), daemon=True).start()
         for precision in options.precision:
-            peer = Peer(options.actionformer, device, precision)
             name = f"ActionFormer, {precision}"
-            works[name] = peer.inference(sequences[0].features) if options.inference else peer.step(batches)
+            measures[name] = lambda name=name: (ours.send(name), ours.recv())[1]  # type: ignore[misc]
     for precision in options.precision:
         if options.inference:
-            works[f"ours, {precision}"] = our_inference(sequences[0].features, device, precision)
+            video = sequences[0].features
+            add(f"ours, {precision}", our_inference(video, device, precision, whole=False))
+            add(f"ours to detections, {precision}", our_inference(video, device, precision, whole=True))
         else:
-            works[f"ours, all parts of ASL off, {precision}"] = our_step(batches, device, precision, BASELINE)
-            works[f"ours, all parts of ASL on, {precision}"] = our_step(batches, device, precision, [])
+            add(f"ours, all parts of ASL off, {precision}", our_step(batches, device, precision, BASELINE))
+            add(f"ours, all parts of ASL on, {precision}", our_step(batches, device, precision, []))
 
-    seconds: dict[str, list[float]] = {name: [] for name in works}
+    seconds: dict[str, list[float]] = {name: [] for name in measures}
     for round_number in range(options.rounds + 1):
-        for name, work in works.items():
-            started_s = time.perf_counter()
-            work()
-            if device.type == "cuda":
-                torch.cuda.synchronize()
+        for name, measure in measures.items():
+            taken_s = measure()
             if round_number:  # the first round warms up
-                seconds[name].append(time.perf_counter() - started_s)
+                seconds[name].append(taken_s)
+    ours.send("")
     training = f"training, {len(batches)} steps of {options.lengths} length"
     what = "inference, one video" if options.inference else training
     table = Table(title=f"{what}, on {device}, {torch.get_num_threads()} threads")
-    for column in ("", "median s", "fastest s", f"ratio to {next(iter(works))}"):
+    for column in ("", "median s", "fastest s", f"ratio to {next(iter(measures))}"):
         table.add_column(column, justify="left" if not column else "right")
-    first = seconds[next(iter(works))]
+    first = seconds[next(iter(measures))]
     for name, times in seconds.items():
         ratio = statistics.median(mine / its for mine, its in zip(times, first, strict=True))
         table.add_row(name, f"{statistics.median(times):.3f}", f"{min(times):.3f}", f"{ratio:.2f}")
