@@ -18,8 +18,10 @@ from asl_kit.errors import AslKitError
 
 COMMANDS = {
     "annotations": ("asl_kit.cli.annotations:annotations", "Check, describe and export annotation files."),
+    "compare": ("asl_kit.cli.compare:compare", "Tell whether predictions B are better than predictions A."),
     "convert": ("asl_kit.cli.convert:convert", "Convert a dataset's annotations to the unified format."),
     "demo": ("asl_kit.cli.demo:demo", "Make small videos and run every step on them."),
+    "diagnose": ("asl_kit.cli.diagnose:diagnose", "Show why a score is what it is."),
     "eval": ("asl_kit.cli.eval:evaluate", "Score a predictions file, or a checkpoint on stored features."),
     "extract": ("asl_kit.cli.extract:extract", "Extract features from videos into a store."),
     "import-checkpoint": (
