@@ -35,6 +35,7 @@ COMMANDS = {
     "predict": ("asl_kit.cli.predict:predict", "Find actions in new videos."),
     "report": ("asl_kit.cli.report:report", "Write scores, errors and timelines as one HTML page."),
     "store": ("asl_kit.cli.store:store", "Look into a feature store and verify it."),
+    "submit": ("asl_kit.cli.submit:submit", "Write predictions in the format that a benchmark's server takes."),
     "train": ("asl_kit.cli.train:train", "Train a model from annotations and features."),
 }
 

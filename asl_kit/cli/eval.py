@@ -13,7 +13,11 @@ _PATH = click.Path(path_type=Path)
 
 
 @click.command(name="eval")
-@click.option("--predictions", type=_PATH, metavar="FILE", help="Score this ActivityNet detection JSON.")
+@click.option(
+    "--predictions",
+    metavar="FILE[,FILE]",
+    help="Score this ActivityNet detection JSON; protocol epic-kitchens: its own JSON too, or verbs,nouns.",
+)
 @click.option("--checkpoint", type=_PATH, metavar="FILE", help="Run this model on --features, and score what it finds.")
 @click.option("--annotations", type=_PATH, metavar="FILE", required=True, help="Unified annotations (asl-kit convert).")
 @click.option("--features", metavar="STORE[,STORE]", help="Feature stores, in the order used in training.")
@@ -54,7 +58,7 @@ _PATH = click.Path(path_type=Path)
     "--json", "json_file", metavar="FILE", help="Write the scores as JSON; '-': to stdout, and tables to stderr."
 )
 def evaluate(
-    predictions: Path | None,
+    predictions: str | None,
     checkpoint: Path | None,
     annotations: Path,
     features: str | None,
@@ -94,7 +98,7 @@ def evaluate(
     tables = None
     if predictions is not None:
         scores = score_file(
-            predictions=predictions,
+            predictions=split_paths(predictions, "--predictions"),
             annotations=annotations,
             split=split,
             tiou=tiou,

@@ -26,8 +26,8 @@ VOCABULARIES = ("verb", "noun")
 MIN_PAIR_TIOU = 0.5
 ACTIONS_PER_VIDEO = 2000
 """How many pairs of a verb and a noun are kept of each video: as many as ActionFormer keeps detections."""
-_EPIC_ENTRY = re.compile(rb'"(?:verb|noun|sls_pt)"\s*:\s*[0-9]')
-_BYTES_LOOKED_AT = 4096
+_EPIC_FIELD = re.compile(rb'"(?:verb|noun|sls_pt)"\s*:\s*[^\s\[{]')
+_BYTES_LOOKED_AT = 1 << 16
 _FORMAT_HINT = (
     'expected {"results": {VIDEO: [{"verb": ID, "noun": ID, "action": "VERB_ID,NOUN_ID", '
     '"score": NUMBER, "segment": [START, END]}, ...]}}'
@@ -53,7 +53,7 @@ def split_labels(names: Sequence[str]) -> list[tuple[str, str]]:
         if not joint:
             raise PredictionError(
                 f"class '{name}' is not an action: expected a verb and a noun, as in 'wash{JOINT}cup'",
-                hint="give a file of verbs and a file of nouns, or score one of the two with --vocabulary verb or noun",
+                hint="give a file of verbs and one of nouns; asl-kit eval scores one alone with --vocabulary verb or noun",
             )
         pairs.append((verb, noun))
     return pairs
@@ -117,7 +117,10 @@ def read_actions(paths: Sequence[Path], verbs: Sequence[str], nouns: Sequence[st
                 f"{path}: class '{unknown[0]}' is not a {vocabulary}",
                 hint="give the file of verbs first, then that of nouns",
             )
-    return pair_actions(*found)
+    try:
+        return pair_actions(*found)
+    except PredictionError as fault:
+        raise PredictionError(f"{paths[0]} or {paths[1]}: {fault.message}", hint=fault.hint) from fault
 
 
 def pair_actions(
@@ -201,10 +204,10 @@ def _pairs(verbs: Columns, nouns: Columns, min_tiou: float, per_video: int) -> C
 
 
 def _is_epic(path: Path) -> bool:
-    """Return whether a file looks like the challenge's JSON, by its first detections."""
+    """Return whether a file looks like the challenge's JSON, by its first fields."""
     try:
         with path.open("rb") as file:
-            return _EPIC_ENTRY.search(file.read(_BYTES_LOOKED_AT)) is not None
+            return _EPIC_FIELD.search(file.read(_BYTES_LOOKED_AT)) is not None
     except (FileNotFoundError, IsADirectoryError):
         raise MissingFileError(f"{path}: no such file") from None
 

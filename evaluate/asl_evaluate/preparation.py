@@ -148,9 +148,7 @@ def _scored_segments(
 ) -> ScoredSegments:
     """Return the detections of annotated videos, numbered like the ground truth."""
     class_numbers = {name: number for number, name in enumerate(classes)}
-    for label in np.unique(detections.label).tolist():
-        if detections.class_names[label] not in class_numbers:
-            raise _unknown_class(detections, label, classes, vocabulary)
+    require_known_classes(detections, classes, vocabulary)
     video_numbers = {name: number for number, name in enumerate(annotated)}
     new_video = np.array([video_numbers.get(name, -1) for name in detections.video_ids], np.int64)
     new_label = np.array([class_numbers.get(name, -1) for name in detections.class_names], np.int64)
@@ -165,12 +163,19 @@ def _scored_segments(
     )
 
 
-def _unknown_class(detections: Detections, label: int, classes: Sequence[str], vocabulary: str) -> PredictionError:
-    name = detections.class_names[label]
+def require_known_classes(detections: Detections, classes: Sequence[str], vocabulary: str) -> None:
+    """Raise a `PredictionError` if a detection is of a class that is not in the vocabulary."""
+    known_names = set(classes)
+    unknown = [
+        label for label in np.unique(detections.label).tolist() if detections.class_names[label] not in known_names
+    ]
+    if not unknown:
+        return
+    label, name = unknown[0], detections.class_names[unknown[0]]
     video = detections.video_ids[detections.video[int(np.argmax(detections.label == label))]]
     known = ", ".join(classes[:MAX_NAMES_SHOWN]) + (", ..." if len(classes) > MAX_NAMES_SHOWN else "")
     close = difflib.get_close_matches(name, classes, n=1)
-    return PredictionError(
+    raise PredictionError(
         f"video '{video}': class '{name}' is not among the {len(classes)} of vocabulary '{vocabulary}': {known}",
         hint=f"did you mean '{close[0]}'?" if close else "predictions and annotations must be of the same dataset",
     )

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
+from asl_evaluate.actions import VOCABULARIES, read_actions
 from asl_evaluate.coverage import GridCoverage
 from asl_evaluate.preparation import Duplicates, Task
 from asl_evaluate.protocols import find_protocol
@@ -154,7 +155,7 @@ def score(
 
 def score_file(
     *,
-    predictions: Path,
+    predictions: Path | Sequence[Path],
     annotations: Path,
     split: str | None = None,
     tiou: str | None = None,
@@ -167,20 +168,36 @@ def score_file(
 ) -> Scores:
     """Score a predictions file; what is None comes from `choose_split`, `default_protocol` and `default_tiou`.
 
+    Protocol ``epic-kitchens`` takes what `asl_evaluate.actions.read_actions` reads, two files as well.
+
     Raises
     ------
     AslKitError
-        As `score`, `read_annotations`, `read_predictions` and `read_video_scores`.
+        As `score`, `read_annotations`, `read_predictions`, `read_actions` and `read_video_scores`.
     """
+    paths = [predictions] if isinstance(predictions, Path) else list(predictions)
     plan = _plan(tiou, protocol, class_agnostic, video_scores, top_k)
     annotation_set = read_annotations(annotations)
     split = choose_split(annotation_set, split)
+    detections = _read(paths, annotation_set, protocol, vocabulary)
     try:
-        return plan.score(read_predictions(predictions), annotation_set, split, duplicates, vocabulary)
+        return plan.score(detections, annotation_set, split, duplicates, vocabulary)
     except PredictionError as fault:
-        if fault.message.startswith((f"{predictions}: ", f"{video_scores}: ")):
+        if fault.message.startswith(f"{video_scores}: "):
             raise
-        raise PredictionError(f"{predictions}: {fault.message}", hint=fault.hint) from fault
+        raise PredictionError(f"{', '.join(map(str, paths))}: {fault.message}", hint=fault.hint) from fault
+
+
+def _read(
+    paths: Sequence[Path], annotations: AnnotationSet, protocol: str | None, vocabulary: str | None
+) -> Detections:
+    protocol = protocol or default_protocol(annotations.dataset)
+    is_joint = find_protocol(protocol).joint and vocabulary is None
+    if is_joint and all(name in annotations.vocabularies for name in VOCABULARIES):
+        return read_actions(paths, *(annotations.classes(name) for name in VOCABULARIES))
+    if len(paths) != 1:
+        raise UsageError(f"--predictions: expected one file for protocol {protocol}, found {len(paths)}")
+    return read_predictions(paths[0])
 
 
 def score_checkpoint(

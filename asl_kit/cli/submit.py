@@ -1,0 +1,67 @@
+"""The command ``asl-kit submit``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+_PATH = click.Path(path_type=Path)
+
+
+@click.command()
+@click.option(
+    "--to",
+    "benchmark",
+    type=click.Choice(["epic-kitchens", "ego4d-mq", "activitynet"]),
+    required=True,
+    help="The benchmark whose format to write.",
+)
+@click.option(
+    "--predictions",
+    type=_PATH,
+    metavar="FILE[,FILE]",
+    required=True,
+    help="What to submit. epic-kitchens: one file of actions, or verbs,nouns; ego4d-mq: one, or detection,retrieval.",
+)
+@click.option("--annotations", type=_PATH, metavar="FILE", required=True, help="Unified annotations (asl-kit convert).")
+@click.option("-o", "--out", type=_PATH, metavar="FILE", required=True, help="The file to write.")
+@click.option("--split", metavar="NAME", help="Default: the split that all predicted videos are of.")
+@click.option(
+    "--per-video",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Keep the N best predictions of each video. Default: all.",
+)
+@click.option("--sls", metavar="PT,TL,TD", help="epic-kitchens: levels of supervision, 0 to 5 each (arXiv:2008.09890).")
+@click.option("--external-data", metavar="TEXT", help="activitynet: what else was trained on. Default: nothing.")
+def submit(
+    benchmark: str,
+    predictions: str,
+    annotations: Path,
+    out: Path,
+    split: str | None,
+    per_video: int | None,
+    sls: str | None,
+    external_data: str | None,
+) -> None:
+    """Write predictions in the format that a benchmark's server takes.
+
+    \b
+    asl-kit submit --to ego4d-mq --predictions detections.json --annotations ego4d-mq.json -o submission.json
+    """
+    from asl_evaluate.submission import parse_supervision
+    from asl_evaluate.submission import submit as write_submission
+    from asl_kit.cli.options import split_paths
+
+    submission = write_submission(
+        benchmark=benchmark,
+        predictions=split_paths(predictions, "--predictions"),
+        annotations=annotations,
+        output=out,
+        split=split,
+        per_video=per_video,
+        supervision=parse_supervision(sls) if sls is not None else None,
+        external_data=external_data,
+    )
+    click.echo(submission.to_text())
