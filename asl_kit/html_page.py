@@ -227,4 +227,6 @@ def _plain(value: Any, key: str = "") -> Any:
         return {name: _plain(item, name) for name, item in value.items()}
     if isinstance(value, list):
         return [_plain(item, key) for item in value]
-    return html.escape(value, quote=False) if isinstance(value, str) and not key.endswith("template") else value
+    if not isinstance(value, str) or key.endswith("template"):
+        return value
+    return html.escape(value, quote=False).replace("$", "&#36;")  # dollars would begin a formula
