@@ -180,8 +180,8 @@ def _compare(task: Task, prepared: tuple[Prepared, Prepared], resamples: int, se
         level=LEVEL,
         resamples=resamples,
         seed=seed,
-        average=find_difference(np.mean(first, axis=0), np.mean(second, axis=0)),
-        per_tiou=tuple(find_difference(*rows) for rows in zip(first, second, strict=True)),
+        average=find_difference(np.mean(first, axis=0), np.mean(second, axis=0), num_videos=len(weights)),
+        per_tiou=tuple(find_difference(*rows, num_videos=len(weights)) for rows in zip(first, second, strict=True)),
         per_class=_per_class(prepared, task.tiou_thresholds),
         coverage=(prepared[0].coverage, prepared[1].coverage),
     )
@@ -196,13 +196,16 @@ def _resampled(
     return resampled_map(prepared.truth, prepared.predicted, matching, weights)
 
 
-def find_difference(first: NDArray[np.float64], second: NDArray[np.float64]) -> Difference:
+def find_difference(first: NDArray[np.float64], second: NDArray[np.float64], *, num_videos: int) -> Difference:
     """Return one figure of both, with intervals and p-value.
 
     Parameters
     ----------
     first, second : (1 + B,) float
         The figure on the videos as they are, and on each resample; the same resamples for both.
+    num_videos : int
+        How many there are. By chance alone one side is better on all of them with probability
+        ``2 ** (1 - num_videos)``; the p-value is not below that.
     """
     change = second - first
     drawn = change[1:][~np.isnan(change[1:])]
@@ -211,7 +214,7 @@ def find_difference(first: NDArray[np.float64], second: NDArray[np.float64]) -> 
         first=interval(first, centred=True),
         second=interval(second, centred=True),
         difference=interval(change, centred=False),
-        p_value=min(1.0, 2 * (1 + other_side) / (1 + len(drawn))),
+        p_value=min(1.0, max(2 * (1 + other_side) / (1 + len(drawn)), 2.0 ** (1 - num_videos))),
     )
 
 

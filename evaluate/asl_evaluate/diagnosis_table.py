@@ -13,6 +13,8 @@ from asl_evaluate.diagnosis import ERROR_TYPES, TRUE_POSITIVE, Bin, Characterist
 
 MAX_CLASSES_SHOWN = 20
 EXTREMES_SHOWN = 5
+FEW_VIDEOS = 30
+"""Below this the resamples say little of other videos."""
 
 
 def print_diagnosis(diagnosis: Diagnosis, console: Console) -> None:
@@ -44,6 +46,9 @@ def _print_task(result: Diagnosis | Comparison, console: Console) -> None:
         f"duplicates {result.duplicates}\nvideos {result.videos}, segments {result.segments}",
         markup=False,
     )
+    if result.videos < FEW_VIDEOS:
+        few = "1 video is" if result.videos == 1 else f"{result.videos} videos are"
+        console.print(f"[yellow]warning:[/yellow] {few} few to draw from: intervals and p-values are rough")
 
 
 def _table(title: str, first: str, *headings: str) -> Table:

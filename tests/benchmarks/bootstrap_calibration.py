@@ -68,7 +68,7 @@ def measure(videos: int, classes: int, sets: int, resamples: int) -> dict[str, f
         name: [interval(scores[0], centred=centred) for scores in drawn]
         for name, centred in (("centred", True), ("not centred", False))
     }
-    p_value = np.array([find_difference(*scores).p_value for scores in drawn])
+    p_value = np.array([find_difference(*scores, num_videos=videos).p_value for scores in drawn])
     return {
         "mean score": expected,
         **{
