@@ -53,7 +53,7 @@ def split_labels(names: Sequence[str]) -> list[tuple[str, str]]:
         if not joint:
             raise PredictionError(
                 f"class '{name}' is not an action: expected a verb and a noun, as in 'wash{JOINT}cup'",
-                hint="give a file of verbs and one of nouns; asl-kit eval scores one alone with --vocabulary verb or noun",
+                hint="give a file of verbs and one of nouns; asl-kit eval scores one alone with --vocabulary verb",
             )
         pairs.append((verb, noun))
     return pairs
