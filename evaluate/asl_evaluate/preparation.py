@@ -150,10 +150,11 @@ def _scored_segments(
     class_numbers = {name: number for number, name in enumerate(classes)}
     require_known_classes(detections, classes, vocabulary)
     video_numbers = {name: number for number, name in enumerate(annotated)}
-    new_video = np.array([video_numbers.get(name, -1) for name in detections.video_ids], np.int64)
-    new_label = np.array([class_numbers.get(name, -1) for name in detections.class_names], np.int64)
+    new_video = np.array([video_numbers.get(name, -1) for name in detections.video_ids], np.int32)
+    new_label = np.array([class_numbers.get(name, -1) for name in detections.class_names], np.int32)
     video = new_video[detections.video]
-    rows = video >= 0
+    known = video >= 0
+    rows = slice(None) if known.all() else known  # millions of rows are not copied without need
     return ScoredSegments(
         video[rows],
         detections.start_s[rows],
