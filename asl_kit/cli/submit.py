@@ -19,7 +19,6 @@ _PATH = click.Path(path_type=Path)
 )
 @click.option(
     "--predictions",
-    type=_PATH,
     metavar="FILE[,FILE]",
     required=True,
     help="What to submit. epic-kitchens: one file of actions, or verbs,nouns; ego4d-mq: one, or detection,retrieval.",
