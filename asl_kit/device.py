@@ -72,16 +72,34 @@ def choose_devices(names: str) -> list[str]:
     return [str(choose_device(name.strip())) for name in names.split(",")]
 
 
+def computes_bfloat16(device: torch.device) -> bool:
+    """Return whether a device has instructions for bfloat16: newer GPUs, and CPUs with AVX512-BF16 or AMX."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    # Not public, so that they may go; without an answer the CPU counts as one that has none.
+    asked = (getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"))
+    return any(ask is not None and ask() for ask in asked)
+
+
 def default_precision(device: torch.device) -> str:
-    """Return bfloat16 on a GPU that computes it, float16 on other GPUs, and float32 on a CPU."""
+    """Return what features are extracted in: bfloat16 on a GPU that computes it, float16 on others, float32 on a CPU.
+
+    Features are kept and compared, so that a CPU, which is no GPU's rival for speed, computes them exactly.
+    """
     if device.type == "cpu":
         return "float32"
-    return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float16"
+    return "bfloat16" if computes_bfloat16(device) else "float16"
 
 
 def choose_precision(name: str, device: torch.device) -> torch.dtype:
-    """Return the torch type of a precision's name; ``auto`` is the device's default."""
-    dtype: torch.dtype = getattr(torch, default_precision(device) if name == "auto" else name)
+    """Return the torch type of a precision's name.
+
+    ``auto`` is what a model is trained and used in: bfloat16 where the device computes it, else float16 on a
+    GPU and float32 on a CPU.
+    """
+    if name == "auto":
+        name = "bfloat16" if computes_bfloat16(device) else default_precision(device)
+    dtype: torch.dtype = getattr(torch, name)
     return dtype
 
 

@@ -210,7 +210,7 @@ class RunRecipe(RecipeTable):
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     """Of initial weights, order, cuts and dropping."""
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
-    """auto: bfloat16 on a GPU that has it, else float32."""
+    """auto: bfloat16 on GPUs and CPUs that compute it (AVX512-BF16 or AMX), else float16 on a GPU, float32 on a CPU."""
     validate_every: Count = 5
     """Epochs between validations; the last epoch is always validated."""
     checkpoint_minutes: Positive = 10.0

@@ -21,6 +21,7 @@ SMALL = [
     "optimizer.warmup_epochs=1",
     "optimizer.learning_rate=3e-3",
     "run.validate_every=2",
+    "run.precision=float32",  # the same on every machine
 ]
 BASELINE = ["sensitivity.class_level=false", "sensitivity.instance_level=false", "contrastive.enabled=false"]
 

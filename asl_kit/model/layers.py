@@ -191,7 +191,7 @@ def local_attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor, *, 
     # A large finite number, not -inf: in the padding a step may have no valid key at all, and must not become NaN.
     bias = torch.zeros(allowed.shape, dtype=query.dtype, device=query.device).masked_fill_(~allowed, -1e4)
     # Written out: torch's fused attention takes four times as long for its gradient on a CPU, on blocks this small.
-    attention = torch.softmax(query @ beside(key).mT * width**-0.5 + bias[:, :, None], dim=-1)
+    attention = torch.softmax(query @ beside(key).mT * width**-0.5 + bias[:, :, None], dim=-1, dtype=torch.float32)
     return (attention.to(value.dtype) @ beside(value)).transpose(2, 3).flatten(1, 2)[:, :steps]
 
 
