@@ -49,7 +49,7 @@ def report(
     sensitivity: Path | None,
     predictions_per_video: int,
 ) -> None:
-    """Write scores, errors and a timeline of every video as one HTML file.
+    """Write scores, errors and timelines as one HTML page.
 
     \b
     asl-kit report --predictions detections.json --annotations annotations.json -o report.html

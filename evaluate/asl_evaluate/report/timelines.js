@@ -44,9 +44,10 @@ function match(of) {
   return by;
 }
 
+const wanted = row => only.value === "" || row[2] === Number(only.value);
+
 function look(of) {  // what is to be seen of a video: rows [start, end, class, score or null, right or found]
-  const by = match(of), least = Number(score.value), label = only.value === "" ? null : Number(only.value);
-  const wanted = row => label === null || row[2] === label;
+  const by = match(of), least = Number(score.value);
   const predictions = of.predictions.map((row, number) => [...row, by[number] >= 0])
     .filter(row => row[3] >= least && wanted(row));
   const found = new Set(by.filter((segment, number) => segment >= 0 && of.predictions[number][3] >= least));
@@ -54,17 +55,21 @@ function look(of) {  // what is to be seen of a video: rows [start, end, class, 
   return {truth: truth.filter(wanted), predictions};
 }
 
+function tally(of) {  // the same in numbers; predictions are in order of falling score
+  const by = match(of), least = Number(score.value), all = only.value === "", label = Number(only.value);
+  let found = 0, wrong = 0;
+  for (let i = 0; i < by.length && of.predictions[i][3] >= least; i++)
+    if (all || of.predictions[i][2] === label) by[i] >= 0 ? found++ : wrong++;
+  return {found, wrong, truth: of.truth.filter(wanted).length};
+}
+
 function list() {  // the videos that the class filter leaves, in the order asked for
-  const label = only.value === "" ? null : Number(only.value);
-  let rows = data.videos.map((of, number) => {
-    const {truth, predictions} = look(of);
-    return {number, truth, found: truth.filter(row => row[4]).length, wrong: predictions.filter(row => !row[4]).length,
-            any: label === null || truth.length + predictions.length > 0};
-  }).filter(row => row.any);
-  if (order.value === "missed") rows.sort((a, b) => (b.truth.length - b.found) - (a.truth.length - a.found));
+  const rows = data.videos.map((of, number) => ({number, ...tally(of)}))
+    .filter(row => only.value === "" || row.truth + row.found + row.wrong > 0);
+  if (order.value === "missed") rows.sort((a, b) => (b.truth - b.found) - (a.truth - a.found));
   if (order.value === "wrong") rows.sort((a, b) => b.wrong - a.wrong);
   pick.replaceChildren(...rows.map(row => make("option", {value: row.number},
-    `${data.videos[row.number].id}: ${row.found} of ${row.truth.length} found, ${row.wrong} wrong`)));
+    `${data.videos[row.number].id}: ${row.found} of ${row.truth} found, ${row.wrong} wrong`)));
   pick.disabled = get("previous").disabled = get("next").disabled = !rows.length;
   const same = rows.some(row => data.videos[row.number] === video);
   if (same) pick.value = data.videos.indexOf(video);
@@ -211,4 +216,5 @@ film.addEventListener("error", () => {
 });
 list();
 get("explorer").dataset.ready = "true";
+performance.mark("first-timeline");
 }));
