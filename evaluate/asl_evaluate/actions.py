@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import ConfigDict, Field
@@ -212,8 +213,82 @@ def _is_epic(path: Path) -> bool:
         raise MissingFileError(f"{path}: no such file") from None
 
 
+class _Action(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    verb: int
+    noun: int
+    action: str
+    score: float
+    segment: tuple[float, float]
+
+
+class _Submission(msgspec.Struct, forbid_unknown_fields=True):
+    results: dict[str, msgspec.Raw]
+    version: msgspec.Raw = msgspec.Raw()
+    challenge: msgspec.Raw = msgspec.Raw()
+    sls_pt: msgspec.Raw = msgspec.Raw()
+    sls_tl: msgspec.Raw = msgspec.Raw()
+    sls_td: msgspec.Raw = msgspec.Raw()
+
+    def others(self) -> list[bytes]:
+        """Return the text of the fields that are there, beside the results."""
+        fields = (self.version, self.challenge, self.sls_pt, self.sls_tl, self.sls_td)
+        return [text for text in map(bytes, fields) if text]
+
+
 def _read_epic(path: Path, verbs: Sequence[str], nouns: Sequence[str]) -> Detections:
     """Read the challenge's JSON, or one with its detections and no more than ``results``."""
+    quickly = _read_epic_quickly(path.read_bytes(), verbs, nouns)
+    return _read_odd_epic(path, verbs, nouns) if quickly is None else quickly
+
+
+def _read_epic_quickly(data: bytes, verbs: Sequence[str], nouns: Sequence[str]) -> Detections | None:
+    """Return the actions of a sound file, a video at a time; None if anything is odd, for `_read_odd_epic` to say what.
+
+    Of a key that occurs twice the decoder keeps the last: there are more quotation marks then than in what is kept.
+    """
+    if b"\\" in data:  # so that quotation marks are what they seem
+        return None
+    columns = [np.empty((4, 0))]
+    counts: dict[str, int] = {}
+    try:
+        file = msgspec.json.Decoder(_Submission).decode(data)
+        quotes = 2 + 2 * len(file.results) + sum(2 + text.count(b'"') for text in file.others())
+        entries_of = msgspec.json.Decoder(list[_Action])
+        for video_id, raw in file.results.items():
+            entries = entries_of.decode(raw)
+            if not all(
+                0 <= row.verb < len(verbs) and 0 <= row.noun < len(nouns) and row.action == f"{row.verb},{row.noun}"
+                for row in entries
+            ):
+                return None
+            pairs = (row.verb * len(nouns) + row.noun for row in entries)
+            rows = [(*row.segment, row.score, pair) for row, pair in zip(entries, pairs, strict=True)]
+            columns.append(np.array(rows, np.float64).reshape(-1, 4).T)
+            counts[video_id] = len(rows)
+            quotes += 12 * len(rows)  # of five keys and the action
+    except (msgspec.MsgspecError, RecursionError, ValueError, OverflowError):
+        return None
+    if quotes != data.count(b'"'):
+        return None
+    start_s, end_s, score, pair = np.concatenate(columns, axis=1)
+    numbers, label = np.unique(pair.astype(np.int64), return_inverse=True)
+    names = (action_label(verbs[number // len(nouns)], nouns[number % len(nouns)]) for number in numbers.tolist())
+    try:
+        return Detections(
+            video_ids=tuple(counts),
+            video=np.repeat(np.arange(len(counts), dtype=np.int32), list(counts.values())),
+            start_s=start_s,
+            end_s=end_s,
+            score=score,
+            label=label.astype(np.int32),
+            class_names=tuple(names),
+        )
+    except PredictionError:
+        return None
+
+
+def _read_odd_epic(path: Path, verbs: Sequence[str], nouns: Sequence[str]) -> Detections:
+    """Read a file that has more fields, in more room than `_read_epic_quickly` takes, or say what is wrong with it."""
     file = validate(_File, read_json(path, PredictionError), source=str(path), error=PredictionError, hint=_FORMAT_HINT)
     for video_id, entries in file.results.items():
         for number, entry in enumerate(entries):

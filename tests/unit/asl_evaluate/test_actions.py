@@ -144,3 +144,25 @@ def test_wrong_files_are_named(tmp_path: Path, names: list[str], message: str) -
     verbs_and_nouns(tmp_path)
     with pytest.raises(AslKitError, match=message):
         read_actions([tmp_path / name for name in names], VERBS, NOUNS)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param('{"a": [], "a": []}', id="video"),
+        pytest.param(
+            '{"a": [{"verb": 1, "verb": 1, "noun": 2, "action": "1,2", "score": 1, "segment": [0, 1]}]}', id="field"
+        ),
+    ],
+)
+def test_a_key_that_occurs_twice_is_named(tmp_path: Path, text: str) -> None:
+    (tmp_path / "epic.json").write_text('{"sls_pt": 1, "results": ' + text + "}")
+    with pytest.raises(PredictionError, match=r"epic\.json: the key '(a|verb)' appears twice"):
+        read_actions([tmp_path / "epic.json"], VERBS, NOUNS)
+
+
+def test_a_file_with_more_fields_says_the_same(tmp_path: Path) -> None:
+    entries = [ENTRY, {**ENTRY, "segment": [0, 1], "noun": 0, "action": "1,0"}]
+    plain = read_actions([epic(tmp_path / "plain.json", *entries, version="0.2")], VERBS, NOUNS)
+    more = read_actions([epic(tmp_path / "more.json", *({**row, "id": 3} for row in entries))], VERBS, NOUNS)
+    assert plain.rows("P01_01") == more.rows("P01_01")
