@@ -75,10 +75,10 @@ def choose_devices(names: str) -> list[str]:
 def computes_bfloat16(device: torch.device) -> bool:
     """Return whether a device has instructions for bfloat16: newer GPUs, and CPUs with AVX512-BF16 or AMX."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     # Not public, so that they may go; without an answer the CPU counts as one that has none.
     asked = (getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"))
-    return any(ask is not None and ask() for ask in asked)
+    return any(ask is not None and bool(ask()) for ask in asked)
 
 
 def default_precision(device: torch.device) -> str:

@@ -234,5 +234,5 @@ def test_mixed_precision(precision: str, task: tuple[Path, Path], trained: Path,
         losses = [line[name] for line in curve(out) if line["group"] == "train"]
         exact = [line[name] for line in curve(trained) if line["group"] == "train"]
         assert losses != exact, "the precision had no effect"
-        # float16 leaves out the steps that find its first loss scale; the curves stay together all the same.
-        assert losses == pytest.approx(exact, rel=0.1)
+        # float16 leaves out the steps that find its first loss scale, and so learns a little later.
+        assert losses == pytest.approx(exact, rel=0.2 if precision == "float16" else 0.02)
