@@ -22,7 +22,7 @@ RESAMPLES = 1000
 MIN_RESAMPLES = 100
 
 _COLUMNS_AT_ONCE = 250  # resamples; bounds the memory
-_CELLS_AT_ONCE = 1 << 22  # of the table of predictions by rank and video; bounds the memory
+_POSITIONS_AT_ONCE = 32  # few, so that the predictions before them are of few videos
 
 
 @dataclass(frozen=True)
@@ -153,18 +153,16 @@ def _weight_down_to(
     """Return (K, S): the weight of the predictions at positions `first` to ``at[k]``, both included.
 
     ``video[p]`` is the video of the prediction at position p. Predictions between two of the
-    positions asked for are counted by video first, so that the work does not grow with their number.
+    positions asked for are counted by video first, so that the work grows little with their number.
     """
-    num_videos = len(weights)
     begin = np.append(first, at[:-1] + 1)
-    rows_at_once = max(1, _CELLS_AT_ONCE // num_videos)
     parts = []
-    for low in range(0, len(at), rows_at_once):
-        begins, ends = begin[low : low + rows_at_once], at[low : low + rows_at_once] + 1
+    for low in range(0, len(at), _POSITIONS_AT_ONCE):
+        begins, ends = begin[low : low + _POSITIONS_AT_ONCE], at[low : low + _POSITIONS_AT_ONCE] + 1
         row = np.repeat(np.arange(len(begins)), ends - begins)
-        cell = row * num_videos + video[begins[0] : ends[-1]]
-        count = np.bincount(cell, minlength=len(begins) * num_videos).reshape(len(begins), num_videos)
-        parts.append(count.astype(np.float64) @ weights)
+        videos, column = np.unique(video[begins[0] : ends[-1]], return_inverse=True)
+        count = np.bincount(row * len(videos) + column, minlength=len(begins) * len(videos))
+        parts.append(count.reshape(len(begins), len(videos)).astype(np.float64) @ weights[videos])
     return np.cumsum(np.concatenate(parts), axis=0)
 
 

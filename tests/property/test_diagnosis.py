@@ -15,7 +15,7 @@ from asl_evaluate.diagnosis import diagnose
 from asl_evaluate.preparation import Task
 from asl_kit.predictions import Detections
 
-few = settings(max_examples=50, deadline=None)  # each example draws its resamples
+few = settings(max_examples=settings().max_examples // 2)  # each example draws its resamples
 
 CLASSES = ["a", "b", "c"]
 IDS = ["v0", "v1", "v2"]

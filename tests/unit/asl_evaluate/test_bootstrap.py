@@ -54,7 +54,7 @@ def _written_out(truth: Segments, found: ScoredSegments, drawn: NDArray[np.float
 @pytest.mark.parametrize("seed", range(5))
 def test_equals_resamples_that_are_written_out(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bootstrap, "_COLUMNS_AT_ONCE", 33)  # so that blocks meet, and the last is not full
-    monkeypatch.setattr(bootstrap, "_CELLS_AT_ONCE", 4 * VIDEOS)
+    monkeypatch.setattr(bootstrap, "_POSITIONS_AT_ONCE", 4)
     truth, found = _random_set(seed)
     weights = draw_weights(VIDEOS, resamples=100, seed=seed)
     resampled = _resampled(truth, found, weights)
