@@ -27,6 +27,8 @@ VOCABULARIES = ("verb", "noun")
 MIN_PAIR_TIOU = 0.5
 ACTIONS_PER_VIDEO = 2000
 """How many pairs of a verb and a noun are kept of each video: as many as ActionFormer keeps detections."""
+PAIRS_AT_ONCE = 1 << 18
+"""Bounds the memory."""
 _EPIC_FIELD = re.compile(rb'"(?:verb|noun|sls_pt)"\s*:\s*[^\s\[{]')
 _BYTES_LOOKED_AT = 1 << 16
 _FORMAT_HINT = (
@@ -185,23 +187,38 @@ Columns = tuple[NDArray[np.float64] | NDArray[np.int32], ...]
 
 
 def _rows_of(detections: Detections, video_id: str) -> Columns:
+    """Return one video's detections by falling score, equal ones by start, end and class."""
     number = detections.video_ids.index(video_id) if video_id in detections.video_ids else len(detections.video_ids)
     first, last = np.searchsorted(detections.video, (number, number + 1))
     rows = slice(int(first), int(last))
-    return detections.start_s[rows], detections.end_s[rows], detections.score[rows], detections.label[rows]
+    columns = detections.start_s[rows], detections.end_s[rows], detections.score[rows], detections.label[rows]
+    start_s, end_s, score, label = columns
+    order = np.lexsort((label, end_s, start_s, -score))
+    return tuple(column[order] for column in columns)
 
 
 def _pairs(verbs: Columns, nouns: Columns, min_tiou: float, per_video: int) -> Columns:
-    """Return start, end, score, verb and noun of one video's actions, by falling score."""
+    """Return start, end, score, verb and noun of one video's actions, by falling score; equal ones by verb, then noun.
+
+    Verbs are paired a block at a time, until those that are left could not make a better action.
+    """
     (verb_start, verb_end, verb_score, verb), (noun_start, noun_end, noun_score, noun) = verbs, nouns
-    tiou = temporal_iou(verb_start[:, None], verb_end[:, None], noun_start, noun_end)
-    left, right = np.nonzero(tiou >= min_tiou)
-    score = np.sqrt(verb_score[left] * noun_score[right])  # exactly their score where the two are equal
-    best = np.argsort(-score, kind="stable")[:per_video]
-    left, right = left[best], right[best]
+    left, right, score = np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0)
+    block = max(PAIRS_AT_ONCE // max(len(noun), 1), 1)
+    for first in range(0, len(verb) if len(noun) else 0, block):
+        if len(score) == per_video and np.sqrt(verb_score[first] * noun_score[0]) <= score[-1]:
+            break
+        rows = slice(first, first + block)
+        tiou = temporal_iou(verb_start[rows, None], verb_end[rows, None], noun_start, noun_end)
+        some, of_noun = np.nonzero(tiou >= min_tiou)
+        left, right = np.concatenate([left, some + first]), np.concatenate([right, of_noun])
+        # exactly their score where the two are equal
+        score = np.concatenate([score, np.sqrt(verb_score[some + first] * noun_score[of_noun])])
+        best = np.argsort(-score, kind="stable")[:per_video]
+        left, right, score = left[best], right[best], score[best]
     start_s = (verb_start[left] + noun_start[right]) / 2
     end_s = (verb_end[left] + noun_end[right]) / 2
-    return start_s, end_s, score[best], verb[left], noun[right]
+    return start_s, end_s, score, verb[left], noun[right]
 
 
 def _is_epic(path: Path) -> bool:

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from asl_evaluate import actions
 from asl_evaluate.actions import pair_actions, read_actions
 from asl_kit.errors import AslKitError, PredictionError
 from asl_kit.predictions import Detection, Detections, write_predictions
@@ -70,6 +71,31 @@ def test_the_best_pairs_stay() -> None:
     found = pair_actions(verbs, nouns, per_video=3)
     assert [row.score for row in found.rows("b")] == pytest.approx([0.9, np.sqrt(0.72), np.sqrt(0.72)])
     assert len(found) == 6
+
+
+spans = st.tuples(st.integers(0, 6), st.integers(1, 6), st.sampled_from([0.1, 0.4, 0.9]))
+
+
+@given(st.lists(spans, max_size=9), st.lists(spans, max_size=9), st.integers(1, 6), st.randoms(use_true_random=False))
+def test_pairs_are_those_of_each_with_each(
+    left: list[tuple[int, int, float]], right: list[tuple[int, int, float]], per_video: int, random: Any
+) -> None:
+    verbs = [("a", float(start), float(start + length), "put", score) for start, length, score in left]
+    nouns = [("a", float(start), float(start + length), "cup", score) for start, length, score in right]
+    scores = []
+    for _, start, end, _, score in verbs:
+        for _, noun_start, noun_end, _, noun_score in nouns:
+            overlap = min(end, noun_end) - max(start, noun_start)
+            if overlap / (end - start + noun_end - noun_start - overlap) >= 0.5:
+                scores.append((score * noun_score) ** 0.5)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(actions, "PAIRS_AT_ONCE", random.randint(1, 30))
+        found = pair_actions(table(*verbs), table(*nouns), per_video=per_video)
+        mixed = pair_actions(
+            table(*random.sample(verbs, len(verbs))), table(*random.sample(nouns, len(nouns))), per_video=per_video
+        )
+    assert found.score.tolist() == pytest.approx(sorted(scores, reverse=True)[:per_video])
+    assert [found.start_s.tolist(), found.end_s.tolist()] == [mixed.start_s.tolist(), mixed.end_s.tolist()]
 
 
 def test_nothing_makes_nothing() -> None:
