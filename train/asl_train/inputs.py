@@ -91,7 +91,9 @@ def _learned(annotations: AnnotationSet, wanted: str | tuple[str, ...] | None) -
     if isinstance(wanted, tuple):
         return [annotations.vocabulary(name) for name in wanted]
     if wanted is None and len(annotations.vocabularies) > 1:
-        names = list(annotations.vocabularies)
+        manifest = find_manifest(annotations.dataset)
+        order = list(manifest.vocabularies) if manifest is not None else []
+        names = sorted(annotations.vocabularies, key=lambda name: order.index(name) if name in order else len(order))
         raise AnnotationError(
             f"dataset {annotations.dataset}: several vocabularies ({', '.join(names)})",
             hint=f"learn one, --set data.vocabulary={names[0]}, or several together:"
