@@ -112,7 +112,7 @@ def error_profile(diagnosis: Diagnosis) -> Figure:
         shares = [100 * bar.shares[kind] for bar in diagnosis.profile]
         figure.add_bar(x=names, y=shares, name=kind, marker={"color": colour})
     figure.update_layout(barmode="stack", showlegend=True, bargap=0.25, legend=LEGEND)
-    figure.update_xaxes(type="category", title="predictions of a class by score; G: its ground-truth segments")
+    figure.update_xaxes(type="category", title="rank in the class; G: its true segments")
     figure.update_yaxes(title="% of predictions", range=[0, 100])
     return figure
 
@@ -132,7 +132,7 @@ def error_impacts(diagnosis: Diagnosis) -> Figure:
         hovertemplate="%{y}: %{x:+.2f} points<extra></extra>",
     )
     figure.update_layout(height=280, showlegend=False)
-    figure.update_xaxes(title="average mAP gained without such predictions (points)", rangemode="tozero")
+    figure.update_xaxes(title="average mAP gained (points)", rangemode="tozero")
     return figure
 
 
@@ -156,7 +156,7 @@ def characteristic(part: Characteristic, overall: float) -> Figure:
 
 def bin_range(part: Bin) -> str:
     """Return the values of a bin for people."""
-    return f"over {part.low:g}" if part.high == float("inf") else f"{part.low:g} to {part.high:g}"
+    return f"over {part.low:.3g}" if part.high == float("inf") else f"{part.low:.3g} to {part.high:.3g}"
 
 
 def class_sensitivity(sensitivity: Sensitivity, curve: str) -> Figure:
