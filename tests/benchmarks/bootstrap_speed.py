@@ -62,11 +62,7 @@ def make_task(per_video: int, *, seed: int) -> Task:
 
     rng = np.random.default_rng(seed)
     near = np.concatenate(
-        [
-            rng.choice(np.flatnonzero(video == number), per_video)
-            for number in range(VIDEOS)
-            if (video == number).any()
-        ]
+        [rng.choice(np.flatnonzero(video == number), per_video) for number in range(VIDEOS) if (video == number).any()]
     )
     count, found_in = len(near), video[near]
     is_near = rng.uniform(size=count) < 0.5
@@ -100,42 +96,25 @@ def make_task(per_video: int, *, seed: int) -> Task:
 def write_out(prepared: Prepared, drawn: np.ndarray) -> float:
     """Return the average mAP of one resample whose videos are written out as often as they are drawn."""
     parts: list[list[Segments]] = [[], []]
-    for number, video in enumerate(
-        np.repeat(np.arange(len(drawn)), drawn.astype(int)).tolist()
-    ):
-        for part, segments in zip(
-            parts, (prepared.truth, prepared.predicted), strict=True
-        ):
+    for number, video in enumerate(np.repeat(np.arange(len(drawn)), drawn.astype(int)).tolist()):
+        for part, segments in zip(parts, (prepared.truth, prepared.predicted), strict=True):
             rows = segments.take(segments.video == video)
-            part.append(
-                type(rows)(**{**vars(rows), "video": np.full(len(rows), number)})
-            )
+            part.append(type(rows)(**{**vars(rows), "video": np.full(len(rows), number)}))
     truth, predicted = (
-        type(part[0])(
-            **{
-                name: np.concatenate([getattr(rows, name) for rows in part])
-                for name in vars(part[0])
-            }
-        )
+        type(part[0])(**{name: np.concatenate([getattr(rows, name) for rows in part]) for name in vars(part[0])})
         for part in parts
     )
-    found = average_precision(
-        truth, predicted, num_classes=CLASSES, tiou_thresholds=TIOU
-    )
+    found = average_precision(truth, predicted, num_classes=CLASSES, tiou_thresholds=TIOU)
     return float(np.mean(np.nanmean(found, axis=1)))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument(
-        "--per-video", type=int, default=200, help="predictions a video"
-    )
+    parser.add_argument("--per-video", type=int, default=200, help="predictions a video")
     parser.add_argument("--resamples", type=int, default=1_000)
     arguments = parser.parse_args()
     first, second = (make_task(arguments.per_video, seed=seed) for seed in (1, 2))
-    print(
-        f"{VIDEOS} videos, {SEGMENTS} segments, {len(first.detections)} predictions, {arguments.resamples} resamples"
-    )
+    print(f"{VIDEOS} videos, {SEGMENTS} segments, {len(first.detections)} predictions, {arguments.resamples} resamples")
 
     begin = time.perf_counter()
     diagnose(first, resamples=arguments.resamples)
@@ -147,21 +126,13 @@ def main() -> None:
     prepared = prepare(first)
     weights = draw_weights(VIDEOS, resamples=arguments.resamples, seed=0)
     begin = time.perf_counter()
-    matching = match_detections(
-        prepared.truth, prepared.predicted, num_classes=CLASSES, tiou_thresholds=TIOU
-    )
-    ours = np.mean(
-        resampled_map(prepared.truth, prepared.predicted, matching, weights), axis=0
-    )
+    matching = match_detections(prepared.truth, prepared.predicted, num_classes=CLASSES, tiou_thresholds=TIOU)
+    ours = np.mean(resampled_map(prepared.truth, prepared.predicted, matching, weights), axis=0)
     ours_s = (time.perf_counter() - begin) / arguments.resamples
     begin = time.perf_counter()
-    theirs = [
-        write_out(prepared, weights[:, column]) for column in range(1, 1 + ONE_BY_ONE)
-    ]
+    theirs = [write_out(prepared, weights[:, column]) for column in range(1, 1 + ONE_BY_ONE)]
     theirs_s = (time.perf_counter() - begin) / ONE_BY_ONE
-    print(
-        f"a resample: {1e3 * ours_s:.2f} ms; written out and scored: {1e3 * theirs_s:.1f} ms"
-    )
+    print(f"a resample: {1e3 * ours_s:.2f} ms; written out and scored: {1e3 * theirs_s:.1f} ms")
     print(f"written out / ours: {theirs_s / ours_s:.0f}")
     print(f"largest difference: {np.abs(ours[1 : 1 + ONE_BY_ONE] - theirs).max():.1e}")
 

@@ -42,34 +42,18 @@ def run(*rows: tuple[Any, ...], **options: Any) -> Diagnosis:
 @pytest.mark.parametrize(
     ("row", "kind"),
     [
-        pytest.param(
-            ("v1", 0.0, 10.0, "jump", 0.8), "double detection", id="found-before"
-        ),
-        pytest.param(
-            ("v1", 20.0, 30.0, "jump", 0.8), "wrong label", id="exact-but-other-class"
-        ),
+        pytest.param(("v1", 0.0, 10.0, "jump", 0.8), "double detection", id="found-before"),
+        pytest.param(("v1", 20.0, 30.0, "jump", 0.8), "wrong label", id="exact-but-other-class"),
         pytest.param(("v1", 5.0, 15.0, "jump", 0.8), "localization", id="tiou-a-third"),
-        pytest.param(
-            ("v1", 5.0, 15.0, "jump", 0.95), "localization", id="score-does-not-matter"
-        ),
-        pytest.param(
-            ("v1", 25.0, 35.0, "jump", 0.8), "confusion", id="tiou-a-third-other-class"
-        ),
-        pytest.param(
-            ("v1", 0.0, 1.0, "run", 0.8), "confusion", id="tiou-a-tenth-exactly"
-        ),
-        pytest.param(
-            ("v1", 0.0, 0.99, "run", 0.8), "background", id="tiou-below-a-tenth"
-        ),
+        pytest.param(("v1", 5.0, 15.0, "jump", 0.95), "localization", id="score-does-not-matter"),
+        pytest.param(("v1", 25.0, 35.0, "jump", 0.8), "confusion", id="tiou-a-third-other-class"),
+        pytest.param(("v1", 0.0, 1.0, "run", 0.8), "confusion", id="tiou-a-tenth-exactly"),
+        pytest.param(("v1", 0.0, 0.99, "run", 0.8), "background", id="tiou-below-a-tenth"),
         pytest.param(("v1", 70.0, 80.0, "jump", 0.8), "background", id="nothing-there"),
         pytest.param(("v1", 5.0, 5.0, "jump", 0.8), "background", id="no-length"),
         pytest.param(("v2", 0.0, 10.0, "jump", 0.8), TRUE_POSITIVE, id="found"),
-        pytest.param(
-            ("v2", 0.0, 5.0, "jump", 0.8), TRUE_POSITIVE, id="tiou-at-the-threshold"
-        ),
-        pytest.param(
-            ("silent", 0.0, 10.0, "jump", 0.8), "background", id="video-without-action"
-        ),
+        pytest.param(("v2", 0.0, 5.0, "jump", 0.8), TRUE_POSITIVE, id="tiou-at-the-threshold"),
+        pytest.param(("silent", 0.0, 10.0, "jump", 0.8), "background", id="video-without-action"),
     ],
 )
 def test_kind_of_error(row: tuple[Any, ...], kind: str) -> None:
@@ -93,14 +77,8 @@ def test_of_segments_that_overlap_alike_the_one_of_the_own_class_tells(
 ) -> None:
     """As where every CliffDiving is a Diving too."""
     videos = {"v1": ("test", [(0.0, 10.0, other), (0.0, 10.0, "jump")])}
-    rows = [
-        ("v1", 0.0, 10.0, label, score)
-        for label, score in (("jump", 0.9), (other, 0.8))
-    ]
-    again = [
-        ("v1", 0.0, 10.0, label, score)
-        for label, score in (("jump", 0.7), (other, 0.6))
-    ]
+    rows = [("v1", 0.0, 10.0, label, score) for label, score in (("jump", 0.9), (other, 0.8))]
+    again = [("v1", 0.0, 10.0, label, score) for label, score in (("jump", 0.7), (other, 0.6))]
     shares = run(*rows, *again, videos=videos).profile[1].shares
     assert shares["double detection"] == 1
 
@@ -124,9 +102,7 @@ def test_impacts_by_hand() -> None:
         ("v1", 0.0, 10.0, "jump", 0.7),
         ("v2", 0.0, 10.0, "jump", 0.6),
     )
-    assert found.average_map_in_profile == pytest.approx(
-        (1 / 3 + 0) / 2
-    )  # run is never predicted
+    assert found.average_map_in_profile == pytest.approx((1 / 3 + 0) / 2)  # run is never predicted
     without = {impact.error: impact.average_map for impact in found.impacts}
     assert without == pytest.approx(
         {
@@ -139,9 +115,7 @@ def test_impacts_by_hand() -> None:
     )
     # mAP_N: N = 4 segments / 2 classes = 2; recall 1/3: 2/3 / (2/3 + 1), recall 2/3: 4/3 / (4/3 + 2); both 0.4
     assert found.average_normalized_map == pytest.approx((2 / 3 * 0.4) / 2)
-    assert {
-        impact.error: round(impact.normalized_gain, 12) for impact in found.impacts
-    }["localization"] == 0
+    assert {impact.error: round(impact.normalized_gain, 12) for impact in found.impacts}["localization"] == 0
 
 
 def test_a_segment_found_only_far_down_counts_as_missed() -> None:
@@ -156,9 +130,7 @@ def test_without_predictions() -> None:
     found = run()
     assert found.confidence.average.estimate == found.confidence.average.high == 0
     assert found.missed == (1.0,)
-    assert all(
-        bar.predictions == 0 and sum(bar.shares.values()) == 0 for bar in found.profile
-    )
+    assert all(bar.predictions == 0 and sum(bar.shares.values()) == 0 for bar in found.profile)
     assert all(impact.gain == 0 for impact in found.impacts)
     json.dumps(found.to_json(), allow_nan=False)
 
@@ -169,27 +141,18 @@ def test_predictions_of_classes_without_ground_truth_are_not_looked_at() -> None
     assert with_swim.coverage.classes_without_ground_truth == ("swim",)
 
 
-def _bins(
-    dataset: str, lengths: list[float], videos: list[int] | None = None
-) -> dict[str, tuple[Any, ...]]:
+def _bins(dataset: str, lengths: list[float], videos: list[int] | None = None) -> dict[str, tuple[Any, ...]]:
     """Return edges and bin of each segment by characteristic: segments of these lengths, in videos of 100 s."""
     place = videos or [0] * len(lengths)
     documents = {
         f"v{number:02d}": (
             "test",
-            [
-                (0.0, length, "jump")
-                for length, own in zip(lengths, place, strict=True)
-                if own == number
-            ],
+            [(0.0, length, "jump") for length, own in zip(lengths, place, strict=True) if own == number],
         )
         for number in sorted(set(place))
     }
     task = make_task([], documents, dataset=dataset)
-    return {
-        part.name: (part.bins_from, part.edges, part.bin.tolist())
-        for part in bin_segments(prepare(task), dataset)
-    }
+    return {part.name: (part.bins_from, part.edges, part.bin.tolist()) for part in bin_segments(prepare(task), dataset)}
 
 
 def test_official_bins_close_on_the_right() -> None:
@@ -212,9 +175,7 @@ def test_official_bins_close_on_the_right() -> None:
 
 
 def test_bins_of_other_datasets_are_of_equal_size() -> None:
-    name, edges, place = _bins("own", [float(number) for number in range(1, 11)])[
-        "length"
-    ]
+    name, edges, place = _bins("own", [float(number) for number in range(1, 11)])["length"]
     assert (name, edges) == ("quantiles", (0, 2, 4, 6, 8, math.inf))
     assert place == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4]
     assert _bins("own", [5.0] * 4)["length"][1:] == ((0, math.inf), [0] * 4)
@@ -239,13 +200,8 @@ def test_empty_official_bins_say_so() -> None:
     found = run(FOUND, dataset="activitynet13")
     length = found.characteristics[0]
     assert [part.segments for part in length.bins] == [4, 0, 0, 0, 0]
-    assert length.bins[0].average_normalized_map == pytest.approx(
-        found.average_normalized_map
-    )
-    assert all(
-        part.average_normalized_map is None and part.missed is None
-        for part in length.bins[1:]
-    )
+    assert length.bins[0].average_normalized_map == pytest.approx(found.average_normalized_map)
+    assert all(part.average_normalized_map is None and part.missed is None for part in length.bins[1:])
     document = json.loads(json.dumps(found.to_json(), allow_nan=False))
     assert document["characteristics"][0]["bins"][4] == {
         "name": "XL",
@@ -260,18 +216,10 @@ def test_empty_official_bins_say_so() -> None:
 def test_the_point_estimate_is_that_of_eval() -> None:
     from asl_evaluate.scoring import score
 
-    task = make_task(
-        [FOUND, ("v1", 20.0, 27.0, "run", 0.3), ("v2", 3.0, 12.0, "jump", 0.95)]
-    )
-    expected = score(
-        task.detections, task.annotations, split="test", tiou_thresholds=(0.3, 0.6)
-    ).mean_average_precision
-    found = diagnose(
-        Task(task.detections, task.annotations, "test", (0.3, 0.6)), resamples=100
-    ).confidence
-    assert [row.estimate for row in found.per_tiou] == pytest.approx(
-        list(expected), abs=1e-15
-    )
+    task = make_task([FOUND, ("v1", 20.0, 27.0, "run", 0.3), ("v2", 3.0, 12.0, "jump", 0.95)])
+    expected = score(task.detections, task.annotations, split="test", tiou_thresholds=(0.3, 0.6)).mean_average_precision
+    found = diagnose(Task(task.detections, task.annotations, "test", (0.3, 0.6)), resamples=100).confidence
+    assert [row.estimate for row in found.per_tiou] == pytest.approx(list(expected), abs=1e-15)
     assert found.average.estimate == pytest.approx(float(np.mean(expected)), abs=1e-15)
 
 
@@ -283,9 +231,7 @@ def test_the_point_estimate_is_that_of_eval() -> None:
             r"--resamples: expected 100 or more, found 10",
             id="few-resamples",
         ),
-        pytest.param(
-            {"seed": -1}, r"--seed: expected 0 or more, found -1", id="negative-seed"
-        ),
+        pytest.param({"seed": -1}, r"--seed: expected 0 or more, found -1", id="negative-seed"),
     ],
 )
 def test_wrong_options(options: dict[str, int], message: str) -> None:
