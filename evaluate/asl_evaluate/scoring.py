@@ -222,7 +222,8 @@ def score_checkpoint(
     dict of str to Detections
         By vocabulary: see `asl_kit.detection.to_detections`.
     Scores
-        Of several vocabularies, each is a part, unless one is asked for.
+        Of several vocabularies, each is a part, unless one is asked for; of a protocol that scores
+        verbs and nouns as one list, the parts are those of that list.
 
     Raises
     ------
@@ -239,18 +240,17 @@ def score_checkpoint(
     )
     if vocabulary is not None and vocabulary not in tables:
         raise UsageError(f"{checkpoint}: not trained on vocabulary '{vocabulary}', but on {', '.join(tables)}")
+    actions = tables.get(JOINT.join(VOCABULARIES))
+    is_joint = find_protocol(plan.protocol or default_protocol(annotation_set.dataset)).joint
+    if vocabulary is None and actions is not None and is_joint:
+        return tables, plan.score(actions, annotation_set, split, duplicates, None, coverage)
     parts = {
         name: plan.score(table, annotation_set, split, duplicates, name, coverage)
         for name, table in tables.items()
         if (JOINT not in name if vocabulary is None else name == vocabulary)
     }
     scores = next(iter(parts.values()))
-    if len(parts) > 1:
-        joint = tables.get(JOINT.join(parts))
-        if joint is not None and find_protocol(scores.protocol).joint:
-            scores = plan.score(joint, annotation_set, split, duplicates, None, coverage)
-        scores = replace(scores, parts={**scores.parts, **parts})
-    return tables, scores
+    return tables, replace(scores, parts=parts) if len(parts) > 1 else scores
 
 
 @dataclass(frozen=True)
