@@ -308,6 +308,8 @@ def _read_quickly(data: bytes) -> Detections | None:
         file = msgspec.json.Decoder(_File).decode(data)
         quotes = 2 + 2 * len(file.results)  # of the key "results", and of the videos
         for other in filter(None, map(bytes, (file.version, file.external_data))):
+            if b'"score"' in other:  # detections in the wrong place
+                return None
             msgspec.json.decode(other)
             quotes += 2 + other.count(b'"')
         entries_of = msgspec.json.Decoder(list[_Entry])

@@ -167,7 +167,13 @@ documents = st.builds(
             ),
         )
         | st.sampled_from(
-            ['"version": "1 [x]"', '"external_data": {"used": [true, "\\"]}', '"external_data": {}', '"other": 1']
+            [
+                '"version": "1 [x]"',
+                '"external_data": {"used": [true, "\\"]}',
+                '"external_data": {}',
+                '"external_data": [{"segment": [0, 1], "label": "a", "score": 1}]',
+                '"other": 1',
+            ]
         ),
         min_size=1,
         max_size=3,

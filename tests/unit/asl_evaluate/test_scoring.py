@@ -2,20 +2,23 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from support import make_annotation_set
 
 from asl_evaluate.coverage import GridCoverage
+from asl_evaluate.protocols import PROTOCOLS
 from asl_evaluate.scoring import (
     choose_split,
+    default_protocol,
     default_tiou,
     parse_tiou,
     score,
     score_file,
     write_results,
 )
+from asl_kit import manifest
 from asl_kit.annotations import AnnotationSet, write_annotations
 from asl_kit.errors import AnnotationError, PredictionError, UsageError
 from asl_kit.grid import FeatureGrid
@@ -275,3 +278,21 @@ def test_warnings_name_what_is_missing(annotations: AnnotationSet) -> None:
     ]
     outside = scores.to_json()["coverage"]["segments_outside_grid"]
     assert outside == [{"video_id": "t1", "start_s": 20.0, "end_s": 30.0}]
+
+
+def test_manifests_know_the_protocols_there_are() -> None:
+    assert set(get_args(manifest.Protocol)) == set(PROTOCOLS)
+
+
+@pytest.mark.parametrize(
+    ("dataset", "protocol", "tiou"),
+    [
+        pytest.param("thumos14", "activitynet", "0.3:0.7:0.1", id="thumos14"),
+        pytest.param("ego4d-mq", "ego4d-mq", "0.1:0.5:0.1", id="ego4d-mq"),
+        pytest.param("my own", "activitynet", "0.3:0.7:0.1", id="unknown"),
+    ],
+)
+def test_default_protocol(dataset: str, protocol: str, tiou: str) -> None:
+    assert default_protocol(dataset) == protocol
+    assert default_tiou(dataset, protocol) == parse_tiou(tiou)
+    assert default_tiou(dataset, "proposals") == parse_tiou("0.5:0.95:0.05")
