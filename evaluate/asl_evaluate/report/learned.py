@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, TypeVar
 
 from pydantic import Field, model_validator
 
@@ -60,15 +60,17 @@ class Sensitivity(StrictModel):
         return self
 
 
-def read_sensitivity(path: Path, *, classes: Collection[str], videos: Collection[str]) -> Sensitivity:
-    """Read a sensitivity file and see that it is one of these classes or videos.
+def read_sensitivity(path: Path, *, vocabulary: str, classes: Collection[str], videos: Collection[str]) -> Sensitivity:
+    """Read what a sensitivity file says of the classes of a vocabulary and of videos; it must say something.
 
     Parameters
     ----------
     path : Path
         The file.
+    vocabulary : str
+        Where several were learned together, the file names classes with theirs (``verb: wash``).
     classes, videos : collection of str
-        Names, of which it must know some.
+        Names of the vocabulary's classes, and of videos.
 
     Raises
     ------
@@ -84,10 +86,28 @@ def read_sensitivity(path: Path, *, classes: Collection[str], videos: Collection
         error=SensitivityError,
         hint="such files are written by asl-kit eval --sensitivity FILE",
     )
-    for kind, found, known in (("classes", sensitivity.classes, classes), ("videos", sensitivity.videos, videos)):
-        if found and not found.keys() & set(known):
-            raise SensitivityError(
-                f"{path}: none of its {len(found)} {kind} (such as '{next(iter(found))}') is in this report",
-                hint="it must come from the same dataset, and from the same split",
-            )
-    return sensitivity
+    by_class = sensitivity.classes and {
+        name if name in classes else name.removeprefix(f"{vocabulary}: "): curves
+        for name, curves in sensitivity.classes.items()
+    }
+    return sensitivity.model_copy(
+        update={
+            "classes": _those_of(path, "classes", by_class, classes),
+            "videos": _those_of(path, "videos", sensitivity.videos, videos),
+        }
+    )
+
+
+Curves = TypeVar("Curves", ClassCurves, VideoCurves)
+
+
+def _those_of(
+    path: Path, kind: str, found: dict[str, Curves] | None, known: Collection[str]
+) -> dict[str, Curves] | None:
+    kept = found and {name: curves for name, curves in found.items() if name in known}
+    if found and not kept:
+        raise SensitivityError(
+            f"{path}: none of its {len(found)} {kind} (such as '{next(iter(found))}') is in this report",
+            hint="it must come from the same dataset, and from the same split",
+        )
+    return kept

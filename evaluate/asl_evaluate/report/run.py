@@ -76,7 +76,9 @@ def report_file(
         prepared = prepare(task)
         learned = None
         if sensitivity is not None:
-            learned = read_sensitivity(sensitivity, classes=prepared.classes, videos=prepared.videos)
+            learned = read_sensitivity(
+                sensitivity, vocabulary=prepared.vocabulary, classes=prepared.classes, videos=prepared.videos
+            )
         write_report(
             path,
             dataset=dataset,

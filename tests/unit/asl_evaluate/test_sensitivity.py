@@ -81,6 +81,20 @@ def test_the_document(task: tuple[Path, Path], tmp_path: Path) -> None:
         assert all(0 < value < 1 for value in curves["q_cls"] + curves["q_loc"])
 
 
+def test_a_report_shows_what_eval_writes(task: tuple[Path, Path], tmp_path: Path) -> None:
+    save_model(tmp_path / "m.ckpt", train_segments=[5, 7])
+    result = evaluate(task, tmp_path / "m.ckpt", "--sensitivity", str(tmp_path / "s.json"), "--out", str(tmp_path))
+    assert result.exit_code == 0, result.output
+    words = ["--predictions", str(tmp_path / "detections.json"), "--annotations", str(task[0])]
+    more = ["--sensitivity", str(tmp_path / "s.json"), "-o", str(tmp_path / "r.html")]
+    result = CliRunner().invoke(main, ["report", *words, *more])
+    assert (result.exit_code, result.stdout) == (0, ""), result.output
+    text = (tmp_path / "r.html").read_text(encoding="utf-8").split('id="timeline-data">')[1].split("</script>")[0]
+    document = json.loads(text)
+    assert list(document["curves"]) == ["0", "1"]
+    assert [video["id"] for video in document["videos"] if "learned" in video] == ["video 6", "video 7"]
+
+
 def test_long_videos_are_read_in_windows(task: tuple[Path, Path], tmp_path: Path) -> None:
     documents = []
     for name, window in (("whole", 4096), ("windows", 32)):

@@ -25,12 +25,18 @@ SOUND = {
 
 def read(folder: Path, document: Any) -> Any:
     (folder / "s.json").write_text(document if isinstance(document, str) else json.dumps(document))
-    return read_sensitivity(folder / "s.json", classes=["run"], videos=["a", "b"])
+    return read_sensitivity(folder / "s.json", vocabulary="verb", classes=["run"], videos=["a", "b"])
 
 
 @pytest.mark.parametrize("absent", ["classes", "videos"])
 def test_a_level_may_be_absent(absent: str, tmp_path: Path) -> None:
     assert getattr(read(tmp_path, SOUND | {absent: None}), absent) is None
+
+
+def test_classes_of_the_vocabulary_alone_are_kept(tmp_path: Path) -> None:
+    curves = CURVES | {"training_segments": 3}
+    together = {"verb: run": curves, "noun: run": curves, "verb: jump": curves}
+    assert list(read(tmp_path, SOUND | {"classes": together}).classes) == ["run"]
 
 
 @pytest.mark.parametrize(
@@ -62,4 +68,4 @@ def test_a_file_that_is_none_is_refused(document: Any, message: str, tmp_path: P
 
 def test_no_file(tmp_path: Path) -> None:
     with pytest.raises(MissingFileError, match=r"s\.json: no such file"):
-        read_sensitivity(tmp_path / "s.json", classes=[], videos=[])
+        read_sensitivity(tmp_path / "s.json", vocabulary="verb", classes=[], videos=[])
