@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import itertools
+from pathlib import Path
 
 import pytest
 import torch
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asl_kit.detection import detect, plan_windows
+from asl_kit.cli import main
+from asl_kit.detection import detect, plan_windows, to_detections
 from asl_kit.grid import FeatureGrid
+from asl_kit.model.decoding import Candidates
 from asl_kit.model.network import Localizer
+from asl_kit.predictions import read_predictions
 from asl_kit.recipe import InferenceRecipe
 
 
@@ -68,3 +73,36 @@ def test_very_short_videos(length: int) -> None:
     assert (found.segments >= 0).all()
     assert (found.segments <= length).all()
     assert (found.segments[:, 1] > found.segments[:, 0]).all()
+
+
+def test_combinations_are_a_table_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of two videos, the second without anything: tables by vocabulary, and the files that predict writes of them."""
+
+    def candidates(*rows: tuple[float, float, float, int]) -> Candidates:
+        table = torch.tensor([row[:3] for row in rows], dtype=torch.float64).reshape(-1, 3)
+        return Candidates(table[:, :2], table[:, 2], torch.tensor([row[3] for row in rows], dtype=torch.int64))
+
+    vocabularies = {"verb": ["take", "wash"], "noun": ["cup", "pan", "tap"]}
+    found = [
+        [candidates((0, 1, 0.5, 1)), candidates((0, 2, 0.25, 2)), candidates((0, 1, 0.75, 5), (1, 2, 0.5, 1))],
+        [candidates(), candidates(), candidates()],
+    ]
+    tables = to_detections(["a", "b"], found, vocabularies)
+    assert list(tables) == ["verb", "noun", "verb,noun"]
+    assert tables["noun"].class_names == ("cup", "pan", "tap")
+    assert [row[1:] for row in tables["noun"].rows("a")] == [(0, 2, "tap", 0.25)]
+    assert [row[1:] for row in tables["verb,noun"].rows("a")] == [(0, 1, "wash,tap", 0.75), (1, 2, "take,pan", 0.5)]
+    assert tables["verb,noun"].rows("b") == []
+    assert list(to_detections([], [], vocabularies)) == ["verb", "noun"]
+
+    monkeypatch.setattr("asl_kit.cli.predict.predict_videos", lambda *_, **__: (tables, []))
+    result = CliRunner().invoke(
+        main, ["predict", "a.mp4", "b.mp4", "--checkpoint", "m.ckpt", "-o", str(tmp_path / "found.json")]
+    )
+    assert result.exit_code == 0, result.output
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "found-verb.json", "found-noun.json", "found-verb-noun.json",
+    }  # fmt: skip
+    read = read_predictions(tmp_path / "found-verb-noun.json")
+    assert read.rows("a") == tables["verb,noun"].rows("a")
+    assert "wash,tap" in result.output
