@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -47,6 +48,11 @@ def test_own_videos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         result = CliRunner().invoke(main, [*words, *SMALLER.get(words[0], [])])
         assert result.exit_code == 0, f"{line}\n{result.output}"
     assert "new" in json.loads(Path("detections.json").read_text(encoding="utf-8"))["results"]
+    shutil.copytree("scores", "baseline")
+    for line in block("look").splitlines():
+        result = CliRunner().invoke(main, shlex.split(line)[1:])
+        assert result.exit_code == 0, f"{line}\n{result.output}"
+    assert "clip2.mp4" in Path("report.html").read_text(encoding="utf-8")
 
 
 @pytest.mark.slow
