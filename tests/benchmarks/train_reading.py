@@ -1,0 +1,103 @@
+"""What reading features from the store costs training: ``python tests/benchmarks/train_reading.py``.
+
+A store of videos of THUMOS14's shape (2,048 dims in float16, log-normal lengths, median 1,200, cut at 2,304), read
+as training reads it, in batches of 2, a thread ahead of the step. Each round trains an epoch from the store, and the
+same batches again from memory. Printed: seconds of both, and the share of the first in which the step waited.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from support import add_video
+from train_step import BATCH, CLASSES, DIMS, LEVELS, LONGEST, SEGMENTS, real_lengths
+
+from asl_kit.checkpoint import Shape, build_network
+from asl_kit.data import FeatureStreams, VideoItem
+from asl_kit.device import choose_device, choose_precision
+from asl_kit.extraction_spec import ExtractionSpec
+from asl_kit.recipe import load_recipe
+from asl_kit.store import FeatureStore
+from asl_train.learner import Learner
+from asl_train.sequences import TrainingSequences
+
+
+def make_items(store: Path, count: int) -> list[VideoItem]:
+    """Fill a store with random videos and return them as training sees them."""
+    spec = ExtractionSpec(
+        backbone="random", weights="random", feature_dim=DIMS, window_frames=16, stride_frames=4, clip_frames=16
+    )
+    random = np.random.default_rng(0)
+    items = []
+    opened = FeatureStore.open_or_create(store, spec, dtype="float16")
+    for number, length in enumerate(real_lengths(count)):
+        features = random.standard_normal((length, DIMS), dtype=np.float32)
+        add_video(opened, str(number), features)
+        info = opened.info(str(number))
+        start_s = np.sort(random.uniform(0, info.duration_s - 3, SEGMENTS))
+        labels = random.integers(CLASSES, size=(SEGMENTS, 1))
+        segments_s = np.stack((start_s, start_s + 2.5), axis=1)
+        items.append(VideoItem(str(number), info.duration_s, info.grid, segments_s, labels))
+    return items
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--videos", type=int, default=16)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--precision", default="auto")
+    options = parser.parse_args()
+    device = choose_device(options.device)
+    recipe = load_recipe()
+    with tempfile.TemporaryDirectory() as folder:
+        items = make_items(Path(folder) / "features.zarr", options.videos)
+        sequences = TrainingSequences(
+            items,
+            FeatureStreams([Path(folder) / "features.zarr"]),
+            batch_size=BATCH,
+            longest=LONGEST,
+            crop_ratio=recipe.data.crop_ratio,
+            min_segment_share=recipe.data.min_segment_share,
+            seed=0,
+            pin_memory=device.type == "cuda",
+        )
+        network = build_network(recipe, Shape((DIMS,), LONGEST, LEVELS), CLASSES).to(device).train()
+        learner = Learner(network, recipe, [CLASSES], choose_precision(options.precision, device))
+        waits, reading, memory = [], [], []
+        for number in range(options.rounds + 1):
+            batches, waited_s = [], 0.0
+            started_s = time.perf_counter()
+            epoch = sequences.epoch(number, network.padded_length)
+            for _ in range(len(sequences)):
+                asked_s = time.perf_counter()
+                batches.append(next(epoch))
+                waited_s += time.perf_counter() - asked_s
+                learner.learn(batches[-1], number, 1e-4).read()
+            read_s = time.perf_counter() - started_s
+            started_s = time.perf_counter()
+            for batch in batches:
+                learner.learn(batch, number, 1e-4).read()
+            if number:  # the first round warms up
+                waits.append(waited_s / read_s)
+                reading.append(read_s)
+                memory.append(time.perf_counter() - started_s)
+    print(f"{len(sequences)} steps on {device}, {learner.precision}, {torch.get_num_threads()} threads")
+    print(f"from the store  {statistics.median(reading):7.2f} s, of which waiting {statistics.median(waits):.1%}")
+    print(f"from memory     {statistics.median(memory):7.2f} s")
+    ratio = statistics.median(one / other for one, other in zip(reading, memory, strict=True))
+    print(f"ratio           {ratio:7.3f}")
+
+
+if __name__ == "__main__":
+    main()
