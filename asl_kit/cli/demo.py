@@ -80,6 +80,7 @@ def demo(ctx: click.Context, out: Path, seed: int, json_path: str | None) -> Non
     console.print(_new_video_table(new, json.loads((out / "detections.json").read_bytes())["results"].get("new", [])))
     console.print(_summary_table(scores, seconds))
     console.print(
+        f"Open {out / 'report.html'} in a browser: scores, errors, and each video beside what was found in it.\n"
         f"Watch {out / 'videos'}, read {out / 'results'}, or follow the training: tensorboard --logdir {out / 'run'}\n"
         f"Next: your own videos and a CSV with the columns of {out / 'segments.csv'}, by the commands above.",
         markup=False,
@@ -112,7 +113,7 @@ def _write_videos(out: Path, seed: int, new: VideoPlan) -> None:
 def _commands(out: Path) -> dict[str, list[str]]:
     """Return each step's command, without the leading ``asl-kit``."""
     annotations, features, run = str(out / "annotations.json"), str(out / "features.zarr"), out / "run"
-    model = str(run / "model.ckpt")
+    model, results = str(run / "model.ckpt"), out / "results"
     extraction = [word for option in EXTRACTION.items() for word in option]
     train = ["train", "--annotations", annotations, "--features", features, "--out", str(run), "--recipe", "demo"]
     return {
@@ -121,11 +122,16 @@ def _commands(out: Path) -> dict[str, list[str]]:
         "train": [*train, "--resume"] if (run / "last.ckpt").exists() else train,
         "eval": [
             *("eval", "--checkpoint", model, "--annotations", annotations, "--features", features),
-            *("--split", "test", "--out", str(out / "results")),
+            *("--split", "test", "--out", str(results), "--sensitivity", str(results / "sensitivity.json")),
         ],
         "predict": [
             *("predict", str(out / "new" / "new.mp4"), "--checkpoint", model),
             *("-o", str(out / "detections.json")),
+        ],
+        "report": [
+            *("report", "--predictions", str(results / "detections.json"), "--annotations", annotations),
+            *("--split", "test", "--videos", str(out / "videos"), "-o", str(out / "report.html")),
+            *("--sensitivity", str(results / "sensitivity.json")),
         ],
     }
 

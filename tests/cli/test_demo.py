@@ -49,13 +49,13 @@ RENDER = demo_videos.render_frames
 def test_all_steps_run_by_public_commands_that_are_shown(steps, tmp_path: Path):
     result = CliRunner().invoke(main, ["demo", "--out", str(tmp_path / "demo"), "--json", str(tmp_path / "demo.json")])
     assert result.exit_code == 0, result.output
-    assert [command[0] for command in steps.commands] == ["convert", "extract", "train", "eval", "predict"]
+    assert [command[0] for command in steps.commands] == ["convert", "extract", "train", "eval", "predict", "report"]
     for command in steps.commands:
         assert " ".join(["$ asl-kit", *command]) in result.output
     assert re.search(r"mAP@0.5\W+0\.700", result.output)
     written = json.loads((tmp_path / "demo.json").read_text())
     assert written["scores"] == SCORES
-    assert list(written["seconds"]) == ["videos", "convert", "extract", "train", "eval", "predict"]
+    assert list(written["seconds"]) == ["videos", "convert", "extract", "train", "eval", "predict", "report"]
 
 
 def test_what_was_drawn_in_the_new_video_stands_beside_what_was_found(steps, tmp_path: Path):
@@ -87,7 +87,7 @@ def test_a_second_run_keeps_the_videos_and_resumes_training(steps, tmp_path: Pat
     (tmp_path / "demo" / "run" / "last.ckpt").touch()
     result = CliRunner().invoke(main, arguments)
     assert "2 of 2 videos were there from an earlier run" in result.stderr
-    assert steps.commands[7][-1] == "--resume"
+    assert steps.commands[8][-1] == "--resume"
 
 
 def test_a_folder_with_other_things_is_refused(steps, tmp_path: Path):
