@@ -93,6 +93,7 @@ def build_network(recipe: Recipe, shape: Shape, classes: int) -> Localizer:
         drop_path=model.drop_path,
         class_prior=model.class_prior,
         instance_branches=recipe.sensitivity.instance_level,
+        detached_branches=recipe.sensitivity.detached,
     )
 
 

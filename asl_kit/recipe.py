@@ -143,6 +143,8 @@ class SensitivityRecipe(RecipeTable):
     """How the weights are learned and applied: see `asl_kit.model.sensitivity`."""
     evaluator_weight: NonNegative = 1.0
     """Weight of the loss that teaches the evaluator."""
+    detached: bool = True
+    """Whether that loss teaches the two branches only, and leaves the encoder to the detection losses."""
 
 
 class ContrastiveRecipe(RecipeTable):

@@ -85,6 +85,8 @@ class Localizer(nn.Module):
         See the recipe.
     instance_branches : bool
         Whether to predict q_cls and q_loc.
+    detached_branches : bool
+        Whether what teaches these branches leaves the rest of the network alone.
     """
 
     feature_mean: Tensor
@@ -113,6 +115,7 @@ class Localizer(nn.Module):
         drop_path: float = 0.1,
         class_prior: float = 0.01,
         instance_branches: bool = True,
+        detached_branches: bool = True,
     ) -> None:
         super().__init__()
         self.feature_dims = tuple(feature_dims)
@@ -155,6 +158,7 @@ class Localizer(nn.Module):
         self.offset_scale = nn.Parameter(torch.ones(levels))
         nn.init.constant_(self.classification_head.last_bias, -math.log((1 - class_prior) / class_prior))
         # Phi_cls and Phi_loc of the paper: one hidden layer each, a quarter as wide, since they are to be light.
+        self.detached_branches = detached_branches
         hidden = max(width // 4, 1)
         self.classification_sensitivity = Head(width, 1, layers=2, hidden=hidden) if instance_branches else None
         self.localization_sensitivity = Head(width, 1, layers=2, hidden=hidden) if instance_branches else None
@@ -217,7 +221,8 @@ class Localizer(nn.Module):
         sensitivity = None
         if self.classification_sensitivity is not None and self.localization_sensitivity is not None:
             branches = (self.classification_sensitivity, self.localization_sensitivity)
-            sensitivity = torch.cat([packed.run(branch) for branch in branches], dim=2).sigmoid()
+            seen = packed._replace(x=packed.x.detach()) if self.detached_branches else packed
+            sensitivity = torch.cat([seen.run(branch) for branch in branches], dim=2).sigmoid()
         return Output(logits, offsets, torch.cat(masks, 1).squeeze(2), points, sensitivity, pyramid[0])
 
     def _embed(self, x: Tensor, mask: Tensor) -> Tensor:

@@ -110,6 +110,17 @@ def test_each_part_can_be_switched_off(options: dict[str, object], names: set[st
     assert all(gradient.isfinite().all() for gradient in gradients)
 
 
+@pytest.mark.parametrize("detached", [True, False])
+def test_the_evaluators_loss_reaches_the_encoder_only_if_wanted(detached: bool) -> None:
+    network = small_network(detached_branches=detached).train()
+    output = network(torch.randn(1, 24, 5), torch.ones(1, 24, dtype=torch.bool))
+    assert output.sensitivity is not None
+    output.sensitivity.sum().backward()
+    assert all(p.grad is not None for p in network.classification_sensitivity.parameters())  # type: ignore[union-attr]
+    encoder = [p.grad is None for part in (network.projection, network.stem, network.branch) for p in part.parameters()]
+    assert all(encoder) if detached else not any(encoder)
+
+
 def test_the_moving_average_of_positives_moves_only_in_training() -> None:
     network, objective = small_network(), Objective(classes=[3], initial_positives=100, positives_momentum=0.9)
     truth = Truth.collate([torch.tensor([[4.0, 9.0]])], [torch.tensor([[1]])], "cpu")
