@@ -131,7 +131,7 @@ def test_out_of_memory_names_what_to_lower(
     for setting in (
         "optimizer.batch_size (now 2)",
         "data.max_sequence_length (now 2304)",
-        "run.precision=bfloat16 (now auto)",
+        "run.precision=bfloat16 (now float32)",
     ):
         assert setting in result.output
     assert run(*command(task, out, "--resume")).exit_code == 0
