@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from asl_kit.errors import UsageError
-from asl_kit.predictions import JOINT, Detection, Detections
+from asl_kit.predictions import Detection, Detections
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +56,7 @@ class VideoDetections:
         names = list(self.tables)
         if vocabulary is None and len(names) == 1:
             vocabulary = names[0]
-        if vocabulary not in self.tables:
+        if vocabulary is None or vocabulary not in self.tables:
             raise UsageError(
                 "which vocabulary? There are several" if vocabulary is None else f"no vocabulary {vocabulary!r}",
                 hint=f"the model's are: {', '.join(map(repr, names))}",
@@ -73,14 +73,13 @@ def join_tables(videos: Sequence[VideoDetections]) -> dict[str, Detections]:
         If two videos have the same id.
     """
     names = list(videos[0].tables) if videos else []
-    return {name: _join([video.tables[name] for video in videos], JOINT in name) for name in names}
+    return {name: _join([video.tables[name] for video in videos]) for name in names}
 
 
-def _join(tables: Sequence[Detections], found_only: bool) -> Detections:
-    """Return tables of one video each as one table; combinations know the classes that were found only."""
-    classes = tables[0].class_names
-    if found_only:
-        classes = tuple(dict.fromkeys(name for table in tables for name in table.class_names))
+def _join(tables: Sequence[Detections]) -> Detections:
+    """Return tables of one video each as one table."""
+    # Those of combinations know the classes that were found only.
+    classes = tuple(dict.fromkeys(name for table in tables for name in table.class_names))
     number = {name: index for index, name in enumerate(classes)}
     labels = [np.array([number[name] for name in table.class_names], np.int32)[table.label] for table in tables]
     return Detections(
