@@ -33,12 +33,12 @@ class VideoItem:
     """(N, V): class of each in each vocabulary, counted through all vocabularies; `UNLABELLED` where it has none."""
 
 
-class FeatureStreams:
+class FeatureReader:
     """One or several stores read as one: streams joined by time, not by index.
 
     Parameters
     ----------
-    paths : sequence of Path
+    paths : path or sequence of paths
         Feature stores. The first one's grid is used; the others are interpolated linearly at its centres.
     resize_length : int, optional
         Number of features that every video is resized to, by linear interpolation, over the time that they cover.
@@ -49,8 +49,8 @@ class FeatureStreams:
         If a path is not a feature store.
     """
 
-    def __init__(self, paths: Sequence[Path], *, resize_length: int | None = None) -> None:
-        self.stores = [FeatureStore.open(path) for path in paths]
+    def __init__(self, paths: str | Path | Sequence[str | Path], *, resize_length: int | None = None) -> None:
+        self.stores = [FeatureStore.open(path) for path in ([paths] if isinstance(paths, str | Path) else paths)]
         self.resize_length = resize_length
 
     @property
@@ -62,6 +62,10 @@ class FeatureStreams:
     def dims(self) -> list[int]:
         """Feature dimensions of each stream."""
         return [spec.feature_dim for spec in self.specs]
+
+    def video_ids(self) -> list[str]:
+        """Return the ids of the videos that every store holds, sorted."""
+        return [video_id for video_id in self.stores[0].video_ids() if video_id in self]
 
     def __contains__(self, video_id: str) -> bool:
         return all(video_id in store for store in self.stores)
@@ -127,7 +131,7 @@ class Split:
 
 
 def load_split(
-    annotations: AnnotationSet, name: str, streams: FeatureStreams, vocabularies: Mapping[str, Sequence[str]]
+    annotations: AnnotationSet, name: str, streams: FeatureReader, vocabularies: Mapping[str, Sequence[str]]
 ) -> Split:
     """Join a split's annotations with the features.
 
@@ -137,7 +141,7 @@ def load_split(
         Unified annotations.
     name : str
         The split.
-    streams : FeatureStreams
+    streams : FeatureReader
         The features.
     vocabularies : mapping of str to sequence of str
         Whose labels are taken ("": those of the only one), and the order of their classes: a label's index is its
@@ -242,7 +246,7 @@ def validation_split(annotations: AnnotationSet, wanted: str, trained_on: str) -
 
 
 def feature_statistics(
-    streams: FeatureStreams, items: Sequence[VideoItem]
+    streams: FeatureReader, items: Sequence[VideoItem]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return mean and standard deviation of every feature dimension over these videos: (D,) and (D,)."""
     dims = sum(streams.dims)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from asl_kit.data import FeatureStreams, VideoItem
+from asl_kit.data import FeatureReader, VideoItem
 from asl_kit.device import autocast
 from asl_kit.grid import FeatureGrid
 from asl_kit.model.decoding import Candidates, decode, decode_combinations, soft_nms, split_combination, vote
@@ -191,7 +191,7 @@ def resolve_window_length(settings: InferenceRecipe, sequence_length: int) -> in
 def detect_videos(
     network: Localizer,
     items: Sequence[VideoItem],
-    streams: FeatureStreams,
+    streams: FeatureReader,
     *,
     vocabularies: Mapping[str, Sequence[str]],
     settings: InferenceRecipe,
@@ -206,7 +206,7 @@ def detect_videos(
         In evaluation mode.
     items : sequence of VideoItem
         The videos.
-    streams : FeatureStreams
+    streams : FeatureReader
         Their features.
     vocabularies : mapping of str to sequence of str
         The network's classes, in order, by vocabulary.

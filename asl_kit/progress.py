@@ -46,6 +46,9 @@ class ProgressBar(Protocol):
     def advance(self, amount: float = 1.0) -> None:
         """Count `amount` more units as done."""
 
+    def expect(self, total: float) -> None:
+        """Change how many units there are in all."""
+
     def note(self, text: str) -> None:
         """Show a short text beside the bar: a rate, a loss, a file name."""
 
@@ -61,11 +64,19 @@ class _RichBar:
     def advance(self, amount: float = 1.0) -> None:
         self._progress.advance(self._task, amount)
 
+    def expect(self, total: float) -> None:
+        self._progress.update(self._task, total=total)
+
     def note(self, text: str) -> None:
         self._progress.update(self._task, note=text)
 
     def message(self, text: str) -> None:
         self._progress.console.print(text, markup=False)
+
+
+def _number(value: float) -> str:
+    """Return a number to one decimal at most, with all its digits."""
+    return f"{value:.1f}".removesuffix(".0")
 
 
 class _PlainLines:
@@ -78,8 +89,8 @@ class _PlainLines:
         self._last_s = time.monotonic()
 
     def _line(self) -> None:
-        of_total = f"/{self._total:g}" if self._total is not None else ""
-        done = f"{round(self._done, 1):g}{of_total}"
+        of_total = f"/{_number(self._total)}" if self._total is not None else ""
+        done = f"{_number(self._done)}{of_total}"
         self._console.print(f"{self._description} {done} {self._note}".rstrip(), markup=False)
         self._last_s = time.monotonic()
 
@@ -87,6 +98,9 @@ class _PlainLines:
         self._done += amount
         if time.monotonic() - self._last_s >= PLAIN_INTERVAL_S or self._done == self._total:
             self._line()
+
+    def expect(self, total: float) -> None:
+        self._total = total
 
     def note(self, text: str) -> None:
         self._note = text

@@ -31,8 +31,8 @@ def without_garbage_collection() -> Iterator[None]:
 
 
 @without_garbage_collection()
-def read_annotations(path: Path) -> AnnotationSet:
-    """Read and check an annotation file.
+def read_annotations(path: str | Path) -> AnnotationSet:
+    """Read and check an annotation file, as ``asl-kit convert`` writes it.
 
     Raises
     ------
@@ -42,6 +42,7 @@ def read_annotations(path: Path) -> AnnotationSet:
         If it is not an annotation file of version 1, or contradicts itself; the
         message lists all faults with file, video and field.
     """
+    path = Path(path)
     document = read_json(path, AnnotationError)
     _check_format(document, path)
     try:

@@ -89,7 +89,7 @@ def evaluate(
     if sensitivity is not None and checkpoint is None:
         raise click.UsageError("--sensitivity FILE needs --checkpoint FILE")
 
-    from asl_evaluate.scoring import score_checkpoint, score_file, write_results
+    from asl_evaluate.scoring import score_checkpoint, evaluate_predictions, write_results
     from asl_evaluate.table import print_scores, write_csv
     from asl_kit import progress
     from asl_kit.cli.options import split_paths
@@ -97,7 +97,7 @@ def evaluate(
 
     tables = None
     if predictions is not None:
-        scores = score_file(
+        scores = evaluate_predictions(
             predictions=split_paths(predictions, "--predictions"),
             annotations=annotations,
             split=split,

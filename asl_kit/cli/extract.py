@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from asl_kit.cli.options import decoding
+
 
 def _print_backbones(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:
     if not value or ctx.resilient_parsing:
@@ -67,13 +69,7 @@ def _print_presets(ctx: click.Context, parameter: click.Parameter, value: bool) 
     type=click.Choice(["float32", "float16", "bfloat16"]),
     help="Arithmetic of the backbone.  [default: float32 on a CPU, half precision on a GPU]",
 )
-@click.option(
-    "--decoder",
-    type=click.Choice(["decord", "torchcodec", "pyav", "nvdec"]),
-    help="Library that reads the videos; nvdec: the GPU does.  [default: decord where it is installed, else pyav]",
-)
-@click.option("--decoder-threads", type=click.IntRange(min=0), default=1, show_default=True, help="0: one a core.")
-@click.option("--batch-size", type=int, help="Clips per forward pass.  [default: by device and backbone]")
+@decoding("decord where it is installed, else pyav")
 @click.option(
     "--dtype",
     type=click.Choice(["float16", "float32"]),
@@ -88,21 +84,6 @@ def _print_presets(ctx: click.Context, parameter: click.Parameter, value: bool) 
 )
 @click.option(
     "--retry-failed", is_flag=True, help="Try videos again that failed before and whose files have not changed."
-)
-@click.option(
-    "--workers",
-    type=click.IntRange(min=0),
-    help="Processes that decode; 0: the main one.  [default: 0 on a CPU, cores - 1 up to 8 on a GPU]",
-)
-@click.option(
-    "--time-limit",
-    "time_limit_s",
-    type=click.FloatRange(min=0, min_open=True),
-    default=300.0,
-    show_default=True,
-    metavar="SECONDS",
-    help="A video has failed when its decoder delivers nothing for so long."
-    " With --workers 0 that is looked at between frames only, and a decoder that hangs is not ended.",
 )
 @click.option("--json", "json_path", metavar="FILE", help="Write the summary as JSON; - for stdout.")
 @click.option(

@@ -63,3 +63,40 @@ def resampled_task(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(options):
         command = option(command)
     return command
+
+
+def decoding(default_decoder: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Return what adds the options of `asl-kit extract` and `asl-kit predict` on how videos are read and batched."""
+    options = [
+        click.option(
+            "--decoder",
+            type=click.Choice(["decord", "torchcodec", "pyav", "nvdec"]),
+            help=f"Library that reads the videos; nvdec: the GPU does.  [default: {default_decoder}]",
+        ),
+        click.option(
+            "--decoder-threads", type=click.IntRange(min=0), default=1, show_default=True, help="0: one a core."
+        ),
+        click.option("--batch-size", type=int, help="Clips per forward pass.  [default: by device and backbone]"),
+        click.option(
+            "--workers",
+            type=click.IntRange(min=0),
+            help="Processes that decode; 0: the main one.  [default: 0 on a CPU, cores - 1 up to 8 on a GPU]",
+        ),
+        click.option(
+            "--time-limit",
+            "time_limit_s",
+            type=click.FloatRange(min=0, min_open=True),
+            default=300.0,
+            show_default=True,
+            metavar="SECONDS",
+            help="A video has failed when its decoder delivers nothing for so long."
+            " With --workers 0 that is looked at between frames only, and a decoder that hangs is not ended.",
+        ),
+    ]
+
+    def add(command: Callable[..., Any]) -> Callable[..., Any]:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add

@@ -1,30 +1,39 @@
-"""`asl-kit predict`: the one command that needs two stages, extraction and evaluation, and so joins them here."""
+"""``asl-kit predict``: options and printing; the work is `asl_kit.trained_model`'s."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from asl_kit.cli.options import decoding
+
 if TYPE_CHECKING:
-    from asl_evaluate.inference import NewVideo
-    from asl_extract.extractor import Extractor
-    from asl_kit.predictions import Detections
+    from collections.abc import Sequence
+    from typing import IO
+
+    from asl_extract.videos import VideoFile
+    from asl_kit.progress import ProgressBar
+    from asl_kit.video_detections import VideoDetections
 
 SHOWN = 10
 """Detections printed for each video."""
 
 
 @click.command()
-@click.argument("videos", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("videos", nargs=-1, metavar="[VIDEO_OR_DIR]...")
+@click.option(
+    "--list", "listed", type=click.File(encoding="utf-8"), help="Videos too: a file with one a line; - for stdin."
+)
 @click.option("--checkpoint", required=True, type=click.Path(path_type=Path), help="A trained model (model.ckpt).")
 @click.option(
     "-o",
     "--output",
     required=True,
-    type=click.Path(path_type=Path),
+    type=click.Path(path_type=Path, dir_okay=False),
     help="Detections (JSON) to write; a model of several vocabularies writes a file of each: OUTPUT-verb.json.",
 )
 @click.option(
@@ -35,129 +44,135 @@ SHOWN = 10
 )
 @click.option("--flow-weights", metavar="FILE", help="The weights of the optical flow, if they came from a file.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
+@decoding("as the model's features were read")
+@click.pass_context
 def predict(
-    videos: tuple[Path, ...],
+    ctx: click.Context,
+    videos: tuple[str, ...],
+    listed: IO[str] | None,
     checkpoint: Path,
     output: Path,
     weights: tuple[str, ...],
     flow_weights: str | None,
     device: str,
+    decoder: str | None,
+    decoder_threads: int,
+    batch_size: int | None,
+    workers: int | None,
+    time_limit_s: float,
 ) -> None:
     """Find actions in new videos.
 
+    Videos are files, folders to search, and patterns such as 'videos/**/*.mp4'.
     Features are extracted as the model's own were: the checkpoint carries how.
     A video that cannot be read does not stop the others; the exit code is then 1.
+    After Ctrl-C what was found until then is written; the exit code is 130.
     """
+    from asl_extract.videos import find_videos
     from asl_kit.errors import AslKitError
     from asl_kit.predictions import write_tables
-    from asl_kit.progress import out
+    from asl_kit.progress import err, out, progress_bar
+    from asl_kit.trained_model import load_model
+    from asl_kit.video_detections import join_tables
 
-    tables, failures = predict_videos(videos, checkpoint, weights=weights, flow_weights=flow_weights, device=device)
-    if len(failures) < len(videos):
+    sources = [*videos, *(line for line in map(str.strip, listed or ()) if line)]
+    if not sources:
+        raise click.UsageError("no videos: name files or folders, or give a --list FILE of them")
+    files = find_videos(sources, same_names=True)
+    model = load_model(
+        checkpoint,
+        device=device,
+        weights=weights,
+        flow_weights=flow_weights,
+        decoder=decoder,
+        decoder_threads=decoder_threads,
+        batch_size=batch_size,
+    )
+    found: list[VideoDetections] = []
+    failures: list[str] = []
+    stopped = False
+    with progress_bar("frames", None) as bar:
+        frames = _Frames(bar, files)
+        try:
+            with closing(
+                model.detect_all(files, workers=workers, time_limit_s=time_limit_s, on_frames=frames.advance)
+            ) as results:
+                for file, result in results:
+                    frames.finish(file)
+                    if isinstance(result, AslKitError):
+                        failures.append(result.message)
+                        bar.message(f"failed: {result.message}" + (f" ({result.hint})" if result.hint else ""))
+                    else:
+                        found.append(result)
+        except KeyboardInterrupt:
+            stopped = True
+    if found:
+        tables = join_tables(found)
         written = write_tables(output, tables)
-        for detections in tables.values():
-            _print_best(detections)
+        for video in found:
+            _print_best(video)
         for path in written:
             out().print(str(path), markup=False)
+    if stopped:
+        held = f"{output} holds those of the {len(found)} that were done" if found else "nothing was written"
+        err().print(
+            f"stopped: {len(files) - len(found)} of {len(files)} videos have no detections; {held}", markup=False
+        )
+        ctx.exit(130)
     if failures:
-        raise AslKitError("\n  ".join([f"{len(failures)} of {len(videos)} videos failed", *failures]))
+        raise AslKitError("\n  ".join([f"{len(failures)} of {len(files)} videos failed", *failures]))
 
 
-def predict_videos(
-    videos: Sequence[Path],
-    checkpoint: Path,
-    *,
-    weights: Sequence[str] = (),
-    flow_weights: str | None = None,
-    device: str = "auto",
-) -> tuple[dict[str, Detections], list[str]]:
-    """Extract features from videos as the checkpoint says, and find actions in them.
+class _Frames:
+    """Counts frames of all videos; those of files that are still to be opened are judged by their size."""
 
-    Parameters
-    ----------
-    videos : sequence of Path
-        Video files; a file's name without its suffix becomes the video's id.
-    checkpoint : Path
-        A trained model.
-    weights : sequence of str
-        The backbones' weights, one for each feature store that the model was trained on, in their order:
-        a file, ``default`` or ``random``. None: all as the checkpoint names them, which a file is not found by.
-    flow_weights : str, optional
-        The weights of the optical flow, if they came from a file.
-    device : str
-        Where to compute.
+    def __init__(self, bar: ProgressBar, files: Sequence[VideoFile]) -> None:
+        self._bar = bar
+        self._closed_bytes = {file.video_id: _size(file.path) for file in files}
+        self._opened_bytes = 0
+        self._opened_frames = 0
+        self._left: dict[str, float] = {}
+        self._done = 0.0
+        self._started_s = time.monotonic()
 
-    Returns
-    -------
-    dict of str to Detections
-        Of the videos that could be read, by vocabulary: see `asl_kit.detection.to_detections`.
-    list of str
-        One line for each video that could not.
+    def advance(self, file: VideoFile, frames: float, total: int) -> None:
+        """Count frames of a video that has `total`."""
+        if file.video_id in self._closed_bytes:
+            self._opened_bytes += self._closed_bytes.pop(file.video_id)
+            self._opened_frames += total
+            self._left[file.video_id] = float(total)
+            self._expect()
+        self._left[file.video_id] -= frames
+        self._done += frames
+        elapsed_s = max(time.monotonic() - self._started_s, 1e-9)
+        self._bar.note(f"{self._done / elapsed_s:.0f} frames/s  {file.path.name}")
+        self._bar.advance(frames)
 
-    Raises
-    ------
-    CheckpointError, SpecConflictError
-        If the checkpoint cannot be used, or features cannot be made as it says.
-    UsageError
-        If two videos have the same name, or there are more or fewer weights than feature stores.
-    """
-    from asl_evaluate.inference import detect_new
-    from asl_extract.extractor import Extractor
-    from asl_kit.checkpoint import load_checkpoint
-    from asl_kit.errors import AslKitError, UsageError
-    from asl_kit.progress import progress_bar
+    def finish(self, file: VideoFile) -> None:
+        """Expect no more of a video, decoded wholly or not."""
+        self._closed_bytes.pop(file.video_id, None)
+        self._opened_frames -= round(self._left.pop(file.video_id, 0.0))
+        self._expect()
 
-    ids = [video.stem for video in videos]
-    repeated = sorted({name for name in ids if ids.count(name) > 1})
-    if repeated:
-        raise UsageError(
-            f"two videos are named {repeated[0]!r}: their detections would have the same id",
-            hint="rename one, or predict them one after the other",
-        )
-    trained = load_checkpoint(checkpoint)
-    streams = trained.extraction
-    if weights and len(weights) != len(streams):
-        backbones = ", ".join(spec.backbone for spec in streams)
-        raise UsageError(
-            f"--weights is given {len(weights)} times, but the model takes features of {len(streams)}: {backbones}",
-            hint="give it once for each, in this order; `default` stands for the publisher's",
-        )
-    given: Sequence[str | None] = weights or [None] * len(streams)
-    extractors = [
-        Extractor.from_spec(spec, weights=one, flow_weights=flow_weights, device=device)
-        for spec, one in zip(streams, given, strict=True)
-    ]
-    extracted, failures = [], []
-    with progress_bar("extracting", len(videos)) as bar:
-        for video in videos:
-            bar.note(video.name)
-            try:
-                extracted.append(_extract(video, extractors))
-            except AslKitError as fault:
-                failures.append(fault.message)
-            bar.advance()
-    return detect_new(trained, extracted, device=device), failures
+    def _expect(self) -> None:
+        per_byte = self._opened_frames / self._opened_bytes if self._opened_bytes else 0.0
+        self._bar.expect(self._opened_frames + round(per_byte * sum(self._closed_bytes.values())))
 
 
-def _extract(video: Path, extractors: Sequence[Extractor]) -> NewVideo:
-    import numpy as np
-
-    from asl_evaluate.inference import NewVideo
-    from asl_kit.data import resample
-
-    first, *others = [extractor.extract(video) for extractor in extractors]
-    streams = [first.features, *(resample(other.features, other.grid, first.grid) for other in others)]
-    return NewVideo(video.stem, np.concatenate(streams, axis=1), first.grid, first.duration_s)
+def _size(path: Path) -> int:
+    with suppress(OSError):
+        return path.stat().st_size
+    return 0
 
 
-def _print_best(detections: Detections) -> None:
+def _print_best(video: VideoDetections) -> None:
     from rich.table import Table
 
     from asl_kit.progress import out
 
-    for video_id in detections.video_ids:
-        rows = sorted(detections.rows(video_id), key=lambda row: -row.score)
-        table = Table(title=f"{video_id}: {len(rows)} detections, the {min(SHOWN, len(rows))} surest")
+    for detections in video.tables.values():
+        rows = detections.rows(video.video_id)
+        table = Table(title=f"{video.video_id}: {len(rows)} detections, the {min(SHOWN, len(rows))} surest")
         for column in ("start s", "end s", "score"):
             table.add_column(column, justify="right")
         table.add_column("action")

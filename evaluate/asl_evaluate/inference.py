@@ -1,74 +1,18 @@
-"""A checkpoint applied to annotated videos (to be scored) or to new ones."""
+"""A checkpoint applied to annotated videos, to be scored."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-
-import numpy as np
-import torch
-from numpy.typing import NDArray
 
 from asl_evaluate.coverage import GridCoverage
 from asl_kit.annotations import AnnotationSet
 from asl_kit.checkpoint import Checkpoint, load_checkpoint
-from asl_kit.data import FeatureStreams, load_split, resample
-from asl_kit.detection import (
-    detect,
-    detect_videos,
-    resolve_window_length,
-    to_detections,
-)
+from asl_kit.data import FeatureReader, load_split
+from asl_kit.detection import detect_videos, resolve_window_length
 from asl_kit.device import choose_device, choose_precision
 from asl_kit.errors import CheckpointError, SpecConflictError
-from asl_kit.grid import FeatureGrid
 from asl_kit.predictions import Detections
-
-
-@dataclass(frozen=True)
-class NewVideo:
-    """Features of a video that has no annotations."""
-
-    video_id: str
-    features: NDArray[np.float32]
-    """(T, D)."""
-    grid: FeatureGrid
-    duration_s: float
-
-
-def detect_new(checkpoint: Checkpoint, videos: Sequence[NewVideo], *, device: str = "auto") -> dict[str, Detections]:
-    """Find actions in videos by their features; returned as by `asl_kit.detection.to_detections`.
-
-    Parameters
-    ----------
-    checkpoint : Checkpoint
-        A trained model.
-    videos : sequence of NewVideo
-        Extracted with the checkpoint's own spec.
-    device : str
-        Where to compute.
-    """
-    chosen = choose_device(device)
-    network = checkpoint.build().to(chosen)
-    resize_length = checkpoint.recipe.data.resize_length
-    found = []
-    for video in videos:
-        grid = video.grid if resize_length is None else video.grid.resized(resize_length)
-        features = video.features if resize_length is None else resample(video.features, video.grid, grid)
-        found.append(
-            detect(
-                network,
-                torch.from_numpy(features),
-                grid=grid,
-                duration_s=video.duration_s,
-                classes=[len(names) for names in checkpoint.vocabularies.values()],
-                settings=checkpoint.recipe.inference,
-                window_length=resolve_window_length(checkpoint.recipe.inference, checkpoint.shape.sequence_length),
-                precision=choose_precision(checkpoint.recipe.run.precision, chosen),
-            )
-        )
-    return to_detections([video.video_id for video in videos], found, checkpoint.vocabularies)
 
 
 def evaluate_checkpoint(
@@ -104,7 +48,7 @@ def evaluate_checkpoint(
         If the features were made in another way than those that the model was trained on.
     """
     trained = load_checkpoint(checkpoint)
-    streams = FeatureStreams(features, resize_length=trained.recipe.data.resize_length)
+    streams = FeatureReader(features, resize_length=trained.recipe.data.resize_length)
     check_streams(trained, streams, checkpoint)
     vocabularies = {annotations.vocabulary(name or None): names for name, names in trained.vocabularies.items()}
     for vocabulary, known in vocabularies.items():
@@ -124,7 +68,7 @@ def evaluate_checkpoint(
     return detections, coverage
 
 
-def check_streams(checkpoint: Checkpoint, streams: FeatureStreams, path: Path) -> None:
+def check_streams(checkpoint: Checkpoint, streams: FeatureReader, path: Path) -> None:
     """Refuse features that were made in another way than those the model was trained on.
 
     Raises

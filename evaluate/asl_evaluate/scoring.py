@@ -153,10 +153,10 @@ def score(
     return find_protocol(protocol).score(task)
 
 
-def score_file(
+def evaluate_predictions(
+    predictions: str | Path | Sequence[str | Path],
+    annotations: str | Path,
     *,
-    predictions: Path | Sequence[Path],
-    annotations: Path,
     split: str | None = None,
     tiou: str | None = None,
     duplicates: Duplicates = "keep",
@@ -166,16 +166,41 @@ def score_file(
     video_scores: Path | None = None,
     top_k: int = DEFAULT_TOP_K,
 ) -> Scores:
-    """Score a predictions file; what is None comes from `choose_split`, `default_protocol` and `default_tiou`.
+    """Score a predictions file, as ``asl-kit eval --predictions`` does.
 
-    Protocol ``epic-kitchens`` takes what `asl_evaluate.actions.read_actions` reads, two files as well.
+    Parameters
+    ----------
+    predictions : path or sequence of paths
+        ActivityNet detection JSON; protocol ``epic-kitchens`` takes what `asl_evaluate.actions.read_actions` reads,
+        two files as well.
+    annotations : path
+        Unified annotations.
+    split : str, optional
+        Which videos; see `choose_split`.
+    tiou : str, optional
+        Thresholds, ``LO:HI:STEP``; see `default_tiou`.
+    duplicates : {"keep", "drop"}
+        See `score`.
+    protocol : str, optional
+        One of `asl_evaluate.protocols.PROTOCOLS`; see `default_protocol`.
+    vocabulary, class_agnostic
+        See `score`.
+    video_scores : Path, optional
+        Scores of whole videos, by which classes are named.
+    top_k : int
+        Classes by `video_scores` a detection.
+
+    Returns
+    -------
+    Scores
+        Its ``to_json()`` is what ``--json`` writes.
 
     Raises
     ------
     AslKitError
         As `score`, `read_annotations`, `read_predictions`, `read_actions` and `read_video_scores`.
     """
-    paths = [predictions] if isinstance(predictions, Path) else list(predictions)
+    paths = [Path(one) for one in ([predictions] if isinstance(predictions, str | Path) else predictions)]
     plan = _plan(tiou, protocol, class_agnostic, video_scores, top_k)
     annotation_set = read_annotations(annotations)
     split = choose_split(annotation_set, split)
@@ -215,7 +240,7 @@ def score_checkpoint(
     top_k: int = DEFAULT_TOP_K,
     device: str = "auto",
 ) -> tuple[dict[str, Detections], Scores]:
-    """Run a checkpoint on a split and score what it finds; what is None comes as in `score_file`.
+    """Run a checkpoint on a split and score what it finds; what is None comes as in `evaluate_predictions`.
 
     Returns
     -------

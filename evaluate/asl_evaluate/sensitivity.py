@@ -28,7 +28,7 @@ from asl_evaluate.inference import check_streams
 from asl_evaluate.scoring import choose_split
 from asl_kit.annotations import AnnotationSet, read_annotations
 from asl_kit.checkpoint import Checkpoint, load_checkpoint
-from asl_kit.data import FeatureStreams, load_split
+from asl_kit.data import FeatureReader, load_split
 from asl_kit.detection import resolve_window_length, run_windows
 from asl_kit.device import choose_device, choose_precision
 from asl_kit.errors import CheckpointError
@@ -93,7 +93,7 @@ def write_sensitivity(
     split = choose_split(annotation_set, split)
     videos = None
     if trained.recipe.sensitivity.instance_level:
-        streams = FeatureStreams(features, resize_length=trained.recipe.data.resize_length)
+        streams = FeatureReader(features, resize_length=trained.recipe.data.resize_length)
         check_streams(trained, streams, checkpoint)
         videos = video_curves(trained, annotation_set, streams, split=split, device=device)
     document = {
@@ -138,7 +138,7 @@ def class_curves(checkpoint: Checkpoint) -> dict[str, Any] | None:
 
 
 def video_curves(
-    checkpoint: Checkpoint, annotations: AnnotationSet, streams: FeatureStreams, *, split: str, device: str = "auto"
+    checkpoint: Checkpoint, annotations: AnnotationSet, streams: FeatureReader, *, split: str, device: str = "auto"
 ) -> dict[str, Any]:
     """Return the predicted curves of every video of a split that has features, one number a feature."""
     chosen = choose_device(device)

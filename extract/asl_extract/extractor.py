@@ -200,6 +200,7 @@ class Extractor:
         weights: str | None = None,
         flow_weights: str | None = None,
         device: str = "auto",
+        decoder: str | None = None,
         batch_size: int | None = None,
         decoder_threads: int = 1,
     ) -> Extractor:
@@ -211,7 +212,11 @@ class Extractor:
             What to rebuild.
         weights, flow_weights : str, optional
             Where the weights are; needed if they came from a file, and checked by their SHA-256.
-        device, batch_size, decoder_threads
+        device : str
+            As in `create`.
+        decoder : str, optional
+            A decoder in place of the recorded one; colours may differ by a little.
+        batch_size, decoder_threads
             As in `create`; they do not belong to the spec.
 
         Raises
@@ -244,17 +249,18 @@ class Extractor:
             flow_weights=flow_weights if flow and flow_weights is not None else DEFAULT,
             precision=spec.precision,
             device=device,
-            decoder=spec.decoder.partition(" ")[0],
+            decoder=spec.decoder.partition(" ")[0] if decoder is None else decoder,
             batch_size=batch_size,
             decoder_threads=decoder_threads,
         )
         # The same tensors under another file name are the same weights.
+        expected = spec if decoder is None else spec.model_copy(update={"decoder": extractor.spec.decoder})
         same_names = {"weights": spec.weights, "flow_weights": spec.flow_weights}
-        differences = spec.differences(extractor.spec.model_copy(update=same_names))
+        differences = expected.differences(extractor.spec.model_copy(update=same_names))
         if differences:
             lines = "\n  ".join(differences)
             raise SpecConflictError(f"features cannot be made as recorded (the record against here):\n  {lines}")
-        extractor.spec = spec
+        extractor.spec = expected
         return extractor
 
     def extract(self, video: Path, *, on_frames: Callable[[int, int], None] | None = None) -> ExtractedVideo:

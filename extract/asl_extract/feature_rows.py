@@ -62,7 +62,8 @@ class FeatureRows:
         if self._rows is not None:
             return self._rows
         assert self._file is not None
-        return np.memmap(self._file, np.float32, "r", shape=(self._length, self._dimension))
+        # Copied on write: torch takes no array that cannot be written.
+        return np.memmap(self._file, np.float32, "c", shape=(self._length, self._dimension))
 
     def _write(self, rows: NDArray[np.float32]) -> None:
         try:

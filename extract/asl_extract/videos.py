@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import glob
+import itertools
 import os
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -14,42 +16,77 @@ from asl_kit.store import encode_id
 
 @dataclass(frozen=True)
 class VideoFile:
-    """A video and its id, the file's name without its suffix."""
+    """A video and its id: the file's name without its suffix, unless other files share it."""
 
     video_id: str
     path: Path
 
 
-def find_videos(sources: Sequence[Path]) -> list[VideoFile]:
-    """Return the videos that files and folders name, sorted by id.
+def find_videos(sources: Sequence[str | Path], *, same_names: bool = False) -> list[VideoFile]:
+    """Return the videos that files, folders and patterns name, sorted by id.
 
     A file is taken whatever its suffix; a folder is searched, with the folders
     in it and those that links lead to, for files with a video's suffix. Links that
     lead nowhere, pipes and files that may not be read are found too, so that
     reading them fails with the reason rather than leaving them out in silence.
 
+    Parameters
+    ----------
+    sources : sequence of str or Path
+        What does not exist is taken as a pattern, where ``*``, ``?`` and ``[...]`` stand for characters of a name,
+        and ``**`` for folders, any number deep.
+    same_names : bool
+        Whether files may share a name: they are then told apart by their folders, ``monday/clip`` and
+        ``friday/clip``, or by their suffixes.
+
     Raises
     ------
     MissingFileError
-        If a file or folder does not exist.
+        If a file or folder does not exist, or a pattern fits none.
     UsageError
-        If there is no video, two of them have the same id, or a folder cannot be searched.
+        If there is no video, two of them have the same name and may not, or a folder cannot be searched.
+
+    Examples
+    --------
+    >>> find_videos(["no/such/*.mp4"])
+    Traceback (most recent call last):
+    asl_kit.errors.MissingFileError: no/such/*.mp4: no file or folder fits this pattern
     """
-    found: dict[str, Path] = {}
+    named: dict[str, dict[str, Path]] = {}
     for source in sources:
-        for path in _files_of(source):
-            other = found.setdefault(path.stem, path)
-            if os.path.realpath(other) != os.path.realpath(path):
-                raise UsageError(
-                    f"two videos with the id {path.stem!r}: {other} and {path}",
-                    hint="a video's id is its file name without the suffix; rename one of them",
-                )
-    if not found:
+        for path in _files_of(Path(source)):
+            named.setdefault(path.stem, {}).setdefault(os.path.realpath(path), path)
+    if not named:
         raise UsageError(
             f"no videos found in {', '.join(map(str, sources))}",
             hint=f"suffixes that are looked for: {' '.join(VIDEO_SUFFIXES)}",
         )
+    found: dict[str, Path] = {}
+    for name, files in named.items():
+        first, *others = files.values()
+        if not others:
+            found[name] = first
+        elif not same_names:
+            raise UsageError(
+                f"two videos with the id {name!r}: {first} and {others[0]}",
+                hint="a video's id is its file name without the suffix; rename one of them",
+            )
+    for files in named.values():
+        if len(files) > 1:
+            found |= _tell_apart(list(files.values()), found.keys() | named.keys())
     return [VideoFile(video_id, found[video_id]) for video_id in sorted(found)]
+
+
+def _tell_apart(paths: Sequence[Path], taken: Collection[str]) -> dict[str, Path]:
+    """Return files of one name by ids of their own: as few folders before it as it takes, else the suffix behind it."""
+    # Without ``..``, and links by their own names.
+    places = [Path(os.path.abspath(path)) for path in paths]  # noqa: PTH100
+    for as_named in ([place.with_suffix("") for place in places], places):
+        for count in range(1, max(len(place.parts) for place in places)):
+            ids = ["/".join(place.parts[1:][-count:]) for place in as_named]
+            if len(set(ids)) == len(ids) and not set(ids) & set(taken):
+                return dict(zip(ids, paths, strict=True))
+    raise UsageError(f"videos cannot be told apart by their names: {', '.join(map(str, paths))}", hint="rename one")
 
 
 def check_id(file: VideoFile) -> None:
@@ -70,6 +107,11 @@ def _files_of(source: Path) -> Iterable[Path]:
     if source.is_dir():
         return sorted(_search(source))
     if not source.exists():
+        if not source.is_symlink() and glob.has_magic(str(source)):
+            fitting = sorted(glob.glob(str(source), recursive=True))  # noqa: PTH207 (that wants a folder to begin from)
+            if not fitting:
+                raise MissingFileError(f"{source}: no file or folder fits this pattern")
+            return itertools.chain.from_iterable(_files_of(Path(path)) for path in fitting)
         target = f": the link leads to {source.readlink()}, which is not there" if source.is_symlink() else ""
         raise MissingFileError(f"{source}: no such file or folder{target}")
     return [source]

@@ -28,7 +28,7 @@ from typing import Any
 
 import numpy as np
 
-from asl_evaluate.scoring import score_file
+from asl_evaluate.scoring import evaluate_predictions
 from asl_kit.annotations import AnnotationSet, write_annotations
 from asl_kit.metrics import Segments
 from asl_kit.predictions import Detections, write_predictions
@@ -138,7 +138,7 @@ def measure_memory(count: int) -> None:
 def score_once(annotations: Path, predictions: Path) -> None:
     """Score two files and print what that took."""
     begin = time.perf_counter()
-    score_file(predictions=predictions, annotations=annotations, **OPTIONS)
+    evaluate_predictions(predictions=predictions, annotations=annotations, **OPTIONS)
     wall_s = time.perf_counter() - begin
     print(f"{wall_s:.2f} s, at most {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3:.0f} MB")
 
@@ -155,7 +155,7 @@ def compare(actionformer: Path, per_video: int) -> None:
         ours_s = []
         for _ in range(3):
             begin = time.perf_counter()
-            scores = score_file(predictions=predictions, annotations=annotations, **OPTIONS)
+            scores = evaluate_predictions(predictions=predictions, annotations=annotations, **OPTIONS)
             ours_s.append(time.perf_counter() - begin)
 
         begin = time.perf_counter()

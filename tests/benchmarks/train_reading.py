@@ -22,7 +22,7 @@ from support import add_video
 from train_step import BATCH, CLASSES, DIMS, LEVELS, LONGEST, SEGMENTS, real_lengths
 
 from asl_kit.checkpoint import Shape, build_network
-from asl_kit.data import FeatureStreams, VideoItem
+from asl_kit.data import FeatureReader, VideoItem
 from asl_kit.device import choose_device, choose_precision
 from asl_kit.extraction_spec import ExtractionSpec
 from asl_kit.recipe import load_recipe
@@ -64,7 +64,7 @@ def main() -> None:
         items = make_items(Path(folder) / "features.zarr", options.videos)
         sequences = TrainingSequences(
             items,
-            FeatureStreams([Path(folder) / "features.zarr"]),
+            FeatureReader([Path(folder) / "features.zarr"]),
             batch_size=BATCH,
             longest=LONGEST,
             crop_ratio=recipe.data.crop_ratio,

@@ -14,7 +14,7 @@ from training_runs import assert_same_run, command, curve, run, words
 
 from asl_kit.annotations import AnnotationSet, write_annotations
 from asl_kit.checkpoint import load_checkpoint
-from asl_kit.data import FeatureStreams, load_split
+from asl_kit.data import FeatureReader, load_split
 from asl_kit.errors import AnnotationError
 from asl_kit.grid import FeatureGrid
 from asl_kit.metrics import temporal_iou
@@ -181,7 +181,7 @@ def test_a_list_of_one_is_that_one(kitchen: tuple[Path, Path], tmp_path: Path) -
 
 def test_labels_are_counted_through_the_vocabularies(kitchen: tuple[Path, Path]) -> None:
     annotations = AnnotationSet.model_validate_json(kitchen[0].read_text())
-    streams = FeatureStreams([kitchen[1]])
+    streams = FeatureReader([kitchen[1]])
     both = load_split(annotations, "train", streams, {"verb": VERBS, "noun": NOUNS}).items
     nouns = load_split(annotations, "train", streams, {"noun": NOUNS}).items
     for item, own in zip(both, nouns, strict=True):

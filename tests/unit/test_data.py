@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from support import add_video, make_annotation_set, make_features, make_spec
 
 from asl_kit.data import (
-    FeatureStreams,
+    FeatureReader,
     feature_statistics,
     load_split,
     resample,
@@ -48,7 +48,7 @@ def test_streams_are_joined_by_time(tmp_path: Path, store: FeatureStore) -> None
     grid = FeatureGrid(16 / 60, 8 / 30, 13)
     times = grid.centers_s()[:, None].astype(np.float32)
     add_video(other, "v1", times)
-    streams = FeatureStreams([store.path, other.path])
+    streams = FeatureReader([store.path, other.path])
     assert streams.dims == [4, 1]
     assert "v1" in streams
     assert "v0" not in streams, "a video counts only if every stream has it"
@@ -59,7 +59,7 @@ def test_streams_are_joined_by_time(tmp_path: Path, store: FeatureStore) -> None
 
 
 def test_features_are_resized_like_torchs(store: FeatureStore) -> None:
-    streams = FeatureStreams([store.path], resize_length=40)
+    streams = FeatureReader([store.path], resize_length=40)
     stored = torch.from_numpy(np.asarray(store.read("v1"), dtype=np.float32))
     expected = torch.nn.functional.interpolate(stored.T[None], 40, mode="linear", align_corners=False)[0].T
     np.testing.assert_allclose(streams.read("v1"), expected, atol=1e-5)
@@ -68,7 +68,7 @@ def test_features_are_resized_like_torchs(store: FeatureStore) -> None:
 
 
 def test_statistics_are_numpys(store: FeatureStore) -> None:
-    streams = FeatureStreams([store.path])
+    streams = FeatureReader([store.path])
     annotations = make_annotation_set({"v0": ("train", []), "v1": ("train", [])}, ["run"])
     items = load_split(annotations, "train", streams, {"action": ["run"]}).items
     mean, std = feature_statistics(streams, items)
@@ -80,7 +80,7 @@ def test_statistics_are_numpys(store: FeatureStore) -> None:
 def test_a_split_tells_what_it_cannot_use(store: FeatureStore) -> None:
     rows = {"v0": ("train", [(1.0, 2.0, "run")]), "v1": ("train", None), "v2": ("train", []), "v3": ("test", [])}
     split = load_split(
-        make_annotation_set(rows, ["jump", "run"]), "train", FeatureStreams([store.path]), {"action": ["jump", "run"]}
+        make_annotation_set(rows, ["jump", "run"]), "train", FeatureReader([store.path]), {"action": ["jump", "run"]}
     )
     assert [item.video_id for item in split.items] == ["v0"]
     assert split.items[0].labels.tolist() == [[1]]
@@ -93,7 +93,7 @@ def test_a_split_tells_what_it_cannot_use(store: FeatureStore) -> None:
 def test_an_unknown_class_is_named(store: FeatureStore) -> None:
     annotations = make_annotation_set({"v0": ("train", [(1.0, 2.0, "run")])}, ["jump", "run"])
     with pytest.raises(AnnotationError, match="video v0: class 'run' is not among the 1 classes of the model"):
-        load_split(annotations, "train", FeatureStreams([store.path]), {"action": ["jump"]})
+        load_split(annotations, "train", FeatureReader([store.path]), {"action": ["jump"]})
 
 
 def test_a_split_without_features_is_refused(store: FeatureStore) -> None:
@@ -101,7 +101,7 @@ def test_a_split_without_features_is_refused(store: FeatureStore) -> None:
     with pytest.raises(
         StoreError, match=r"no video of split 'train' .* 2 videos .* 1 without features, 1 not annotated"
     ):
-        load_split(annotations, "train", FeatureStreams([store.path]), {"action": ["run"]})
+        load_split(annotations, "train", FeatureReader([store.path]), {"action": ["run"]})
 
 
 @pytest.mark.parametrize(

@@ -7,17 +7,16 @@ from pathlib import Path
 
 import pytest
 import torch
-from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asl_kit.cli import main
 from asl_kit.detection import detect, plan_windows, to_detections
 from asl_kit.grid import FeatureGrid
 from asl_kit.model.decoding import Candidates
 from asl_kit.model.network import Localizer
-from asl_kit.predictions import read_predictions
+from asl_kit.predictions import read_predictions, write_tables
 from asl_kit.recipe import InferenceRecipe
+from asl_kit.video_detections import VideoDetections, join_tables
 
 
 @given(st.integers(1, 3000), st.integers(1, 500), st.sampled_from([1, 2, 8, 32]))
@@ -75,7 +74,7 @@ def test_very_short_videos(length: int) -> None:
     assert (found.segments[:, 1] > found.segments[:, 0]).all()
 
 
-def test_combinations_are_a_table_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_combinations_are_a_table_of_their_own(tmp_path: Path) -> None:
     """Of two videos, the second without anything: tables by vocabulary, and the files that predict writes of them."""
 
     def candidates(*rows: tuple[float, float, float, int]) -> Candidates:
@@ -95,14 +94,17 @@ def test_combinations_are_a_table_of_their_own(tmp_path: Path, monkeypatch: pyte
     assert tables["verb,noun"].rows("b") == []
     assert list(to_detections([], [], vocabularies)) == ["verb", "noun"]
 
-    monkeypatch.setattr("asl_kit.cli.predict.predict_videos", lambda *_, **__: (tables, []))
-    result = CliRunner().invoke(
-        main, ["predict", "a.mp4", "b.mp4", "--checkpoint", "m.ckpt", "-o", str(tmp_path / "found.json")]
-    )
-    assert result.exit_code == 0, result.output
+    whole = [
+        VideoDetections(name, Path(f"{name}.mp4"), 2.0, 30.0, 60, to_detections([name], [one], vocabularies))
+        for name, one in zip(["a", "b"], found, strict=True)
+    ]
+    joined = join_tables(whole)
+    assert {name: table.rows("a") for name, table in joined.items()} == {
+        name: table.rows("a") for name, table in tables.items()
+    }
+    write_tables(tmp_path / "found.json", joined)
     assert {path.name for path in tmp_path.iterdir()} == {
         "found-verb.json", "found-noun.json", "found-verb-noun.json",
     }  # fmt: skip
     read = read_predictions(tmp_path / "found-verb-noun.json")
     assert read.rows("a") == tables["verb,noun"].rows("a")
-    assert "wash,tap" in result.output

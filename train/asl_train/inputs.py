@@ -13,7 +13,7 @@ import torch
 
 from asl_kit import __version__
 from asl_kit.annotations import AnnotationSet, read_annotations
-from asl_kit.data import FeatureStreams, Split, load_split, training_split, validation_split
+from asl_kit.data import FeatureReader, Split, load_split, training_split, validation_split
 from asl_kit.errors import AnnotationError, TrainingError
 from asl_kit.files import sha256_of
 from asl_kit.manifest import find_manifest
@@ -29,7 +29,7 @@ DEFAULT_TIOU_THRESHOLDS = (0.3, 0.4, 0.5, 0.6, 0.7)
 class TrainingData:
     """The joined inputs of a run."""
 
-    streams: FeatureStreams
+    streams: FeatureReader
     train: Split
     validation: Split | None
     vocabularies: Mapping[str, tuple[str, ...]]
@@ -49,7 +49,7 @@ def load_training_data(annotations: Path, features: Sequence[Path], recipe: Reci
         If no video of the training split holds an action, or none lies where its video has features.
     """
     annotated = read_annotations(annotations)
-    streams = FeatureStreams(features, resize_length=recipe.data.resize_length)
+    streams = FeatureReader(features, resize_length=recipe.data.resize_length)
     vocabularies = {name: tuple(annotated.classes(name)) for name in _learned(annotated, recipe.data.vocabulary)}
     if len(vocabularies) > 1:
         _check_names(annotations, vocabularies)

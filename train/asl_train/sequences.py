@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from asl_kit.data import FeatureStreams, VideoItem
+from asl_kit.data import FeatureReader, VideoItem
 from asl_kit.model.assignment import Truth
 from asl_kit.model.collectives import processes, rank
 
@@ -145,7 +145,7 @@ class TrainingSequences:
     ----------
     items : sequence of VideoItem
         The videos.
-    streams : FeatureStreams
+    streams : FeatureReader
         Their features.
     batch_size : int
         Videos per batch; one batch of an epoch may be smaller.
@@ -160,7 +160,7 @@ class TrainingSequences:
     def __init__(
         self,
         items: Sequence[VideoItem],
-        streams: FeatureStreams,
+        streams: FeatureReader,
         *,
         batch_size: int,
         longest: int,

@@ -29,7 +29,7 @@ def report_file(
     sensitivity: Path | None = None,
     predictions_per_video: int = 200,
 ) -> None:
-    """Write the report on a predictions file; what is None comes as in `asl_evaluate.scoring.score_file`.
+    """Write the report on a predictions file; what is None comes as in `asl_evaluate.scoring.evaluate_predictions`.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ def report_file(
     annotations : Path
         Unified annotations.
     split, tiou, duplicates, protocol, vocabulary
-        As for `asl_evaluate.scoring.score_file`.
+        As for `asl_evaluate.scoring.evaluate_predictions`.
     videos : Path, optional
         Folder of the video files.
     sensitivity : Path, optional

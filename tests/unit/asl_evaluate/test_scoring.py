@@ -13,9 +13,9 @@ from asl_evaluate.scoring import (
     choose_split,
     default_protocol,
     default_tiou,
+    evaluate_predictions,
     parse_tiou,
     score,
-    score_file,
     write_results,
 )
 from asl_kit import manifest
@@ -236,7 +236,7 @@ def test_choose_split_refuses(splits: list[str], asked: str | None, error: type[
 def test_score_file_equals_score(tmp_path: Path, annotations: AnnotationSet) -> None:
     write_annotations(annotations, tmp_path / "a.json")
     write_predictions(tmp_path / "p.json", PREDICTIONS)
-    found = score_file(predictions=tmp_path / "p.json", annotations=tmp_path / "a.json", tiou="0.5:0.7:0.2")
+    found = evaluate_predictions(predictions=tmp_path / "p.json", annotations=tmp_path / "a.json", tiou="0.5:0.7:0.2")
     expected = score(PREDICTIONS, annotations, split="test", tiou_thresholds=(0.5, 0.7))
     assert found.to_json() == expected.to_json()
 
