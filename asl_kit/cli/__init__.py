@@ -22,6 +22,7 @@ COMMANDS = {
     "convert": ("asl_kit.cli.convert:convert", "Convert a dataset's annotations to the unified format."),
     "demo": ("asl_kit.cli.demo:demo", "Make small videos and run every step on them."),
     "diagnose": ("asl_kit.cli.diagnose:diagnose", "Show why a score is what it is."),
+    "doctor": ("asl_kit.cli.doctor:doctor", "Show what this machine offers, what is missing, and what adds it."),
     "eval": ("asl_kit.cli.eval:evaluate", "Score a predictions file, or a checkpoint on stored features."),
     "extract": ("asl_kit.cli.extract:extract", "Extract features from videos into a store."),
     "import-checkpoint": (

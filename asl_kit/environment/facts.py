@@ -1,0 +1,220 @@
+"""What can be found out about the machine without importing anything that may be broken."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from pathlib import Path
+
+from asl_kit import __version__
+
+_PROGRAM_LIMIT_S = 20.0
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A folder that asl-kit writes to.
+
+    Parameters
+    ----------
+    use : str
+        What is written there.
+    path : Path
+        The folder, or the nearest one above it that exists.
+    free_bytes : int
+        Space left.
+    writable : bool
+        Whether this user may write.
+    """
+
+    use: str
+    path: Path
+    free_bytes: int
+    writable: bool
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """What the system says of NVIDIA GPUs, whatever PyTorch says.
+
+    Parameters
+    ----------
+    names : tuple of str
+        As ``nvidia-smi`` prints them; empty where it cannot be run.
+    driver : str or None
+        Version of the driver; None: there is none.
+    devices : bool
+        Whether this process sees a GPU's device file: a container may have the driver alone.
+    visible : str or None
+        CUDA_VISIBLE_DEVICES.
+    """
+
+    names: tuple[str, ...] = ()
+    driver: str | None = None
+    devices: bool = False
+    visible: str | None = None
+
+
+@dataclass(frozen=True)
+class MachineFacts:
+    """What was found without importing anything.
+
+    Parameters
+    ----------
+    version : str
+        Of the asl-kit that runs.
+    installed_version : str or None
+        Of the asl-kit that the package manager knows; None: of none.
+    converters : int
+        Converters that the package manager knows.
+    python, system, machine : str
+        ``3.11.7``, ``Linux``, ``x86_64``.
+    packages : dict of str to str
+        Version by name of every installed package.
+    gpu : Gpu
+        The GPUs.
+    shared_memory_bytes : int or None
+        Free in /dev/shm; None: there is no such folder.
+    memory_bytes : int or None
+        That this process may still take; None: not known.
+    open_files : int or None
+        How many files this process may hold open; None: no limit, or not known.
+    folders : tuple of Folder
+        Where is written.
+    ffmpeg : str or None
+        Version of the ffmpeg program; None: there is none.
+    """
+
+    version: str
+    installed_version: str | None
+    converters: int
+    python: str
+    system: str
+    machine: str
+    packages: dict[str, str]
+    gpu: Gpu
+    shared_memory_bytes: int | None
+    memory_bytes: int | None
+    open_files: int | None
+    folders: tuple[Folder, ...]
+    ffmpeg: str | None
+
+
+def look_at_machine() -> MachineFacts:
+    """Return what can be found without importing anything."""
+    packages = _packages()
+    cache = Path(os.environ.get("TORCH_HOME") or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "torch")
+    return MachineFacts(
+        version=__version__,
+        installed_version=packages.get("asl-kit"),
+        converters=len(entry_points(group="asl_kit.converters")),
+        python=platform.python_version(),
+        system=platform.system(),
+        machine=platform.machine(),
+        packages=packages,
+        gpu=_gpu(),
+        shared_memory_bytes=_shared_memory(),
+        memory_bytes=_memory(),
+        open_files=_open_files(),
+        folders=(
+            _folder("temporary files", Path(tempfile.gettempdir())),
+            _folder("downloaded weights", cache.expanduser()),
+            _folder("this folder", Path()),
+        ),
+        ffmpeg=_ffmpeg(),
+    )
+
+
+def _packages() -> dict[str, str]:
+    found: dict[str, str] = {}
+    for distribution in importlib.metadata.distributions():
+        with suppress(KeyError, TypeError, AttributeError):  # metadata that an interrupted install left behind
+            name = re.sub(r"[-_.]+", "-", distribution.metadata["Name"]).lower()
+            found.setdefault(name, distribution.version)
+    return found
+
+
+def _output_of(*command: str) -> str | None:
+    """Return what a program prints; None if it is absent, fails or hangs."""
+    program = shutil.which(command[0])
+    if program is None:
+        return None
+    try:
+        done = subprocess.run([program, *command[1:]], capture_output=True, timeout=_PROGRAM_LIMIT_S, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.decode(errors="replace")
+
+
+def _gpu() -> Gpu:
+    listed = _output_of("nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader") or ""
+    rows = [line.rpartition(", ") for line in listed.splitlines() if ", " in line]
+    driver = rows[0][2].strip() if rows else None
+    if driver is None:
+        with suppress(OSError):
+            driver = driver_version(Path("/proc/driver/nvidia/version").read_text(errors="replace"))
+    devices = bool(rows) or any(Path("/dev").glob("nvidia[0-9]*"))
+    return Gpu(tuple(row[0].strip() for row in rows), driver, devices, os.environ.get("CUDA_VISIBLE_DEVICES"))
+
+
+def driver_version(text: str) -> str | None:
+    """Return the driver's version from the text of ``/proc/driver/nvidia/version``."""
+    found = re.search(r"Kernel Module\b.*?\s(\d+\.\d+(?:\.\d+)?)", text)
+    return found[1] if found else None
+
+
+def _shared_memory() -> int | None:
+    with suppress(OSError):
+        return shutil.disk_usage("/dev/shm").free
+    return None
+
+
+def _memory() -> int | None:
+    """Return what the system has left, or what the container may still take, if that is less."""
+    with suppress(OSError, ValueError):
+        system = available_bytes(Path("/proc/meminfo").read_text())
+        with suppress(OSError, ValueError):
+            group = Path("/sys/fs/cgroup")
+            room = int((group / "memory.max").read_text()) - int((group / "memory.current").read_text())
+            return room if system is None else min(system, room)
+        return system
+    return None
+
+
+def available_bytes(meminfo: str) -> int | None:
+    """Return the memory that programs may still take from the text of ``/proc/meminfo``."""
+    found = re.search(r"^MemAvailable:\s+(\d+) kB$", meminfo, flags=re.MULTILINE)
+    return int(found[1]) * 1024 if found else None
+
+
+def _open_files() -> int | None:
+    if sys.platform == "win32":
+        return None
+    import resource
+
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return None if limit == resource.RLIM_INFINITY else limit
+
+
+def _folder(use: str, path: Path) -> Folder:
+    path = path.absolute()
+    while not path.exists() and path != path.parent:
+        path = path.parent
+    free = 0
+    with suppress(OSError):
+        free = shutil.disk_usage(path).free
+    return Folder(use, path, free, os.access(path, os.W_OK | os.X_OK))
+
+
+def _ffmpeg() -> str | None:
+    words = (_output_of("ffmpeg", "-version") or "").split()
+    return words[2] if len(words) > 2 else None

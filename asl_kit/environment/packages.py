@@ -1,0 +1,31 @@
+"""The packages that asl-kit uses: what each is imported as, and what for."""
+
+from __future__ import annotations
+
+REQUIRED = {
+    "av": "av",
+    "click": "click",
+    "google-crc32c": "google_crc32c",
+    "msgspec": "msgspec",
+    "numpy": "numpy",
+    "plotly": "plotly",
+    "pydantic": "pydantic",
+    "pytorchvideo": "pytorchvideo.models",
+    "pyyaml": "yaml",
+    "rich": "rich",
+    "tensorboard": "torch.utils.tensorboard",
+    "torch": "torch",
+    "torchvision": "torchvision",
+    "zarr": "zarr",
+}
+"""Module by package. decord, which has wheels for one platform only, is judged as a decoder."""
+
+OPTIONAL = {
+    "h5py": ("h5py", "features and annotations in HDF5 files"),
+    "opencv-contrib-python-headless": ("opencv", "TV-L1 optical flow"),
+    "ray": ("ray", "extract --ray"),
+}
+"""Extra of asl-kit and purpose, by package. torchcodec is judged as a decoder."""
+
+TORCH_FAILS = "PyTorch does not load"
+"""Why something was not looked at."""
