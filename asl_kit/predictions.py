@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from array import array
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
@@ -214,8 +214,12 @@ def write_predictions(path: Path, detections: Detections) -> None:
         file.write("\n}}\n")
 
 
-def write_tables(path: Path, tables: Mapping[str, Detections]) -> list[Path]:
-    """Write the predictions of one or several vocabularies, each as `write_predictions` does; return the files.
+def write_tables(
+    path: Path,
+    tables: Mapping[str, Detections],
+    write: Callable[[Path, Detections], None] = write_predictions,
+) -> list[Path]:
+    """Write the predictions of one or several vocabularies, a file each; return the files.
 
     Parameters
     ----------
@@ -224,13 +228,15 @@ def write_tables(path: Path, tables: Mapping[str, Detections]) -> list[Path]:
         ``detections-verb.json``, ``detections-noun.json`` and, of combinations, ``detections-verb-noun.json``.
     tables : mapping of str to Detections
         By vocabulary.
+    write : callable
+        Writes one of them.
     """
     paths = [
         path if len(tables) == 1 else path.with_name(f"{path.stem}-{name.replace(JOINT, '-')}{path.suffix}")
         for name in tables
     ]
     for own, detections in zip(paths, tables.values(), strict=True):
-        write_predictions(own, detections)
+        write(own, detections)
     return paths
 
 

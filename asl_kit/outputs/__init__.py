@@ -1,0 +1,1 @@
+"""What detections become for people and other programs: a table, subtitles, an edit decision list, clips."""

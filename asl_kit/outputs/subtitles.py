@@ -1,0 +1,135 @@
+"""Detections as subtitles, so that any player shows them: SubRip (.srt) and WebVTT (.vtt).
+
+Subtitles that overlap are shown one above the other by some players, and one in place of the other by others. So they
+never overlap here: wherever an action starts or ends, a new one begins, and names all that go on, the surest first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import NamedTuple
+
+from asl_kit.files import write_text
+from asl_kit.outputs.selection import on_one_line
+from asl_kit.predictions import Detection
+
+MIN_DISPLAY_MS = 1000
+"""An action is named for at least so long, so that it can be read."""
+MAX_LINES = 3
+"""At most so many actions are named at a time, the surest."""
+
+_JOINER = "\N{WORD JOINER}"  # takes no room, and keeps signs apart that together would be markup
+
+
+class Cue(NamedTuple):
+    """What is shown from one time to another."""
+
+    start_ms: int
+    end_ms: int
+    lines: tuple[str, ...]
+
+
+def make_cues(shown: Sequence[Detection], duration_s: float) -> list[Cue]:
+    """Return what is to be shown when, in order of time and without overlap.
+
+    A line is an action and its score: ``run 0.91``; of one class at a time, the surest only. An action that lasts
+    less than `MIN_DISPLAY_MS` is shown on for so long, or from earlier on where the video ends. Where more than
+    `MAX_LINES` go on at a time, the last line says how many are not named.
+
+    Parameters
+    ----------
+    shown : sequence of Detection
+        Of one video; see `asl_kit.outputs.selection.select_shown`.
+    duration_s : float
+        Length of the video.
+    """
+    spans = [(*_display_span(row, round(duration_s * 1000)), row) for row in shown]
+    starting: dict[int, list[Detection]] = {}
+    ending: dict[int, list[Detection]] = {}
+    for start_ms, end_ms, row in spans:
+        starting.setdefault(start_ms, []).append(row)
+        ending.setdefault(end_ms, []).append(row)
+    cues: list[Cue] = []
+    going_on: list[Detection] = []
+    for start_ms, end_ms in pairwise(sorted({*starting, *ending})):
+        going_on = [row for row in going_on if row not in ending.get(start_ms, ())] + starting.get(start_ms, [])
+        lines = _name(going_on)
+        if cues and cues[-1].end_ms == start_ms and cues[-1].lines == lines:
+            cues[-1] = cues[-1]._replace(end_ms=end_ms)
+        elif lines:
+            cues.append(Cue(start_ms, end_ms, lines))
+    return cues
+
+
+def _display_span(row: Detection, duration_ms: int) -> tuple[int, int]:
+    start_ms = round(row.start_s * 1000)
+    end_ms = max(round(row.end_s * 1000), start_ms + MIN_DISPLAY_MS)
+    if end_ms > duration_ms:
+        end_ms = max(duration_ms, round(row.end_s * 1000), 1)
+        start_ms = max(0, min(start_ms, end_ms - MIN_DISPLAY_MS))
+    return start_ms, end_ms
+
+
+def _name(going_on: Sequence[Detection]) -> tuple[str, ...]:
+    best: dict[str, Detection] = {}
+    for row in sorted(going_on, key=lambda row: -row.score):
+        best.setdefault(row.label, row)
+    lines = [f"{on_one_line(row.label)} {row.score:.2f}" for row in best.values()]
+    more = len(lines) - MAX_LINES
+    return tuple(lines[:MAX_LINES]) + ((f"and {more} more",) if more > 0 else ())
+
+
+def to_srt(cues: Sequence[Cue]) -> str:
+    """Return cues as SubRip. It has no escapes: signs that players take for markup are kept apart by U+2060."""
+
+    def escape(line: str) -> str:
+        for sign in "<{\\":
+            line = line.replace(sign, sign + _JOINER)
+        return line.replace("-->", f"--{_JOINER}>")
+
+    return "".join(
+        f"{number}\n{_clock(cue.start_ms, ',')} --> {_clock(cue.end_ms, ',')}\n"
+        + "".join(f"{escape(line)}\n" for line in cue.lines)
+        + "\n"
+        for number, cue in enumerate(cues, start=1)
+    )
+
+
+def to_vtt(cues: Sequence[Cue]) -> str:
+    """Return cues as WebVTT (https://www.w3.org/TR/webvtt1/)."""
+
+    def escape(line: str) -> str:
+        return line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+    return "WEBVTT\n" + "".join(
+        f"\n{_clock(cue.start_ms, '.')} --> {_clock(cue.end_ms, '.')}\n"
+        + "".join(f"{escape(line)}\n" for line in cue.lines)
+        for cue in cues
+    )
+
+
+def _clock(time_ms: int, mark: str) -> str:
+    seconds, milliseconds = divmod(time_ms, 1000)
+    minutes, second = divmod(seconds, 60)
+    hour, minute = divmod(minutes, 60)
+    return f"{hour:02}:{minute:02}:{second:02}{mark}{milliseconds:03}"
+
+
+WRITERS: dict[str, Callable[[Sequence[Cue]], str]] = {".srt": to_srt, ".vtt": to_vtt}
+
+
+def write_subtitles(path: Path, shown: Sequence[Detection], *, duration_s: float) -> None:
+    """Write the subtitles of a video, whole or not at all, in the format of the suffix: ``.srt`` or ``.vtt``.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    shown : sequence of Detection
+        Of this video.
+    duration_s : float
+        Length of the video.
+    """
+    write_text(path, WRITERS[path.suffix](make_cues(shown, duration_s)))
