@@ -15,12 +15,13 @@ from asl_kit.data import FeatureReader, VideoItem
 from asl_kit.device import autocast
 from asl_kit.grid import FeatureGrid
 from asl_kit.model.decoding import Candidates, decode, decode_combinations, soft_nms, split_combination, vote
-from asl_kit.model.network import Localizer, Output
+from asl_kit.model.network import Localizer, Output, Points
 from asl_kit.predictions import JOINT, Detections
 from asl_kit.progress import progress_bar
 from asl_kit.recipe import InferenceRecipe
 
-CONTEXT_SHARE = 4  # on either side, one in so many features of a window is only context
+CONTEXT_SHARE = 4
+"""Where attention has no window, one in so many features of a window, on either side, is only context."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Window:
     keep_stop: int
 
 
-def plan_windows(length: int, window: int, coarsest: int) -> Iterator[Window]:
+def plan_windows(length: int, window: int, coarsest: int, *, reach: int | None) -> Iterator[Window]:
     """Cut a video into overlapping windows whose kept parts tile it exactly.
 
     Parameters
@@ -41,20 +42,24 @@ def plan_windows(length: int, window: int, coarsest: int) -> Iterator[Window]:
     length : int
         Features of the video.
     window : int
-        Features of a window, at most; longer videos are cut.
+        Features of a window; longer videos are cut. Windows are longer where less would be mostly context.
     coarsest : int
         Stride of the top pyramid level: windows start at multiples of it, so
         that the pyramids of all windows lie on one grid.
+    reach : int, optional
+        Features to either side that an output depends on: so many are read around what is kept, which makes the
+        outputs those of the whole video. None: all, so that windows cannot give the same; a quarter is read.
 
     Examples
     --------
-    >>> [(w.start, w.stop, w.keep_start, w.keep_stop) for w in plan_windows(100, 64, 8)]
+    >>> [(w.start, w.stop, w.keep_start, w.keep_stop) for w in plan_windows(100, 64, 8, reach=10)]
     [(0, 64, 0, 48), (32, 96, 48, 80), (64, 100, 80, 100)]
     """
     if length <= window:
         yield Window(0, length, 0, length)
         return
-    context = max(window // CONTEXT_SHARE // coarsest, 1) * coarsest
+    context = max(window // CONTEXT_SHARE // coarsest, 1) if reach is None else -(-reach // coarsest)
+    context *= coarsest
     window = max(window // coarsest * coarsest, 3 * context)
     start = kept = 0
     while kept < length:
@@ -71,6 +76,9 @@ def run_windows(
 ) -> Iterator[tuple[Window, Output]]:
     """Run a network over a video, window by window; yield each window with the network's output.
 
+    What is kept of them is what the network says of the whole video, up to rounding, where its attention has a
+    window. Attention to all features is to those of a window only.
+
     Parameters
     ----------
     network : Localizer
@@ -78,19 +86,45 @@ def run_windows(
     features : Tensor
         (T, D) float32, on any device.
     window_length : int
-        Features read at once.
+        Features read at once; see `plan_windows`.
     precision : torch.dtype
         bfloat16 or float16 run the network under autocast.
     """
     device = next(network.parameters()).device
-    for window in plan_windows(len(features), window_length, 2 ** (network.levels - 1)):
+    length = len(features)
+    whole = network.padded_length(length)
+    for window in plan_windows(length, window_length, 2 ** (network.levels - 1), reach=network.reach):
         x = features[window.start : window.stop].to(device)
         steps = len(x)
-        padded = network.padded_length(steps)
+        # The last window ends as the whole video would: what lies at its end depends on the padding behind it.
+        padded = (whole if window.stop == length else window.stop) - window.start
         mask = torch.arange(padded, device=device) < steps
         with autocast(device, precision):
-            output = network(F.pad(x, (0, 0, 0, padded - steps))[None], mask[None])
+            output = network(F.pad(x, (0, 0, 0, padded - steps))[None], mask[None], start=window.start, total=whole)
         yield window, output
+
+
+def run_whole(
+    network: Localizer, features: Tensor, *, window_length: int, precision: torch.dtype
+) -> tuple[Tensor, Tensor, Points]:
+    """Return logits (P, K), offsets (P, 2) and points of a whole video, read and run as by `run_windows`."""
+    logits: list[list[Tensor]] = [[] for _ in range(network.levels)]
+    offsets: list[list[Tensor]] = [[] for _ in range(network.levels)]
+    for window, output in run_windows(network, features, window_length=window_length, precision=precision):
+        first = 0
+        for level, size in enumerate(output.points.sizes):
+            # Windows start at multiples of the coarsest stride, kept parts end at one or at the end of the video.
+            low = -(-(window.keep_start - window.start) // 2**level) + first
+            high = -(-(window.keep_stop - window.start) // 2**level) + first
+            logits[level].append(output.logits[0, low:high].float())
+            offsets[level].append(output.offsets[0, low:high].float())
+            first += size
+    points = network.points([sum(len(part) for part in level) for level in logits], logits[0][0].device)
+    return (
+        torch.cat([part for level in logits for part in level]),
+        torch.cat([part for level in offsets for part in level]),
+        points,
+    )
 
 
 @torch.inference_mode()
@@ -135,25 +169,9 @@ def detect(
         Of each vocabulary, then of combinations where the settings want them; on the CPU, in seconds, sorted by falling
         score.
     """
-    device = next(network.parameters()).device
-    logits: list[list[Tensor]] = [[] for _ in range(network.levels)]
-    offsets: list[list[Tensor]] = [[] for _ in range(network.levels)]
-    for window, output in run_windows(network, features, window_length=window_length, precision=precision):
-        first = 0
-        for level, size in enumerate(output.points.sizes):
-            # Windows start at multiples of the coarsest stride, kept parts end at one or at the end of the video.
-            low = -(-(window.keep_start - window.start) // 2**level) + first
-            high = -(-(window.keep_stop - window.start) // 2**level) + first
-            logits[level].append(output.logits[0, low:high].float())
-            offsets[level].append(output.offsets[0, low:high].float())
-            first += size
-    points = network.points([sum(len(part) for part in level) for level in logits], device)
-    of_vocabularies = torch.cat([part for level in logits for part in level]).split(list(classes), dim=1)
-    everywhere = (
-        torch.cat([part for level in offsets for part in level]),
-        torch.ones(len(points.position), dtype=torch.bool, device=device),
-        points,
-    )
+    logits, offsets, points = run_whole(network, features, window_length=window_length, precision=precision)
+    of_vocabularies = logits.split(list(classes), dim=1)
+    everywhere = (offsets, torch.ones(len(offsets), dtype=torch.bool, device=offsets.device), points)
     limits: dict[str, Any] = {
         "min_score": settings.min_score if settings.candidate_min_score is None else settings.candidate_min_score,
         "candidates_per_level": settings.candidates_per_level,

@@ -185,15 +185,36 @@ class Localizer(nn.Module):
         coarsest: int = 2 ** (self.levels - 1)
         return (length // coarsest + (2 if length % coarsest else 1)) * coarsest
 
-    def forward(self, features: Tensor, mask: Tensor) -> Output:
+    @property
+    def reach(self) -> int | None:
+        """Features to either side that an output depends on; None: all of them, by attention without a window."""
+        windows = self.windows if len(self.stem) else self.windows[1:]
+        if not all(window // 2 for window in windows):
+            return None
+        reach: int = len(self.projection) + len(self.stem) * (1 + self.windows[0] // 2)
+        for level, window in enumerate(self.windows[1:], start=1):
+            reach += 2 ** (level - 1) + window // 2 * 2**level  # a kernel of 3 on the level below, then attention
+        heads = (
+            self.classification_head,
+            self.localization_head,
+            self.classification_sensitivity,
+            self.localization_sensitivity,
+        )
+        deepest = max(len(head.hidden) + 1 for head in heads if head is not None)
+        coarsest: int = 2 ** (self.levels - 1)
+        return reach + deepest * coarsest
+
+    def forward(self, features: Tensor, mask: Tensor, *, start: int = 0, total: int | None = None) -> Output:
         """Run the network.
 
         Parameters
         ----------
         features : Tensor
-            (B, T, D); T is a `padded_length`.
+            (B, T, D); T is a `padded_length`, or any multiple of the coarsest stride within a longer sequence.
         mask : Tensor
             (B, T), bool.
+        start, total : int, int or None
+            Where the features begin in a longer sequence, and its `padded_length`, for its position embedding; None: T.
 
         Raises
         ------
@@ -204,7 +225,7 @@ class Localizer(nn.Module):
             raise ValueError(f"the sequence length {features.shape[1]} is not a multiple of {2 ** (self.levels - 1)}")
         level_mask = mask[..., None]
         x = (features - self.feature_mean) * self.feature_scale * level_mask.to(features.dtype)
-        x = self._embed(x, level_mask)
+        x = self._embed(x, level_mask, start, features.shape[1] if total is None else total)
         for block in self.stem:
             x, level_mask = block(x, level_mask)
         pyramid, masks = [self.pyramid_norms[0](x)], [level_mask]
@@ -225,18 +246,30 @@ class Localizer(nn.Module):
             sensitivity = torch.cat([seen.run(branch) for branch in branches], dim=2).sigmoid()
         return Output(logits, offsets, torch.cat(masks, 1).squeeze(2), points, sensitivity, pyramid[0])
 
-    def _embed(self, x: Tensor, mask: Tensor) -> Tensor:
+    def _embed(self, x: Tensor, mask: Tensor, start: int, total: int) -> Tensor:
         if len(self.streams):
             parts = x.split(self.feature_dims, dim=2)
             x = torch.cat([stream(part, mask)[0] for stream, part in zip(self.streams, parts, strict=True)], dim=2)
         for conv, norm in zip(self.projection, self.projection_norms, strict=True):
             x = F.relu(norm(conv(x, mask)[0]))
         if self.position.shape[1]:
-            position, length = self.position, x.shape[1]
-            if length > position.shape[1]:
-                position = F.interpolate(position.mT, length, mode="linear", align_corners=False).mT
-            x = x + position[:, :length] * mask.to(x.dtype)
+            x = x + self._positions(start, x.shape[1], total) * mask.to(x.dtype)
         return x
+
+    def _positions(self, start: int, steps: int, total: int) -> Tensor:
+        """Return the embedding of steps ``[start, start + steps)`` of `total`: (1, steps, C).
+
+        Of sequences longer than the table, the table is stretched over the whole, by linear interpolation with
+        ``align_corners=False``.
+        """
+        table, length = self.position, self.position.shape[1]
+        if total <= length:
+            return table[:, start : start + steps]
+        index = torch.arange(start, start + steps, dtype=torch.float64, device=table.device)
+        index = ((index + 0.5) * (length / total) - 0.5).clamp(0, length - 1)
+        low = index.floor().long()
+        share = (index - low).to(table.dtype)[:, None]
+        return torch.lerp(table[:, low], table[:, (low + 1).clamp(max=length - 1)], share)
 
     def points(self, sizes: Sequence[int], device: torch.device | None = None) -> Points:
         """Return the points of a pyramid whose levels have these sizes.

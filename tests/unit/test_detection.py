@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import Tensor
 
-from asl_kit.detection import detect, plan_windows, to_detections
+from asl_kit.detection import detect, plan_windows, run_whole, to_detections
 from asl_kit.grid import FeatureGrid
 from asl_kit.model.decoding import Candidates
 from asl_kit.model.network import Localizer
@@ -19,32 +22,95 @@ from asl_kit.recipe import InferenceRecipe
 from asl_kit.video_detections import VideoDetections, join_tables
 
 
-@given(st.integers(1, 3000), st.integers(1, 500), st.sampled_from([1, 2, 8, 32]))
-def test_kept_parts_tile_the_video(length: int, window: int, coarsest: int) -> None:
-    windows = list(plan_windows(length, window, coarsest))
+@given(st.integers(1, 3000), st.integers(1, 500), st.sampled_from([1, 2, 8, 32]), st.none() | st.integers(1, 400))
+def test_kept_parts_tile_the_video(length: int, window: int, coarsest: int, reach: int | None) -> None:
+    windows = list(plan_windows(length, window, coarsest, reach=reach))
     assert windows[0].keep_start == 0
     assert windows[-1].keep_stop == length
     for left, right in itertools.pairwise(windows):
         assert left.keep_stop == right.keep_start
+        assert left.stop - left.keep_stop >= (reach or 0)
+        assert right.keep_start - right.start >= (reach or 0)
     for one in windows:
         assert 0 <= one.start <= one.keep_start < one.keep_stop <= one.stop <= length
         assert one.start % coarsest == 0
-        assert one.stop - one.start <= max(window, 3 * coarsest)
+        assert one.stop - one.start <= max(window, 3 * ((reach or 0) + coarsest))
 
 
-def test_windowed_detection_equals_detection_in_one_piece() -> None:
+TRAINING_LENGTH = 24
+
+
+@functools.cache
+def make_network(**changes: Any) -> Localizer:
+    """Return a network whose every part matters: its own small initial scales and last layers are drawn anew."""
     torch.manual_seed(0)
-    network = Localizer(feature_dims=[6], classes=2, width=16, heads=2, window=3, levels=3, stem_blocks=1).eval()
+    fields = {"feature_dims": [3, 3], "classes": 2, "width": 16, "heads": 2, "levels": 3, "stem_blocks": 1}
+    fields |= {"window": 5, "max_length": TRAINING_LENGTH, "instance_branches": False}
+    network = Localizer(**(fields | changes)).eval()  # type: ignore[arg-type]
     for name, parameter in network.named_parameters():
         if "scale" in name or "last" in name:
             torch.nn.init.normal_(parameter, std=0.5)
-    features = torch.randn(700, 6)
-    grid = FeatureGrid(0.25, 0.5, 700)
+    return network
+
+
+NETWORKS: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "a window of each level": {"window": (3, 7, 3)},
+    "position embedding": {"position_embedding": True},
+    "full padding": {"padding": "full", "position_embedding": True},
+    "no stem, deep heads": {"stem_blocks": 0, "window": (0, 3, 3), "head_layers": 5, "projection_layers": 1},
+    "branches deeper than heads": {"instance_branches": True, "head_layers": 1},
+}
+
+
+def run(network: Localizer, features: Tensor, window_length: int) -> list[Tensor]:
+    logits, offsets, points = run_whole(network, features, window_length=window_length, precision=torch.float32)
+    return [logits, offsets, points.position]
+
+
+@pytest.mark.parametrize("changes", NETWORKS.values(), ids=NETWORKS)
+@settings(max_examples=25, deadline=None)
+@given(data=st.data())
+def test_windows_say_what_the_whole_says(changes: dict[str, Any], data: st.DataObject) -> None:
+    """Of any length up to 20 training sequences, in windows of any length, at every point of the pyramid."""
+    network = make_network(**changes)
+    length = data.draw(st.integers(1, 20 * TRAINING_LENGTH))
+    window = data.draw(st.integers(1, length))
+    features = torch.randn(length, 6, generator=torch.Generator().manual_seed(length))
+    whole = run(network, features, length)
+    assert whole[0].std() > 0.1 or length < 8  # there is something to lose
+    for expected, found in zip(whole, run(network, features, window), strict=True):
+        torch.testing.assert_close(found, expected, atol=2e-5, rtol=2e-5)
+
+
+@pytest.mark.parametrize("changes", NETWORKS.values(), ids=NETWORKS)
+def test_reach_is_how_far_outputs_depend_on_features(changes: dict[str, Any]) -> None:
+    """No output farther away than the reach changes with a feature; some output at nearly that distance does."""
+    network = make_network(**(changes | {"max_length": 512}))
+    assert network.reach is not None
+    features = torch.randn(512, 6, generator=torch.Generator().manual_seed(0))
+    place = 256
+    changed = features.clone()
+    changed[place] += 100
+    before, after = (run(network, one, 512) for one in (features, changed))
+    differs = (before[0] != after[0]).any(1) | (before[1] != after[1]).any(1)
+    distance = (before[2][differs] - place).abs().max()
+    assert network.reach / 2 < distance <= network.reach
+
+
+def test_attention_without_a_window_reaches_everywhere() -> None:
+    assert make_network(window=(3, 3, 0)).reach is None
+    assert make_network(window=0).reach is None
+
+
+def test_windowed_detection_equals_detection_in_one_piece() -> None:
+    network = make_network(max_length=64)
+    features = torch.randn(700, 6, generator=torch.Generator().manual_seed(0))
     found = [
         detect(
             network,
             features,
-            grid=grid,
+            grid=FeatureGrid(0.25, 0.5, 700),
             duration_s=350.0,
             classes=[2],
             settings=InferenceRecipe(max_detections=50),
