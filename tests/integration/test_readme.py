@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shlex
 import shutil
 import subprocess
@@ -12,46 +11,22 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from support import write_video
+from readme import block, own_commands, write_own_videos
 
 from asl_kit.cli import main
-
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-
-SMALLER = {
-    "extract": ["--weights", "random", "--size", "64"],  # no weights can be downloaded where the tests run
-    "train": ["--set", "optimizer.epochs=2", "--set", "model.width=16"],
-}
-"""Added to README's commands, to make them quick."""
-
-
-def block(name: str) -> str:
-    found = re.search(rf"<!-- run: {name} -->\n```bash\n(.*?)```", README, flags=re.DOTALL)
-    assert found is not None
-    return found[1].strip()
 
 
 def test_own_videos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "videos").mkdir()
-    rows = ["video,start,end,label,split,duration"]
-    for number, split in enumerate(("train", "train", "test")):
-        write_video(tmp_path / "videos" / f"clip{number}.mp4", frames=60, size=(96, 64))
-        rows += [f"clip{number},0.5,2.5,run,{split},6.0", f"clip{number},3.0,5.5,jump,{split},6.0"]
-    write_video(tmp_path / "videos" / "idle.mp4", frames=60, size=(96, 64))
-    rows.append("idle,,,,train,6.0")
-    (tmp_path / "segments.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
-    write_video(tmp_path / "new.mp4", frames=60, size=(96, 64))
-
-    for line in block("own").splitlines():
-        words = shlex.split(line)[1:]
-        result = CliRunner().invoke(main, [*words, *SMALLER.get(words[0], [])])
-        assert result.exit_code == 0, f"{line}\n{result.output}"
+    write_own_videos(tmp_path)
+    for arguments in own_commands("own"):
+        result = CliRunner().invoke(main, arguments)
+        assert result.exit_code == 0, f"{shlex.join(arguments)}\n{result.output}"
     assert "new" in json.loads(Path("detections.json").read_text(encoding="utf-8"))["results"]
     shutil.copytree("scores", "baseline")
-    for line in block("look").splitlines():
-        result = CliRunner().invoke(main, shlex.split(line)[1:])
-        assert result.exit_code == 0, f"{line}\n{result.output}"
+    for arguments in own_commands("look"):
+        result = CliRunner().invoke(main, arguments)
+        assert result.exit_code == 0, f"{shlex.join(arguments)}\n{result.output}"
     assert "clip2.mp4" in Path("report.html").read_text(encoding="utf-8")
 
 
