@@ -23,4 +23,8 @@ test *arguments:
 test-slow:
     python -m pytest -m slow
 
-check: lint type test
+# The documentation site, in build/docs/html.
+docs:
+    python docs/site/build.py
+
+check: lint type docs test

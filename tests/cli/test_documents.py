@@ -1,4 +1,4 @@
-"""Every `asl-kit` command in README and docs exists with the options that it is shown with."""
+"""Every `asl-kit` command in README, docs and the site's own pages exists with the options that it is shown with."""
 
 from __future__ import annotations
 
@@ -8,23 +8,26 @@ from pathlib import Path
 
 import click
 import pytest
+from site_tools import load_site_tool
 
 from asl_kit.cli import main
 
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+FILES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = load_site_tool("dataset_pages").dataset_pages()
+DOCUMENTS = [*(path.read_text(encoding="utf-8") for path in FILES), *PAGES.values()]
 
 
-def full_commands(document: Path) -> list[str]:
+def full_commands(document: str) -> list[str]:
     """Return the `asl-kit` commands of the code blocks: complete, ready to run."""
-    blocks = re.findall(r"```bash\n(.*?)```", document.read_text(encoding="utf-8"), flags=re.DOTALL)
+    blocks = re.findall(r"```bash\n(.*?)```", document, flags=re.DOTALL)
     lines = [part.strip() for block in blocks for line in block.splitlines() for part in line.split("&&")]
     return [line for line in (line.removeprefix(".venv/bin/") for line in lines) if line.startswith("asl-kit")]
 
 
-def mentioned_commands(document: Path) -> list[str]:
+def mentioned_commands(document: str) -> list[str]:
     """Return the `asl-kit` commands of the running text: perhaps in parts."""
-    text = re.sub(r"```.*?```", "", document.read_text(encoding="utf-8"), flags=re.DOTALL)
+    text = re.sub(r"```.*?```", "", document, flags=re.DOTALL)
     return re.findall(r"`(asl-kit [^`]+)`", text.replace("\n", " "))
 
 
@@ -37,8 +40,9 @@ def find(line: str) -> tuple[click.Command, list[str]]:
     return command, words
 
 
-FULL = [line for document in DOCUMENTS for line in full_commands(document)]
-MENTIONED = [line for document in DOCUMENTS for line in mentioned_commands(document)]
+# Once each: pages repeat some.
+FULL = list(dict.fromkeys(line for document in DOCUMENTS for line in full_commands(document)))
+MENTIONED = list(dict.fromkeys(line for document in DOCUMENTS for line in mentioned_commands(document)))
 
 
 def test_the_documents_hold_commands() -> None:
