@@ -33,6 +33,7 @@ COMMANDS = {
         "asl_kit.cli.import_features:import_features",
         "Bring features that you already have into a store.",
     ),
+    "init": ("asl_kit.cli.init:init", "Look at videos and annotations of your own; propose how to train on them."),
     "predict": ("asl_kit.cli.predict:predict", "Find actions in new videos."),
     "report": ("asl_kit.cli.report:report", "Write scores, errors and timelines as one HTML page."),
     "store": ("asl_kit.cli.store:store", "Look into a feature store and verify it."),

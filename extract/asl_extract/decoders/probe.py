@@ -49,6 +49,50 @@ class VideoProbe:
     display_s: Seconds | None = None
 
 
+@dataclass(frozen=True)
+class VideoHeader:
+    """What the header of a video file states; its frames may tell otherwise, see `probe`.
+
+    Parameters
+    ----------
+    duration_s : float
+        Length in seconds.
+    fps : float
+        Frames per second; the average where the rate varies.
+    """
+
+    duration_s: float
+    fps: float
+
+
+def read_header(path: Path) -> VideoHeader:
+    """Read the header of a video file: quick, whatever its length. Damage behind the header is not seen.
+
+    A file whose header does not state its length or frame rate is read to its end.
+
+    Raises
+    ------
+    MissingFileError
+        If there is no such file.
+    VideoError
+        If the file is empty, is no video or has no video stream.
+    """
+    _check_file(path)
+    try:
+        with av.open(location(path), metadata_errors="ignore") as container:
+            stream = video_stream(container, path)
+            fps = float(stream.average_rate or 0)
+            duration_s = float((stream.duration or 0) * (stream.time_base or 0))
+            duration_s = duration_s or (container.duration or 0) / av.time_base
+    except av.error.FFmpegError as fault:
+        raise VideoError(f"{path}: not a video that can be read: {fault.strerror}") from fault
+    if not all(math.isfinite(value) and value > 0 for value in (fps, duration_s)):
+        probed = probe(path)
+        fps = probed.fps
+        duration_s = probed.frame_count / fps if probed.display_s is None else float(probed.display_s[-1])
+    return VideoHeader(duration_s, fps)
+
+
 def probe(path: Path) -> VideoProbe:
     """Read the index of a video file.
 

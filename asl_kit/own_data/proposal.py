@@ -1,0 +1,252 @@
+"""How to extract and train on what was found, each choice with its reason.
+
+What training derives from the data itself (sequence length, pyramid, regression ranges) is not chosen here: it is
+derived by the same code from the features that the chosen extraction will make, to be shown beforehand.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from rich.table import Table
+
+from asl_extract.backbones import get_backbone
+from asl_extract.plan import ClipPlan
+from asl_kit.data import VideoItem, training_split, validation_split
+from asl_kit.device import choose_precision, default_precision
+from asl_kit.own_data.survey import Survey
+from asl_kit.recipe import Recipe, load_recipe
+from asl_train.shape import derive_shape, shape_table
+
+# Kinetics-400 top-1 and multiplications a clip: torchvision's MViT_V2_S_Weights; X3D-XS in SlowFast's MODEL_ZOO.md.
+BACKBONES = {
+    "cpu": (
+        "x3d_xs",
+        "no GPU: 0.6 GMACs a clip, a hundredth of mvit_v2_s (64), for 69 % of Kinetics-400 instead of 81 %",
+    ),
+    "cuda": (
+        "mvit_v2_s",
+        "81 % of Kinetics-400, the most of torchvision's networks of 64 GMACs a clip or less: a GPU can",
+    ),
+}
+TRAINED_FPS = 30.0
+"""Frame rate that the backbones' windows are stated for."""
+STEPS_IN_SEGMENT = 4
+"""Features that all but the shortest tenth of the segments should hold."""
+SMALL_SEGMENTS = 2000
+"""Fewer training segments than this are a small set. The default network was published on THUMOS14, with 3,007."""
+SMALL_STEPS = 800
+"""Steps of a small set's training: `tests/benchmarks/ablation.py` takes 715 on GTEA and 900 on 50 Salads."""
+LARGE_VIDEOS = 2000
+"""From so many training videos on, batches and learning rate are those published for ActivityNet (10,024 videos)."""
+MOST_TIMES_LONGER = 4
+"""How many times the default's length a training sequence may be."""
+FEWEST_EPOCHS, MOST_EPOCHS = 30, 200
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One setting: an option of ``asl-kit extract``, a key of the recipe, or what is left to another command."""
+
+    name: str
+    value: Any
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """All choices, and what follows from them."""
+
+    extraction: list[Choice]
+    """Options of ``asl-kit extract``."""
+    recipe: list[Choice]
+    """Keys of the recipe."""
+    left: list[Choice]
+    """What extraction and training find out themselves."""
+    derived: Table
+    """Of the network's shape, as training will print it."""
+    features: int
+    """Clips to compute, of all annotated videos."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the choices as plain data."""
+        lists = {"extraction": self.extraction, "recipe": self.recipe, "derived": self.left}
+        return {name: [asdict(choice) for choice in choices] for name, choices in lists.items()} | {
+            "features": self.features
+        }
+
+
+def propose(survey: Survey, *, device: torch.device, weights: str = "default") -> Proposal:
+    """Choose how to extract and to train.
+
+    Parameters
+    ----------
+    survey : Survey
+        What there is.
+    device : torch.device
+        Where to compute; its kind decides the backbone.
+    weights : str
+        Of the backbone, as for ``asl-kit extract``.
+    """
+    extraction = _extraction(survey, device, weights)
+    options = {choice.name: choice.value for choice in extraction}
+    fps = options.get("--fps")
+    plans = {
+        video_id: ClipPlan(
+            frame_count=max(1, round(header.duration_s * header.fps)),
+            fps=header.fps,
+            window_frames=options["--window"],
+            stride_frames=options["--stride"],
+            clip_frames=1,
+            resample_fps=fps,
+        )
+        for video_id, header in survey.headers.items()
+    }
+    items = [
+        VideoItem(
+            video_id=video_id,
+            duration_s=survey.headers[video_id].duration_s,
+            grid=plans[video_id].grid,
+            segments_s=np.array([(item.start, item.end) for item in video.segments or ()]).reshape(-1, 2),
+            labels=np.zeros((len(video.segments or ()), 1), dtype=np.int64),
+        )
+        for video_id, video in survey.train.items()
+    ]
+    recipe_choices = _recipe(survey, items)
+    recipe = load_recipe(settings=[f"{choice.name}={to_toml_value(choice.value)}" for choice in recipe_choices])
+    shape = derive_shape(items, [get_backbone(options["--backbone"]).feature_dim], recipe)
+    classes = sum(map(len, survey.annotations.vocabularies.values()))
+    steps = math.ceil(len(items) / recipe.optimizer.batch_size) * recipe.optimizer.epochs
+    validation = validation_split(survey.annotations, "auto", training_split(survey.annotations, "auto"))
+    left = [
+        Choice("sequence length", shape.sequence_length, "the longest training video, at most 2,304 features"),
+        Choice("pyramid levels", shape.levels, "so that the longest segments fit the top level's regression range"),
+        Choice(
+            "moving average (EMA)",
+            recipe.optimizer.ema_decay,
+            f"warmed up: after {steps:,} steps it spans the last {max(1, min(steps // 9, 1000)):,}; "
+            + ("its weights are kept" if validation is None else f"kept where it is better on {validation!r}"),
+        ),
+        Choice(
+            "precision",
+            str(choose_precision("auto", device)).removeprefix("torch."),
+            f"training on this {_name(device)}; features are extracted in {default_precision(device)}",
+        ),
+    ]
+    return Proposal(
+        extraction=extraction,
+        recipe=recipe_choices,
+        left=left,
+        derived=shape_table(shape, items, recipe, classes),
+        features=sum(plan.length for plan in plans.values()),
+    )
+
+
+def to_toml_value(value: Any) -> str:
+    """Return a number, a text or a list of texts as TOML."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list):
+        return "[" + ", ".join(map(to_toml_value, value)) + "]"
+    if isinstance(value, str):
+        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _name(device: torch.device) -> str:
+    return "CPU" if device.type == "cpu" else "GPU"
+
+
+def _extraction(survey: Survey, device: torch.device, weights: str) -> list[Choice]:
+    name, reason = BACKBONES[device.type]
+    spec = get_backbone(name)
+    choices = [Choice("--backbone", name, reason)]
+    if weights != "default":
+        choices.append(Choice("--weights", weights, "as asked for"))
+    if weights == "random":
+        choices.append(Choice("--dtype", "float32", "features of an untrained network differ little from their mean"))
+    fps = float(np.median([header.fps for header in survey.headers.values()]))
+    if survey.mixed_fps:
+        fps = float(survey.common_fps)
+        choices.append(
+            Choice(
+                "--fps",
+                survey.common_fps,
+                "frame rates are mixed: at one rate, windows last equally long in every video",
+            )
+        )
+    lengths_s = survey.lengths_s()
+    short_s, middle_s = (float(value) for value in np.percentile(lengths_s, (10, 50)))
+    trained = max(1, round(spec.window_frames * fps / TRAINED_FPS))
+    window = trained
+    while window // 2 >= spec.clip_frames and window / fps > middle_s:
+        window //= 2
+    reason = (
+        f"{window / fps:.2g} s, what {name} was trained on"
+        if window == trained
+        else f"{window / fps:.2g} s instead of the {trained / fps:.2g} s that {name} was trained on:"
+        f" half of the segments are shorter than {middle_s:.2g} s"
+    )
+    choices.append(Choice("--window", window, reason))
+    stride = int(short_s / STEPS_IN_SEGMENT * fps)
+    stride = min(max(stride, window // 16, 1), max(window // 2, 1))
+    reason = (
+        f"{stride / fps:.2g} s: nine tenths of the segments are longer than {short_s:.2g} s,"
+        f" {short_s * fps / stride:.1f} features or more"
+    )
+    choices.append(Choice("--stride", stride, reason))
+    return choices
+
+
+def _recipe(survey: Survey, items: list[VideoItem]) -> list[Choice]:
+    segments, videos = len(survey.lengths_s()), len(items)
+    choices = []
+    vocabularies = list(survey.annotations.vocabularies)
+    if len(vocabularies) > 1:
+        choices.append(Choice("data.vocabulary", vocabularies, "one network learns all vocabularies together"))
+    if segments < SMALL_SEGMENTS:
+        choices += _small(segments, videos)
+    elif videos >= LARGE_VIDEOS:
+        reason = f"{videos:,} training videos: as published for ActivityNet's 10,024"
+        choices += [
+            Choice("optimizer.batch_size", 16, reason),
+            Choice("optimizer.learning_rate", 1e-3, reason),
+            Choice("optimizer.epochs", 15, reason),
+        ]
+    limit = Recipe().data.max_sequence_length
+    longest = max(
+        float((item.segments_s[:, 1] - item.segments_s[:, 0]).max(initial=0.0)) / item.grid.step_s for item in items
+    )
+    if longest > limit:
+        value = limit * min(2 ** math.ceil(math.log2(longest / limit)), MOST_TIMES_LONGER)
+        reason = f"the longest segment has {longest:,.0f} features: the default, {limit:,}, would always cut it"
+        choices.append(Choice("data.max_sequence_length", value, reason))
+    return choices
+
+
+def _small(segments: int, videos: int) -> list[Choice]:
+    """Return settings for few segments: those of `tests/benchmarks/ablation.py`, tried on GTEA."""
+    default = Recipe()
+    few = f"{segments:,} training segments: a small network overfits less"
+    ego4d = "as ActionFormer does for Ego4D: the best of five configurations tried on GTEA, a small set"
+    steps = math.ceil(videos / default.optimizer.batch_size)
+    epochs = min(max(math.ceil(SMALL_STEPS / steps), FEWEST_EPOCHS), MOST_EPOCHS)
+    return [
+        Choice("model.width", 128, few),
+        Choice("model.attention_window", 9, few),
+        Choice("model.dropout", 0.1, few),
+        Choice("model.position_embedding", True, ego4d),
+        Choice("model.regression_overlap", 2, ego4d),
+        Choice("data.min_segment_share", 0.3, ego4d),
+        Choice("optimizer.learning_rate", 5e-4, "a network a quarter as wide takes larger steps"),
+        Choice(
+            "optimizer.epochs",
+            epochs,
+            f"{steps:,} batches of {default.optimizer.batch_size} videos an epoch: {steps * epochs:,} steps",
+        ),
+        Choice("inference.max_detections", 200, "per video, enough for few classes and short videos"),
+    ]

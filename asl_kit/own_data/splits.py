@@ -1,0 +1,110 @@
+"""A test split for annotations that have none: the same videos on every run and every machine."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Collection, Mapping
+
+from asl_kit.annotations import AnnotationSet
+from asl_kit.annotations.schema import Video
+from asl_kit.data import training_split
+from asl_kit.errors import AnnotationError
+from asl_kit.manifest import find_manifest
+
+TEST = "test"
+SHARE = 0.2
+"""Of the training videos, how many are drawn."""
+LARGEST_SHARE = 1 / 3
+"""Where more videos than `SHARE` are needed for a segment of every class."""
+
+
+def evaluation_split(annotations: AnnotationSet) -> str | None:
+    """Return the split to report scores on: the manifest's, or `test`; None if there is no such split."""
+    manifest = find_manifest(annotations.dataset)
+    wanted = TEST if manifest is None else manifest.splits.evaluate
+    return wanted if any(video.split == wanted for video in annotations.videos.values()) else None
+
+
+def with_test_split(annotations: AnnotationSet, usable: Collection[str]) -> tuple[AnnotationSet, str]:
+    """Return annotations that have a test split, and what was done for it.
+
+    Parameters
+    ----------
+    annotations : AnnotationSet
+        With a training split.
+    usable : collection of str
+        Videos that have a file which can be read.
+
+    Raises
+    ------
+    AnnotationError
+        If there is no training split, or fewer than two usable videos in it.
+    """
+    stated = ", ".join(sorted({video.split for video in annotations.videos.values()}))
+    if evaluation_split(annotations) is not None:
+        return annotations, f"as stated: {stated}"
+    train = training_split(annotations, "auto")
+    candidates = {
+        video_id: video
+        for video_id, video in annotations.split(train).items()
+        if video_id in usable and video.segments is not None
+    }
+    if len(candidates) < 2:
+        raise AnnotationError(
+            f"dataset {annotations.dataset}: split {train!r} has {len(candidates)} annotated videos with a readable"
+            " file, 2 are needed: one to train on, one to score on",
+            hint="cut a long video into two files, or annotate another one",
+        )
+    drawn = draw_test_videos(candidates)
+    videos = {
+        video_id: video.model_copy(update={"split": TEST}) if video_id in drawn else video
+        for video_id, video in annotations.videos.items()
+    }
+    note = (
+        f"{len(drawn)} of the {len(candidates)} videos of split {train!r} were made split {TEST!r}: drawn by the"
+        " SHA-256 of their ids, rare classes first, so that each class of two or more videos is in both if that is"
+        " possible; a column `split` decides otherwise"
+    )
+    return annotations.model_copy(update={"videos": videos}), note
+
+
+def draw_test_videos(videos: Mapping[str, Video]) -> set[str]:
+    """Return the ids of the videos to score on: a fifth of them, more where classes would be left out.
+
+    The order in which videos are taken follows from their ids alone. First
+    each class, rare ones first, gets a video, up to a third of all; then
+    others are taken up to a fifth. A class's last training video stays.
+
+    Examples
+    --------
+    >>> videos = {f"video {number}": Video(split="train", duration=9.0, segments=[]) for number in range(10)}
+    >>> sorted(draw_test_videos(videos))
+    ['video 8', 'video 9']
+    """
+    order = sorted(videos, key=lambda video_id: hashlib.sha256(video_id.encode()).digest())
+    classes = {
+        video_id: {item for segment in video.segments or () for item in segment.labels.items()}
+        for video_id, video in videos.items()
+    }
+    training = Counter(item for found in classes.values() for item in found)
+    wanted = max(1, round(SHARE * len(videos)))
+    drawn: set[str] = set()
+
+    def takes(video_id: str) -> bool:
+        """Draw a video, unless it is the last one in training that has some class."""
+        if video_id in drawn or any(training[item] < 2 for item in classes[video_id]):
+            return False
+        drawn.add(video_id)
+        training.subtract(classes[video_id])
+        return True
+
+    for item in sorted(training, key=lambda item: (training[item], item)):
+        has_room = len(drawn) < max(wanted, int(LARGEST_SHARE * len(videos)))
+        if has_room and not any(item in classes[video_id] for video_id in drawn):
+            any(takes(video_id) for video_id in order if item in classes[video_id])
+    for video_id in order:
+        if len(drawn) < wanted:
+            takes(video_id)
+    # Two videos that share no class: one of them is scored on nevertheless.
+    return drawn or {order[0]}

@@ -1,0 +1,262 @@
+"""What there is: annotations beside the headers of the video files."""
+
+from __future__ import annotations
+
+import difflib
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from asl_extract.decoders.probe import VideoHeader, read_header
+from asl_extract.videos import find_videos
+from asl_kit.annotations import AnnotationSet, read_annotations
+from asl_kit.annotations.conversion import find_converter
+from asl_kit.annotations.report import ConversionReport
+from asl_kit.annotations.schema import Video
+from asl_kit.annotations.validation import DURATION_TOLERANCE_S
+from asl_kit.data import training_split
+from asl_kit.errors import MissingFileError, UsageError, VideoError
+from asl_kit.own_data.splits import evaluation_split, with_test_split
+from asl_kit.progress import progress_bar
+
+RARE = 10
+"""Training segments below which a class is called rare."""
+SAME_RATE = 1.05
+"""Frame rates that differ by no more than this factor, as 29.97 and 30, count as one."""
+COMPARED = 20
+"""Missing videos whose names are compared with those of all files: it takes time."""
+QUANTILES = (0, 10, 50, 90, 100)
+
+
+@dataclass(frozen=True, slots=True)
+class ClassSurvey:
+    """What there is of one class."""
+
+    vocabulary: str
+    label: str
+    segments: dict[str, int]
+    """By split."""
+    shortest_s: float | None
+    median_s: float | None
+    remarks: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What was found."""
+
+    annotations: AnnotationSet
+    """As they were read, with a test split, and with durations and frame rates of files where none were stated."""
+    videos: Path
+    headers: dict[str, VideoHeader]
+    """Of the annotated videos whose file can be read."""
+    missing: dict[str, str]
+    """Annotated videos without a file, each with a file whose name is nearly the same, or an empty text."""
+    unreadable: dict[str, str]
+    """Why the file of an annotated video cannot be read."""
+    unannotated: list[str]
+    """Video files, by id, that the annotations do not name."""
+    beyond_end: dict[str, int]
+    """Segments that end after their video's file does."""
+    split_note: str
+    classes: list[ClassSurvey]
+
+    @property
+    def train(self) -> dict[str, Video]:
+        """The annotated training videos whose file can be read."""
+        split = self.annotations.split(training_split(self.annotations, "auto")).items()
+        return {name: video for name, video in split if name in self.headers and video.segments is not None}
+
+    @property
+    def evaluated(self) -> str:
+        """The split to score on."""
+        return evaluation_split(self.annotations) or ""
+
+    @property
+    def mixed_fps(self) -> bool:
+        """Whether the videos have different frame rates."""
+        rates = [header.fps for header in self.headers.values()]
+        return max(rates) > SAME_RATE * min(rates)
+
+    @property
+    def common_fps(self) -> int:
+        """The frame rate that most videos have, rounded to a whole one; of equally many, the lowest."""
+        rates = Counter(round(header.fps) or 1 for header in self.headers.values())
+        return min(rates, key=lambda rate: (-rates[rate], rate))
+
+    def lengths_s(self) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+        """Return the length of every segment of the training videos, in seconds."""
+        return np.array([item.end - item.start for video in self.train.values() for item in video.segments or ()])
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what was found as plain data."""
+        durations = [header.duration_s for header in self.headers.values()]
+        return {
+            "videos": {
+                "annotated": len(self.annotations.videos),
+                "readable": len(self.headers),
+                "missing": self.missing,
+                "unreadable": self.unreadable,
+                "not_annotated": self.unannotated,
+                "segments_beyond_end": self.beyond_end,
+            },
+            "splits": {
+                split: sum(video.split == split for video in self.annotations.videos.values())
+                for split in sorted({video.split for video in self.annotations.videos.values()})
+            },
+            "split_note": self.split_note,
+            "duration_s": _quantiles(durations) | {"total": sum(durations)},
+            "fps": dict(Counter(f"{header.fps:.4g}" for header in self.headers.values())),
+            "segment_s": _quantiles(self.lengths_s()),
+            "classes": [
+                {
+                    "vocabulary": item.vocabulary,
+                    "label": item.label,
+                    "segments": item.segments,
+                    "shortest_s": item.shortest_s,
+                    "median_s": item.median_s,
+                    "remarks": item.remarks,
+                }
+                for item in self.classes
+            ],
+        }
+
+
+def look(source: Path, videos: Path) -> Survey:
+    """Look at annotations and a folder of videos. Of the videos, headers alone are read.
+
+    Parameters
+    ----------
+    source : Path
+        A table as ``asl-kit convert csv`` reads it, or unified annotations (``.json``).
+    videos : Path
+        Folder of the videos.
+
+    Raises
+    ------
+    MissingFileError
+        If a path is not there.
+    AnnotationError
+        If the annotations cannot be read, or hold too little to train and score on.
+    UsageError
+        If no annotated video has a file that can be read, or no training video holds an action.
+    """
+    annotations = _read(source)
+    if not videos.exists():
+        raise MissingFileError(f"{videos}: no such folder")
+    if not videos.is_dir():
+        raise UsageError(f"{videos}: expected the folder of the videos, found a file")
+    files = {file.video_id: file.path for file in find_videos([videos])}
+    headers, unreadable = {}, {}
+    annotated = [video_id for video_id in annotations.videos if video_id in files]
+    unannotated = sorted(files.keys() - annotations.videos.keys())
+    if not annotated:
+        raise UsageError(
+            f"none of the {len(annotations.videos)} videos of {source} is in {videos}: annotated are"
+            f" {_some(annotations.videos)}; files there are of {_some(files)}",
+            hint="a video's id in the table must be its file's name, with or without the suffix",
+        )
+    with progress_bar("reading headers", len(annotated)) as bar:
+        for video_id in annotated:
+            try:
+                headers[video_id] = read_header(files[video_id])
+            except VideoError as fault:
+                unreadable[video_id] = fault.message
+            bar.advance()
+    if not headers:
+        reasons = "\n  ".join(list(unreadable.values())[:5])
+        raise UsageError(f"none of the {len(annotated)} annotated videos in {videos} can be read:\n  {reasons}")
+    missing = sorted(annotations.videos.keys() - files.keys())
+    close = {video_id: difflib.get_close_matches(video_id, unannotated, n=1) for video_id in missing[:COMPARED]}
+    annotations, split_note = with_test_split(_with_headers(annotations, headers), headers)
+    survey = Survey(
+        annotations=annotations,
+        videos=videos,
+        headers=headers,
+        missing={video_id: "".join(close.get(video_id, [])) for video_id in missing},
+        unreadable=unreadable,
+        unannotated=unannotated,
+        beyond_end=_beyond_end(annotations, headers),
+        split_note=split_note,
+        classes=_survey_classes(annotations, headers),
+    )
+    if not len(survey.lengths_s()):
+        raise UsageError(f"{source}: no training video with a readable file holds an action: nothing to learn from")
+    return survey
+
+
+def _read(source: Path) -> AnnotationSet:
+    if source.suffix.lower() == ".json":
+        return read_annotations(source)
+    return find_converter("csv")([source], manifest=None, report=ConversionReport(dataset="csv"))
+
+
+def _some(names: Mapping[str, object]) -> str:
+    return ", ".join(map(repr, sorted(names)[:3])) + (", ..." if len(names) > 3 else "")
+
+
+def _with_headers(annotations: AnnotationSet, headers: Mapping[str, VideoHeader]) -> AnnotationSet:
+    """Return the annotations with what the files' headers state and the annotations do not.
+
+    Without a stated duration a video ends with its last segment; the file knows better, unless segments end later.
+    """
+    videos = dict(annotations.videos)
+    for video_id, header in headers.items():
+        video = videos[video_id]
+        known: dict[str, float] = {} if video.fps is not None else {"fps": header.fps}
+        if video.duration == max((item.end for item in video.segments or ()), default=0.0) < header.duration_s:
+            known["duration"] = header.duration_s
+        videos[video_id] = video.model_copy(update=known)
+    return annotations.model_copy(update={"videos": videos})
+
+
+def _beyond_end(annotations: AnnotationSet, headers: Mapping[str, VideoHeader]) -> dict[str, int]:
+    counts = {
+        video_id: sum(
+            item.end > header.duration_s + DURATION_TOLERANCE_S for item in annotations.videos[video_id].segments or ()
+        )
+        for video_id, header in headers.items()
+    }
+    return {video_id: count for video_id, count in counts.items() if count}
+
+
+def _survey_classes(annotations: AnnotationSet, headers: Mapping[str, VideoHeader]) -> list[ClassSurvey]:
+    """Return what there is of each class in the videos whose file can be read."""
+    splits = sorted({video.split for video in annotations.videos.values()})
+    train = training_split(annotations, "auto")
+    counts: dict[tuple[str, str], Counter[str]] = {}
+    lengths: dict[tuple[str, str], list[float]] = {}
+    for video_id in headers:
+        video = annotations.videos[video_id]
+        for segment in video.segments or ():
+            for key in segment.labels.items():
+                counts.setdefault(key, Counter())[video.split] += 1
+                lengths.setdefault(key, []).append(segment.end - segment.start)
+    found = []
+    for vocabulary, labels in annotations.vocabularies.items():
+        for label in labels:
+            key = (vocabulary, label)
+            own = {split: counts.get(key, Counter())[split] for split in splits}
+            remarks = [f"none in {split}" for split in splits if not own[split]]
+            if 0 < own[train] < RARE:
+                remarks.append(f"rare: {own[train]} in {train}")
+            has = key in lengths
+            found.append(
+                ClassSurvey(
+                    vocabulary,
+                    label,
+                    own,
+                    min(lengths[key]) if has else None,
+                    float(np.median(lengths[key])) if has else None,
+                    remarks,
+                )
+            )
+    return found
+
+
+def _quantiles(values: Any) -> dict[str, float]:
+    return {str(share): float(value) for share, value in zip(QUANTILES, np.percentile(values, QUANTILES), strict=True)}

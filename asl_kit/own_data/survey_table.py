@@ -1,0 +1,115 @@
+"""A survey and a proposal as tables."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from asl_kit.annotations.statistics import describe, split_rows
+from asl_kit.own_data.proposal import Proposal
+from asl_kit.own_data.survey import QUANTILES, ClassSurvey, Survey
+
+NAMES_SHOWN = 5
+CLASSES_SHOWN = 60
+"""Of more classes than this, those with a remark are shown."""
+
+
+def print_survey(survey: Survey, console: Console) -> None:
+    """Print what was found."""
+    console.print(_facts(survey))
+    columns, rows = split_rows(describe(survey.annotations))
+    table = Table(title="Splits", title_justify="left", box=box.SIMPLE_HEAD)
+    for number, name in enumerate(columns):
+        table.add_column(escape(name), justify="left" if number == 0 else "right", no_wrap=True)
+    for row in rows:
+        table.add_row(*row)
+    console.print(table)
+    console.print(_class_table(survey))
+
+
+def print_proposal(proposal: Proposal, console: Console) -> None:
+    """Print what is proposed, and what follows."""
+    table = Table(title="Proposed", title_justify="left", box=box.SIMPLE_HEAD)
+    for name in ("for", "setting", "value", "reason"):
+        table.add_column(name, no_wrap=name in ("for", "setting"), overflow="fold")
+    groups = {"extract": proposal.extraction, "recipe": proposal.recipe, "derived, not set": proposal.left}
+    for group, choices in groups.items():
+        for number, choice in enumerate(choices):
+            table.add_row("" if number else group, choice.name, escape(str(choice.value)), escape(choice.reason))
+    console.print(table)
+    console.print(proposal.derived)
+    console.print(f"{proposal.features:,} features to extract", markup=False)
+
+
+def _facts(survey: Survey) -> Table:
+    table = Table(title="Videos", title_justify="left", box=box.SIMPLE_HEAD, show_header=False)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    rows = {
+        "annotated": f"{len(survey.annotations.videos)}, {len(survey.headers)} with a readable file",
+        "without a file": _named(survey.missing, "(is it {}?)"),
+        "unreadable": _named(survey.unreadable, "({})"),
+        "files not annotated": _named(dict.fromkeys(survey.unannotated, "")),
+        "end before a segment does": _named({name: str(count) for name, count in survey.beyond_end.items()}, "({})"),
+        "split": survey.split_note,
+        "durations (s)": _spread([header.duration_s for header in survey.headers.values()]),
+        "frames a second": _rates(survey),
+        "training segments (s)": _spread(survey.lengths_s()),
+    }
+    for name, text in rows.items():
+        table.add_row(name, escape(text))
+    return table
+
+
+def _named(items: Mapping[str, str], form: str = "") -> str:
+    if not items:
+        return "none"
+    some = [f"{name} {form.format(text)}" if text else name for name, text in list(items.items())[:NAMES_SHOWN]]
+    return f"{len(items)}: {', '.join(some)}{', ...' if len(items) > NAMES_SHOWN else ''}"
+
+
+def _rates(survey: Survey) -> str:
+    rates = Counter(f"{header.fps:.4g}" for header in survey.headers.values())
+    text = ", ".join(f"{rate} ({count} videos)" for rate, count in rates.most_common(NAMES_SHOWN))
+    return text + (", ..." if len(rates) > NAMES_SHOWN else "") + (": mixed" if survey.mixed_fps else "")
+
+
+def _spread(values: Sequence[float] | np.ndarray[tuple[int], np.dtype[np.float64]]) -> str:
+    quantiles = zip(QUANTILES, np.percentile(values, QUANTILES), strict=True)
+    return ", ".join(f"{_QUANTILE_NAMES[share]} {value:.4g}" for share, value in quantiles)
+
+
+_QUANTILE_NAMES = {0: "shortest", 10: "10th percentile", 50: "median", 90: "90th percentile", 100: "longest"}
+
+
+def _class_table(survey: Survey) -> Table:
+    classes = survey.classes
+    caption = None
+    if len(classes) > CLASSES_SHOWN:
+        classes = [item for item in classes if item.remarks]
+        caption = f"{len(survey.classes) - len(classes)} classes without a remark are not shown"
+        if len(classes) > CLASSES_SHOWN:
+            caption += f"; nor are {len(classes) - CLASSES_SHOWN} with one (--json FILE lists all)"
+            classes = sorted(classes, key=lambda item: sum(item.segments.values()))[:CLASSES_SHOWN]
+    splits = list(survey.classes[0].segments)
+    table = Table(title="Classes", title_justify="left", caption=caption, caption_justify="left", box=box.SIMPLE_HEAD)
+    table.add_column("class", overflow="fold")
+    for name in (*(escape(f"segments, {split}") for split in splits), "shortest (s)", "median (s)"):
+        table.add_column(name, justify="right")
+    table.add_column("remark", overflow="fold")
+    several = len(survey.annotations.vocabularies) > 1
+    for item in classes:
+        table.add_row(*_class_row(item, several=several))
+    return table
+
+
+def _class_row(item: ClassSurvey, *, several: bool) -> list[str]:
+    lengths = ["" if value is None else f"{value:.3g}" for value in (item.shortest_s, item.median_s)]
+    name = f"{item.vocabulary}: {item.label}" if several else item.label
+    return [escape(name), *map(str, item.segments.values()), *lengths, escape("; ".join(item.remarks))]
