@@ -13,6 +13,11 @@ from asl_kit.annotations.conversion import find_converter
 from asl_kit.manifest import FeatureSet, Manifest, load_manifest, manifest_paths
 from asl_kit.recipe_files import About, built_in_recipes, describe_result, read_recipe
 
+_OWN_RATE = (
+    "These features count frames at each video's own rate. Where the annotations do not tell it, add a table "
+    "`video,duration,fps` to what you convert, or give [`--fps`](../datasets.md#features-you-already-have)."
+)
+
 DATASETS = Path(__file__).parents[1] / "datasets.md"
 
 
@@ -47,8 +52,16 @@ def _page(manifest: Manifest, convert: str) -> str:
 
 
 def _recipes_of(manifest: Manifest) -> dict[str, About]:
+    """Return the dataset's recipes; first the one whose published figure is closest to what is trained here."""
     abouts = {name: read_recipe(name).about for name in built_in_recipes()}
-    return {name: about for name, about in abouts.items() if about is not None and about.dataset == manifest.name}
+    own = {name: about for name, about in abouts.items() if about is not None and about.dataset == manifest.name}
+    return dict(sorted(own.items(), key=lambda recipe: _unlike_asl(recipe[1])))
+
+
+def _unlike_asl(about: About) -> int:
+    """Return 0 for a recipe with a published figure of ASL itself, 1 for one of its baseline, 2 for others."""
+    methods = {result.method for result in about.published}
+    return 0 if "ASL" in methods else 1 if "ActionFormer" in methods else 2
 
 
 def _facts(manifest: Manifest, recipes: dict[str, About]) -> list[str]:
@@ -90,6 +103,7 @@ def _steps(manifest: Manifest, convert: str, recipes: dict[str, About]) -> list[
         f"Bring the published features into {'a store' if len(streams) == 1 else 'stores'} (the folder's name stands "
         f"for yours), train by the recipe `{name}`, and score:",
         "",
+        *([_OWN_RATE, ""] if any(manifest.features[stream].fps is None for stream in streams) else []),
         *_shell(
             *(_import(manifest, stream, annotations) for stream in streams),
             f"asl-kit train --annotations {annotations} --features {stores} --recipe {name} --out {name}-run",
@@ -134,9 +148,7 @@ def _feature_sets(manifest: Manifest) -> list[str]:
     lines = [
         "## Feature sets",
         "",
-        "Published features that `--preset` knows, so that no numbers are to be given. Where windows are counted at "
-        "each video's own frame rate, the annotations must tell it, or "
-        "[`--fps`](../datasets.md#features-you-already-have).",
+        "Published features that `--preset` knows, so that no numbers are to be given.",
         "",
     ]
     for name, features in manifest.features.items():
@@ -151,7 +163,8 @@ def _feature_sets(manifest: Manifest) -> list[str]:
 
 def _feature_facts(features: FeatureSet) -> list[str]:
     rate = "its own rate" if features.fps is None else f"{features.fps:g} frames a second"
-    timing = f"{features.window_frames} frames every {features.stride_frames}, of the video at {rate}"
+    window, stride = features.window_frames, features.stride_frames
+    timing = f"windows of {window} frame{'s' * (window > 1)}, one every {stride}, of the video at {rate}"
     if features.offset_s:
         timing += f", {features.offset_s:+.3f} s shifted"
     if features.resized_to:
