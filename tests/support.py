@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -134,6 +135,25 @@ def make_task(
         add_video(store, f"video {number}", features)
     write_annotations(make_annotation_set(rows, names), folder / "annotations.json")
     return folder / "annotations.json", folder / "features.zarr"
+
+
+def write_model(path: Path, *specs: ExtractionSpec, classes: Sequence[str] = ("jump", "run"), **model: Any) -> Path:
+    """Write a checkpoint of random weights, for features of these specs; `model` goes into the recipe's table."""
+    import torch
+
+    from asl_kit.checkpoint import Checkpoint, Shape, build_network, save_checkpoint
+    from asl_kit.recipe import Recipe
+
+    small = {"width": 16, "attention_heads": 2, "attention_window": 3, "stem_blocks": 1}
+    recipe = Recipe.model_validate({"model": small | model, "run": {"precision": "float32"}})
+    shape = Shape(tuple(spec.feature_dim for spec in specs), sequence_length=32, levels=3)
+    torch.manual_seed(0)
+    network = build_network(recipe, shape, len(classes))
+    for name, parameter in network.named_parameters():
+        if "head.last.conv.weight" in name:  # so that scores differ
+            torch.nn.init.normal_(parameter, std=0.5)
+    save_checkpoint(Checkpoint(network.state_dict(), recipe, {"action": tuple(classes)}, shape, specs), path)
+    return path
 
 
 GOLDEN = Path(__file__).parent / "golden"

@@ -105,9 +105,9 @@ def main() -> None:
         new, new_ends, new_scores = partners(windowed, whole)
         print(
             f"{times:3} x {options.sequence_length}: {len(whole.scores)} in one piece,"
-            f" {len(windowed.scores)} in windows; without a partner {lost} and {new}; ends differ by {max(lost_ends, new_ends):.1e} steps,"
-            f" scores by {max(lost_scores, new_scores):.1e}; {seconds[1]:.1f} s and {seconds[0]:.1f} s,"
-            f" peak up to the windows {peak_mb:.0f} MB",
+            f" {len(windowed.scores)} in windows; without a partner {lost} and {new};"
+            f" ends differ by {max(lost_ends, new_ends):.1e} steps, scores by {max(lost_scores, new_scores):.1e};"
+            f" {seconds[1]:.1f} s and {seconds[0]:.1f} s, peak up to the windows {peak_mb:.0f} MB",
             flush=True,
         )
 

@@ -52,6 +52,53 @@ def test_two_files_with_one_id(folder: Path) -> None:
     assert caught.value.hint == "a video's id is its file name without the suffix; rename one of them"
 
 
+@pytest.mark.parametrize(
+    ("names", "ids"),
+    [
+        (["a/x.mp4", "b/y.mp4"], ["x", "y"]),
+        (["a/x.mp4", "b/x.mp4", "b/y.mp4"], ["a/x", "b/x", "y"]),
+        (["a/x.mp4", "a/x.avi"], ["x.avi", "x.mp4"]),
+        (["a/x.mp4", "b/x.avi"], ["a/x", "b/x"]),
+        (["1/cam/x.mp4", "2/cam/x.mp4", "2/x.mp4"], ["1/cam/x", "2/cam/x", "TOP/2/x"]),
+        (["a/x.mp4", "a/x.avi", "b/x.mp4"], ["a/x.avi", "a/x.mp4", "b/x.mp4"]),
+        (["a/x.mp4", "a/x.avi", "x.mp4.mkv"], ["a/x.avi", "a/x.mp4", "x.mp4"]),
+    ],
+    ids=["no need", "folders", "suffixes", "folders first", "as many as needed", "both", "an id that is taken"],
+)
+def test_same_names_are_told_apart(names: list[str], ids: list[str], tmp_path: Path) -> None:
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    found = find_videos([tmp_path], same_names=True)
+    assert [video.video_id for video in found] == [name.replace("TOP", tmp_path.name) for name in ids]
+    assert {video.path for video in found} == {tmp_path / name for name in names}
+
+
+@pytest.mark.parametrize(
+    ("pattern", "ids"),
+    [
+        ("*.mp4", ["b"]),
+        ("*.M?V", ["a"]),
+        ("**/*.webm", ["c d"]),
+        ("s*", ["c d", "é"]),
+        ("[an]*", ["a", "notes"]),
+    ],
+)
+def test_patterns(pattern: str, ids: list[str], folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    assert [video.video_id for video in find_videos([pattern])] == ids
+
+
+def test_a_file_whose_name_looks_like_a_pattern_is_that_file(folder: Path) -> None:
+    (folder / "[b].mp4").touch()
+    assert [video.video_id for video in find_videos([folder / "[b].mp4"])] == ["[b]"]
+
+
+def test_pattern_without_files(folder: Path) -> None:
+    with pytest.raises(MissingFileError, match=r"\*\.mov: no file or folder fits this pattern"):
+        find_videos([folder / "*.mov"])
+
+
 def test_links_to_folders_are_followed_once(tmp_path: Path) -> None:
     videos, elsewhere = tmp_path / "videos", tmp_path / "elsewhere"
     for path in (videos / "deep" / "own.mp4", elsewhere / "linked.mp4"):
