@@ -14,7 +14,7 @@ _PATH = click.Path(path_type=Path)
 
 @click.command()
 @click.option("--predictions", type=_PATH, metavar="FILE", required=True, help="ActivityNet detection JSON.")
-@click.option("--annotations", type=_PATH, metavar="FILE", required=True, help="Unified annotations (asl-kit convert).")
+@click.option("--annotations", type=_PATH, metavar="FILE", help="Unified annotations to score against.")
 @click.option("-o", "--output", type=_PATH, metavar="FILE", required=True, help="The HTML file to write.")
 @click.option("--split", metavar="NAME", help="Default: the dataset's evaluation split.")
 @click.option("--protocol", type=click.Choice(list(PROTOCOLS)), help="As for asl-kit eval.")
@@ -38,7 +38,7 @@ _PATH = click.Path(path_type=Path)
 )
 def report(
     predictions: Path,
-    annotations: Path,
+    annotations: Path | None,
     output: Path,
     split: str | None,
     protocol: str | None,
@@ -53,7 +53,9 @@ def report(
 
     \b
     asl-kit report --predictions detections.json --annotations annotations.json -o report.html
+    asl-kit report --predictions detections.json --videos videos -o report.html
 
+    Without annotations it shows what was found, and judges nothing.
     The page needs no network. The videos are not copied: they stay where they are.
     """
     from asl_evaluate.report import report_file

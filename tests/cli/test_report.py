@@ -95,6 +95,53 @@ def test_no_predictions_at_all(folder: Path) -> None:
     assert "never predicted" in (folder / "r.html").read_text(encoding="utf-8")
 
 
+def run_without_truth(arguments: str) -> Result:
+    return CliRunner().invoke(main, ["report", "--predictions", "p.json", *arguments.split()])
+
+
+def test_without_annotations_the_page_shows_what_was_found(folder: Path) -> None:
+    (folder / "films").mkdir()
+    (folder / "films" / "v2.mp4").touch()
+    result = run_without_truth("-o pages/r.html --videos films")
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "", "wrote pages/r.html\n")
+    text = (folder / "pages" / "r.html").read_text(encoding="utf-8")
+    page = Page(text)
+    assert page.tags <= ALLOWED_TAGS
+    assert page.running == []
+    assert re.search(r'>run</th><td class="number">1</td><td class="number">1</td><td class="number">0.8</td>', text)
+    assert '"file":"../films/v2.mp4"' in text
+    assert text.split("<script>")[0].count("mAP") == 0
+    assert "plotly-program" not in text
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        ("--split test", 2, "error: --split: nothing to compare the predictions with\nhint: give --annotations FILE"),
+        ("--tiou 0.5 --duplicates drop", 2, "error: --tiou, --duplicates: nothing"),
+        ("--protocol thumos14 --vocabulary verb", 2, "error: --protocol, --vocabulary: nothing"),
+        ("--sensitivity s.json", 2, "error: --sensitivity: nothing"),
+        ("--videos gone", 2, "error: gone: no such folder"),
+        ("--videos .", 2, "error: .: none of the 2 videos has a file here"),
+    ],
+)
+def test_what_needs_annotations_is_refused_without(arguments: str, code: int, message: str) -> None:
+    result = run_without_truth(f"-o r.html {arguments}")
+    assert result.exit_code == code
+    assert message in result.stderr
+    assert not Path("r.html").exists()
+
+
+def test_without_annotations_and_videos_there_is_nothing_to_report(folder: Path) -> None:
+    (folder / "p.json").write_text('{"results": {}}')
+    result = run_without_truth("-o r.html")
+    assert (result.exit_code, result.stderr.splitlines()[0]) == (
+        1,
+        "error: p.json: there are no videos to report on",
+    )
+
+
 @pytest.mark.usefixtures("folder")
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),

@@ -59,7 +59,11 @@ def write_report(
     AslKitError
         As `find_video_files`.
     """
-    files = find_video_files(videos, prepared.videos) if videos is not None else {}
+    files = (
+        find_video_files(videos, {name: video.path for name, video in prepared.videos.items()})
+        if videos is not None
+        else {}
+    )
     middle = min(diagnosis.tiou_thresholds, key=lambda threshold: (abs(threshold - 0.5), threshold))
     page = HtmlPage(f"{dataset}: report")
     page.paragraph(

@@ -7,6 +7,7 @@ const get = id => document.getElementById(id);
 const [pick, order, only, score, tiou, zoom, time] =
   ["video", "order", "class", "score", "tiou", "zoom", "time"].map(id => get("pick-" + id));
 const film = get("film"), lanes = get("lanes"), head = get("playhead"), calm = matchMedia("(prefers-reduced-motion: reduce)");
+const scored = data.tiou.length > 0;  // against truth; else there are detections alone
 const known = new Map();  // matches by video and tIoU
 let video, shown;
 
@@ -66,10 +67,13 @@ function tally(of) {  // the same in numbers; predictions are in order of fallin
 function list() {  // the videos that the class filter leaves, in the order asked for
   const rows = data.videos.map((of, number) => ({number, ...tally(of)}))
     .filter(row => only.value === "" || row.truth + row.found + row.wrong > 0);
+  const surest = row => (data.videos[row.number].predictions.find(wanted) || [0, 0, 0, -Infinity])[3];
   if (order.value === "missed") rows.sort((a, b) => (b.truth - b.found) - (a.truth - a.found));
   if (order.value === "wrong") rows.sort((a, b) => b.wrong - a.wrong);
-  pick.replaceChildren(...rows.map(row => make("option", {value: row.number},
-    `${data.videos[row.number].id}: ${row.found} of ${row.truth} found, ${row.wrong} wrong`)));
+  if (order.value === "most") rows.sort((a, b) => b.wrong - a.wrong);  // without truth none counts as found
+  if (order.value === "surest") rows.sort((a, b) => surest(b) - surest(a) || a.number - b.number);
+  pick.replaceChildren(...rows.map(row => make("option", {value: row.number}, `${data.videos[row.number].id}: ` +
+    (scored ? `${row.found} of ${row.truth} found, ${row.wrong} wrong` : count(row.wrong, "detection")))));
   pick.disabled = get("previous").disabled = get("next").disabled = !rows.length;
   const same = rows.some(row => data.videos[row.number] === video);
   if (same) pick.value = data.videos.indexOf(video);
@@ -88,10 +92,11 @@ function show() {  // another video
 }
 
 function bar(kind, [start, end, label, sure, good], top, height) {
-  const said = sure === null ? (good ? "found" : "missed") : `${points(sure)}, ${good ? "right" : "wrong"}`;
-  const text = `${sure === null ? "truth" : "prediction"}: ${data.classes[label]}, ${seconds(start)} to ${seconds(end)}, ${said}`;
+  const said = sure === null ? (good ? "found" : "missed") : points(sure) + (scored ? `, ${good ? "right" : "wrong"}` : "");
+  const what = scored ? `${sure === null ? "truth" : "prediction"}: ` : "";
+  const text = `${what}${data.classes[label]}, ${seconds(start)} to ${seconds(end)}, ${said}`;
   const place = {x: start, width: Math.max(end - start, 0), y: top, height};
-  return make("rect", {class: `${kind} ${good ? "good" : "bad"}`, ...place}, make("title", {}, text));
+  return make("rect", {class: `${kind} ${scored ? (good ? "good" : "bad") : "plain"}`, ...place}, make("title", {}, text));
 }
 
 function curve(kind, values, start, end) {  // values in [0, 1], spread evenly from start to end
@@ -135,9 +140,11 @@ function draw() {
     ...["cls", "loc"].map(kind => curve("learned " + kind, video.learned[kind], video.learned.first, video.learned.last)));
   lanes.replaceChildren(...labels.map(classLane), ...(learned ? [learned] : []), ticks(), head);
   const found = shown.truth.filter(row => row[4]).length, wrong = shown.predictions.filter(row => !row[4]).length;
-  get("video-summary").textContent = `${video.id}: ${found} of ${count(shown.truth.length, "true segment")} found. ` +
-    `${count(shown.predictions.length, "prediction")} with a score of at least ${points(Number(score.value))}, ${wrong} wrong ` +
-    `at tIoU ${tiou.value}.` + (video.left_out ? ` Not on this page: ${video.left_out} of lower score.` : "");
+  const least = `with a score of at least ${points(Number(score.value))}`;
+  get("video-summary").textContent = `${video.id}: ` + (scored
+    ? `${found} of ${count(shown.truth.length, "true segment")} found. ` +
+      `${count(shown.predictions.length, "prediction")} ${least}, ${wrong} wrong at tIoU ${tiou.value}.`
+    : `${count(shown.predictions.length, "detection")} ${least}.`) + (video.left_out ? ` Not on this page: ${video.left_out} of lower score.` : "");
   get("score-value").textContent = points(Number(score.value));
   if (get("as-table").open) table();
   seek(Number(time.value), false);
@@ -146,10 +153,10 @@ function draw() {
 function table() {
   const rows = [...shown.truth, ...shown.predictions].sort((a, b) => a[0] - b[0] || a[1] - b[1]);
   get("table-rows").replaceChildren(...rows.map(([start, end, label, sure, good]) => make("tr", {},
-    make("th", {scope: "row"}, data.classes[label]), make("td", {}, sure === null ? "truth" : "prediction"),
+    make("th", {scope: "row"}, data.classes[label]), make("td", {class: "when-scored"}, sure === null ? "truth" : "prediction"),
     make("td", {class: "number"}, start.toFixed(2)), make("td", {class: "number"}, end.toFixed(2)),
     make("td", {class: "number"}, sure === null ? "" : points(sure)),
-    make("td", {}, sure === null ? (good ? "found" : "missed") : (good ? "right" : "wrong")))));
+    make("td", {class: "when-scored"}, sure === null ? (good ? "found" : "missed") : (good ? "right" : "wrong")))));
 }
 
 function seek(to, andFilm = true) {
@@ -158,7 +165,8 @@ function seek(to, andFilm = true) {
   head.style.left = at / video.duration * 100 + "%";
   const names = rows => rows.filter(([start, end]) => start <= at && at < end)
     .map(row => data.classes[row[2]] + (row[3] === null ? "" : ` ${points(row[3])}`)).join(", ") || "nothing";
-  const said = `${seconds(at)} of ${seconds(video.duration)}; truth: ${names(shown.truth)}; predicted: ${names(shown.predictions)}`;
+  const said = `${seconds(at)} of ${seconds(video.duration)}; ` +
+    (scored ? `truth: ${names(shown.truth)}; predicted: ` : "") + names(shown.predictions);
   get("readout").textContent = said;
   time.setAttribute("aria-valuetext", said);
   if (andFilm && video.file && film.readyState) film.currentTime = at;
@@ -208,7 +216,13 @@ lanes.addEventListener("click", event => {
 });
 film.addEventListener("play", () => { get("readout").setAttribute("aria-live", "off"); follow(); });
 film.addEventListener("timeupdate", () => seek(film.currentTime, false));
-film.addEventListener("loadedmetadata", () => { if (Number(time.value) > 0) film.currentTime = Number(time.value); });
+film.addEventListener("loadedmetadata", () => {
+  if (video.at_least && film.duration > video.duration) {  // only the file tells how long the video is
+    time.max = video.duration = film.duration;
+    draw();
+  }
+  if (Number(time.value) > 0) film.currentTime = Number(time.value);
+});
 film.addEventListener("error", () => {
   if (!video.file) return;
   get("film-fault").hidden = false;

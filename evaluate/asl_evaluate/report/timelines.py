@@ -3,33 +3,68 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from importlib.resources import files
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from asl_evaluate.preparation import Prepared
 from asl_evaluate.report.confusion import best_score
 from asl_evaluate.report.learned import ClassCurves, Sensitivity, VideoCurves
 from asl_kit.html_page import HtmlPage
+from asl_kit.metrics import ScoredSegments, Segments
 from asl_kit.metrics.matching import order_by_score
+from asl_kit.outputs.selection import MIN_SCORE
 
 MAX_POINTS = 400
 """Curves over a video have at most so many points on the page: no screen shows more."""
 CLASS_CURVE_STEP = 5
+_ORDERS = {
+    True: {"missed": "most missed first", "wrong": "most wrong first"},
+    False: {"most": "most detections first", "surest": "surest first"},
+}
+"""In what order videos are listed, other than by name: with ground truth, and without."""
+
+
+class TimedVideo(Protocol):
+    """A video whose length is known."""
+
+    @property
+    def duration(self) -> float:
+        """In seconds."""
+
+
+class Timelines(Protocol):
+    """What stands on timelines, numbered alike: `asl_evaluate.preparation.Prepared`, or detections alone."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names by number."""
+
+    @property
+    def videos(self) -> Mapping[str, TimedVideo]:
+        """By id, in order of their numbers."""
+
+    @property
+    def truth(self) -> Segments:
+        """Ground truth; none where there is no annotation."""
+
+    @property
+    def predicted(self) -> ScoredSegments:
+        """Detections."""
 
 
 def add_timelines(
     page: HtmlPage,
-    prepared: Prepared,
+    prepared: Timelines,
     *,
     tiou_thresholds: tuple[float, ...],
-    default_tiou: float,
+    default_tiou: float | None,
     addresses: Mapping[str, str],
     sensitivity: Sensitivity | None,
     predictions_per_video: int,
+    of_unknown_length: Collection[str] = (),
 ) -> None:
     """Add controls, timelines and their data to a page.
 
@@ -37,11 +72,11 @@ def add_timelines(
     ----------
     page : HtmlPage
         Where to.
-    prepared : Prepared
+    prepared : Timelines
         Truth and predictions.
     tiou_thresholds : tuple of float
-        From what tIoU on a prediction may be right, to choose from.
-    default_tiou : float
+        From what tIoU on a prediction may be right, to choose from. Empty: there is no truth, and nothing is judged.
+    default_tiou : float or None
         The one that is chosen at first.
     addresses : mapping of str to str
         URL of the video's file, by id; may lack some.
@@ -49,6 +84,8 @@ def add_timelines(
         Learned curves to be shown.
     predictions_per_video : int
         Those of highest score stand on the page.
+    of_unknown_length : collection of str
+        Videos that may go on after what is said to be their duration; the page learns it from the file.
     """
     document = timeline_data(
         prepared,
@@ -57,14 +94,16 @@ def add_timelines(
         addresses=addresses,
         sensitivity=sensitivity,
         predictions_per_video=predictions_per_video,
+        of_unknown_length=of_unknown_length,
     )
     markup, style, script = (
         files(__package__).joinpath(f"timelines.{suffix}").read_text(encoding="utf-8")
         for suffix in ("html", "css", "js")
     )
-    chosen = [name for name, there in (("filmed", addresses), ("learned-shown", sensitivity)) if there]
+    kinds = {"filmed": addresses, "learned-shown": sensitivity, "unscored": not tiou_thresholds}
+    orders = "".join(f'<option value="{key}">{text}</option>' for key, text in _ORDERS[bool(tiou_thresholds)].items())
     page.part(
-        markup.replace("CHOSEN", " ".join(chosen)),
+        markup.replace("CHOSEN", " ".join(name for name, there in kinds.items() if there)).replace("ORDERS", orders),
         style=style,
         script=script,
         data={"timeline-data": json.dumps(document, ensure_ascii=False, separators=(",", ":"))},
@@ -72,13 +111,14 @@ def add_timelines(
 
 
 def timeline_data(
-    prepared: Prepared,
+    prepared: Timelines,
     *,
     tiou_thresholds: tuple[float, ...],
-    default_tiou: float,
+    default_tiou: float | None,
     addresses: Mapping[str, str],
     sensitivity: Sensitivity | None,
     predictions_per_video: int,
+    of_unknown_length: Collection[str] = (),
 ) -> dict[str, Any]:
     """Return what the page knows of the videos: rows [start_s, end_s, class] and [start_s, end_s, class, score].
 
@@ -107,12 +147,16 @@ def timeline_data(
         scores += score[:1] + score[-1:]  # they fall
         if last < predicted_from[number + 1]:
             entry["left_out"] = int(predicted_from[number + 1] - last)
+        if video_id in of_unknown_length:
+            entry["at_least"] = True
         if video_id in addresses:
             entry["file"] = addresses[video_id]
         if sensitivity and sensitivity.videos and video_id in sensitivity.videos:
             entry["learned"] = _over_time(sensitivity.videos[video_id])
         videos.append(entry)
-    best = best_score(truth, predicted, num_classes=len(prepared.classes), tiou_threshold=default_tiou)
+    best = MIN_SCORE
+    if default_tiou is not None:
+        best = best_score(truth, predicted, num_classes=len(prepared.classes), tiou_threshold=default_tiou)
     lowest, highest = (min(scores), max(scores)) if scores else (0.0, 1.0)
     return {
         "classes": list(prepared.classes),

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from urllib.parse import quote
 
-from asl_kit.annotations import Video
 from asl_kit.annotations.video_names import VIDEO_SUFFIXES
 from asl_kit.errors import MissingFileError, UsageError
 
 
-def find_video_files(folder: Path, videos: Mapping[str, Video]) -> dict[str, Path]:
+def find_video_files(folder: Path, paths: Mapping[str, str | None]) -> dict[str, Path]:
     """Return the files of videos, by id: at their annotated path, or else named like the id, however deep.
 
-    Videos without a file are left out. Of several files with one name the first by path counts.
+    Videos without a file are left out. Of several files with one name the first by path counts. An id may
+    hold folders and the suffix, as `asl-kit predict` tells files of one name apart: ``monday/clip``, ``clip.mov``.
+
+    Parameters
+    ----------
+    folder : Path
+        Where to look.
+    paths : mapping of str to str or None
+        The annotated path, if there is one, by id.
 
     Raises
     ------
@@ -29,18 +36,23 @@ def find_video_files(folder: Path, videos: Mapping[str, Video]) -> dict[str, Pat
     by_name: dict[str, Path] = {}
     for path in sorted(folder.rglob("*")):
         if path.suffix.lower() in VIDEO_SUFFIXES:
-            by_name.setdefault(path.stem, path)
+            parts = path.absolute().parts[1:]
+            for first in range(len(parts)):
+                place = PurePosixPath(*parts[first:])
+                by_name.setdefault(str(place.with_suffix("")), path)
+                by_name.setdefault(str(place), path)
     found = {}
-    for video_id, video in videos.items():
-        annotated = folder / video.path if video.path else None
+    for video_id, own in paths.items():
+        annotated = folder / own if own else None
         if annotated is not None and annotated.is_file():
             found[video_id] = annotated
         elif video_id in by_name:
             found[video_id] = by_name[video_id]
     if not found:
+        example = next(iter(paths), "x")
         raise UsageError(
-            f"{folder}: none of the {len(videos)} videos has a file here",
-            hint=f"a video's file is named like its id ({next(iter(videos))}.mp4), or by its path in the annotations",
+            f"{folder}: none of the {len(paths)} videos has a file here",
+            hint=f"a video's file is named like its id ({example}.mp4), or by its path in the annotations",
         )
     return found
 

@@ -1,0 +1,124 @@
+"""The page of detections that nothing is known to judge by: timelines beside the videos, and no score."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from asl_evaluate.report.timelines import add_timelines
+from asl_evaluate.report.video_files import address
+from asl_kit.errors import PredictionError
+from asl_kit.html_page import HtmlPage
+from asl_kit.metrics import ScoredSegments, Segments
+from asl_kit.predictions import Detections
+
+
+@dataclass(frozen=True)
+class _Video:
+    duration: float
+
+
+@dataclass(frozen=True)
+class _Detected:
+    classes: tuple[str, ...]
+    videos: Mapping[str, _Video]
+    truth: Segments
+    predicted: ScoredSegments
+
+
+def write_detections_report(
+    path: Path,
+    detections: Detections,
+    *,
+    durations_s: Mapping[str, float],
+    files: Mapping[str, Path],
+    predictions_per_video: int = 200,
+) -> None:
+    """Write detections as one HTML file that needs no network.
+
+    Parameters
+    ----------
+    path : Path
+        Where to.
+    detections : Detections
+        Of at least one video.
+    durations_s : mapping of str to float
+        Lengths of videos by id. Of others, the page learns it from the file, or takes the end of the last detection.
+    files : mapping of str to Path
+        Video files by id, which the page plays from where they are.
+    predictions_per_video : int
+        How many detections of a video, those of highest score, stand on the page.
+
+    Raises
+    ------
+    PredictionError
+        If there is no video.
+    """
+    detected = _number(detections, durations_s)
+    page = HtmlPage("Detections")
+    page.part(
+        '<dl class="tiles">'
+        + "".join(
+            f"<div><dt>{html.escape(name)}</dt><dd>{number:,}</dd></div>"
+            for name, number in (
+                ("videos", len(detected.videos)),
+                ("detections", len(detections)),
+                ("classes found", len(np.unique(detections.label))),
+            )
+        )
+        + "</dl>"
+    )
+    _add_classes(page, detections)
+    page.heading("Videos")
+    page.paragraph(
+        "Each lane is a class, and each bar a detection, the higher in its lane the higher its score. Click a "
+        "timeline, move the Time slider, or go through the timeline with the arrow keys, to read what is there"
+        + (" and to seek in the video." if files else ".")
+    )
+    if files and len(files) < len(detected.videos):
+        page.paragraph(f"{len(detected.videos) - len(files)} of {len(detected.videos)} videos have no file.")
+    add_timelines(
+        page,
+        detected,
+        tiou_thresholds=(),
+        default_tiou=None,
+        addresses={video_id: address(file, path) for video_id, file in files.items()},
+        sensitivity=None,
+        predictions_per_video=predictions_per_video,
+        of_unknown_length=detected.videos.keys() - durations_s.keys(),
+    )
+    page.write(path)
+
+
+def _number(detections: Detections, durations_s: Mapping[str, float]) -> _Detected:
+    """Return detections as columns, videos in order of their ids."""
+    if not detections.video_ids:
+        raise PredictionError("there are no videos to report on", hint='"results" is empty')
+    ids = sorted(detections.video_ids)
+    number = {video_id: index for index, video_id in enumerate(ids)}
+    video = np.array([number[video_id] for video_id in detections.video_ids])[detections.video]
+    last_s = np.zeros(len(ids))
+    np.maximum.at(last_s, video, detections.end_s)
+    videos = {
+        video_id: _Video(durations_s.get(video_id, float(end_s) or 1.0))
+        for video_id, end_s in zip(ids, last_s, strict=True)
+    }
+    none, no_time = np.zeros(0, np.int64), np.zeros(0)
+    predicted = ScoredSegments(video, detections.start_s, detections.end_s, detections.label, detections.score)
+    return _Detected(detections.class_names, videos, Segments(none, no_time, no_time, none), predicted)
+
+
+def _add_classes(page: HtmlPage, detections: Detections) -> None:
+    rows = []
+    for label, name in enumerate(detections.class_names):
+        mine = detections.label == label
+        if mine.any():
+            score = detections.score[mine]
+            videos = len(np.unique(detections.video[mine]))
+            rows.append((-float(score.max()), [name, f"{len(score):,}", f"{videos:,}", f"{score.max():.3g}"]))
+    page.heading("Classes")
+    page.table(["class", "detections", "videos", "highest score"], [row for _, row in sorted(rows)])
