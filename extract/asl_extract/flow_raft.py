@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torchvision.models import get_model, get_model_weights
 
+from asl_extract.backbones.published import read_published
 from asl_extract.backbones.spec import PublishedWeights, StateDict
 from asl_extract.weights import load_network
 
@@ -74,7 +75,7 @@ def open_method(name: str, *, weights: str, device: torch.device) -> Raft:
     published: Any = get_model_weights(name).DEFAULT
 
     def download() -> StateDict:
-        state: StateDict = published.get_state_dict(progress=False, check_hash=True)
+        state: StateDict = read_published(published.url)
         return state
 
     network, recorded, digest = load_network(

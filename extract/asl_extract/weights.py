@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import argparse
 import hashlib
+import http.client
 import pickle
 import urllib.error
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import nn
 
+from asl_extract.backbones.published import allow_options
 from asl_extract.backbones.spec import Backbone, BackboneSpec, PublishedWeights, StateDict
 from asl_kit.errors import CheckpointError, MissingFileError
 
@@ -122,12 +122,6 @@ def load_network(
     return network, recorded, state_sha256(network.state_dict())
 
 
-def allow_options() -> AbstractContextManager[object]:
-    """Let ``torch.load`` read, safely, checkpoints that hold a training script's options too, as TSP's do."""
-    manager: AbstractContextManager[object] = torch.serialization.safe_globals([argparse.Namespace])
-    return manager
-
-
 def state_sha256(state: StateDict) -> str:
     """Return the SHA-256 over a state dict's tensors in order of name: name, type, shape and values of each.
 
@@ -146,16 +140,27 @@ def state_sha256(state: StateDict) -> str:
 def _download(published: PublishedWeights, *, of: str, option: str) -> StateDict:
     try:
         return published.load()
-    except (urllib.error.URLError, TimeoutError, ConnectionError) as fault:
+    except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError) as fault:
         raise CheckpointError(
             f"weights {published.name} of {of} cannot be downloaded: {fault}",
             hint=f"download them on another machine and pass {option} FILE",
         ) from fault
-    except (RuntimeError, OSError, KeyError, EOFError, pickle.UnpicklingError) as fault:
+    except OSError as fault:
         raise CheckpointError(
-            f"weights {published.name} of {of} are damaged: {fault}",
+            f"weights {published.name} of {of} cannot be read or kept: {fault}",
+            hint=f"make room in {torch.hub.get_dir()}, or pass {option} FILE",
+        ) from fault
+    except Exception as fault:  # what PyTorch raises at damaged files cannot be listed
+        raise CheckpointError(
+            f"weights {published.name} of {of} are damaged: {_reason(fault)}",
             hint=f"delete the file from {torch.hub.get_dir()}/checkpoints and try again",
         ) from fault
+
+
+def _reason(fault: Exception) -> str:
+    if isinstance(fault, pickle.UnpicklingError):
+        return "it is cut short, or holds more than tensors; nothing else is unpickled: it could run any program"
+    return (str(fault).strip() or "it is empty").splitlines()[0]
 
 
 def _read(path: Path, *, option: str) -> StateDict:
@@ -166,10 +171,9 @@ def _read(path: Path, *, option: str) -> StateDict:
     try:
         with allow_options():
             state = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, OSError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as fault:
-        reason = (str(fault).strip() or "it is empty").splitlines()[0]
+    except Exception as fault:  # as above
         raise CheckpointError(
-            f"{path}: not a state dict that can be loaded safely: {reason}",
+            f"{path}: not a state dict that can be loaded safely: {_reason(fault)}",
             hint="save it with torch.save(model.state_dict(), FILE)",
         ) from fault
     for key in _NESTED_UNDER:

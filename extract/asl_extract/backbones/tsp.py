@@ -13,13 +13,12 @@ from __future__ import annotations
 from collections import OrderedDict
 from functools import partial
 
-import torch
 from torch import nn
 from torchvision.models.video.resnet import BasicBlock, Conv2Plus1D, R2Plus1dStem, VideoResNet
 
+from asl_extract.backbones.published import read_published
 from asl_extract.backbones.spec import BackboneSpec, PublishedWeights, StateDict
 from asl_extract.frames import ResizeRule
-from asl_extract.weights import allow_options
 
 _RELEASE = "https://github.com/HumamAlwassel/TSP/releases/download/model_weights/"
 _ACTIVITYNET = "r2plus1d_34-tsp_on_activitynet-max_gvf-backbone_lr_0.0001-fc_lr_0.002-epoch_5-0d2cf854.pth"
@@ -43,12 +42,7 @@ def _build(frame_size: int) -> nn.Module:
 
 
 def _download(file: str) -> StateDict:
-    # The file's name ends with the start of its SHA-256.
-    with allow_options():
-        checkpoint = torch.hub.load_state_dict_from_url(
-            _RELEASE + file, map_location="cpu", progress=False, check_hash=True, weights_only=True
-        )
-    state: StateDict = checkpoint["model"]
+    state: StateDict = read_published(_RELEASE + file)["model"]
     return state
 
 
