@@ -5,20 +5,49 @@ Results go to stdout, everything else to stderr, so that ``--json`` output can b
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Protocol
+from typing import Any, Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.text import Text
 
 PLAIN_INTERVAL_S = 10.0
 PLAIN_WIDTH = 160
 """Columns of text that goes to a file or pipe, so that tables keep their columns whole."""
 
 
+_UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+"""What moves the cursor, changes colours or titles, turns the direction of writing round, or cannot be written."""
+
 _silent = False
+
+
+def visible(text: str) -> str:
+    r"""Return text that a terminal shows and does not obey: control characters but tab and line feed as escapes.
+
+    Names come from files of others.
+
+    Examples
+    --------
+    >>> visible("v\x1b[2J")
+    'v\\x1b[2J'
+    """
+    return _UNSEEN.sub(lambda found: ascii(found[0])[1:-1], text)
+
+
+class _PlainConsole(Console):
+    """A console that takes no text for markup, and shows control characters instead of sending them."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(markup=False, highlight=False, emoji=False, soft_wrap=True, **options)
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """Return what all text is printed from, that of tables too."""
+        return super().render_str(visible(text), **options)
 
 
 def silence() -> None:
@@ -29,7 +58,7 @@ def silence() -> None:
 
 def out() -> Console:
     """Return the console for results (stdout). Made anew, so that it follows redirection."""
-    console = Console(soft_wrap=True, highlight=False, emoji=False)
+    console = _PlainConsole()
     if not console.is_terminal:
         console.width = PLAIN_WIDTH
     return console
@@ -37,7 +66,12 @@ def out() -> Console:
 
 def err() -> Console:
     """Return the console for messages and progress (stderr)."""
-    return Console(stderr=True, soft_wrap=True, highlight=False, emoji=False, quiet=_silent)
+    return _PlainConsole(stderr=True, quiet=_silent)
+
+
+def warn(console: Console, text: str, *, what: str = "warning") -> None:
+    """Print a warning, its first word in colour."""
+    console.print(Text.assemble((f"{what}: ", "yellow"), visible(text)))
 
 
 class ProgressBar(Protocol):
@@ -68,7 +102,7 @@ class _RichBar:
         self._progress.update(self._task, total=total)
 
     def note(self, text: str) -> None:
-        self._progress.update(self._task, note=text)
+        self._progress.update(self._task, note=visible(text))
 
     def message(self, text: str) -> None:
         self._progress.console.print(text, markup=False)
@@ -117,10 +151,10 @@ def progress_bar(description: str, total: float | None) -> Iterator[ProgressBar]
         yield _PlainLines(console, description, total)
         return
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("{task.fields[note]}"),
+        TextColumn("{task.fields[note]}", markup=False),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )

@@ -85,9 +85,11 @@ class LazyGroup(click.Group):
 def _print_error(ctx: click.Context, message: str, hint: str | None) -> None:
     if ctx.params.get("debug"):
         traceback.print_exc()
-    click.echo(f"error: {message}", err=True)
+    from asl_kit.progress import visible
+
+    click.echo(visible(f"error: {message}"), err=True)
     if hint:
-        click.echo(f"hint: {hint}", err=True)
+        click.echo(visible(f"hint: {hint}"), err=True)
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

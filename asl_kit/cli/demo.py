@@ -146,6 +146,7 @@ def _overlap(found: dict[str, Any], act: Act) -> float:
 def _new_video_table(new: VideoPlan, detections: list[dict[str, Any]]) -> Table:
     """Return what was drawn in the new video, and beside it what was found."""
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(title="A video of neither split: what was drawn, what was found", title_justify="left")
     for column in ("drawn", "from s", "to s"):
@@ -157,13 +158,13 @@ def _new_video_table(new: VideoPlan, detections: list[dict[str, Any]]) -> Table:
         drawn = (act.name, f"{act.start_s:.1f}", f"{act.end_s:.1f}")
         match = next((x for x in left if x["label"] == act.name and _overlap(x, act) >= 0.5), None)
         if match is None:
-            table.add_row(*drawn, "[dim]nothing[/dim]")
+            table.add_row(*drawn, Text("nothing", "dim"))
         else:
             left.remove(match)
             table.add_row(*drawn, *_found(match), f"{_overlap(match, act):.2f}")
     for extra in left:
         if extra["score"] >= SHOWN_SCORE:
-            table.add_row("[dim]nothing[/dim]", "", "", *_found(extra))
+            table.add_row(Text("nothing", "dim"), "", "", *_found(extra))
     return table
 
 
@@ -175,12 +176,13 @@ def _found(detection: dict[str, Any]) -> tuple[str, str, str, str]:
 def _summary_table(scores: dict[str, Any], seconds: dict[str, float]) -> Table:
     """Return the scores on the held-out videos and the time of each step."""
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(title="Held-out videos, and time", title_justify="left", show_header=False)
     table.add_column()
     table.add_column(justify="right")
     at_half = next(score for tiou, score in zip(scores["tiou"], scores["mAP"], strict=True) if abs(tiou - 0.5) < 1e-6)
-    table.add_row("mAP@0.5", f"[bold]{at_half:.3f}[/bold]")
+    table.add_row("mAP@0.5", Text(f"{at_half:.3f}", "bold"))
     table.add_row(f"average mAP, tIoU {scores['tiou'][0]:g} to {scores['tiou'][-1]:g}", f"{scores['average_mAP']:.3f}")
     table.add_section()
     for step, duration_s in seconds.items():

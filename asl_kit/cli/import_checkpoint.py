@@ -44,6 +44,7 @@ def import_checkpoint(
     """
     from asl_kit.checkpoint_import import import_checkpoint as run
     from asl_kit.cli.options import split_paths
+    from asl_kit.progress import visible
 
     imported = run(
         file,
@@ -54,4 +55,4 @@ def import_checkpoint(
         vocabulary=vocabulary,
         features=split_paths(features) if features else (),
     )
-    click.echo(imported.to_text())
+    click.echo(visible(imported.to_text()))

@@ -10,6 +10,7 @@ import click
 
 from asl_kit.errors import UsageError
 from asl_kit.files import write_text
+from asl_kit.progress import visible
 
 
 def print_results(text: str, results: Any, json_path: str | None) -> None:
@@ -30,7 +31,7 @@ def print_results(text: str, results: Any, json_path: str | None) -> None:
         If the file cannot be written.
     """
     if json_path != "-":
-        click.echo(text)
+        click.echo(visible(text))
     if json_path is not None:
         write_json(results, json_path)
 

@@ -52,6 +52,7 @@ def submit(
     from asl_evaluate.submission import parse_supervision
     from asl_evaluate.submission import submit as write_submission
     from asl_kit.cli.options import split_paths
+    from asl_kit.progress import visible
 
     submission = write_submission(
         benchmark=benchmark,
@@ -63,4 +64,4 @@ def submit(
         supervision=parse_supervision(sls) if sls is not None else None,
         external_data=external_data,
     )
-    click.echo(submission.to_text())
+    click.echo(visible(submission.to_text()))

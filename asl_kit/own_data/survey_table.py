@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from rich import box
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from asl_kit.annotations.statistics import describe, split_rows
@@ -26,7 +25,7 @@ def print_survey(survey: Survey, console: Console) -> None:
     columns, rows = split_rows(describe(survey.annotations))
     table = Table(title="Splits", title_justify="left", box=box.SIMPLE_HEAD)
     for number, name in enumerate(columns):
-        table.add_column(escape(name), justify="left" if number == 0 else "right", no_wrap=True)
+        table.add_column(name, justify="left" if number == 0 else "right", no_wrap=True)
     for row in rows:
         table.add_row(*row)
     console.print(table)
@@ -41,7 +40,7 @@ def print_proposal(proposal: Proposal, console: Console) -> None:
     groups = {"extract": proposal.extraction, "recipe": proposal.recipe, "derived, not set": proposal.left}
     for group, choices in groups.items():
         for number, choice in enumerate(choices):
-            table.add_row("" if number else group, choice.name, escape(str(choice.value)), escape(choice.reason))
+            table.add_row("" if number else group, choice.name, str(choice.value), choice.reason)
     console.print(table)
     console.print(proposal.derived)
     console.print(f"{proposal.features:,} features to extract", markup=False)
@@ -63,7 +62,7 @@ def _facts(survey: Survey) -> Table:
         "training segments (s)": _spread(survey.lengths_s()),
     }
     for name, text in rows.items():
-        table.add_row(name, escape(text))
+        table.add_row(name, text)
     return table
 
 
@@ -100,7 +99,7 @@ def _class_table(survey: Survey) -> Table:
     splits = list(survey.classes[0].segments)
     table = Table(title="Classes", title_justify="left", caption=caption, caption_justify="left", box=box.SIMPLE_HEAD)
     table.add_column("class", overflow="fold")
-    for name in (*(escape(f"segments, {split}") for split in splits), "shortest (s)", "median (s)"):
+    for name in (*(f"segments, {split}" for split in splits), "shortest (s)", "median (s)"):
         table.add_column(name, justify="right")
     table.add_column("remark", overflow="fold")
     several = len(survey.annotations.vocabularies) > 1
@@ -112,4 +111,4 @@ def _class_table(survey: Survey) -> Table:
 def _class_row(item: ClassSurvey, *, several: bool) -> list[str]:
     lengths = ["" if value is None else f"{value:.3g}" for value in (item.shortest_s, item.median_s)]
     name = f"{item.vocabulary}: {item.label}" if several else item.label
-    return [escape(name), *map(str, item.segments.values()), *lengths, escape("; ".join(item.remarks))]
+    return [name, *map(str, item.segments.values()), *lengths, "; ".join(item.remarks)]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from rich import box
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from asl_evaluate.bootstrap import Interval
 from asl_evaluate.comparison import Comparison, Difference
 from asl_evaluate.diagnosis import ERROR_TYPES, TRUE_POSITIVE, Bin, Characteristic, Diagnosis
+from asl_kit.progress import warn
 
 MAX_CLASSES_SHOWN = 20
 EXTREMES_SHOWN = 5
@@ -27,7 +27,7 @@ def print_diagnosis(diagnosis: Diagnosis, console: Console) -> None:
     for characteristic in diagnosis.characteristics:
         console.print(_characteristic(characteristic, diagnosis))
     for warning in diagnosis.coverage.warnings():
-        console.print(f"[yellow]warning:[/yellow] {escape(warning)}")
+        warn(console, warning)
 
 
 def print_comparison(comparison: Comparison, console: Console) -> None:
@@ -37,7 +37,7 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
     console.print(_class_differences(comparison))
     for name, coverage in zip("AB", comparison.coverage, strict=True):
         for warning in coverage.warnings():
-            console.print(f"[yellow]warning, {name}:[/yellow] {escape(warning)}")
+            warn(console, warning, what=f"warning, {name}")
 
 
 def _print_task(result: Diagnosis | Comparison, console: Console) -> None:
@@ -48,7 +48,7 @@ def _print_task(result: Diagnosis | Comparison, console: Console) -> None:
     )
     if result.videos < FEW_VIDEOS:
         few = "1 video is" if result.videos == 1 else f"{result.videos} videos are"
-        console.print(f"[yellow]warning:[/yellow] {few} few to draw from: intervals and p-values are rough")
+        warn(console, f"{few} few to draw from: intervals and p-values are rough")
 
 
 def _table(title: str, first: str, *headings: str) -> Table:
@@ -167,7 +167,7 @@ def _class_differences(comparison: Comparison) -> Table:
     for place, name in enumerate(names):
         row = rows[name]
         table.add_row(
-            escape(name),
+            name,
             _percent(row.first),
             _percent(row.second),
             _signed(row.difference),

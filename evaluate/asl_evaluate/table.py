@@ -8,12 +8,12 @@ from pathlib import Path
 
 from rich import box
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from asl_evaluate.scores import Scores
 from asl_kit.errors import UsageError
 from asl_kit.files import write_text
+from asl_kit.progress import warn
 
 MAX_CLASSES_SHOWN = 20
 MAX_THRESHOLDS_SHOWN = 6
@@ -43,7 +43,7 @@ def print_scores(scores: Scores, console: Console) -> None:
     if scores.per_class:
         console.print(_per_class(scores))
     for warning in coverage.warnings():
-        console.print(f"[yellow]warning:[/yellow] {escape(warning)}")
+        warn(console, warning)
 
 
 def write_csv(path: Path, scores: Scores) -> None:
@@ -113,7 +113,7 @@ def _per_class(scores: Scores) -> Table:
     for place, name in enumerate(names):
         result = scores.per_class[name]
         table.add_row(
-            escape(name),
+            name,
             *(_percent(result.average_precision[column]) for column in columns),
             _percent(result.mean),
             str(result.segments),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from urllib.parse import quote
 
@@ -43,8 +44,8 @@ def find_video_files(folder: Path, paths: Mapping[str, str | None]) -> dict[str,
                 by_name.setdefault(str(place), path)
     found = {}
     for video_id, own in paths.items():
-        annotated = folder / own if own else None
-        if annotated is not None and annotated.is_file():
+        annotated = _inside(folder, own) if own else None
+        if annotated is not None:
             found[video_id] = annotated
         elif video_id in by_name:
             found[video_id] = by_name[video_id]
@@ -55,6 +56,17 @@ def find_video_files(folder: Path, paths: Mapping[str, str | None]) -> dict[str,
             hint=f"a video's file is named like its id ({example}.mp4), or by its path in the annotations",
         )
     return found
+
+
+def _inside(folder: Path, name: str) -> Path | None:
+    """Return the file at a relative path in a folder; None if there is none, or the path leads out of the folder."""
+    path = Path(name)
+    if path.is_absolute() or ".." in path.parts:
+        return None
+    with suppress(OSError, ValueError):  # a name too long, or with a null character, is none of a file
+        if (folder / path).is_file():
+            return folder / path
+    return None
 
 
 def address(path: Path, page: Path) -> str:

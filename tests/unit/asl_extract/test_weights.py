@@ -129,7 +129,7 @@ def test_torchvisions_weights_are_checked_by_hash(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(
         torch.hub, "download_url_to_file", lambda url, *rest, **options: download(served.as_uri(), *rest, **options)
     )
-    with pytest.raises(CheckpointError, match=r"weights KINETICS400_V1 of r3d_18 are damaged: SHA-256 [0-9a-f]{64} instead of "):
+    with pytest.raises(CheckpointError, match=r"KINETICS400_V1 of r3d_18 are damaged: SHA-256 [0-9a-f]+ instead of"):
         load_backbone(spec, weights="default", frame_size=112)
 
 
@@ -152,7 +152,7 @@ def test_tsps_weights_are_checked_by_hash(damaged: bool, tmp_path: Path, monkeyp
     published = PublishedWeights(served.name, partial(tsp._download, served.name))
     spec = replace(spec, published=published, build=lambda _: torch.nn.Linear(3, 2))
     if damaged:
-        with pytest.raises(CheckpointError, match="of r2plus1d_34_tsp are damaged: SHA-256 [0-9a-f]{64} instead of 0badc0de"):
+        with pytest.raises(CheckpointError, match=r"_tsp are damaged: SHA-256 [0-9a-f]+ instead of 0badc0de"):
             load_backbone(spec, weights="default", frame_size=112)
     else:
         loaded = load_backbone(spec, weights="default", frame_size=112)
