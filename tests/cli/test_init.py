@@ -29,6 +29,7 @@ def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+ROOT = Path(__file__).parents[2]
 ROWS = [f"clip{number},0.5,2.5,run\nclip{number},3,5.5,jump\n" for number in range(5)]
 
 
@@ -198,3 +199,12 @@ def test_wrong_places(
     code, output = run(source, videos if folder == "videos" else folder)
     assert code == 2, output
     assert message in output
+
+
+def test_readme_shows_the_commands_of_the_page() -> None:
+    """docs/own-data.md is followed to the letter by tests/integration/test_own_data.py."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    shown = readme.partition("<!-- run: init -->\n```bash\n")[2].partition("```")[0].splitlines()
+    page = (ROOT / "docs" / "own-data.md").read_text(encoding="utf-8")
+    assert len(shown) == 2
+    assert all(f"```bash\n{line}\n```" in page for line in shown)

