@@ -100,3 +100,42 @@ def decoding(default_decoder: str) -> Callable[[Callable[..., Any]], Callable[..
         return command
 
     return add
+
+
+def for_viewing(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options of what `asl-kit predict` writes for people to look at; named as the fields of `ViewingFiles`."""
+    folder = click.Path(path_type=Path, file_okay=False)
+    options = [
+        click.option(
+            "--report",
+            type=click.Path(path_type=Path, dir_okay=False),
+            metavar="FILE",
+            help="A page (HTML) that plays each video beside its timeline.",
+        ),
+        click.option("--subtitles", type=folder, metavar="DIR", help="Subtitles for any player, a file a video."),
+        click.option(
+            "--subtitle-format",
+            type=click.Choice(["srt", "vtt"]),
+            default="srt",
+            show_default=True,
+            help="Their format.",
+        ),
+        click.option("--edl", type=folder, metavar="DIR", help="Edit decision lists (CMX 3600), a file a video."),
+        click.option("--clips", type=folder, metavar="DIR", help="Clips cut by ffmpeg, a file a detection."),
+        click.option(
+            "--max-clips",
+            type=click.IntRange(min=1),
+            metavar="N",
+            help="Cut the N surest of all videos together. Default: all.",
+        ),
+        click.option(
+            "--min-score",
+            type=float,
+            default=0.3,
+            show_default=True,
+            help="The least score in subtitles, edit decision lists and clips.",
+        ),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from contextlib import closing, suppress
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from asl_kit.cli.options import decoding
+from asl_kit.cli.options import decoding, for_viewing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,8 +35,9 @@ SHOWN = 10
     "--output",
     required=True,
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Detections (JSON) to write; a model of several vocabularies writes a file of each: OUTPUT-verb.json.",
+    help="All detections: x.csv is a table, else JSON. Of several vocabularies, a file each: x-verb.json.",
 )
+@for_viewing
 @click.option(
     "--weights",
     multiple=True,
@@ -60,21 +62,29 @@ def predict(
     batch_size: int | None,
     workers: int | None,
     time_limit_s: float,
+    report: Path | None,
+    **viewing: Any,
 ) -> None:
     """Find actions in new videos.
 
     Videos are files, folders to search, and patterns such as 'videos/**/*.mp4'.
     Features are extracted as the model's own were: the checkpoint carries how.
     A video that cannot be read does not stop the others; the exit code is then 1.
-    After Ctrl-C what was found until then is written; the exit code is 130.
+    After Ctrl-C what was found until then is written, but no clips; the exit code is 130.
     """
+    from asl_evaluate.report import write_detections_report
     from asl_extract.videos import find_videos
     from asl_kit.errors import AslKitError
-    from asl_kit.predictions import write_tables
+    from asl_kit.outputs.clips import ClipsError
+    from asl_kit.outputs.table import write_detections
+    from asl_kit.outputs.viewing import ViewingFiles
     from asl_kit.progress import err, out, progress_bar
     from asl_kit.trained_model import load_model
     from asl_kit.video_detections import join_tables
 
+    if viewing["max_clips"] is not None and viewing["clips"] is None:
+        raise click.UsageError("--max-clips without --clips DIR")
+    to_view = ViewingFiles(**viewing)
     sources = [*videos, *(line for line in map(str.strip, listed or ()) if line)]
     if not sources:
         raise click.UsageError("no videos: name files or folders, or give a --list FILE of them")
@@ -106,11 +116,25 @@ def predict(
                         found.append(result)
         except KeyboardInterrupt:
             stopped = True
+    problems = ["\n  ".join([f"{len(failures)} of {len(files)} videos failed", *failures])] if failures else []
     if found:
-        tables = join_tables(found)
-        written = write_tables(output, tables)
+        written = write_detections(output, found)
+        if report is not None:
+            *_, shown = join_tables(found).values()  # of several vocabularies, their combinations
+            write_detections_report(
+                report,
+                shown,
+                durations_s={video.video_id: video.duration_s for video in found},
+                files={video.video_id: video.path for video in found},
+            )
+            written.append(report)
         for video in found:
             _print_best(video)
+        try:
+            written += (replace(to_view, clips=None) if stopped else to_view).write(found)
+        except ClipsError as fault:
+            written += fault.written
+            problems.append(fault.message)
         for path in written:
             out().print(str(path), markup=False)
     if stopped:
@@ -119,8 +143,8 @@ def predict(
             f"stopped: {len(files) - len(found)} of {len(files)} videos have no detections; {held}", markup=False
         )
         ctx.exit(130)
-    if failures:
-        raise AslKitError("\n  ".join([f"{len(failures)} of {len(files)} videos failed", *failures]))
+    if problems:
+        raise AslKitError("\n".join(problems))
 
 
 class _Frames:

@@ -23,6 +23,22 @@ _ENCODE = (
 """Encoded anew: a copy could begin at key frames only, up to many seconds too early. Plays everywhere."""
 
 
+class ClipsError(AslKitError):
+    """Clips that could not be cut.
+
+    Parameters
+    ----------
+    message : str
+        Which, and why.
+    written : list of Path
+        Files that are there.
+    """
+
+    def __init__(self, message: str, written: list[Path]) -> None:
+        super().__init__(message)
+        self.written = written
+
+
 def find_ffmpeg() -> str:
     """Return the path of the ffmpeg program.
 
@@ -73,7 +89,7 @@ def cut_clips(folder: Path, shown: Sequence[tuple[Path, Detection]]) -> list[Pat
     ------
     MissingDependencyError
         If ffmpeg is not installed.
-    AslKitError
+    ClipsError
         If clips could not be cut; the others are there.
     """
     ffmpeg = find_ffmpeg()
@@ -93,7 +109,7 @@ def cut_clips(folder: Path, shown: Sequence[tuple[Path, Detection]]) -> list[Pat
                 faults.append(fault.message)
             bar.advance()
     if faults:
-        raise AslKitError("\n  ".join([f"{len(faults)} of {len(shown)} clips failed", *faults]))
+        raise ClipsError("\n  ".join([f"{len(faults)} of {len(shown)} clips failed", *faults]), written)
     return written
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from asl_kit.errors import UsageError
-from asl_kit.outputs.clips import cut_clips, find_ffmpeg
+from asl_kit.outputs.clips import ClipsError, cut_clips, find_ffmpeg
 from asl_kit.outputs.edit_list import write_edl
 from asl_kit.outputs.selection import MIN_SCORE, select_shown
 from asl_kit.outputs.subtitles import write_subtitles
@@ -62,7 +62,7 @@ class ViewingFiles:
 
         Raises
         ------
-        AslKitError
+        ClipsError
             If clips could not be cut; all else is written.
         """
         written: list[Path] = []
@@ -80,7 +80,10 @@ class ViewingFiles:
             to_cut += [(video.path, row) for row in shown]
         if self.clips is not None:
             to_cut.sort(key=lambda clip: -clip[1].score)
-            written += cut_clips(self.clips, to_cut[: self.max_clips])
+            try:
+                written += cut_clips(self.clips, to_cut[: self.max_clips])
+            except ClipsError as fault:
+                raise ClipsError(fault.message, [*written, *fault.written]) from None
         return written
 
 
