@@ -18,7 +18,7 @@ from asl_kit.extraction_spec import ExtractionSpec
 from asl_kit.files import replacing
 from asl_kit.model.network import Localizer
 from asl_kit.recipe import Recipe
-from asl_kit.strict import validate
+from asl_kit.strict import check_version, validate
 
 FORMAT = "asl-kit/checkpoint"
 VERSION = 1
@@ -153,11 +153,14 @@ def load_checkpoint(path: Path, *, device: str | torch.device = "cpu") -> Checkp
     fields = read_saved(path, device=device, hint="`asl-kit train` writes model.ckpt into the folder of its run")
     if not isinstance(fields, dict) or fields.get("format") != FORMAT:
         raise CheckpointError(f"{path}: not a checkpoint of asl-kit: it lacks format {FORMAT!r}")
-    if fields.get("version") != VERSION:
-        raise CheckpointError(
-            f"{path}: checkpoint format version {fields.get('version')}, this asl-kit reads version {VERSION}",
-            hint=f"it was written by asl-kit {fields.get('asl_kit')}; this is {__version__}",
-        )
+    check_version(
+        fields.get("version"),
+        VERSION,
+        source=str(path),
+        what="checkpoint",
+        error=CheckpointError,
+        hint=f"it was written by asl-kit {fields.get('asl_kit')}; this is {__version__}",
+    )
     try:
         return Checkpoint(
             weights=fields["weights"],

@@ -14,11 +14,14 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from asl_kit.errors import ManifestError
-from asl_kit.strict import StrictModel, read_toml, refuse, validate
+from asl_kit.strict import StrictModel, check_version, read_toml, refuse, validate
 
 _PACKAGE = Path(__file__).parent
 FOLDERS = (_PACKAGE / "_manifests", _PACKAGE.parent / "manifests")
 """Where manifests lie: in an installed wheel, and in a checkout of the repository."""
+
+VERSION = 1
+"""Of the format, which a file may state as `version`."""
 
 
 class SplitRoles(StrictModel):
@@ -168,7 +171,9 @@ def read_manifest(path: Path) -> Manifest:
     ManifestError
         If it is not TOML, or has unknown, missing or wrong keys; the message lists all faults.
     """
-    manifest = validate(Manifest, read_toml(path, ManifestError), source=str(path), error=ManifestError)
+    fields = read_toml(path, ManifestError)
+    check_version(fields.pop("version", VERSION), VERSION, source=str(path), what="manifest", error=ManifestError)
+    manifest = validate(Manifest, fields, source=str(path), error=ManifestError)
     if manifest.name != path.stem:
         raise ManifestError(f"{path}: name: must be {path.stem!r} like the file, found {manifest.name!r}")
     return manifest

@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, model_validator
 
 from asl_kit.errors import RecipeError
-from asl_kit.recipe_files import read_recipe
+from asl_kit.recipe_files import VERSION, read_recipe
 from asl_kit.strict import StrictModel, validate
 
 Auto = Literal["auto"]
@@ -276,7 +276,7 @@ def _apply(fields: dict[str, Any], setting: str) -> None:
 
 def to_toml(recipe: Recipe) -> str:
     """Return a recipe as TOML that loads again, every key with its documentation as a comment."""
-    lines = []
+    lines = ["# Of this file's format.", f"version = {VERSION}", ""]
     for table_name, table in recipe:
         lines += [f"# {(type(table).__doc__ or '').strip()}", f"[{table_name}]"]
         for key, value in table.model_dump(mode="json").items():

@@ -1,8 +1,8 @@
 """Recipe files before they are checked: the built-in ones, what each one is for, and files that extend others.
 
-Two keys of a file are no choices of a run. ``extends`` names another recipe,
-built-in or a file beside this one, whose tables it starts from; ``[about]``
-says what a published recipe is for.
+Three keys of a file are no choices of a run. ``version`` is that of the format, 1
+where it is not given; ``extends`` names another recipe, built-in or a file beside this
+one, whose tables it starts from; ``[about]`` says what a published recipe is for.
 """
 
 from __future__ import annotations
@@ -15,10 +15,13 @@ from pydantic import Field
 from rich.table import Table
 
 from asl_kit.errors import RecipeError
-from asl_kit.strict import StrictModel, read_toml, validate
+from asl_kit.strict import StrictModel, check_version, read_toml, validate
 
 FOLDER = Path(__file__).parent / "recipes"
 """Where the built-in recipes lie."""
+
+VERSION = 1
+"""Of the format."""
 
 
 class PublishedResult(StrictModel):
@@ -98,6 +101,7 @@ def read_recipe(name_or_path: str, *, beside: Path | None = None, extended_by: t
     about = None
     if "about" in fields:
         about = validate(About, fields.pop("about"), source=f"{source}: about", error=RecipeError)
+    check_version(fields.pop("version", VERSION), VERSION, source=source, what="recipe", error=RecipeError)
     extended = fields.pop("extends", None)
     if extended is None:
         return RecipeFile(fields, about)

@@ -38,7 +38,7 @@ def read_toml(path: Path, error: type[AslKitError]) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, IsADirectoryError):
         raise MissingFileError(f"{path}: no such file") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as fault:
+    except (ValueError, RecursionError) as fault:  # not UTF-8, not TOML, or nested too deep
         raise error(f"{path}: not a TOML file: {fault}") from fault
 
 
@@ -64,6 +64,33 @@ def validate(
         return model.model_validate(fields)
     except ValidationError as fault:
         raise error(f"{source}: {describe_faults(fault)}", hint=hint) from fault
+
+
+def check_version(
+    found: object, known: int, *, source: str, what: str, error: type[AslKitError], hint: str | None = None
+) -> None:
+    """Refuse a file of another version of its format than this asl-kit reads.
+
+    Parameters
+    ----------
+    found : object
+        What the file says.
+    known : int
+        The version that is read.
+    source : str
+        The file.
+    what : str
+        What it holds: ``checkpoint``.
+    error : type of AslKitError
+        What to raise; the message names both versions.
+    hint : str, optional
+        Shown below the message. Default: where the version that reads it is had.
+    """
+    if type(found) is not int or found != known:
+        raise error(
+            f"{source}: {what} format version is {found!r}, this asl-kit reads version {known}",
+            hint=hint or "use the asl-kit that wrote it; `pip install --upgrade asl-kit` installs the newest",
+        )
 
 
 def describe_faults(fault: ValidationError) -> str:

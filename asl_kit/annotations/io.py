@@ -15,7 +15,7 @@ from asl_kit.annotations.schema import FORMAT, VERSION, AnnotationSet, Video
 from asl_kit.annotations.validation import meaning_faults
 from asl_kit.errors import AnnotationError
 from asl_kit.files import read_json, write_text
-from asl_kit.strict import fault_line, fault_lines, list_faults
+from asl_kit.strict import check_version, fault_line, fault_lines, list_faults
 
 
 @contextmanager
@@ -148,11 +148,14 @@ def _check_format(document: object, path: Path) -> None:
         dataset = "activitynet-json" if isinstance(document, dict) and "database" in document else "DATASET"
         hint = f"asl-kit convert {dataset} {path} -o annotations.json makes one."
         raise AnnotationError(f"{path}: format: must be {FORMAT!r}, found {found}", hint=hint)
-    if type(document.get("version")) is not int or document["version"] != VERSION:
-        raise AnnotationError(
-            f"{path}: version: must be {VERSION}, found {document.get('version')!r}",
-            hint="Convert the source again, or install the asl-kit that wrote this file.",
-        )
+    check_version(
+        document.get("version"),
+        VERSION,
+        source=str(path),
+        what="annotation",
+        error=AnnotationError,
+        hint="Convert the source again, or install the asl-kit that wrote this file.",
+    )
 
 
 def _all_faults(document: dict[str, Any], error: ValidationError) -> list[str]:

@@ -100,11 +100,14 @@ class FeatureStore:
                 f"{not_a_store}: its zarr.json has no attribute format = {FORMAT!r}",
                 hint="`asl-kit import-features` makes a store of other features",
             )
-        if attributes.get("version") != VERSION:
-            raise StoreError(
-                f"{path}: store format version is {attributes.get('version')!r}, this asl-kit reads version {VERSION}",
-                hint="use the asl-kit that made it, or extract again into a new store",
-            )
+        strict.check_version(
+            attributes.get("version"),
+            VERSION,
+            source=str(path),
+            what="store",
+            error=StoreError,
+            hint="use the asl-kit that made it, or extract again into a new store",
+        )
         dtype = attributes.get("dtype")
         if dtype not in DTYPES:
             raise StoreError(f"{document}: dtype is {dtype!r}, expected {' or '.join(DTYPES)}")

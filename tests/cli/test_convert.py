@@ -121,7 +121,7 @@ def test_validate_lists_the_faults_in_json_too(annotations):
 
 WRONG_ANNOTATIONS = {
     "missing": (None, 2, "no such file"),
-    "newer version": ('{"format": "asl-kit/annotations", "version": 9}', 1, "version: must be 1, found 9"),
+    "newer version": ('{"format": "asl-kit/annotations", "version": 9}', 1, "annotation format version is 9"),
     "another format": ('{"database": {}}', 1, "format: must be 'asl-kit/annotations', found None"),
     "cut": ('{"format": "asl-kit/ann', 1, "not a JSON file"),
 }

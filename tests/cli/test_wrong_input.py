@@ -155,7 +155,7 @@ CASES: list[tuple[Callable[[Place], tuple[str, ...]], int, tuple[str, ...]]] = [
     (truncated_video, 1, ("cut.mp4", "frames")),
     (text_as_video, 1, ("notes.mp4", "not a video")),
     (store_of_another_backbone, 2, ("store.zarr", "backbone", "r3d_18", "x3d_xs")),
-    (checkpoint_of_another_version, 1, ("old.ckpt", "format version 99", "version 1")),
+    (checkpoint_of_another_version, 1, ("old.ckpt", "format version is 99", "version 1")),
     (features_not_finite, 1, ("features.zarr", "video 1", "feature 0", "not finite")),
     (unknown_recipe_key, 2, ("optimizer.lerning_rate", "unknown key")),
     (no_video_with_features, 1, ("store.zarr", "no video of split 'train' has features")),

@@ -160,7 +160,7 @@ def test_a_loss_that_is_not_finite_names_the_videos(task: tuple[Path, Path], tmp
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"version": 99}, "checkpoint format version 99, this asl-kit reads version 1"),
+        ({"version": 99}, "checkpoint format version is 99, this asl-kit reads version 1"),
         ({"format": "other"}, "not a checkpoint of asl-kit"),
         ({"recipe": {"nosuch": {}}}, "nosuch: unknown key"),
         ({"shape": {}}, "damaged checkpoint"),

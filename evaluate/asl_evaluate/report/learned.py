@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from asl_kit.errors import SensitivityError
 from asl_kit.files import read_json
-from asl_kit.strict import StrictModel, validate
+from asl_kit.strict import StrictModel, check_version, validate
 
 Curve = Annotated[list[Annotated[float, Field(ge=0, le=1)]], Field(min_length=1)]
 
@@ -79,13 +79,12 @@ def read_sensitivity(path: Path, *, vocabulary: str, classes: Collection[str], v
     SensitivityError
         If it is not of the format, or knows none of the names; the message lists every fault.
     """
-    sensitivity = validate(
-        Sensitivity,
-        read_json(path, SensitivityError),
-        source=str(path),
-        error=SensitivityError,
-        hint="such files are written by asl-kit eval --sensitivity FILE",
-    )
+    document = read_json(path, SensitivityError)
+    hint = "such files are written by asl-kit eval --sensitivity FILE"
+    if isinstance(document, dict) and "version" in document:
+        version = document["version"]
+        check_version(version, 1, source=str(path), what="sensitivity", error=SensitivityError, hint=hint)
+    sensitivity = validate(Sensitivity, document, source=str(path), error=SensitivityError, hint=hint)
     by_class = sensitivity.classes and {
         name if name in classes else name.removeprefix(f"{vocabulary}: "): curves
         for name, curves in sensitivity.classes.items()
