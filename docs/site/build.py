@@ -37,7 +37,7 @@ def assemble(folder: Path) -> None:
     """Write the pages, what they need and the configuration of the site into an empty or new folder."""
     shutil.rmtree(folder, ignore_errors=True)
     pages = folder / "pages"
-    shutil.copytree(SITE.parent, pages, ignore=shutil.ignore_patterns("site"))
+    shutil.copytree(SITE.parent, pages, ignore=shutil.ignore_patterns("site", "*.py", "__pycache__"))
     shutil.copytree(SITE / "pages", pages, dirs_exist_ok=True)
     shutil.copytree(SITE / "assets", pages / "assets")
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
