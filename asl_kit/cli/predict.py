@@ -50,6 +50,7 @@ SHOWN = 10
 @click.pass_context
 def predict(
     ctx: click.Context,
+    /,
     videos: tuple[str, ...],
     listed: IO[str] | None,
     checkpoint: Path,
