@@ -200,7 +200,7 @@ def read_config(path: Path) -> ActionFormerConfig:
         fields = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, IsADirectoryError):
         raise MissingFileError(f"{path}: no such file") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as fault:
+    except (yaml.YAMLError, ValueError, RecursionError) as fault:  # a date or number out of range, nested too deep
         raise CheckpointError(f"{path}: not a YAML file: {' '.join(str(fault).split())}") from fault
     hint = "the keys are those of ActionFormer's libs/core/config.py; a relative of it may need its own importer"
     config = validate(ActionFormerConfig, fields, source=str(path), error=CheckpointError, hint=hint)

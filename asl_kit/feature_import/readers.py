@@ -259,8 +259,23 @@ def _hdf5_sources(whole: Source, key: str | None, *, alone: bool) -> list[Source
 
 
 def _dataset(file: Any, source: Source, key: str | None) -> Any:
-    names = [name for name, item in file.items() if hasattr(item, "shape")]
-    return file[source.dataset or _choose(names, key, source)]
+    import h5py
+
+    # Links may lead to other files, and so may a dataset's values: neither is followed.
+    chosen = source.dataset  # found without following links
+    if not chosen:
+        own = [name for name in file if isinstance(file.get(name, getlink=True), h5py.HardLink)]
+        names = [name for name in own if hasattr(file[name], "shape")]
+        linked = [name for name in file if name not in own]
+        if linked and not names:
+            raise FeatureError(
+                f"{source}: {linked[0]!r} is a link; links are not followed", hint="store the values here"
+            )
+        chosen = _choose(names, key, source)
+    dataset = file[chosen]
+    if dataset.external or dataset.is_virtual:
+        raise FeatureError(f"{source}: {dataset.name!r} lies in other files, which are not read", hint="copy it here")
+    return dataset
 
 
 def _hdf5_shape(source: Source, key: str | None) -> tuple[int, ...]:

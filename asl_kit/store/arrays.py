@@ -66,7 +66,10 @@ class StoredArray:
         ValueError
             If it does not describe a (T, D) array of a known dtype.
         """
-        document = json.loads((folder / "zarr.json").read_bytes())
+        try:
+            document = json.loads((folder / "zarr.json").read_bytes())
+        except RecursionError as fault:
+            raise ValueError("zarr.json is nested too deep") from fault
         try:
             rows, dimension = document["shape"]
             chunk_rows, chunk_columns = document["chunk_grid"]["configuration"]["chunk_shape"]
@@ -77,7 +80,8 @@ class StoredArray:
                 and chunk_columns == dimension
             )
             array = cls(folder, (rows, dimension), document["data_type"], chunk_rows, plain, document["attributes"])
-            sizes_fit = rows >= 0 and dimension >= 1 and chunk_rows >= 1
+            sizes_fit = all(type(size) is int for size in (rows, dimension, chunk_rows))
+            sizes_fit = sizes_fit and rows >= 0 and dimension >= 1 and chunk_rows >= 1
         except (KeyError, TypeError, ValueError) as fault:
             raise ValueError("zarr.json does not describe a (T, D) array") from fault
         if not sizes_fit or array.dtype not in DTYPES or not isinstance(array.attributes, dict):
@@ -94,20 +98,26 @@ class StoredArray:
         ValueError
             If a chunk file is too short.
         """
-        values = np.empty(self.shape, little_endian(self.dtype))
+        values = self._room(self.shape[0])
         for start, stop in self._spans():
             self._read_rows(start, stop, values[start:stop])
         return values
 
     def crc32c(self) -> str:
         """Read all values, a chunk at a time, and return their CRC-32C; raises as `read` does."""
-        chunk = np.empty((self.chunk_rows, self.shape[1]), little_endian(self.dtype))
+        chunk = self._room(self.chunk_rows)
         checksum = 0
         for start, stop in self._spans():
             rows = chunk[: stop - start]
             self._read_rows(start, stop, rows)
             checksum = google_crc32c.extend(checksum, rows.tobytes())
         return f"{checksum:08x}"
+
+    def _room(self, rows: int) -> NDArray[Any]:
+        try:
+            return np.empty((rows, self.shape[1]), little_endian(self.dtype))
+        except (MemoryError, OverflowError, ValueError) as fault:  # NumPy's ways to say that
+            raise ValueError(f"{rows} x {self.shape[1]} values, as zarr.json has it, do not fit in memory") from fault
 
     def _spans(self) -> Iterator[tuple[int, int]]:
         for start in range(0, self.shape[0], self.chunk_rows):

@@ -118,5 +118,5 @@ def _read(path: Path) -> Iterator[Attempt]:
     for line in path.read_bytes().splitlines():
         try:
             yield Attempt(**json.loads(line))
-        except (ValueError, TypeError):  # not JSON, not UTF-8, not an object, not these fields
+        except (ValueError, TypeError, RecursionError):  # not JSON, not UTF-8, not an object, not these fields
             continue

@@ -305,6 +305,7 @@ def _work(connection: Connection, memory_name: str, first_slot: int, slot_bytes:
     free = deque(range(SLOTS_PER_WORKER))
     with suppress(EOFError, ConnectionError):
         connection.send(None)
+        _limit_memory(settings.memory_bytes)
         while True:
             message = connection.recv()
             if isinstance(message, int):
@@ -315,6 +316,17 @@ def _work(connection: Connection, memory_name: str, first_slot: int, slot_bytes:
                     _hand_over(event, connection, shared, free, first_slot=first_slot, slot_bytes=slot_bytes)
                 else:
                     connection.send(event)
+
+
+def _limit_memory(memory_bytes: int) -> None:
+    """Let a file that asks for more memory than any film needs fail, rather than the machine run out of it."""
+    try:
+        import resource
+    except ImportError:  # not on Windows
+        return
+    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    limit = memory_bytes if hard == resource.RLIM_INFINITY else min(memory_bytes, hard)
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, hard))
 
 
 def _hand_over(

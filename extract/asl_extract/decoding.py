@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 BLOCK_FRAMES = 16
 """Frames decoded, moved to the device and prepared together, at most."""
 
+MEMORY_BYTES = 4 * 2**30
+"""What a decoder process may hold: some 30 frames of 7680 x 4320 with what becomes of them, and no more for any file."""
+
 BLOCK_BYTES = 32 * 2**20
 """Size of a block at most, unless a single frame is larger: 5 frames of 1920 x 1080."""
 
@@ -47,6 +50,8 @@ class DecodeSettings:
         As in `ClipPlan`.
     device : str
         Where a decoder in `asl_extract.decoders.GPU_DECODERS` decodes.
+    memory_bytes : int
+        Data that a decoder process may hold; without meaning where decoding is in the process that computes.
     """
 
     decoder: str
@@ -57,6 +62,7 @@ class DecodeSettings:
     resample_fps: float | None = None
     every_frame: bool = False
     device: str = "cpu"
+    memory_bytes: int = MEMORY_BYTES
 
     def plan(self, reader: FrameReader) -> ClipPlan:
         """Return the plan of an opened video."""
@@ -134,7 +140,12 @@ def decode_video(path: Path, settings: DecodeSettings) -> Iterator[Event]:
     except AslKitError as fault:
         yield Failed(fault)
     except MemoryError:
-        yield Failed(VideoError(f"{path}: not enough memory to decode it", hint="use fewer --workers"))
+        yield Failed(
+            VideoError(
+                f"{path}: not enough memory to decode it",
+                hint="is the file what it seems to be? Else use fewer --workers, or 0",
+            )
+        )
     except Exception as fault:  # whatever a decoder throws at a damaged file is that file's failure, not the run's
         reason = str(fault).strip() or type(fault).__name__
         yield Failed(VideoError(f"{path}: cannot be read: {reason}"))

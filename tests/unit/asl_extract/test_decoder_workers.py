@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from multiprocessing import active_children
 from pathlib import Path
 
@@ -191,3 +193,15 @@ def test_nothing_outlives_a_killed_parent(tmp_path: Path) -> None:
         p.kill()
         p.wait()
         wait_until(lambda: not (any(map(is_running, workers)) or shared_memory(p.pid)), timeout_s=20)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="other systems do not hold to RLIMIT_DATA")
+def test_a_file_that_wants_too_much_memory_costs_itself_only(tmp_path: Path) -> None:
+    sizes = {"small": (64, 48), "large": (6000, 4000), "small again": (64, 48)}  # a large frame has 72 MB
+    videos = [(name, write_video(tmp_path / f"{name}.mp4", frames=3, size=size)) for name, size in sizes.items()]
+    found = ends(decode_in_workers(videos, replace(SETTINGS, memory_bytes=192 * 2**20), workers=1))
+    failed = found.pop("large")
+    assert found == {"small": None, "small again": None}
+    assert failed is not None
+    assert re.search("memory|decoder crashed|0 frames found, 3 expected", failed[0]), failed[0]
+    assert ends(decode_in_workers(videos, SETTINGS, workers=1)) == dict.fromkeys(sizes)

@@ -227,3 +227,45 @@ def test_no_features(tmp_path: Path) -> None:
     (tmp_path / "v.mp4").write_bytes(b"")
     with pytest.raises(UsageError, match=r"found .mp4"):
         find_sources(tmp_path)
+
+
+def _external_link(path: Path, secret: Path) -> None:
+    with h5py.File(path, "w") as file:
+        file["v"] = h5py.ExternalLink(secret.name, "/features")
+
+
+def _soft_link(path: Path, secret: Path) -> None:
+    with h5py.File(path, "w") as file:
+        file["v"] = h5py.SoftLink("/elsewhere")
+
+
+def _external_values(path: Path, secret: Path) -> None:
+    with h5py.File(path, "w") as file:
+        file.create_dataset("v", (4, 2), "f4", external=[(str(secret), 0, 32)])
+
+
+def _virtual_values(path: Path, secret: Path) -> None:
+    layout = h5py.VirtualLayout((4, 2), "f4")
+    layout[:] = h5py.VirtualSource(str(secret), "features", (4, 2))
+    with h5py.File(path, "w") as file:
+        file.create_virtual_dataset("v", layout)
+
+
+@pytest.mark.parametrize(
+    ("save", "message"),
+    [
+        pytest.param(_external_link, "is a link; links are not followed", id="external link"),
+        pytest.param(_soft_link, "is a link; links are not followed", id="soft link"),
+        pytest.param(_external_values, "lies in other files, which are not read", id="external values"),
+        pytest.param(_virtual_values, "lies in other files, which are not read", id="virtual values"),
+    ],
+)
+def test_an_hdf5_file_leads_to_no_other_file(save: Callable[[Path, Path], None], message: str, tmp_path: Path) -> None:
+    secret = tmp_path / "secret.h5"
+    with h5py.File(secret, "w") as file:
+        file["features"] = np.ones((4, 2), np.float32)
+    path = tmp_path / "v.h5"
+    save(path, secret)
+    for work in (read_shape, read):
+        with pytest.raises(FeatureError, match=message):
+            work(Source("v", path))

@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import pickle
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -425,3 +426,28 @@ def test_a_writer_taken_for_dead_writes_again(store: FeatureStore, monkeypatch: 
     add_video(store, "v", make_features(4))
     assert store.verify() == []
     assert store.video_ids() == ["v"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        pytest.param(lambda text: "[" * 100_000, "nested too deep", id="nested"),
+        pytest.param(lambda text: text.replace("    5,", "    5.0,"), "no (T, D) array", id="float"),
+        pytest.param(
+            lambda text: text.replace("    5,", f"    {10**15},"), "values, as zarr.json has it, do not fit", id="huge"
+        ),
+        pytest.param(
+            lambda text: text.replace("    5,", f"    {10**30},"), "values, as zarr.json has it, do not fit", id="huger"
+        ),
+    ],
+)
+def test_metadata_made_to_break_the_reader(change: Callable[[str], str], message: str, tmp_path: Path) -> None:
+    store = FeatureStore.open_or_create(tmp_path / "s", make_spec())
+    add_video(store, "v", make_features(5))
+    document = store.folder("v") / "zarr.json"
+    text = document.read_text()
+    document.write_text(change(text))
+    assert document.read_text() != text
+    with pytest.raises(StoreError, match=re.escape(message)):
+        store.read("v")
+    assert store.verify()
