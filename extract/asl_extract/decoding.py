@@ -26,7 +26,7 @@ BLOCK_FRAMES = 16
 """Frames decoded, moved to the device and prepared together, at most."""
 
 MEMORY_BYTES = 4 * 2**30
-"""What a decoder process may hold: some 30 frames of 7680 x 4320 with what becomes of them, and no more for any file."""
+"""What a decoder process may hold: some 30 frames of 7680 x 4320 with what becomes of them."""
 
 BLOCK_BYTES = 32 * 2**20
 """Size of a block at most, unless a single frame is larger: 5 frames of 1920 x 1080."""
@@ -143,7 +143,7 @@ def decode_video(path: Path, settings: DecodeSettings) -> Iterator[Event]:
         yield Failed(
             VideoError(
                 f"{path}: not enough memory to decode it",
-                hint="is the file what it seems to be? Else use fewer --workers, or 0",
+                hint="use fewer --workers, or 0",
             )
         )
     except Exception as fault:  # whatever a decoder throws at a damaged file is that file's failure, not the run's
