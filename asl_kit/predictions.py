@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from array import array
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -231,10 +232,8 @@ def write_tables(
     write : callable
         Writes one of them.
     """
-    paths = [
-        path if len(tables) == 1 else path.with_name(f"{path.stem}-{name.replace(JOINT, '-')}{path.suffix}")
-        for name in tables
-    ]
+    names = [re.sub(r"[^\w.-]", "-", name) for name in tables]  # a checkpoint of others may name them anything
+    paths = [path if len(tables) == 1 else path.with_name(f"{path.stem}-{name}{path.suffix}") for name in names]
     for own, detections in zip(paths, tables.values(), strict=True):
         write(own, detections)
     return paths

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from asl_kit.errors import MissingFileError, PredictionError
-from asl_kit.predictions import Detection, Detections, read_predictions, write_predictions
+from asl_kit.predictions import Detection, Detections, read_predictions, write_predictions, write_tables
 
 ROWS = [
     Detection("b", 1.0, 2.0, "run", 0.25),
@@ -229,3 +229,11 @@ def test_a_file_that_is_not_text(tmp_path: Path) -> None:
 def test_no_such_file(tmp_path: Path, name: str) -> None:
     with pytest.raises(MissingFileError, match="no such file"):
         read_predictions(tmp_path / name)
+
+
+def test_a_vocabulary_named_like_a_path_leads_nowhere(tmp_path: Path) -> None:
+    nothing = Detections.from_lists((), video_ids=(), class_names=())
+    place = tmp_path / "in" / "out.json"
+    written = write_tables(place, {"../../verb": nothing, "a\0b": nothing})
+    assert [path.name for path in written] == ["out-..-..-verb.json", "out-a-b.json"]
+    assert [path.name for path in tmp_path.iterdir()] == ["in"]
