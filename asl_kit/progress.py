@@ -105,7 +105,7 @@ class _RichBar:
         self._progress.update(self._task, note=visible(text))
 
     def message(self, text: str) -> None:
-        self._progress.console.print(text, markup=False)
+        self._progress.console.print(text)
 
 
 def _number(value: float) -> str:
@@ -125,7 +125,7 @@ class _PlainLines:
     def _line(self) -> None:
         of_total = f"/{_number(self._total)}" if self._total is not None else ""
         done = f"{_number(self._done)}{of_total}"
-        self._console.print(f"{self._description} {done} {self._note}".rstrip(), markup=False)
+        self._console.print(f"{self._description} {done} {self._note}".rstrip())
         self._last_s = time.monotonic()
 
     def advance(self, amount: float = 1.0) -> None:
@@ -140,7 +140,7 @@ class _PlainLines:
         self._note = text
 
     def message(self, text: str) -> None:
-        self._console.print(text, markup=False)
+        self._console.print(text)
 
 
 @contextmanager

@@ -172,18 +172,18 @@ class ConversionReport:
         """Print counts, notes, differences, and the first items of each kind; the rest is in `--report`."""
         console.print(self._table())
         for note in self.notes:
-            console.print(f"note: {note}", markup=False)
+            console.print(f"note: {note}")
         groups: dict[tuple[str, str], list[ReportItem]] = {}
         for item in self.items:
             groups.setdefault((item.outcome, item.kind), []).append(item)
         for (outcome, kind), items in groups.items():
-            console.print(f"{outcome}: {len(items)} {_NOUNS[kind][len(items) > 1]}", markup=False)
+            console.print(f"{outcome}: {len(items)} {_NOUNS[kind][len(items) > 1]}")
             for item in items[:MAX_ITEMS_PRINTED]:
-                console.print(f"  {item.where}: video {item.video!r}: {item.reason}", markup=False)
+                console.print(f"  {item.where}: video {item.video!r}: {item.reason}")
             if len(items) > MAX_ITEMS_PRINTED:
-                console.print(f"  and {len(items) - MAX_ITEMS_PRINTED} more (--report FILE lists all)", markup=False)
+                console.print(f"  and {len(items) - MAX_ITEMS_PRINTED} more (--report FILE lists all)")
         for line in self.differences:
-            console.print(f"difference: {line}", markup=False)
+            console.print(f"difference: {line}")
 
     def _table(self) -> Table:
         title = f"{self.dataset}: found/expected" if self.expected else self.dataset

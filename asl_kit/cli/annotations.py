@@ -34,7 +34,7 @@ def validate(file: Path, json_path: Path | None) -> None:
     checked = read_annotations(file)
     segments = sum(len(video.segments or ()) for video in checked.videos.values())
     if str(json_path) != "-":
-        out().print(f"{file}: valid: {len(checked.videos)} videos, {segments} segments", markup=False)
+        out().print(f"{file}: valid: {len(checked.videos)} videos, {segments} segments")
 
 
 @annotations.command()
@@ -68,7 +68,7 @@ def stats(file: Path, json_path: Path | None, html_path: Path | None, step_s: fl
         from asl_kit.annotations.statistics_page import write_page
 
         write_page(described, statistics, html_path)
-        err().print(f"wrote {html_path}", markup=False)
+        err().print(f"wrote {html_path}")
     if json_path is not None:
         write_json(statistics.to_json(), str(json_path))
     if str(json_path) != "-":
@@ -87,8 +87,8 @@ def export(file: Path, layout: str, output: Path, vocabulary: str | None) -> Non
     from asl_kit.progress import err
 
     for loss in export_annotations(read_annotations(file), output, layout=layout, vocabulary=vocabulary):
-        err().print(f"left out, as {layout} cannot hold it: {loss}", markup=False)
-    err().print(f"wrote {output}", markup=False)
+        err().print(f"left out, as {layout} cannot hold it: {loss}")
+    err().print(f"wrote {output}")
 
 
 @annotations.command()

@@ -42,4 +42,4 @@ def convert(dataset: str, sources: tuple[Path, ...], output: Path, report_path: 
 
     report = convert_dataset(dataset, sources, output, report_path=report_path, strict=strict)
     report.print(out())
-    err().print(f"wrote {output}", markup=False)
+    err().print(f"wrote {output}")

@@ -65,7 +65,7 @@ def demo(ctx: click.Context, out: Path, seed: int, json_path: str | None) -> Non
     seconds = {"videos": _timed(lambda: _write_videos(out, seed, new))}
     for step, arguments in _commands(out).items():
         console.rule(step, align="left")
-        console.print(f"$ {shlex.join(['asl-kit', *arguments])}", style="bold", markup=False)
+        console.print(f"$ {shlex.join(['asl-kit', *arguments])}", style="bold")
         sys.stdout.flush()
         started_s = time.monotonic()
         code = subprocess.run(
@@ -73,7 +73,7 @@ def demo(ctx: click.Context, out: Path, seed: int, json_path: str | None) -> Non
         ).returncode
         seconds[step] = time.monotonic() - started_s
         if code:
-            err().print(f"demo: {step} failed, see above. The same command goes on from here.", markup=False)
+            err().print(f"demo: {step} failed, see above. The same command goes on from here.")
             ctx.exit(code)
     scores = json.loads((out / "results" / "scores.json").read_bytes())
     console.rule("result", align="left")
@@ -82,8 +82,7 @@ def demo(ctx: click.Context, out: Path, seed: int, json_path: str | None) -> Non
     console.print(
         f"Open {out / 'report.html'} in a browser: scores, errors, and each video beside what was found in it.\n"
         f"Watch {out / 'videos'}, read {out / 'results'}, or follow the training: tensorboard --logdir {out / 'run'}\n"
-        f"Next: your own videos and a CSV with the columns of {out / 'segments.csv'}, by the commands above.",
-        markup=False,
+        f"Next: your own videos and a CSV with the columns of {out / 'segments.csv'}, by the commands above."
     )
     if json_path is not None:
         write_json({"scores": scores, "seconds": seconds}, json_path)
@@ -104,7 +103,7 @@ def _write_videos(out: Path, seed: int, new: VideoPlan) -> None:
     with progress_bar("drawing videos", len(plans)) as bar:
         written = write_demo_videos(out, plans, on_video=lambda plan: bar.advance())
     if written < len(plans):
-        err().print(f"{len(plans) - written} of {len(plans)} videos were there from an earlier run", markup=False)
+        err().print(f"{len(plans) - written} of {len(plans)} videos were there from an earlier run")
     path = out / "new" / "new.mp4"
     if not path.is_file():
         write_video(path, render_frames(new))

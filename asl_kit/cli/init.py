@@ -55,6 +55,6 @@ def init(annotations: Path, videos: Path, out: Path | None, device: str, weights
         print_proposal(proposal, stdout())
     if out is not None:
         for path in write_project(out, survey, proposal):
-            err().print(f"wrote {path}", markup=False)
+            err().print(f"wrote {path}")
     if json_path is not None:
         write_json(survey.to_json() | {"proposed": proposal.to_json()}, json_path)

@@ -74,4 +74,4 @@ def report(
         sensitivity=sensitivity,
         predictions_per_video=predictions_per_video,
     )
-    progress.err().print(f"wrote {output}", markup=False)
+    progress.err().print(f"wrote {output}")

@@ -67,5 +67,5 @@ def train(
 
     result = train_model(annotations, split_paths(features), out, chosen, resume=resume, device=device)
     if result is not None:
-        err().print(f"kept: {result.kept}", markup=False)
+        err().print(f"kept: {result.kept}")
         click.echo(result.checkpoint)

@@ -43,7 +43,7 @@ def print_proposal(proposal: Proposal, console: Console) -> None:
             table.add_row("" if number else group, choice.name, str(choice.value), choice.reason)
     console.print(table)
     console.print(proposal.derived)
-    console.print(f"{proposal.features:,} features to extract", markup=False)
+    console.print(f"{proposal.features:,} features to extract")
 
 
 def _facts(survey: Survey) -> Table:

@@ -20,7 +20,7 @@ FEW_VIDEOS = 30
 def print_diagnosis(diagnosis: Diagnosis, console: Console) -> None:
     """Print mAP with intervals, the false-positive profile, impacts, characteristics and warnings."""
     _print_task(diagnosis, console)
-    console.print(f"predictions {diagnosis.predictions}", markup=False)
+    console.print(f"predictions {diagnosis.predictions}")
     console.print(_confidence(diagnosis))
     console.print(_profile(diagnosis))
     console.print(_impacts(diagnosis))
@@ -43,8 +43,7 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
 def _print_task(result: Diagnosis | Comparison, console: Console) -> None:
     console.print(
         f"dataset {result.dataset}, split {result.split}, vocabulary {result.vocabulary}, "
-        f"duplicates {result.duplicates}\nvideos {result.videos}, segments {result.segments}",
-        markup=False,
+        f"duplicates {result.duplicates}\nvideos {result.videos}, segments {result.segments}"
     )
     if result.videos < FEW_VIDEOS:
         few = "1 video is" if result.videos == 1 else f"{result.videos} videos are"

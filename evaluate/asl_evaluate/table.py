@@ -29,17 +29,15 @@ def print_scores(scores: Scores, console: Console) -> None:
     coverage = scores.coverage
     console.print(
         f"protocol {scores.protocol}, split {scores.split}, vocabulary {scores.vocabulary}, "
-        f"duplicates {coverage.duplicates}",
-        markup=False,
+        f"duplicates {coverage.duplicates}"
     )
     console.print(
         f"videos {coverage.videos}, segments {coverage.segments}, classes {len(scores.per_class)}, "
-        f"predictions {coverage.predictions}",
-        markup=False,
+        f"predictions {coverage.predictions}"
     )
     console.print(_overall(scores))
     for name, figure in scores.figures.items():
-        console.print(f"{name} (%): {_percent(figure.mean)}", markup=False)
+        console.print(f"{name} (%): {_percent(figure.mean)}")
     if scores.per_class:
         console.print(_per_class(scores))
     for warning in coverage.warnings():

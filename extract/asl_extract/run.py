@@ -227,7 +227,7 @@ def extract_videos(
                 settings["precision"] = "bfloat16" if cluster.has_gpus else "float32"
             _prepare_store(store, settings, devices=["cuda" if cluster.has_gpus else "cpu"], workers=workers)
             job = Job(store.absolute(), settings, options | {"workers": workers})
-            err().print(f"{cluster.size} Ray actors, one a {cluster.unit}", markup=False)
+            err().print(f"{cluster.size} Ray actors, one a {cluster.unit}")
             with _reporting(summary, files) as report:
                 extract_on_ray(files, job, cluster, tell=report.tell, advance=report.advance, give_up=report.give_up)
         return summary
@@ -239,7 +239,7 @@ def extract_videos(
         if workers is None:
             workers = choose_workers(choose_device(devices[0]), decoder=decoder, devices=len(devices))
         job = Job(store.absolute(), settings, options | {"workers": workers})
-        err().print(f"{', '.join(devices)}: a process each, {_decoding(workers)}", markup=False)
+        err().print(f"{', '.join(devices)}: a process each, {_decoding(workers)}")
         with _reporting(summary, files) as report:
             extract_on_devices(files, job, devices, tell=report.tell, advance=report.advance, give_up=report.give_up)
         return summary
@@ -247,7 +247,7 @@ def extract_videos(
     check_decoder(extractor.decoder, device=devices[0], workers=workers)
     workers = choose_workers(extractor.device, decoder=extractor.decoder) if workers is None else workers
     features = FeatureStore.open_or_create(store, extractor.spec, stored_dtype)
-    err().print(f"{extractor.device}, {extractor.batch_size} clips a batch, {_decoding(workers)}", markup=False)
+    err().print(f"{extractor.device}, {extractor.batch_size} clips a batch, {_decoding(workers)}")
     with _reporting(summary, files) as report:
         extract_into(
             features,
@@ -309,6 +309,4 @@ def _reporting(summary: ExtractionSummary, files: Sequence[VideoFile]) -> Iterat
 
 def _warn_missing(missing: list[str], annotations: Path | None) -> None:
     more = f" and {len(missing) - _NAMES_SHOWN} more" if len(missing) > _NAMES_SHOWN else ""
-    err().print(
-        f"{len(missing)} videos of {annotations} have no file: {', '.join(missing[:_NAMES_SHOWN])}{more}", markup=False
-    )
+    err().print(f"{len(missing)} videos of {annotations} have no file: {', '.join(missing[:_NAMES_SHOWN])}{more}")

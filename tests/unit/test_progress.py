@@ -42,7 +42,7 @@ def test_an_unknown_total(capsys: pytest.CaptureFixture[str], monkeypatch: pytes
 
 def test_a_line_number_is_no_emoji(capsys: pytest.CaptureFixture[str]) -> None:
     for console in (progress.out(), progress.err()):
-        console.print("table.csv:100: wrong", markup=False)
+        console.print("table.csv:100: wrong")
     assert capsys.readouterr() == ("table.csv:100: wrong\n", "table.csv:100: wrong\n")
 
 

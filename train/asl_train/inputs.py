@@ -137,7 +137,4 @@ def _check_places(annotations: Path, train: Split, name: str) -> None:
             hint="compare the times of the annotations with the features' (`asl-kit store list`): frame rate, stride?",
         )
     if outside:
-        err().print(
-            f"split {name}: {total} actions lie where their videos have no features, and teach nothing: {some}",
-            markup=False,
-        )
+        err().print(f"split {name}: {total} actions lie where their videos have no features, and teach nothing: {some}")
