@@ -44,7 +44,11 @@ def test_classes_of_the_vocabulary_alone_are_kept(tmp_path: Path) -> None:
     [
         pytest.param("{", "s.json: not a JSON file", id="not JSON"),
         pytest.param([1], "s.json: (whole): Input should be a valid dict", id="no object"),
-        pytest.param(SOUND | {"version": 2}, "sensitivity format version is 2, this asl-kit reads version 1", id="another version"),
+        pytest.param(
+            SOUND | {"version": 2},
+            "sensitivity format version is 2, this asl-kit reads version 1",
+            id="another version",
+        ),
         pytest.param(SOUND | {"colour": 2}, "colour: unknown key", id="unknown key"),
         pytest.param(
             SOUND | {"videos": {"a": VIDEO | {"q_cls": [1.5]}}}, "videos.a.q_cls.0: Input should be less", id="range"
