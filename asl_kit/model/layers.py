@@ -123,7 +123,7 @@ class ConvAttention(nn.Module):
     def __init__(self, channels: int, heads: int, *, window: int, stride: int = 1, dropout: float = 0.0) -> None:
         super().__init__()
         self.heads = heads
-        self.reach = window // 2
+        self.reach = window // 2 if window else None
         for role in ("query", "key", "value"):
             conv = MaskedConv(channels, channels, 3, stride=stride, groups=channels, bias=False)
             self.add_module(f"{role}_conv", conv)
@@ -141,7 +141,7 @@ class ConvAttention(nn.Module):
             y = self.get_submodule(role)(self.get_submodule(f"{role}_norm")(y))
             projected.append(y.unflatten(2, (self.heads, -1)))  # (B, T, heads, C / heads)
         query, key, value = projected
-        if self.reach:
+        if self.reach is not None:
             attended = local_attention(query, key, value, out_mask.squeeze(2), reach=self.reach)
         else:
             # Finite, as in `local_attention`.

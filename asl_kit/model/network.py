@@ -189,7 +189,7 @@ class Localizer(nn.Module):
     def reach(self) -> int | None:
         """Features to either side that an output depends on; None: all of them, by attention without a window."""
         windows = self.windows if len(self.stem) else self.windows[1:]
-        if not all(window // 2 for window in windows):
+        if not all(windows):
             return None
         reach: int = len(self.projection) + len(self.stem) * (1 + self.windows[0] // 2)
         for level, window in enumerate(self.windows[1:], start=1):

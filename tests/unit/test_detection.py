@@ -55,7 +55,8 @@ def make_network(**changes: Any) -> Localizer:
 
 NETWORKS: dict[str, dict[str, Any]] = {
     "plain": {},
-    "a window of each level": {"window": (3, 7, 3)},
+    "a window of each level": {"window": (3, 7, 1)},
+    "windows of 1": {"window": 1},
     "position embedding": {"position_embedding": True},
     "full padding": {"padding": "full", "position_embedding": True},
     "no stem, deep heads": {"stem_blocks": 0, "window": (0, 3, 3), "head_layers": 5, "projection_layers": 1},

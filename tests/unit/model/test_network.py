@@ -51,16 +51,17 @@ def test_a_video_does_not_depend_on_its_neighbours_in_the_batch(length: int, win
         torch.testing.assert_close(mine, beside, atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.parametrize("reach", [0, 2])
 @pytest.mark.parametrize("steps", [1, 3, 16, 17, 50])
-def test_local_attention_equals_masked_global_attention(steps: int) -> None:
+def test_local_attention_equals_masked_global_attention(steps: int, reach: int) -> None:
     generator = torch.Generator().manual_seed(steps)
     query, key, value = (torch.randn(2, 3, steps, 4, generator=generator) for _ in range(3))
     mask = torch.arange(steps) < torch.tensor([[steps], [max(1, steps // 2)]])
-    near = (torch.arange(steps)[:, None] - torch.arange(steps)).abs() <= 2
+    near = (torch.arange(steps)[:, None] - torch.arange(steps)).abs() <= reach
     allowed = near & mask[:, None, None, :]
     bias = torch.zeros(allowed.shape).masked_fill(~allowed, -1e4)
     expected = F.scaled_dot_product_attention(query, key, value, attn_mask=bias)
-    found = local_attention(*(x.transpose(1, 2) for x in (query, key, value)), mask, reach=2).transpose(1, 2)
+    found = local_attention(*(x.transpose(1, 2) for x in (query, key, value)), mask, reach=reach).transpose(1, 2)
     for video in range(2):
         valid = mask[video]
         torch.testing.assert_close(found[video][:, valid], expected[video][:, valid], atol=1e-5, rtol=1e-5)
@@ -161,5 +162,5 @@ def test_regression_ranges_may_overlap() -> None:
 
 
 def test_each_level_has_its_own_window() -> None:
-    network = small_network(window=(5, 7, 0, 3))
-    assert [block.attention.reach for block in [*network.stem, *network.branch]] == [2, 2, 3, 0, 1]
+    network = small_network(window=(5, 7, 0, 1))
+    assert [block.attention.reach for block in [*network.stem, *network.branch]] == [2, 2, 3, None, 0]
