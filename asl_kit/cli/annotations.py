@@ -5,13 +5,10 @@ from pathlib import Path
 
 import click
 
+from asl_kit.cli.options import json_option
+
 FILE = click.argument("file", type=click.Path(path_type=Path))
-JSON_OPTION = click.option(
-    "--json",
-    "json_path",
-    type=click.Path(path_type=Path, allow_dash=True),
-    help="Write the result here as JSON; - is stdout.",
-)
+AS_JSON = json_option("the result")
 
 
 @click.group()
@@ -21,8 +18,8 @@ def annotations() -> None:
 
 @annotations.command()
 @FILE
-@JSON_OPTION
-def validate(file: Path, json_path: Path | None) -> None:
+@AS_JSON
+def validate(file: Path, json_path: str | None) -> None:
     """Check an annotation file; list every fault with its video and field."""
     from asl_kit.annotations.io import find_faults, read_annotations
     from asl_kit.cli.output import write_json
@@ -30,20 +27,20 @@ def validate(file: Path, json_path: Path | None) -> None:
 
     if json_path is not None:
         faults = find_faults(file)
-        write_json({"file": str(file), "valid": not faults, "faults": faults}, str(json_path))
+        write_json({"file": str(file), "valid": not faults, "faults": faults}, json_path)
     checked = read_annotations(file)
     segments = sum(len(video.segments or ()) for video in checked.videos.values())
-    if str(json_path) != "-":
+    if json_path != "-":
         out().print(f"{file}: valid: {len(checked.videos)} videos, {segments} segments")
 
 
 @annotations.command()
 @FILE
-@JSON_OPTION
+@AS_JSON
 @click.option("--html", "html_path", type=click.Path(path_type=Path), help="Write plots and tables here, as one page.")
 @click.option("--step", "step_s", type=click.FloatRange(0, min_open=True), help="Seconds from one feature to the next.")
 @click.option("--features", "store", type=click.Path(path_type=Path), help="Store to take each video's step from.")
-def stats(file: Path, json_path: Path | None, html_path: Path | None, step_s: float | None, store: Path | None) -> None:
+def stats(file: Path, json_path: str | None, html_path: Path | None, step_s: float | None, store: Path | None) -> None:
     """Count videos, segments and classes; describe lengths, overlaps and class balance.
 
     With --features or --step, also count the segments that are shorter than one feature step.
@@ -70,25 +67,25 @@ def stats(file: Path, json_path: Path | None, html_path: Path | None, step_s: fl
         write_page(described, statistics, html_path)
         err().print(f"wrote {html_path}")
     if json_path is not None:
-        write_json(statistics.to_json(), str(json_path))
-    if str(json_path) != "-":
+        write_json(statistics.to_json(), json_path)
+    if json_path != "-":
         statistics.print(out())
 
 
 @annotations.command()
 @FILE
 @click.option("--to", "layout", required=True, type=click.Choice(["activitynet", "csv"]), help="Layout to write.")
-@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="File to write.")
+@click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="File to write.")
 @click.option("--vocabulary", help="Whose labels to write, if there are several vocabularies.")
-def export(file: Path, layout: str, output: Path, vocabulary: str | None) -> None:
+def export(file: Path, layout: str, out: Path, vocabulary: str | None) -> None:
     """Write annotations in another layout; say what it cannot hold."""
     from asl_kit.annotations.export import export as export_annotations
     from asl_kit.annotations.io import read_annotations
     from asl_kit.progress import err
 
-    for loss in export_annotations(read_annotations(file), output, layout=layout, vocabulary=vocabulary):
+    for loss in export_annotations(read_annotations(file), out, layout=layout, vocabulary=vocabulary):
         err().print(f"left out, as {layout} cannot hold it: {loss}")
-    err().print(f"wrote {output}")
+    err().print(f"wrote {out}")
 
 
 @annotations.command()

@@ -16,7 +16,7 @@ _PATH = click.Path(path_type=Path)
 @click.argument("first", type=_PATH, metavar="A")
 @click.argument("second", type=_PATH, metavar="B")
 @resampled_task
-def compare(first: Path, second: Path, json_file: str | None, **task: Any) -> None:
+def compare(first: Path, second: Path, json_path: str | None, **task: Any) -> None:
     """Tell whether predictions B are better than predictions A.
 
     Both are ActivityNet detection JSON for the same videos. Shows the difference in mAP with its
@@ -31,6 +31,6 @@ def compare(first: Path, second: Path, json_file: str | None, **task: Any) -> No
     from asl_kit.cli.output import write_json
 
     comparison = compare_files(first=first, second=second, **task)
-    print_comparison(comparison, progress.err() if json_file == "-" else progress.out())
-    if json_file is not None:
-        write_json(comparison.to_json(), json_file)
+    print_comparison(comparison, progress.err() if json_path == "-" else progress.out())
+    if json_path is not None:
+        write_json(comparison.to_json(), json_path)

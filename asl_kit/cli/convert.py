@@ -19,13 +19,13 @@ def _list_datasets(ctx: click.Context, _: click.Parameter, is_wanted: bool) -> N
 @click.command()
 @click.argument("dataset")
 @click.argument("sources", metavar="SOURCE...", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="Annotation file to write.")
+@click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="Annotation file to write.")
 @click.option("--report", "report_path", type=click.Path(path_type=Path), help="Write the whole report here, as JSON.")
 @click.option("--strict", is_flag=True, help="Fail, and write nothing, if a count differs from the published one.")
 @click.option(
     "--list", is_flag=True, is_eager=True, expose_value=False, callback=_list_datasets, help="List all datasets."
 )
-def convert(dataset: str, sources: tuple[Path, ...], output: Path, report_path: Path | None, strict: bool) -> None:
+def convert(dataset: str, sources: tuple[Path, ...], out: Path, report_path: Path | None, strict: bool) -> None:
     """Convert a dataset's annotations to the unified format.
 
     \b
@@ -38,8 +38,9 @@ def convert(dataset: str, sources: tuple[Path, ...], output: Path, report_path: 
     with the columns video,start,end,label[,split,duration,fps,path]
     """
     from asl_kit.annotations.conversion import convert as convert_dataset
-    from asl_kit.progress import err, out
+    from asl_kit.progress import err
+    from asl_kit.progress import out as stdout
 
-    report = convert_dataset(dataset, sources, output, report_path=report_path, strict=strict)
-    report.print(out())
-    err().print(f"wrote {output}")
+    report = convert_dataset(dataset, sources, out, report_path=report_path, strict=strict)
+    report.print(stdout())
+    err().print(f"wrote {out}")

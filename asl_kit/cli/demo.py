@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from asl_kit.cli.options import json_option
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -44,9 +46,7 @@ SHOWN_SCORE = 0.3
     help="Folder of videos, features and results.",
 )
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Decides what the videos show.")
-@click.option(
-    "--json", "json_path", metavar="FILE", help="Write scores and times as JSON; '-': to stdout, all else to stderr."
-)
+@json_option("scores and times")
 @click.pass_context
 def demo(ctx: click.Context, out: Path, seed: int, json_path: str | None) -> None:
     """Make small videos and run every step on them.

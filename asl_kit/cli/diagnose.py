@@ -15,7 +15,7 @@ _PATH = click.Path(path_type=Path)
 @click.command()
 @click.option("--predictions", type=_PATH, metavar="FILE", required=True, help="ActivityNet detection JSON.")
 @resampled_task
-def diagnose(predictions: Path, json_file: str | None, **task: Any) -> None:
+def diagnose(predictions: Path, json_path: str | None, **task: Any) -> None:
     """Show why a score is what it is.
 
     Kinds of error and what each costs, how the score depends on the length, coverage and number of
@@ -30,6 +30,6 @@ def diagnose(predictions: Path, json_file: str | None, **task: Any) -> None:
     from asl_kit.cli.output import write_json
 
     diagnosis = diagnose_file(predictions=predictions, **task)
-    print_diagnosis(diagnosis, progress.err() if json_file == "-" else progress.out())
-    if json_file is not None:
-        write_json(diagnosis.to_json(), json_file)
+    print_diagnosis(diagnosis, progress.err() if json_path == "-" else progress.out())
+    if json_path is not None:
+        write_json(diagnosis.to_json(), json_path)

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 
 import click
 
+from asl_kit.cli.options import json_option
 from asl_kit.environment import Check, Verdict, examine
 
 _STYLES = {Verdict.OK: "green", Verdict.NOTE: "dim", Verdict.WARNING: "yellow", Verdict.BROKEN: "bold red"}
 
 
 @click.command()
-@click.option("--json", "json_path", metavar="FILE", help="Write the checks as JSON; '-': to stdout, no table.")
+@json_option("the checks")
 @click.pass_context
 def doctor(ctx: click.Context, json_path: str | None) -> None:
     """Show what this machine offers, what is missing, and what adds it.

@@ -8,6 +8,7 @@ from typing import Literal
 import click
 
 from asl_evaluate.protocols import PROTOCOLS
+from asl_kit.cli import options
 
 _PATH = click.Path(path_type=Path)
 
@@ -19,9 +20,8 @@ _PATH = click.Path(path_type=Path)
     help="Score this ActivityNet detection JSON; protocol epic-kitchens: its own JSON too, or verbs,nouns.",
 )
 @click.option("--checkpoint", type=_PATH, metavar="FILE", help="Run this model on --features, and score what it finds.")
-@click.option("--annotations", type=_PATH, metavar="FILE", required=True, help="Unified annotations (asl-kit convert).")
+@options.required_annotations
 @click.option("--features", metavar="STORE[,STORE]", help="Feature stores, in the order used in training.")
-@click.option("--split", metavar="NAME", help="Default: the dataset's evaluation split.")
 @click.option(
     "--protocol",
     type=click.Choice(list(PROTOCOLS)),
@@ -29,15 +29,7 @@ _PATH = click.Path(path_type=Path)
     + "; ".join(f"{name}: {protocol.summary}" for name, protocol in PROTOCOLS.items())
     + ".",
 )
-@click.option("--tiou", metavar="LO:HI:STEP", help="tIoU thresholds. Default: the dataset's, else 0.3:0.7:0.1.")
-@click.option(
-    "--duplicates",
-    type=click.Choice(["keep", "drop"]),
-    default="keep",
-    show_default=True,
-    help="Duplicate ground truth and segments under 1 ms: keep (official), or drop (ActionFormer, OpenTAD).",
-)
-@click.option("--vocabulary", metavar="NAME", help="Which labels to score, where the annotations have several.")
+@options.scoring
 @click.option("--class-agnostic", is_flag=True, help="Take all classes for one.")
 @click.option(
     "--video-scores",
@@ -48,15 +40,13 @@ _PATH = click.Path(path_type=Path)
 @click.option(
     "--top-k", type=click.IntRange(min=1), default=2, show_default=True, help="Classes by --video-scores a detection."
 )
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
+@options.device
 @click.option("--out", type=_PATH, metavar="DIR", help="Write scores.json here, and a checkpoint's detections.json.")
 @click.option("--csv", "csv_file", type=_PATH, metavar="FILE", help="Write the scores by class and tIoU as a table.")
 @click.option(
     "--sensitivity", type=_PATH, metavar="FILE", help="Write what the checkpoint has learned to look at, as JSON."
 )
-@click.option(
-    "--json", "json_file", metavar="FILE", help="Write the scores as JSON; '-': to stdout, and tables to stderr."
-)
+@options.json_option("the scores")
 def evaluate(
     predictions: str | None,
     checkpoint: Path | None,
@@ -73,7 +63,7 @@ def evaluate(
     device: str,
     out: Path | None,
     sensitivity: Path | None,
-    json_file: str | None,
+    json_path: str | None,
     csv_file: Path | None,
 ) -> None:
     """Score a predictions file, or a checkpoint on stored features.
@@ -89,16 +79,15 @@ def evaluate(
     if sensitivity is not None and checkpoint is None:
         raise click.UsageError("--sensitivity FILE needs --checkpoint FILE")
 
-    from asl_evaluate.scoring import score_checkpoint, evaluate_predictions, write_results
+    from asl_evaluate.scoring import evaluate_predictions, score_checkpoint, write_results
     from asl_evaluate.table import print_scores, write_csv
     from asl_kit import progress
-    from asl_kit.cli.options import split_paths
     from asl_kit.cli.output import write_json
 
     tables = None
     if predictions is not None:
         scores = evaluate_predictions(
-            predictions=split_paths(predictions, "--predictions"),
+            predictions=options.split_paths(predictions, "--predictions"),
             annotations=annotations,
             split=split,
             tiou=tiou,
@@ -117,7 +106,7 @@ def evaluate(
         tables, scores = score_checkpoint(
             checkpoint=checkpoint,
             annotations=annotations,
-            features=split_paths(features),
+            features=options.split_paths(features),
             split=split,
             tiou=tiou,
             duplicates=duplicates,
@@ -128,9 +117,9 @@ def evaluate(
             top_k=top_k,
             device=device,
         )
-    print_scores(scores, progress.err() if json_file == "-" else progress.out())
-    if json_file is not None:
-        write_json(scores.to_json(), json_file)
+    print_scores(scores, progress.err() if json_path == "-" else progress.out())
+    if json_path is not None:
+        write_json(scores.to_json(), json_path)
     if csv_file is not None:
         write_csv(csv_file, scores)
     if out is not None:
@@ -140,7 +129,7 @@ def evaluate(
             sensitivity,
             checkpoint=checkpoint,
             annotations=annotations,
-            features=split_paths(features),
+            features=options.split_paths(features),
             split=split,
             device=device,
         )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from asl_kit.cli.options import decoding
+from asl_kit.cli.options import decoding, json_option, on_error
 
 
 def _print_backbones(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:
@@ -75,17 +75,11 @@ def _print_presets(ctx: click.Context, parameter: click.Parameter, value: bool) 
     type=click.Choice(["float16", "float32"]),
     help="Type of the stored features.  [default: float16]",
 )
-@click.option(
-    "--on-error",
-    type=click.Choice(["skip", "stop"]),
-    default="skip",
-    show_default=True,
-    help="Whether a video that fails is recorded and passed over, or ends the run.",
-)
+@on_error
 @click.option(
     "--retry-failed", is_flag=True, help="Try videos again that failed before and whose files have not changed."
 )
-@click.option("--json", "json_path", metavar="FILE", help="Write the summary as JSON; - for stdout.")
+@json_option("the summary")
 @click.option(
     "--list-backbones",
     is_flag=True,

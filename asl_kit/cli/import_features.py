@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from asl_kit.cli.options import on_error
+
 
 def _print_presets(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:
     if not value or ctx.resilient_parsing:
@@ -63,13 +65,7 @@ def _print_presets(ctx: click.Context, parameter: click.Parameter, value: bool) 
     show_default=True,
     help="Type of the stored features.",
 )
-@click.option(
-    "--on-error",
-    type=click.Choice(["skip", "stop"]),
-    default="skip",
-    show_default=True,
-    help="Whether a video that fails is recorded and passed over, or ends the run.",
-)
+@on_error
 @click.option("--workers", type=click.IntRange(min=1), default=2, show_default=True, help="Files worked on at once.")
 @click.option("--report", "report_path", metavar="FILE", help="Write all lists, whole, as JSON; - for stdout.")
 @click.option(

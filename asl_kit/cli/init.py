@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from asl_kit.cli.options import json_option
+
 
 @click.command()
 @click.argument("annotations", metavar="CSV", type=click.Path(path_type=Path))
@@ -21,7 +23,7 @@ import click
     show_default=True,
     help="Of the backbone; random: to try out without a download.",
 )
-@click.option("--json", "json_path", metavar="FILE", help="Write all of it as JSON; - for stdout.")
+@json_option("all of it")
 def init(annotations: Path, videos: Path, out: Path | None, device: str, weights: str, json_path: str | None) -> None:
     """Look at videos and annotations of your own; propose how to train on them.
 

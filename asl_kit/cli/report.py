@@ -8,6 +8,7 @@ from typing import Literal
 import click
 
 from asl_evaluate.protocols import PROTOCOLS
+from asl_kit.cli import options
 
 _PATH = click.Path(path_type=Path)
 
@@ -15,18 +16,9 @@ _PATH = click.Path(path_type=Path)
 @click.command()
 @click.option("--predictions", type=_PATH, metavar="FILE", required=True, help="ActivityNet detection JSON.")
 @click.option("--annotations", type=_PATH, metavar="FILE", help="Unified annotations to score against.")
-@click.option("-o", "--output", type=_PATH, metavar="FILE", required=True, help="The HTML file to write.")
-@click.option("--split", metavar="NAME", help="Default: the dataset's evaluation split.")
+@click.option("-o", "--out", type=_PATH, metavar="FILE", required=True, help="The HTML file to write.")
 @click.option("--protocol", type=click.Choice(list(PROTOCOLS)), help="As for asl-kit eval.")
-@click.option("--tiou", metavar="LO:HI:STEP", help="tIoU thresholds. Default: the dataset's, else 0.3:0.7:0.1.")
-@click.option(
-    "--duplicates",
-    type=click.Choice(["keep", "drop"]),
-    default="keep",
-    show_default=True,
-    help="Duplicate ground truth and segments under 1 ms: keep (official), or drop (ActionFormer, OpenTAD).",
-)
-@click.option("--vocabulary", metavar="NAME", help="Which labels to score, where the annotations have several.")
+@options.scoring
 @click.option("--videos", type=_PATH, metavar="DIR", help="Play the videos of this folder beside their timelines.")
 @click.option("--sensitivity", type=_PATH, metavar="FILE", help="Show the curves of asl-kit eval --sensitivity FILE.")
 @click.option(
@@ -39,7 +31,7 @@ _PATH = click.Path(path_type=Path)
 def report(
     predictions: Path,
     annotations: Path | None,
-    output: Path,
+    out: Path,
     split: str | None,
     protocol: str | None,
     tiou: str | None,
@@ -62,7 +54,7 @@ def report(
     from asl_kit import progress
 
     report_file(
-        output,
+        out,
         predictions=predictions,
         annotations=annotations,
         split=split,
@@ -74,4 +66,4 @@ def report(
         sensitivity=sensitivity,
         predictions_per_video=predictions_per_video,
     )
-    progress.err().print(f"wrote {output}")
+    progress.err().print(f"wrote {out}")

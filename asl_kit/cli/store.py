@@ -6,8 +6,10 @@ from pathlib import Path
 
 import click
 
+from asl_kit.cli.options import json_option
+
 store_argument = click.argument("path", metavar="STORE", type=click.Path(path_type=Path))
-json_option = click.option("--json", "json_path", metavar="FILE", help="Write the result as JSON; '-' is stdout.")
+as_json = json_option("the result")
 
 
 @click.group()
@@ -17,7 +19,7 @@ def store() -> None:
 
 @store.command()
 @store_argument
-@json_option
+@as_json
 def info(path: Path, json_path: str | None) -> None:
     """Print how the features were made, how many there are, and what failed."""
     from asl_kit.cli.output import print_results
@@ -29,7 +31,7 @@ def info(path: Path, json_path: str | None) -> None:
 
 @store.command(name="list")
 @store_argument
-@json_option
+@as_json
 def list_(path: Path, json_path: str | None) -> None:
     """Print a table of the videos."""
     from asl_kit.cli.output import print_results
@@ -42,7 +44,7 @@ def list_(path: Path, json_path: str | None) -> None:
 @store.command()
 @store_argument
 @click.option("--quick", is_flag=True, help="Check metadata only, without reading the features.")
-@json_option
+@as_json
 def verify(path: Path, quick: bool, json_path: str | None) -> None:
     """Read everything again and compare it with its checksums; exit code 1 if anything is wrong."""
     from asl_kit.cli.output import print_results

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from asl_kit.cli.options import required_annotations, split_paths
+
 _PATH = click.Path(path_type=Path)
 
 
@@ -23,7 +25,7 @@ _PATH = click.Path(path_type=Path)
     required=True,
     help="What to submit. epic-kitchens: one file of actions, or verbs,nouns; ego4d-mq: one, or detection,retrieval.",
 )
-@click.option("--annotations", type=_PATH, metavar="FILE", required=True, help="Unified annotations (asl-kit convert).")
+@required_annotations
 @click.option("-o", "--out", type=_PATH, metavar="FILE", required=True, help="The file to write.")
 @click.option("--split", metavar="NAME", help="Default: the split that all predicted videos are of.")
 @click.option(
@@ -51,7 +53,6 @@ def submit(
     """
     from asl_evaluate.submission import parse_supervision
     from asl_evaluate.submission import submit as write_submission
-    from asl_kit.cli.options import split_paths
     from asl_kit.progress import visible
 
     submission = write_submission(

@@ -6,6 +6,9 @@ from pathlib import Path
 
 import click
 
+from asl_kit.cli.options import device as device_option
+from asl_kit.cli.options import split_paths
+
 
 def _list_recipes(ctx: click.Context, _: click.Parameter, is_wanted: bool) -> None:
     if is_wanted and not ctx.resilient_parsing:
@@ -32,7 +35,7 @@ def _list_recipes(ctx: click.Context, _: click.Parameter, is_wanted: bool) -> No
 )
 @click.option("--print-recipe", is_flag=True, help="Print the recipe with every key explained, and stop.")
 @click.option("--resume", is_flag=True, help="Go on with the run in --out.")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
+@device_option
 def train(
     annotations: Path | None,
     features: str | None,
@@ -52,7 +55,6 @@ def train(
     Several processes, one for each GPU, train as one: torchrun --standalone
     --nproc-per-node N -m asl_kit train ...
     """
-    from asl_kit.cli.options import split_paths
     from asl_kit.progress import err
     from asl_kit.recipe import load_recipe, to_toml
 
