@@ -111,7 +111,9 @@ def test_published_weights_go_by_their_name(monkeypatch: pytest.MonkeyPatch, tmp
     monkeypatch.chdir(tmp_path)
     spec = get_backbone("x3d_xs")
     published = {"model_state": spec.build(160).state_dict()}
-    monkeypatch.setattr(torch.hub, "load_state_dict_from_url", lambda *_, **__: published)
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "hub"))
+    (tmp_path / "hub" / "checkpoints").mkdir(parents=True)
+    torch.save(published, tmp_path / "hub" / "checkpoints" / "X3D_XS.pyth")
     by_default = load_backbone(spec, frame_size=160)
     by_name = load_backbone(spec, weights="X3D_XS.pyth", frame_size=160)
     assert (by_name.weights, by_name.weights_sha256) == (by_default.weights, by_default.weights_sha256)
