@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import pickle
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+from pydantic import ConfigDict, Field
 from torch import Tensor
 
 from asl_kit import __version__
@@ -18,7 +17,8 @@ from asl_kit.extraction_spec import ExtractionSpec
 from asl_kit.files import replacing
 from asl_kit.model.network import Localizer
 from asl_kit.recipe import Recipe
-from asl_kit.strict import check_version, validate
+from asl_kit.saved_tensors import find_unsound, load_saved
+from asl_kit.strict import StrictModel, check_version, validate
 
 FORMAT = "asl-kit/checkpoint"
 VERSION = 1
@@ -70,6 +70,29 @@ class Checkpoint:
         return network.eval()
 
 
+class _ShapeFields(StrictModel):
+    """`Shape`, in a file."""
+
+    feature_dims: Annotated[tuple[Annotated[int, Field(ge=1, le=2**20)], ...], Field(min_length=1)]
+    sequence_length: Annotated[int, Field(ge=1, le=2**24)]
+    levels: Annotated[int, Field(ge=1, le=10)]
+
+
+class _Fields(StrictModel):
+    """What a file holds beside its format and version."""
+
+    model_config = ConfigDict(arbitrary_types_allowed=True, extra="ignore")
+
+    weights: dict[str, Tensor]
+    recipe: Recipe
+    vocabularies: Annotated[dict[str, Annotated[tuple[str, ...], Field(min_length=1)]], Field(min_length=1)]
+    shape: _ShapeFields
+    extraction: tuple[ExtractionSpec, ...]
+    provenance: dict[str, Any]
+    objective: dict[str, Tensor]
+    training: dict[str, Any] | None
+
+
 def build_network(recipe: Recipe, shape: Shape, classes: int) -> Localizer:
     """Return an untrained network for a recipe and the data's shape."""
     model = recipe.model
@@ -98,7 +121,13 @@ def build_network(recipe: Recipe, shape: Shape, classes: int) -> Localizer:
 
 
 def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
-    """Write a checkpoint, whole or not at all."""
+    """Write a checkpoint, whole or not at all.
+
+    Raises
+    ------
+    OutputError
+        If the file system refuses.
+    """
     fields = {
         "format": FORMAT,
         "version": VERSION,
@@ -116,8 +145,13 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
         "objective": dict(checkpoint.objective),
         "training": checkpoint.training,
     }
-    with replacing(path) as temporary:
-        torch.save(fields, temporary)
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        try:
+            torch.save(fields, file)
+        except RuntimeError as fault:
+            if isinstance(fault.__context__, OSError):  # such as a full disk, of which PyTorch's error says nothing
+                raise fault.__context__ from None
+            raise
 
 
 def read_saved(path: Path, *, hint: str, device: str | torch.device = "cpu") -> Any:
@@ -131,10 +165,10 @@ def read_saved(path: Path, *, hint: str, device: str | torch.device = "cpu") -> 
         With `hint`, if it is no such file, is damaged, or holds more than tensors and plain values.
     """
     try:
-        return torch.load(path, map_location=device, weights_only=True)
+        return load_saved(path, device=device)
     except (FileNotFoundError, IsADirectoryError):
         raise MissingFileError(f"{path}: no such file") from None
-    except (pickle.UnpicklingError, RuntimeError, EOFError, zipfile.BadZipFile, ValueError, OSError) as fault:
+    except Exception as fault:  # what PyTorch raises at damaged files cannot be listed
         if isinstance(fault, OSError) and fault.filename is not None:
             raise  # the file system's own; PyTorch's, of a file cut short, names none
         raise CheckpointError(f"{path}: not a checkpoint, or damaged", hint=hint) from fault
@@ -161,27 +195,39 @@ def load_checkpoint(path: Path, *, device: str | torch.device = "cpu") -> Checkp
         error=CheckpointError,
         hint=f"it was written by asl-kit {fields.get('asl_kit')}; this is {__version__}",
     )
-    try:
-        return Checkpoint(
-            weights=fields["weights"],
-            recipe=validate(Recipe, fields["recipe"], source=f"{path}: recipe", error=CheckpointError),
-            vocabularies=_vocabularies(fields),
-            shape=Shape(
-                tuple(fields["shape"]["feature_dims"]), fields["shape"]["sequence_length"], fields["shape"]["levels"]
-            ),
-            extraction=tuple(
-                validate(ExtractionSpec, spec, source=f"{path}: extraction", error=CheckpointError)
-                for spec in fields["extraction"]
-            ),
-            provenance=fields["provenance"],
-            objective=fields["objective"],
-            training=fields["training"],
+    if "class_names" in fields and "vocabularies" not in fields:  # written when a model learned one vocabulary only
+        provenance = fields.get("provenance")
+        vocabulary = provenance.get("vocabulary") if isinstance(provenance, dict) else None
+        fields = fields | {"vocabularies": {vocabulary or "": fields["class_names"]}}
+    read = validate(_Fields, fields, source=f"{path}: damaged checkpoint", error=CheckpointError)
+    checkpoint = Checkpoint(
+        weights=read.weights,
+        recipe=read.recipe,
+        vocabularies=read.vocabularies,
+        shape=Shape(**dict(read.shape)),
+        extraction=read.extraction,
+        provenance=read.provenance,
+        objective=read.objective,
+        training=read.training,
+    )
+    _check_weights(checkpoint, path)
+    return checkpoint
+
+
+def _check_weights(checkpoint: Checkpoint, path: Path) -> None:
+    """Refuse weights that are not of the network that the recipe describes, before memory is taken for it."""
+    dims = tuple(spec.feature_dim for spec in checkpoint.extraction)
+    if dims != checkpoint.shape.feature_dims:
+        raise CheckpointError(
+            f"{path}: damaged checkpoint: features of {dims} values, and a network for {checkpoint.shape.feature_dims}"
         )
-    except (KeyError, TypeError, AttributeError) as fault:
-        raise CheckpointError(f"{path}: damaged checkpoint: {fault!r}") from fault
-
-
-def _vocabularies(fields: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
-    if "vocabularies" not in fields:  # written when a model learned one vocabulary only
-        return {fields["provenance"].get("vocabulary") or "": tuple(fields["class_names"])}
-    return {name: tuple(class_names) for name, class_names in fields["vocabularies"].items()}
+    for what, tensors in (("weights", checkpoint.weights), ("objective", checkpoint.objective)):
+        if (name := find_unsound(tensors)) is not None:
+            raise CheckpointError(f"{path}: damaged checkpoint: {what}: {name} is no tensor of finite numbers")
+    try:
+        with torch.device("meta"):
+            network = build_network(checkpoint.recipe, checkpoint.shape, len(checkpoint.class_names))
+        network.load_state_dict(dict(checkpoint.weights), assign=True)
+    except (RuntimeError, ValueError) as fault:
+        reason = " ".join(str(fault).split())
+        raise CheckpointError(f"{path}: damaged checkpoint: the weights do not fit the recipe: {reason}") from fault

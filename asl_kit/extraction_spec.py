@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from asl_kit.strict import StrictModel
+
+MAX_WINDOW_FRAMES = 2**20
+"""Of windows and strides: ten hours at 30 frames a second."""
+MAX_FRAME_SIZE = 4096
+"""Height and width of a backbone's input."""
+
+Frames = Annotated[int, Field(ge=0, le=MAX_WINDOW_FRAMES, strict=True)]
 
 
 class ExtractionSpec(StrictModel):
@@ -20,21 +29,21 @@ class ExtractionSpec(StrictModel):
     """`random`, the publisher's name of the weights, or the file's name; empty: not known, and agrees with any."""
     weights_sha256: str | None = None
     """SHA-256 of the weights' tensors in order of name, so that equal weights are equal wherever they came from."""
-    feature_dim: int
+    feature_dim: Annotated[int, Field(ge=1, strict=True)]
     """Values per feature, D."""
-    window_frames: int
+    window_frames: Frames
     """Video frames that one feature looks at; 0: not known, of imported features."""
-    stride_frames: int
+    stride_frames: Frames
     """Video frames from one feature to the next; 0: not known, of imported features."""
-    fps: float | None = None
+    fps: Annotated[float, Field(gt=0, strict=True)] | None = None
     """Frame rate that videos are resampled to; None: each video's own."""
-    clip_frames: int
+    clip_frames: Frames
     """Frames given to the backbone: the window, sampled evenly; 0: not known, of imported features."""
     sampling: str = "uniform"
     """How the clip's frames are chosen from the window; of imported features, where in time they lie."""
     resize: str = ""
     """How a frame becomes the backbone's input size, in words that a program can compare."""
-    frame_size: int = 0
+    frame_size: Annotated[int, Field(ge=0, le=MAX_FRAME_SIZE, strict=True)] = 0
     """Height and width of the backbone's input, in pixels."""
     mean: tuple[float, ...] = ()
     """Subtracted from each channel, after scaling to [0, 1]."""

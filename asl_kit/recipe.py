@@ -21,11 +21,13 @@ from asl_kit.recipe_files import VERSION, read_recipe
 from asl_kit.strict import StrictModel, validate
 
 Auto = Literal["auto"]
-Share = Annotated[float, Field(ge=0, le=1)]
-Positive = Annotated[float, Field(gt=0)]
-NonNegative = Annotated[float, Field(ge=0)]
-Window = Annotated[int, Field(ge=0)]
-Count = Annotated[int, Field(ge=1)]
+# Strict: true is no 1.
+Share = Annotated[float, Field(ge=0, le=1, strict=True)]
+Positive = Annotated[float, Field(gt=0, strict=True)]
+NonNegative = Annotated[float, Field(ge=0, strict=True)]
+Window = Annotated[int, Field(ge=0, le=2**24, strict=True)]
+Count = Annotated[int, Field(ge=1, le=2**24, strict=True)]
+Layers = Annotated[int, Field(ge=1, le=64, strict=True)]
 
 
 class RecipeTable(StrictModel):
@@ -68,7 +70,7 @@ class DataRecipe(RecipeTable):
 class ModelRecipe(RecipeTable):
     """The ActionFormer-style network."""
 
-    width: Count = 512
+    width: Annotated[int, Field(ge=1, le=2**14, strict=True)] = 512
     """Channels of the encoder and the heads."""
     stream_widths: tuple[Count, ...] | None = None
     """Channels of each feature stream after its own projection; they add up to `width`. Default: equal shares."""
@@ -76,27 +78,27 @@ class ModelRecipe(RecipeTable):
     """Heads of each attention."""
     attention_window: Window | tuple[Window, ...] = 19
     """Features that one feature attends to, itself in the middle; 0: all. A list: one for each pyramid level."""
-    projection_layers: Count = 2
+    projection_layers: Layers = 2
     """Convolutions before the transformer."""
-    stem_blocks: Annotated[int, Field(ge=0)] = 2
+    stem_blocks: Annotated[int, Field(ge=0, le=64, strict=True)] = 2
     """Transformer blocks at full rate."""
-    pyramid_levels: Annotated[int, Field(ge=1, le=10)] | Auto = "auto"
+    pyramid_levels: Annotated[int, Field(ge=1, le=10, strict=True)] | Auto = "auto"
     """Levels, each at half the rate of the one below; auto: as many as the longest segments need."""
     first_regression_range: Positive = 4.0
     """Upper bound of level 0's regression range in feature steps; it doubles with each level."""
-    regression_overlap: Annotated[float, Field(ge=1)] = 1.0
+    regression_overlap: Annotated[float, Field(ge=1, strict=True)] = 1.0
     """Each range starts at the upper bound of the level below, divided by this; 1: ranges do not overlap."""
-    head_layers: Count = 3
+    head_layers: Layers = 3
     """Convolutions of each head, the last one included."""
     position_embedding: bool = False
     """Whether to add sinusoids to the projected features."""
     padding: Literal["spare", "full"] = "spare"
     """spare: one step of the top level more than needed; full: to the training length at least, as ActionFormer."""
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    dropout: Annotated[float, Field(ge=0, lt=1, strict=True)] = 0.0
     """Share of values dropped behind attention and MLP."""
-    drop_path: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    drop_path: Annotated[float, Field(ge=0, lt=1, strict=True)] = 0.1
     """Share of videos for which a branch of a block is dropped."""
-    class_prior: Annotated[float, Field(gt=0, lt=1)] = 0.01
+    class_prior: Annotated[float, Field(gt=0, lt=1, strict=True)] = 0.01
     """Probability that the untrained classifier gives every class."""
 
     @model_validator(mode="after")
@@ -128,7 +130,7 @@ class LossRecipe(RecipeTable):
     """Weight of the localization loss beside the classification loss."""
     initial_positives: Positive = 100.0
     """Start of the moving average of positives that the losses are divided by."""
-    positives_momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    positives_momentum: Annotated[float, Field(ge=0, lt=1, strict=True)] = 0.9
     """Momentum of that average."""
 
 
@@ -154,7 +156,7 @@ class ContrastiveRecipe(RecipeTable):
     """Whether to add the loss."""
     weight: NonNegative = 0.3
     """lambda."""
-    sensitive_share: Annotated[float, Field(gt=0, le=1)] = 0.2
+    sensitive_share: Annotated[float, Field(gt=0, le=1, strict=True)] = 0.2
     """delta: share of a segment's points taken as its sensitive ones."""
     temperature: Positive = 0.1
     """tau."""
@@ -177,7 +179,7 @@ class OptimizerRecipe(RecipeTable):
     """Learning rate at the end, as a share of the peak."""
     gradient_clip: NonNegative = 1.0
     """Largest norm of the gradient; 0: unlimited."""
-    ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.999
+    ema_decay: Annotated[float, Field(ge=0, lt=1, strict=True)] = 0.999
     """Decay of the weights' moving average; 0: none. Step t uses at most (1 + t) / (10 + t)."""
 
 
@@ -200,7 +202,7 @@ class InferenceRecipe(RecipeTable):
     """Each detection's ends become the score-weighted mean of the candidates that overlap it this much; 0: off."""
     min_length_steps: NonNegative = 0.05
     """Shorter candidates are dropped, in feature steps."""
-    combined_classes: Annotated[int, Field(ge=0, le=100)] = 10
+    combined_classes: Annotated[int, Field(ge=0, le=100, strict=True)] = 10
     """With several vocabularies: highest-scoring classes of each that are combined at a point; 0: no combinations."""
     window_length: Count | Auto = "auto"
     """Longer videos are read in overlapping windows of so many features and stitched; auto: 4 training sequences."""
@@ -209,7 +211,7 @@ class InferenceRecipe(RecipeTable):
 class RunRecipe(RecipeTable):
     """Seed, arithmetic and bookkeeping."""
 
-    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    seed: Annotated[int, Field(ge=0, lt=2**31, strict=True)] = 0
     """Of initial weights, order, cuts and dropping."""
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     """auto: bfloat16 on GPUs and CPUs that compute it (AVX512-BF16 or AMX), else float16 on a GPU, float32 on a CPU."""

@@ -14,11 +14,14 @@ import yaml
 from pydantic import Field
 
 from asl_kit.errors import CheckpointError, MissingFileError
-from asl_kit.recipe import Recipe
+from asl_kit.recipe import Layers, Recipe
 from asl_kit.strict import StrictModel, fault_line, list_faults, validate
 
 EVERYWHERE = 10_000.0
 """A radius of centre sampling, in strides, that reaches to the ends of every segment."""
+
+
+Dimension = Annotated[int, Field(ge=1, le=2**20)]
 
 
 class DatasetConfig(StrictModel):
@@ -31,10 +34,10 @@ class DatasetConfig(StrictModel):
     feat_stride: int = 16
     num_frames: int = 32
     default_fps: float | None = None
-    input_dim: int | tuple[int, ...] = 2304
-    num_classes: int = 97
+    input_dim: Dimension | tuple[Dimension, ...] = 2304
+    num_classes: Annotated[int, Field(ge=1, le=2**20)] = 97
     downsample_rate: int = 1
-    max_seq_len: int = 2304
+    max_seq_len: Annotated[int, Field(ge=1, le=2**24)] = 2304
     trunc_thresh: float = 0.5
     crop_ratio: tuple[float, float] | None = None
     force_upsampling: bool = False
@@ -52,7 +55,7 @@ class ModelConfig(StrictModel):
 
     backbone_type: str = "convTransformer"
     fpn_type: str = "identity"
-    backbone_arch: tuple[int, int, int] = (2, 2, 5)
+    backbone_arch: tuple[Layers, Annotated[int, Field(ge=0, le=64)], Annotated[int, Field(ge=0, le=9)]] = (2, 2, 5)
     scale_factor: int = 2
     regression_range: Annotated[tuple[tuple[float, float], ...], Field(min_length=1)] = (
         (0, 4),
@@ -72,9 +75,9 @@ class ModelConfig(StrictModel):
     fpn_start_level: int = 0
     head_dim: int = 512
     head_kernel_size: int = 3
-    head_num_layers: int = 3
+    head_num_layers: Layers = 3
     head_with_ln: bool = True
-    max_buffer_len_factor: float = 6.0
+    max_buffer_len_factor: Annotated[float, Field(gt=0, le=1e6)] = 6.0
     use_abs_pe: bool = False
     use_rel_pe: bool = False
 

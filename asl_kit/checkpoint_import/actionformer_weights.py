@@ -12,6 +12,7 @@ from torch import Tensor
 
 from asl_kit.checkpoint import read_saved
 from asl_kit.errors import CheckpointError
+from asl_kit.saved_tensors import find_unsound
 from asl_kit.strict import list_faults
 
 STATE_DICTS = {"ema": "state_dict_ema", "plain": "state_dict"}
@@ -65,6 +66,8 @@ def read_weights(path: Path, which: str) -> tuple[dict[str, Tensor], int | None]
             f"{path}: no {key!r} with weights; it holds: {found}",
             hint=f"a checkpoint of ActionFormer holds state_dict and state_dict_ema; for the other: --weights {other}",
         )
+    if (name := find_unsound(weights)) is not None:
+        raise CheckpointError(f"{path}: damaged: {key}: {name} is no tensor of finite numbers")
     epoch = fields.get("epoch")
     return dict(weights), epoch if isinstance(epoch, int) else None
 
@@ -93,6 +96,8 @@ def translate(weights: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> 
         for pattern, replacement in NAMES:
             new = re.sub(pattern, replacement, new)
         if match := SCALE.fullmatch(new):
+            if value.numel() != 1:
+                raise CheckpointError(f"{name}: {tuple(value.shape)} in the file, expected one number")
             scales[int(match[1])] = value.reshape(())
             continue
         is_norm = value.ndim == 3 and value.shape[0] == value.shape[2] == 1 and new.endswith(("weight", "bias"))

@@ -195,7 +195,7 @@ def _label_ids(path: Path, count: int) -> dict[int, str]:
             for video in document["database"].values()
             for segment in video.get("annotations") or []
         }
-    except (KeyError, TypeError, AttributeError, ValueError) as fault:
+    except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as fault:
         raise CheckpointError(
             f"{path}: not an annotation file as ActionFormer reads it: {fault!r}",
             hint="give the classes by --annotations",

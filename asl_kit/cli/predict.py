@@ -27,7 +27,10 @@ SHOWN = 10
 @click.command()
 @click.argument("videos", nargs=-1, metavar="[VIDEO_OR_DIR]...")
 @click.option(
-    "--list", "listed", type=click.File(encoding="utf-8"), help="Videos too: a file with one a line; - for stdin."
+    "--list",
+    "listed",
+    type=click.File(encoding="utf-8", errors="surrogateescape"),
+    help="Videos too: a file with one a line; - for stdin.",
 )
 @click.option("--checkpoint", required=True, type=click.Path(path_type=Path), help="A trained model (model.ckpt).")
 @click.option(

@@ -192,9 +192,13 @@ def _tensor(source: Source, key: str | None, *, lazily: bool) -> Any:
 
     import torch
 
-    mapped = lazily and zipfile.is_zipfile(source.path)
+    from asl_kit.saved_tensors import load_saved
+
     try:
-        loaded = torch.load(source.path, map_location="cpu", weights_only=True, mmap=mapped or None)
+        if lazily and zipfile.is_zipfile(source.path):
+            loaded = torch.load(source.path, map_location="cpu", weights_only=True, mmap=True)
+        else:
+            loaded = load_saved(source.path)
     except pickle.UnpicklingError as fault:
         raise FeatureError(
             f"{source}: damaged, or holds more than tensors; nothing else is unpickled: it could run any program",

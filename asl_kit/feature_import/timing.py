@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asl_kit.errors import FeatureError, UsageError
-from asl_kit.extraction_spec import ExtractionSpec
+from asl_kit.extraction_spec import MAX_WINDOW_FRAMES, ExtractionSpec
 from asl_kit.grid import FeatureGrid
 from asl_kit.manifest import FeatureSet
 
@@ -87,8 +87,11 @@ class Timing:
                 hint="give --window, --stride and --fps in frames of the extraction, or a --preset,"
                 " or --resized for features of a fixed length",
             )
-        if window_frames < 1 or stride_frames < 1:
-            raise UsageError(f"--window and --stride are {window_frames} and {stride_frames}, expected 1 or more")
+        if not (1 <= window_frames <= MAX_WINDOW_FRAMES and 1 <= stride_frames <= MAX_WINDOW_FRAMES):
+            raise UsageError(
+                f"--window and --stride are {window_frames} and {stride_frames}, expected 1 or more,"
+                f" at most {MAX_WINDOW_FRAMES}"
+            )
         if fps is not None and not (math.isfinite(fps) and fps > 0):
             raise UsageError(f"--fps is {fps}, expected a number above 0")
         if offset_s is not None and not math.isfinite(offset_s):

@@ -128,7 +128,12 @@ class StoredArray:
         if not self.plain:
             import zarr
 
-            rows[...] = zarr.open_array(self.folder, mode="r")[start:stop]
+            try:
+                rows[...] = zarr.open_array(self.folder, mode="r")[start:stop]
+            except OSError:
+                raise
+            except Exception as fault:  # what Zarr and its codecs raise at damaged arrays cannot be listed
+                raise ValueError(f"Zarr cannot read it: {' '.join(str(fault).split())}") from fault
             return
         name = f"c.{start // self.chunk_rows}.0"
         with (self.folder / name).open("rb", buffering=0) as file:

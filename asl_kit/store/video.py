@@ -79,7 +79,7 @@ class VideoInfo:
             )
         except KeyError as fault:
             raise ValueError(f"attribute {fault} is missing") from fault
-        except TypeError as fault:
+        except (TypeError, OverflowError) as fault:
             raise ValueError(f"attributes are of the wrong type: {fault}") from fault
 
     def attributes(self) -> dict[str, Any]:

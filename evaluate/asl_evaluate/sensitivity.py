@@ -114,15 +114,22 @@ def class_curves(checkpoint: Checkpoint) -> dict[str, Any] | None:
         return None
     learned = ClassSensitivity(len(checkpoint.class_names))
     prefix = "class_sensitivity."
-    learned.load_state_dict(
-        {name.removeprefix(prefix): value for name, value in checkpoint.objective.items() if name.startswith(prefix)}
-    )
+    state = {
+        name.removeprefix(prefix): value for name, value in checkpoint.objective.items() if name.startswith(prefix)
+    }
+    try:
+        learned.load_state_dict(state)
+    except RuntimeError as fault:
+        reason = " ".join(str(fault).split())
+        raise CheckpointError(f"damaged checkpoint: class-level sensitivity: {reason}") from fault
     names = [
         name if len(checkpoint.vocabularies) == 1 else f"{vocabulary}: {name}"
         for vocabulary, class_names in checkpoint.vocabularies.items()
         for name in class_names
     ]
     segments = checkpoint.provenance.get("train_segments") or [None] * len(names)
+    if not isinstance(segments, list) or len(segments) != len(names):
+        raise CheckpointError(f"damaged checkpoint: provenance.train_segments: expected a count for each of {names}")
     curves = {}
     with torch.no_grad():
         for label, (name, count) in enumerate(zip(names, segments, strict=True)):

@@ -14,6 +14,7 @@ Videos may lack the ``v_`` of their names. Scores are not below 0.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,7 +98,7 @@ def _row(entry: object, names: Sequence[str], place: str) -> NDArray[np.float64]
 
 
 def _is_score(value: Any) -> bool:
-    return type(value) in (int, float) and 0 <= value < float("inf")
+    return type(value) in (int, float) and 0 <= value <= sys.float_info.max
 
 
 def fuse(

@@ -22,7 +22,7 @@ from asl_extract.pipeline import FeaturePipeline, FrameCount
 from asl_extract.weights import DEFAULT, RANDOM, LoadedBackbone, load_backbone
 from asl_kit.device import PRECISIONS, choose_device, default_precision, pin_memory
 from asl_kit.errors import AslKitError, SpecConflictError, UsageError
-from asl_kit.extraction_spec import ExtractionSpec
+from asl_kit.extraction_spec import MAX_FRAME_SIZE, MAX_WINDOW_FRAMES, ExtractionSpec
 from asl_kit.grid import FeatureGrid
 
 MIN_FRAME_SIZE = 32
@@ -427,11 +427,15 @@ def _check_numbers(
     for name, value in (("window", window_frames), ("stride", stride_frames), ("batch size", batch_size)):
         if value is not None and value < 1:
             raise UsageError(f"{name} must be 1 or more, got {value}")
+        if value is not None and value > MAX_WINDOW_FRAMES:
+            raise UsageError(f"{name} must be at most {MAX_WINDOW_FRAMES}, got {value}")
     if fps is not None and not 0 < fps < 1000:
         raise UsageError(f"fps must be above 0 and below 1000, got {fps:g}")
     if precision not in PRECISIONS:
         raise UsageError(f"unknown precision {precision!r}", hint=f"precisions: {', '.join(PRECISIONS)}")
     if frame_size < MIN_FRAME_SIZE:
         raise UsageError(f"frame size must be {MIN_FRAME_SIZE} pixels or more, got {frame_size}")
+    if frame_size > MAX_FRAME_SIZE:
+        raise UsageError(f"frame size must be {MAX_FRAME_SIZE} pixels or less, got {frame_size}")
     if which.fixed_size and frame_size != which.frame_size:
         raise UsageError(f"{which.name} takes frames of {which.frame_size} pixels only, got {frame_size}")

@@ -16,6 +16,7 @@ from torch import nn
 from asl_extract.backbones.published import allow_options
 from asl_extract.backbones.spec import Backbone, BackboneSpec, PublishedWeights, StateDict
 from asl_kit.errors import CheckpointError, MissingFileError
+from asl_kit.saved_tensors import find_unsound, load_saved
 
 RANDOM = "random"
 DEFAULT = "default"
@@ -170,7 +171,7 @@ def _read(path: Path, *, option: str) -> StateDict:
         )
     try:
         with allow_options():
-            state = torch.load(path, map_location="cpu", weights_only=True)
+            state = load_saved(path)
     except Exception as fault:  # as above
         raise CheckpointError(
             f"{path}: not a state dict that can be loaded safely: {_reason(fault)}",
@@ -184,6 +185,8 @@ def _read(path: Path, *, option: str) -> StateDict:
             f"{path}: holds no tensors by name",
             hint=f"expected a state dict, by itself or under one of: {', '.join(_NESTED_UNDER)}",
         )
+    if (unsound := find_unsound(state)) is not None:
+        raise CheckpointError(f"{path}: {unsound} is no tensor of finite numbers")
     return {name.removeprefix("module."): value for name, value in state.items()}
 
 

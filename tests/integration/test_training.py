@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from faults import full_disk, read_only
 from support import add_video, make_annotation_set, make_spec, make_task
 from training_runs import assert_same_run, command, curve, run
 
 from asl_kit.store import FeatureStore
+from asl_train.run_folder import RunFolder
 
 
 @pytest.fixture(scope="module")
@@ -89,6 +93,54 @@ def test_a_finished_run_is_not_overwritten(task: tuple[Path, Path], trained: Pat
     assert result.exit_code == 2
     assert "holds a training run already" in result.output
     assert "--resume" in result.output
+
+
+@pytest.mark.parametrize(
+    ("limit_bytes", "name"),
+    [(0, "tensorboard"), (300, "curve.jsonl"), (5000, "last.ckpt")],
+    ids=["at once", "curve", "ckpt"],
+)
+def test_a_full_disk(limit_bytes: int, name: str, task: tuple[Path, Path], trained: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    with full_disk(limit_bytes):
+        result = run(*command(task, out))
+    assert result.exit_code == 1, result.output
+    assert f"error: {out / name}: cannot be written: File too large" in result.output
+    assert "Traceback" not in result.output
+    assert {path.name for path in out.iterdir()} <= {".lock", "curve.jsonl", "tensorboard"}
+    if limit_bytes:
+        assert run(*command(task, out, "--resume")).exit_code == 0
+        assert_same_run(out, trained)
+
+
+def test_two_runs_in_one_folder(task: tuple[Path, Path], trained: Path) -> None:
+    """The one that comes second is refused, with and without --resume; the first is not disturbed."""
+    before = {path: path.read_bytes() for path in trained.glob("*.*")}
+    with RunFolder(trained, resume=True):
+        for more in ([], ["--resume"]):
+            result = run(*command(task, trained, *more))
+            assert result.exit_code == 2
+            assert f"error: {trained}: another process is training into this folder" in result.output
+    assert {path: path.read_bytes() for path in trained.glob("*.*")} == before
+    assert run(*command(task, trained, "--resume")).exit_code == 0
+
+
+def test_features_and_checkpoints_that_can_only_be_read(task: tuple[Path, Path], trained: Path, tmp_path: Path) -> None:
+    with read_only(task[1]), read_only(trained):
+        assert run(*command(task, tmp_path / "run")).exit_code == 0
+        assert_same_run(tmp_path / "run", trained)
+        arguments = [
+            "--annotations",
+            str(task[0]),
+            "--features",
+            str(task[1]),
+            "--checkpoint",
+            str(trained / "model.ckpt"),
+        ]
+        assert run("eval", *arguments).exit_code == 0
+        result = run(*command(task, trained, "--resume"))
+    assert result.exit_code == 1
+    assert f"error: {trained}: cannot be written: " in result.output
 
 
 def test_resuming_with_another_recipe_is_refused(task: tuple[Path, Path], trained: Path) -> None:
@@ -176,6 +228,49 @@ def test_wrong_checkpoints(
     assert result.exit_code == 1
     assert message in result.output
     assert str(path) in result.output
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda state: state.pop("optimizer"), "KeyError: 'optimizer'"),
+        (lambda state: state.update(step=-1), "step -1 of"),
+        (lambda state: state.update(step=10**12), "step 1000000000000 of"),
+        (lambda state: state.update(best="good"), "best 'good'"),
+        (lambda state: state["average"].update(updates=float("inf")), "OverflowError"),
+        (lambda state: state["optimizer"]["state"][0].update(exp_avg=torch.zeros(3)), "exp_avg of the optimizer"),
+        (lambda state: state["optimizer"]["state"][0].update(step=torch.tensor(-1.0)), "step of the optimizer"),
+    ],
+    ids=["no optimizer", "before the start", "behind the end", "best", "updates", "shape", "optimizer's step"],
+)
+def test_a_damaged_training_state(
+    damage: Callable[[dict[str, Any]], object], message: str, task: tuple[Path, Path], trained: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(trained, tmp_path / "run")
+    path = tmp_path / "run" / "last.ckpt"
+    fields = torch.load(path, weights_only=True)
+    damage(fields["training"])
+    torch.save(fields, path)
+    before = path.read_bytes()
+    result = run(*command(task, tmp_path / "run", "--resume"))
+    assert result.exit_code == 1
+    assert f"{path}: its training state is damaged" in " ".join(result.output.split())
+    assert message in " ".join(result.output.split())
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "line",
+    [b"\xff\n", b"[]\n", b"{}\n", b'{"step": "x"}\n', b"[" * 10_000 + b"\n", b'{"step": 1'],
+    ids=["no text", "a list", "no step", "step of text", "nested", "torn"],
+)
+def test_a_damaged_line_of_the_curve(line: bytes, tmp_path: Path) -> None:
+    """It was torn, with all behind it, by whatever ended the run; those steps are run again."""
+    sound = b'{"step": 1, "note": "\xe2\x80\xa8"}\n'
+    with RunFolder(tmp_path, resume=True) as folder:
+        folder.curve.write_bytes(sound + line + sound)
+        folder.keep_curve_until(5)
+        assert folder.curve.read_bytes() == sound
 
 
 @pytest.mark.parametrize("content", [b"", b"no checkpoint", b"PK\x03\x04 torn"], ids=["empty", "text", "torn zip"])

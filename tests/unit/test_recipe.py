@@ -70,6 +70,9 @@ def test_all_faults_are_listed_at_once(tmp_path: Path) -> None:
         (None, ["model.attention_window=[5, 4]", "model.pyramid_levels=2"], "attention_window must be odd"),
         (None, ["model.attention_window=[5, 5]"], "attention_window is a list of 2: pyramid_levels must be 2"),
         (None, ["model.stream_widths=[100, 100]"], "must add up to width"),
+        (None, ["optimizer.epochs=true"], "optimizer.epochs: .*found True"),
+        (None, ["optimizer.learning_rate=true"], "optimizer.learning_rate: .*found True"),
+        (None, ["model.head_layers=1_000_000_000_000"], "model.head_layers: .*found 1000000000000"),
     ],
 )
 def test_wrong_recipes_are_refused(name: str | None, settings: list[str], message: str) -> None:

@@ -99,12 +99,25 @@ class Learner:
         }
 
     def load_state(self, state: Mapping[str, Any], objective: Mapping[str, Tensor]) -> None:
-        """Take up what `state` has returned, in this or another number of processes."""
+        """Take up what `state` has returned, in this or another number of processes.
+
+        Raises
+        ------
+        Exception
+            KeyError, TypeError, ValueError, RuntimeError and the like, if it is no such state.
+        """
         self.network.load_state_dict(state["network"])
         self.objective.load_state_dict(dict(objective))
         if self.average is not None:
             self.average.load_state_dict(state["average"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        # The settings of its groups are the recipe's; only what it has learned of the gradients is taken up.
+        self.optimizer.load_state_dict(self.optimizer.state_dict() | {"state": state["optimizer"]["state"]})
+        for parameter, moments in self.optimizer.state.items():
+            for name in ("exp_avg", "exp_avg_sq"):
+                if moments[name].shape != parameter.shape or not bool(moments[name].isfinite().all()):
+                    raise ValueError(f"{name} of the optimizer does not fit its weights")
+            if not 0 <= float(moments["step"]) < math.inf:
+                raise ValueError(f"step of the optimizer is {moments['step']}")
         self.scaler.load_state_dict(state["scaler"])
 
 

@@ -75,4 +75,4 @@ class MovingAverage:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take up what `state_dict` has returned."""
         self.network.load_state_dict(state["network"])
-        self.updates = state["updates"]
+        self.updates = int(state["updates"])

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 import torch
@@ -16,7 +17,7 @@ from torch import Tensor
 from asl_kit.checkpoint import Checkpoint, Shape, build_network, save_checkpoint
 from asl_kit.data import feature_statistics
 from asl_kit.device import choose_precision
-from asl_kit.errors import TrainingError
+from asl_kit.errors import CheckpointError, TrainingError
 from asl_kit.model.collectives import processes
 from asl_kit.model.sensitivity import COLLAPSED_SIGMA
 from asl_kit.progress import ProgressBar, err, progress_bar
@@ -290,6 +291,18 @@ class Trainer:
             If it belongs to another recipe, other classes, features or annotations.
         """
         checkpoint, state = load_resumable(self.folder.last, self.recipe, self.data, self.shape)
-        self.learner.load_state(state, checkpoint.objective)
-        self.step, self.best, self.kept = state["step"], state["best"], state["kept"]
+        steps = self.recipe.optimizer.epochs * len(self.sequences)
+        try:
+            self.learner.load_state(state, checkpoint.objective)
+            self.step, self.best, self.kept = state["step"], state["best"], state["kept"]
+            if type(self.step) is not int or not 0 <= self.step <= steps:
+                raise ValueError(f"step {self.step!r} of {steps}")
+            if type(self.best) not in (float, NoneType) or type(self.kept) is not str:
+                raise ValueError(f"best {self.best!r}, kept {self.kept!r}")
+        except (KeyError, TypeError, ValueError, RuntimeError, AttributeError, IndexError, OverflowError) as fault:
+            reason = " ".join(str(fault).split())
+            raise CheckpointError(
+                f"{self.folder.last}: its training state is damaged: {type(fault).__name__}: {reason}",
+                hint=f"{self.folder.model} is for use; to train again, choose another --out",
+            ) from fault
         err().print(f"resuming {self.folder.path} after epoch {self.epoch}, step {self.step}")

@@ -46,14 +46,14 @@ class RunFolder:
         """Drop what was recorded after a step: those steps are run again."""
         kept = []
         if self.curve.exists():
-            for line in self.curve.read_text(encoding="utf-8").splitlines():
+            for line in self.curve.read_bytes().split(b"\n")[:-1]:
                 try:
-                    record = json.loads(line)
-                except json.JSONDecodeError:
-                    break  # torn by a kill; nothing behind it counts
-                if record["step"] > step:
-                    break
-                kept.append(line + "\n")
+                    text = line.decode()
+                    if json.loads(text)["step"] > step:
+                        break
+                except (ValueError, KeyError, TypeError, RecursionError):
+                    break  # torn by a kill, or damaged; nothing behind it counts
+                kept.append(text + "\n")
         write_text(self.curve, "".join(kept))
 
 

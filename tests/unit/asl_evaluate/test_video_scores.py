@@ -77,6 +77,7 @@ def test_scores_below_0_cannot_be_multiplied(tmp_path: Path) -> None:
         pytest.param({"class": ["a"], "results": {"v": [1, 2]}}, "video 'v': expected 1 scores.*found 2", id="length"),
         pytest.param({"class": ["a"], "results": {"v": 3}}, "video 'v': expected 1 scores.*found int", id="no list"),
         pytest.param({"class": ["a"], "results": {"v": [-1]}}, "video 'v', class 'a': expected a number", id="below 0"),
+        pytest.param({"class": ["a"], "results": {"v": [10**400]}}, "class 'a': expected a number", id="too large"),
         pytest.param({"class": ["a"], "results": {"v": [True]}}, "class 'a': expected a number", id="true"),
         pytest.param({"class": ["a"], "results": {"v": [float("nan")]}}, "expected a number|not a JSON", id="NaN"),
         pytest.param({"class": ["a"], "results": {"v": {"b": 1}}}, "class 'b' is not among the 1", id="unknown class"),

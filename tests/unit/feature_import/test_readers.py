@@ -102,6 +102,12 @@ def save_bad_header(path: Path) -> None:
     change(path, b"shape'", b"shape(")
 
 
+def save_flipped(path: Path) -> None:
+    torch.save(torch.from_numpy(FEATURES), path)
+    values = FEATURES.tobytes()
+    change(path, values, values[:-4] + b"\x00\x00\x00\x41")
+
+
 def save_hostile(path: Path) -> None:
     path.write_bytes(pickle.dumps(Path("x"), protocol=2))
 
@@ -133,6 +139,7 @@ def save_hostile(path: Path) -> None:
         pytest.param(
             "v.pt", lambda path: cut(path, lambda p: torch.save(torch.ones(50, 9), p)), "damaged", id="pt cut"
         ),
+        pytest.param("v.pt", save_flipped, "does not fit its checksum", id="pt bit"),
         pytest.param("v.pt", lambda path: torch.save([1, 2], path), "holds a list", id="pt list"),
         pytest.param(
             "v.pt",

@@ -88,6 +88,7 @@ OPTIONS: dict[str, Any] = {
         ({"window_frames": None}, "--window missing"),
         ({"window_frames": None, "stride_frames": None}, "--window and --stride missing"),
         ({"stride_frames": 0}, "expected 1 or more"),
+        ({"window_frames": 10**7}, "expected 1 or more, at most 1048576"),
         ({"fps": 0.0}, "--fps is 0.0"),
         ({"fps": float("nan")}, "--fps is nan"),
         ({"offset_s": float("inf")}, "--offset-s is inf"),

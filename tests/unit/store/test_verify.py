@@ -38,12 +38,19 @@ def edit(**attributes: Any) -> Callable[[Path], None]:
     return change
 
 
+def rename_codec(folder: Path, name: object) -> None:
+    document = json.loads((folder / "zarr.json").read_text())
+    document["codecs"][0]["name"] = name
+    (folder / "zarr.json").write_text(json.dumps(document))
+
+
 DEEP = [
     pytest.param(lambda folder: flip_bit(folder / "c.0.0", 0), "damaged: CRC-32C of the data is", id="first bit"),
     pytest.param(lambda folder: flip_bit(folder / "c.1.0", 4399), "damaged: CRC-32C of the data is", id="last bit"),
     pytest.param(lambda folder: (folder / "c.1.0").unlink(), "data cannot be read: c.1.0: No such file", id="lost"),
     pytest.param(lambda folder: os.truncate(folder / "c.1.0", 8), "c.1.0 holds 8 bytes, expected 4400", id="cut"),
     pytest.param(edit(crc32c="00000000"), "recorded is 00000000", id="checksum"),
+    pytest.param(lambda folder: rename_codec(folder, 1.5), "Zarr cannot read it: Expected a string", id="codec"),
 ]
 SHALLOW = [
     pytest.param(
@@ -54,6 +61,7 @@ SHALLOW = [
     pytest.param(edit(grid=FeatureGrid(0, 1, 7).to_json()), "1100 features, but the grid has 7", id="grid length"),
     pytest.param(edit(fps="fast"), "metadata cannot be read: could not convert", id="fps"),
     pytest.param(edit(fps=0), "metadata cannot be read: fps must be a finite number above 0, got 0", id="fps 0"),
+    pytest.param(edit(frames=float("inf")), "metadata cannot be read: attributes are of the wrong type", id="frames"),
     pytest.param(edit(video_id="other"), "holds video 'other', expected 'clip'", id="id"),
 ]
 

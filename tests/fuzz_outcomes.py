@@ -1,0 +1,47 @@
+"""What becomes of a damaged file, and how long that may take."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+PATIENCE_S = 20
+"""Of processor time; a busy or stopped machine is waited for `PATIENT_ROUNDS` times as long."""
+PATIENT_ROUNDS = 6
+
+
+@dataclass
+class Outcome:
+    """What became of a damaged file: `refused`, `accepted`, or what is wrong."""
+
+    kind: str
+    detail: str = ""
+
+    @property
+    def is_fault(self) -> bool:
+        return self.kind not in ("refused", "accepted")
+
+
+@contextmanager
+def at_most() -> Iterator[None]:
+    """Raise `TimeoutError` in what takes longer than `PATIENCE_S`."""
+    started_s = time.process_time()
+    rounds = 0
+
+    def stop(*_: object) -> None:
+        nonlocal rounds
+        rounds += 1
+        if time.process_time() - started_s > PATIENCE_S / 2 or rounds == PATIENT_ROUNDS:
+            raise TimeoutError
+        signal.alarm(PATIENCE_S)
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.alarm(PATIENCE_S)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
