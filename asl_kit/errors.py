@@ -86,6 +86,13 @@ class VideoError(AslKitError, OSError):
         return self.message
 
 
+class OutputError(AslKitError, OSError):
+    """A file or folder that cannot be written; what was there before is as it was."""
+
+    def __str__(self) -> str:
+        return self.message
+
+
 class CheckpointError(AslKitError, ValueError):
     """A checkpoint that is not one, or of another format version, or that does not fit the data."""
 

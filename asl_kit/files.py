@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -11,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from asl_kit.errors import AslKitError, MissingFileError
+from asl_kit.errors import AslKitError, MissingFileError, OutputError
 
 
 @contextmanager
@@ -20,16 +21,43 @@ def replacing(path: Path) -> Iterator[Path]:
 
     Parent folders are made. The data is flushed to the disk before the rename,
     so that after a crash `path` holds either the old file or the whole new one.
+
+    Raises
+    ------
+    OutputError
+        If the file system refuses.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    with write_faults_named(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield temporary
+            with temporary.open("rb+") as file:
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def write_faults_named(path: Path) -> Iterator[None]:
+    """Turn what the file system says to writing into an error that names the file; the system's own may not.
+
+    Raises
+    ------
+    OutputError
+        If the file system refuses.
+    """
     try:
-        yield temporary
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        yield
+    except OSError as fault:
+        if isinstance(fault, AslKitError):
+            raise
+        full = fault.errno in (errno.ENOSPC, errno.EDQUOT)
+        raise OutputError(
+            f"{path}: cannot be written: {fault.strerror or fault}",
+            hint="free some space and run the same command again" if full else None,
+        ) from fault
 
 
 def write_text(path: Path, text: str) -> None:

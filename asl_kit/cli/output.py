@@ -8,7 +8,6 @@ from typing import Any
 
 import click
 
-from asl_kit.errors import UsageError
 from asl_kit.files import write_text
 from asl_kit.progress import visible
 
@@ -27,7 +26,7 @@ def print_results(text: str, results: Any, json_path: str | None) -> None:
 
     Raises
     ------
-    UsageError
+    OutputError
         If the file cannot be written.
     """
     if json_path != "-":
@@ -41,14 +40,11 @@ def write_json(results: Any, json_path: str) -> None:
 
     Raises
     ------
-    UsageError
+    OutputError
         If the file cannot be written.
     """
     text = json.dumps(results, indent=2)
     if json_path == "-":
         click.echo(text)
         return
-    try:
-        write_text(Path(json_path), text + "\n")
-    except OSError as fault:
-        raise UsageError(f"{json_path}: cannot be written: {fault.strerror or fault}") from fault
+    write_text(Path(json_path), text + "\n")

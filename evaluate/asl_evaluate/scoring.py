@@ -332,12 +332,9 @@ def write_results(folder: Path, scores: Scores, tables: Mapping[str, Detections]
 
     Raises
     ------
-    UsageError
+    OutputError
         If the folder cannot be made or written to.
     """
-    try:
-        if tables is not None:
-            write_tables(folder / "detections.json", tables)
-        write_text(folder / "scores.json", json.dumps(scores.to_json(), indent=2) + "\n")
-    except OSError as fault:
-        raise UsageError(f"{folder}: cannot be written: {fault.strerror or fault}") from fault
+    if tables is not None:
+        write_tables(folder / "detections.json", tables)
+    write_text(folder / "scores.json", json.dumps(scores.to_json(), indent=2) + "\n")

@@ -140,11 +140,7 @@ def submit(
     best = [{video: rows[:per_video] for video, rows in table.items()} for table in inside]
     document = wanted.fill(best, annotation_set, supervision, external_data)
     validate(wanted.model, document, source=str(output), error=PredictionError)
-    try:
-        write_text(output, json.dumps(document, ensure_ascii=False) + "\n")
-    except OSError as fault:
-        raise UsageError(f"{output}: cannot be written: {fault.strerror or fault}") from fault
-
+    write_text(output, json.dumps(document, ensure_ascii=False) + "\n")
     predicted, written = (sum(map(len, table.values())) for table in (_merged(inside), _merged(best)))
     return Submission(
         path=output,

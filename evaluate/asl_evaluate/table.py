@@ -11,7 +11,6 @@ from rich.console import Console
 from rich.table import Table
 
 from asl_evaluate.scores import Scores
-from asl_kit.errors import UsageError
 from asl_kit.files import write_text
 from asl_kit.progress import warn
 
@@ -52,7 +51,7 @@ def write_csv(path: Path, scores: Scores) -> None:
 
     Raises
     ------
-    UsageError
+    OutputError
         If the file cannot be written.
     """
     text = io.StringIO()
@@ -69,10 +68,7 @@ def write_csv(path: Path, scores: Scores) -> None:
         for label, found in part.per_class.items():
             by_tiou = found.average_precision if thresholds else ()
             writer.writerow([name, label, *by_tiou, found.mean, found.segments, found.predictions])
-    try:
-        write_text(path, text.getvalue())
-    except OSError as fault:
-        raise UsageError(f"{path}: cannot be written: {fault.strerror or fault}") from fault
+    write_text(path, text.getvalue())
 
 
 def _percent(share: float) -> str:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ast
+import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -61,3 +64,51 @@ def test_nothing_is_compiled_at_install() -> None:
         if path.suffix in {".c", ".cpp", ".cu", ".pyx"}
     ]
     assert not sources
+
+
+def calls(tree: ast.AST) -> Iterator[str]:
+    """Yield what is called, such as ``time.time``, with the mode of ``open``: ``path.open:w``."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            name = ast.unparse(node.func)
+            modes = [argument.value for argument in node.args[:2] if isinstance(argument, ast.Constant)]
+            modes += [
+                word.value.value
+                for word in node.keywords
+                if word.arg == "mode" and isinstance(word.value, ast.Constant)
+            ]
+            written = [
+                mode for mode in modes if isinstance(mode, str) and re.fullmatch(r"[rwxabt+]*[wxa+][rwxabt+]*", mode)
+            ]
+            yield f"{name}:{written[0]}" if name.endswith("open") and written else name
+
+
+SOURCES = {
+    str(path.relative_to(ROOT)): ast.parse(path.read_text(encoding="utf-8"))
+    for package in PACKAGES
+    for path in (ROOT / package).rglob("*.py")
+}
+
+
+def test_intervals_are_measured_by_a_clock_that_does_not_jump() -> None:
+    """`time.time` and `datetime.now` follow the system's clock, which is set back and forth."""
+    of_the_day = {
+        place
+        for place, tree in SOURCES.items()
+        if {"time.time", "time.time_ns", "datetime.now", "datetime.utcnow", "datetime.datetime.now"} & {*calls(tree)}
+    }
+    assert of_the_day == {"asl_kit/store/ledger.py"}
+
+
+def test_files_are_written_whole_or_not_at_all() -> None:
+    """By `asl_kit.files.replacing`, or where noted, by what has tests of full disks of its own."""
+    pattern = re.compile(r".*open:.*[wxa+].*|.*\.write_(text|bytes)|torch\.save|np\.(save|savez.*|savetxt)|.*\.tofile")
+    own = {
+        "asl_kit/store/arrays.py",  # into a folder that is renamed when it is whole
+        "asl_kit/store/ledger.py",  # appends lines
+        "train/asl_train/run_folder.py",  # appends lines
+        "asl_kit/environment/probe.py",  # a pipe
+    }
+    found = {place for place, tree in SOURCES.items() if any(map(pattern.fullmatch, calls(tree)))}
+    unguarded = {place for place in found if "replacing" not in {*calls(SOURCES[place])}}
+    assert unguarded == own

@@ -110,7 +110,7 @@ def test_no_prediction_at_all_scores_0_and_says_so() -> None:
         pytest.param("--class-agnostic --video-scores s.json", 2, "which a class-agnostic", id="two that exclude"),
         pytest.param("--video-scores s.json", 2, "error: s.json: no such file", id="no scores"),
         pytest.param("--top-k 0", 2, "'--top-k': 0 is not in the range x>=1", id="no class"),
-        pytest.param("--csv a.json/s.csv", 2, "error: a.json/s.csv: cannot be written", id="csv"),
+        pytest.param("--csv a.json/s.csv", 1, "error: a.json/s.csv: cannot be written", id="csv"),
     ],
 )
 def test_wrong_options(arguments: str, exit_code: int, message: str) -> None:

@@ -86,8 +86,11 @@ def train_model(
     CheckpointError
         If `resume` meets a run of another recipe or other data.
     """
-    with training_processes(device) as chosen, memory_faults_named(recipe, chosen):
-        folder = RunFolder(out, resume=resume)
+    with (
+        training_processes(device) as chosen,
+        memory_faults_named(recipe, chosen),
+        RunFolder(out, resume=resume) as folder,
+    ):
         data = load_training_data(annotations, features, recipe)
         trainer = Trainer(data, recipe, folder, chosen)
         if resume and folder.last.exists():

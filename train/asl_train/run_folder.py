@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import warnings
+from contextlib import closing
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import IO, Any, Self
 
 from asl_kit.errors import UsageError
-from asl_kit.files import write_text
+from asl_kit.files import write_faults_named, write_text
+from asl_train.processes import speaks
 
 
 class RunFolder:
-    """Where a run writes.
+    """Where a run writes: one run at a time, until the folder is closed as a context manager.
 
     ``last.ckpt`` resumes the run, ``model.ckpt`` is for use, ``curve.jsonl``
     holds one line a step and one a validation, ``tensorboard/`` the same for TensorBoard.
@@ -28,7 +30,9 @@ class RunFolder:
     Raises
     ------
     UsageError
-        If the folder holds a run and `resume` is false.
+        If the folder holds a run and `resume` is false, or another process is training into it.
+    OutputError
+        If it cannot be written.
     """
 
     def __init__(self, path: Path, *, resume: bool) -> None:
@@ -36,11 +40,27 @@ class RunFolder:
         self.last = path / "last.ckpt"
         self.model = path / "model.ckpt"
         self.curve = path / "curve.jsonl"
-        if not resume and (self.last.exists() or self.model.exists()):
-            raise UsageError(
-                f"{path}: holds a training run already", hint="go on with --resume, or choose another --out"
-            )
-        path.mkdir(parents=True, exist_ok=True)
+        with write_faults_named(path):
+            path.mkdir(parents=True, exist_ok=True)
+            self._lock = (path / ".lock").open("a")
+        try:
+            if speaks():  # of several processes of one run, the one that writes
+                _lock(self._lock, path)
+            if not resume and (self.last.exists() or self.model.exists()):
+                raise UsageError(
+                    f"{path}: holds a training run already", hint="go on with --resume, or choose another --out"
+                )
+        except UsageError:
+            self._lock.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._lock.close()
 
     def keep_curve_until(self, step: int) -> None:
         """Drop what was recorded after a step: those steps are run again."""
@@ -55,6 +75,20 @@ class RunFolder:
                     break  # torn by a kill, or damaged; nothing behind it counts
                 kept.append(text + "\n")
         write_text(self.curve, "".join(kept))
+
+
+def _lock(file: IO[str], path: Path) -> None:
+    """Keep other processes out until the file is closed, by whatever end this process comes to."""
+    try:
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise UsageError(
+            f"{path}: another process is training into this folder", hint="wait for it, or choose another --out"
+        ) from None
+    except (ImportError, OSError):  # not on Windows, nor on some file systems of networks
+        pass
 
 
 class CurveWriter:
@@ -72,20 +106,27 @@ class CurveWriter:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of protobuf and numpy, on import
             from torch.utils.tensorboard import SummaryWriter
-        self._lines = folder.curve.open("a", encoding="utf-8")
-        self._board = SummaryWriter(str(folder.path / "tensorboard"), purge_step=after_step + 1)
+        self._curve, self._boards = folder.curve, folder.path / "tensorboard"
+        with write_faults_named(self._boards):
+            self._board = SummaryWriter(str(self._boards), purge_step=after_step + 1)
+        with write_faults_named(self._curve):
+            self._lines = folder.curve.open("a", encoding="utf-8")
 
     def add(self, step: int, epoch: int, values: dict[str, float], *, group: str) -> None:
         """Record numbers of a step; `group` heads their names in TensorBoard."""
         record: dict[str, Any] = {"step": step, "epoch": epoch, "group": group, **values}
-        self._lines.write(json.dumps(record) + "\n")
-        for name, value in values.items():
-            self._board.add_scalar(f"{group}/{name}", value, step)
+        with write_faults_named(self._curve):
+            self._lines.write(json.dumps(record) + "\n")
+        with write_faults_named(self._boards):
+            for name, value in values.items():
+                self._board.add_scalar(f"{group}/{name}", value, step)
 
     def flush(self) -> None:
         """Hand everything to the operating system, so that a kill of the process loses nothing."""
-        self._lines.flush()
-        self._board.flush()
+        with write_faults_named(self._curve):
+            self._lines.flush()
+        with write_faults_named(self._boards):
+            self._board.flush()
 
     def __enter__(self) -> Self:
         return self
@@ -93,5 +134,5 @@ class CurveWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._lines.close()
-        self._board.close()
+        with write_faults_named(self._boards), closing(self._board), write_faults_named(self._curve):
+            self._lines.close()

@@ -1,0 +1,46 @@
+"""Disks that are full or read-only, for tests."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+
+@contextmanager
+def full_disk(limit_bytes: int = 0) -> Iterator[None]:
+    """Let no file of this process grow beyond `limit_bytes`: the system itself refuses, in Python and in C alike."""
+    resource = pytest.importorskip("resource")
+    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit_bytes, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+
+
+@contextmanager
+def read_only(folder: Path) -> Iterator[None]:
+    """Let nobody write below a folder; for root, whom permissions do not stop, by a mount."""
+    if os.geteuid():
+        modes = {path: path.stat().st_mode for path in [folder, *folder.rglob("*")]}
+        for path, mode in modes.items():
+            path.chmod(mode & 0o555)
+        try:
+            yield
+        finally:
+            for path, mode in modes.items():
+                path.chmod(mode)
+        return
+    place = str(folder)
+    try:
+        for options in (["--bind", place, place], ["-o", "remount,bind,ro", place]):
+            if subprocess.run(["mount", *options], capture_output=True, check=False).returncode:
+                pytest.skip("root may write everywhere, and may not mount here")
+        yield
+    finally:
+        subprocess.run(["umount", place], capture_output=True, check=False)
