@@ -11,7 +11,7 @@ from support import write_video
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 
 _SMALLER = {
-    "extract": ["--weights", "random", "--size", "64"],  # no weights can be downloaded where the tests run
+    "extract": ["--weights", "random", "--size", "32"],  # no weights can be downloaded where the tests run
     "train": ["--set", "optimizer.epochs=2", "--set", "model.width=16"],
 }
 """Added to README's commands, to make them quick."""

@@ -39,8 +39,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "videos").mkdir()
     rows = {}
     for number, split in enumerate(("train", "train", "validation")):
-        write_video(folder / "videos" / f"video {number}.mp4", frames=13 + number, fps=10, size=(64, 48))
-        rows[f"video {number}"] = (split, [(0.2, 0.6, "push"), (0.7, 1.1, "pull")])
+        write_video(folder / "videos" / f"video {number}.mp4", frames=9 + number, fps=10, size=(64, 48))
+        rows[f"video {number}"] = (split, [(0.1, 0.4, "push"), (0.5, 0.8, "pull")])
     write_annotations(make_annotation_set(rows, ["push", "pull"]), folder / "annotations.json")
     torch.manual_seed(4)
     torch.save(get_backbone("i3d_flow").build(224).state_dict(), folder / "flow.pt")

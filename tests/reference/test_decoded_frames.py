@@ -11,6 +11,7 @@ import hashlib
 import importlib.util
 import math
 import subprocess
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +32,7 @@ def clip_path(name: str) -> Path:
     return Path(package.origin).parent / "datasets" / "data" / name
 
 
+@cache
 def ffmpeg_hashes(program: str, path: Path, *, filters: str = "") -> list[str]:
     command = [program, "-v", "error", "-i", str(path), "-map", "0:v:0"]
     command += [
