@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -171,7 +172,10 @@ def read_saved(path: Path, *, hint: str, device: str | torch.device = "cpu") -> 
     except Exception as fault:  # what PyTorch raises at damaged files cannot be listed
         if isinstance(fault, OSError) and fault.filename is not None:
             raise  # the file system's own; PyTorch's, of a file cut short, names none
-        raise CheckpointError(f"{path}: not a checkpoint, or damaged", hint=hint) from fault
+        what = "not a checkpoint, or damaged"
+        if isinstance(fault, pickle.UnpicklingError) and "GLOBAL" in str(fault):  # it names a function or class
+            what = "holds more than tensors and plain values; nothing else is unpickled: it could run any program"
+        raise CheckpointError(f"{path}: {what}", hint=hint) from fault
 
 
 def load_checkpoint(path: Path, *, device: str | torch.device = "cpu") -> Checkpoint:

@@ -22,6 +22,9 @@ from asl_kit.errors import FeatureError, MissingDependencyError, MissingFileErro
 KEYS = ("feats", "features", "feature", "feat", "arr_0")
 """Names of arrays that say no more than "the features"."""
 
+MAX_INFLATED_BYTES = 2**30
+"""A compressed array may be larger only if it is not compressed beyond what features ever are."""
+
 HDF5 = (".h5", ".hdf5")
 Result = TypeVar("Result")
 
@@ -176,8 +179,19 @@ def _npy_read(source: Source, key: str | None) -> NDArray[Any]:
 def _npz_shape(source: Source, key: str | None) -> tuple[int, ...]:
     with zipfile.ZipFile(source.path) as archive:
         names = [name.removesuffix(".npy") for name in archive.namelist()]
-        with archive.open(_choose(names, key, source) + ".npy") as file:
-            return _npy_header(file, source)[0]
+        name = _choose(names, key, source) + ".npy"
+        entry = archive.getinfo(name)
+        if entry.file_size > MAX_INFLATED_BYTES and entry.file_size > 200 * entry.compress_size:
+            raise FeatureError(
+                f"{source}: {entry.compress_size} bytes that would become {entry.file_size}: made to fill the memory",
+                hint="if it is yours, save the array without compression: np.savez(FILE, array)",
+            )
+        with archive.open(name) as file:
+            shape, dtype = _npy_header(file, source)
+    promised = int(np.prod(shape, dtype=object)) * dtype.itemsize
+    if entry.file_size < promised:
+        raise FeatureError(f"{source}: cut short: its header promises {promised} bytes of values")
+    return shape
 
 
 def _npz_read(source: Source, key: str | None) -> NDArray[Any]:

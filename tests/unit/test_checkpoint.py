@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -38,6 +39,27 @@ def test_a_flipped_bit_is_found(path: Path) -> None:
         load_checkpoint(path)
 
 
+class Hostile:
+    def __init__(self, function: Callable[..., object], *arguments: object) -> None:
+        self.call = function, arguments
+
+    def __reduce__(self) -> Any:
+        return self.call
+
+
+@pytest.mark.parametrize("function", [os.system, print, Path], ids=["blocked", "function", "class"])
+@pytest.mark.parametrize("as_archive", [True, False], ids=["archive", "pickle"])
+def test_a_program_in_a_checkpoint_is_not_run(
+    as_archive: bool, function: Callable[..., object], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "model.ckpt"
+    torch.save({"weights": Hostile(function, "echo ran")}, path, _use_new_zipfile_serialization=as_archive)
+    message = f"^{path}: holds more than tensors and plain values; nothing else is unpickled: it could run any program$"
+    with pytest.raises(CheckpointError, match=message):
+        load_checkpoint(path)
+    assert "ran" not in capfd.readouterr().out
+
+
 def change(fields: Fields, table: str, **values: object) -> None:
     fields["recipe"][table] |= values
 
@@ -45,7 +67,7 @@ def change(fields: Fields, table: str, **values: object) -> None:
 CASES: dict[str, tuple[Callable[[Fields], object], str]] = {
     "no weights": (lambda fields: fields.pop("weights"), "weights: missing"),
     "weights of text": (lambda fields: fields["weights"].update({BIAS: "x"}), f"weights.{BIAS}: "),
-    "not finite": (lambda fields: fields["weights"][BIAS].fill_(torch.nan), f"weights: '{BIAS}' is no tensor of finite"),
+    "not finite": (lambda fields: fields["weights"][BIAS].fill_(torch.nan), f"weights: '{BIAS}' is no tensor"),
     "sparse": (
         lambda fields: fields["weights"].update({BIAS: fields["weights"][BIAS].to_sparse()}),
         f"weights: '{BIAS}' is no tensor of finite",

@@ -87,6 +87,7 @@ CONTRADICTIONS = {
         r"subsets\.training: must be one of train, test",
     ),
     "not TOML": ("[splits]", "[splits", "not a TOML file"),
+    "deep TOML": ("[splits]", "x = " + "[" * 10_000 + "\n[splits]", "not a TOML file: maximum recursion"),
 }
 
 

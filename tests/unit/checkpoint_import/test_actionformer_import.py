@@ -182,6 +182,7 @@ WRONG_FILES = {
     "no configuration": ("config.yaml", None, "config.yaml: no such file"),
     "no YAML": ("config.yaml", b"model: {fpn_type: identity", "config.yaml: not a YAML file: .*line 1"),
     "code in YAML": ("config.yaml", b"x: !!python/object/apply:os.getcwd []", "config.yaml: not a YAML file"),
+    "deep YAML": ("config.yaml", b"[" * 10_000, "config.yaml: not a YAML file: "),
     "empty YAML": ("config.yaml", b"", "config.yaml: .*found None"),
     "unknown key": ("config.yaml", b"model: {mamba: 1}", "config.yaml: model.mamba: unknown key"),
     "wrong type": ("config.yaml", b"model: {n_head: many}", "config.yaml: model.n_head: .*found 'many'"),

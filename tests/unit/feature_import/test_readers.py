@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pickle
 import sys
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import torch
 from support import make_features
 
 from asl_kit.errors import FeatureError, MissingDependencyError, MissingFileError, UsageError
-from asl_kit.feature_import.readers import Source, find_sources, read, read_shape
+from asl_kit.feature_import.readers import MAX_INFLATED_BYTES, Source, find_sources, read, read_shape
 
 FEATURES = make_features(5)
 
@@ -102,6 +103,30 @@ def save_bad_header(path: Path) -> None:
     change(path, b"shape'", b"shape(")
 
 
+def save_lying_npz(path: Path) -> None:
+    """Write an archive whose array has a header of 40 terabytes and 40 values."""
+    save_npz(path, a=FEATURES)
+    with zipfile.ZipFile(path) as archive:
+        content = archive.read("a.npy")
+    head = str(FEATURES.shape).encode()
+    assert head in content
+    large = f"({10**12}, 9)".encode()
+    start = content.index(head)
+    header = content[:start] + large + content[start + len(head) :].replace(b" " * (len(large) - len(head)), b"", 1)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a.npy", header)
+
+
+def save_bomb(path: Path) -> None:
+    """Write a small archive of over a gigabyte of zeros."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.npy", b"")
+    start = MAX_INFLATED_BYTES + 1
+    content = path.read_bytes()
+    place = content.rindex(b"PK\x01\x02") + 24  # the uncompressed size in the central directory
+    path.write_bytes(content[:place] + start.to_bytes(4, "little") + content[place + 4 :])
+
+
 def save_flipped(path: Path) -> None:
     torch.save(torch.from_numpy(FEATURES), path)
     values = FEATURES.tobytes()
@@ -132,6 +157,8 @@ def save_hostile(path: Path) -> None:
         pytest.param(
             "v.npz", lambda path: save_npz(path, rgb=FEATURES, flow=FEATURES), "found rgb, flow", id="npz two"
         ),
+        pytest.param("v.npz", save_lying_npz, "cut short: its header promises", id="npz promises"),
+        pytest.param("v.npz", save_bomb, f"would become {MAX_INFLATED_BYTES + 1}: made to fill", id="npz bomb"),
         pytest.param("v.npz", lambda path: save_npz(path, a=np.array([{}])), "pickled Python objects", id="npz object"),
         pytest.param("v.pt", save_hostile, "nothing else is unpickled", id="pt pickle"),
         pytest.param("v.pt", lambda path: path.write_bytes(b"\x00" * 40), "damaged", id="pt zeros"),
