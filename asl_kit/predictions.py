@@ -6,7 +6,8 @@ import json
 import re
 import sys
 from array import array
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
@@ -15,6 +16,7 @@ import msgspec
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from asl_kit.annotations.scored_table import read_scored_rows
 from asl_kit.errors import MissingFileError, PredictionError
 from asl_kit.files import replacing
 
@@ -22,6 +24,8 @@ FILE_FIELDS = ("results", "version", "external_data")  # the last two are Activi
 ENTRY_FIELDS = ("segment", "label", "score")
 JOINT = ","
 """Between the names of classes, and of their vocabularies, where one detection names several: `take,plate`."""
+MIN_SCORE = 0.3
+"""The least score of what people are shown, if nobody says otherwise."""
 FORMAT_HINT = 'expected {"results": {VIDEO: [{"segment": [START, END], "label": NAME, "score": NUMBER}, ...]}}'
 
 
@@ -240,40 +244,46 @@ def write_tables(
 
 
 def read_predictions(path: Path) -> Detections:
-    """Read ActivityNet detection JSON.
+    """Read ActivityNet detection JSON; or a table, if the suffix is ``.csv``.
 
-    Video ids are in the order of the file; class names are those that occur, sorted.
+    Video ids are in the order of the file; class names are those that occur, sorted. Of tables, see
+    `asl_kit.annotations.scored_table`.
 
     Raises
     ------
     MissingFileError
         If there is no such file.
     PredictionError
-        If it is not JSON, or not of that structure, or an object has a key twice, or a number is
+        If it is neither, or not of that structure, or an object has a key twice, or a number is
         not finite, or an end lies before its start. Names file, video, entry index and field.
     """
+    if path.suffix.lower() == ".csv":
+        video_ids, rows = read_scored_rows(path)
+        with _naming(path):
+            return Detections.from_lists(rows, video_ids=video_ids)
     try:
         data = path.read_bytes()
     except (FileNotFoundError, IsADirectoryError):
         raise MissingFileError(f"{path}: no such file") from None
-    try:
+    with _naming(path):
         quickly = _read_quickly(data)
         if quickly is not None:
             return quickly
-        text = data.decode("utf-8")
-    except UnicodeDecodeError as fault:
-        raise PredictionError(f"{path}: not a JSON file: {fault}", hint=FORMAT_HINT) from fault
-    except PredictionError as fault:
-        raise PredictionError(f"{path}: {fault.message}", hint=fault.hint) from fault
-    del data
-    reader = _Reader()
-    try:
-        document = json.loads(text, object_pairs_hook=reader.take)
-    except (json.JSONDecodeError, RecursionError, ValueError) as fault:
-        raise PredictionError(f"{path}: not a JSON file: {fault}", hint=FORMAT_HINT) from fault
-    del text
-    try:
+        reader = _Reader()
+        try:
+            text = data.decode("utf-8")
+            del data
+            document = json.loads(text, object_pairs_hook=reader.take)
+        except (RecursionError, ValueError) as fault:  # not UTF-8, not JSON, or an integer of thousands of digits
+            raise PredictionError(f"not a JSON file: {fault}", hint=FORMAT_HINT) from fault
+        del text
         return reader.detections(document)
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    try:
+        yield
     except PredictionError as fault:
         raise PredictionError(f"{path}: {fault.message}", hint=fault.hint) from fault
 

@@ -138,6 +138,8 @@ class _PlainLines:
 
     def note(self, text: str) -> None:
         self._note = text
+        if time.monotonic() - self._last_s >= PLAIN_INTERVAL_S:
+            self._line()
 
     def message(self, text: str) -> None:
         self._console.print(text)

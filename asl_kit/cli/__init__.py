@@ -35,6 +35,7 @@ COMMANDS = {
     ),
     "init": ("asl_kit.cli.init:init", "Look at videos and annotations of your own; propose how to train on them."),
     "predict": ("asl_kit.cli.predict:predict", "Find actions in new videos."),
+    "render": ("asl_kit.cli.render:render", "Write subtitles, edit decision lists and clips of detections."),
     "report": ("asl_kit.cli.report:report", "Write scores, errors and timelines as one HTML page."),
     "store": ("asl_kit.cli.store:store", "Look into a feature store and verify it."),
     "submit": ("asl_kit.cli.submit:submit", "Write predictions in the format that a benchmark's server takes."),

@@ -127,12 +127,6 @@ def decoding(default_decoder: str) -> Option:
 _FOLDER = click.Path(path_type=Path, file_okay=False)
 
 for_viewing = together(
-    click.option(
-        "--report",
-        type=click.Path(path_type=Path, dir_okay=False),
-        metavar="FILE",
-        help="A page (HTML) that plays each video beside its timeline.",
-    ),
     click.option("--subtitles", type=_FOLDER, metavar="DIR", help="Subtitles for any player, a file a video."),
     click.option(
         "--subtitle-format",
@@ -157,4 +151,4 @@ for_viewing = together(
         help="The least score in subtitles, edit decision lists and clips.",
     ),
 )
-"""What `asl-kit predict` writes for people to look at; named as the fields of `ViewingFiles`."""
+"""What `asl-kit predict` and `render` write for people to look at; named as the fields of `ViewingFiles`."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from contextlib import closing, suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +39,12 @@ SHOWN = 10
     type=click.Path(path_type=Path, dir_okay=False),
     help="All detections: x.csv is a table, else JSON. Of several vocabularies, a file each: x-verb.json.",
 )
+@click.option(
+    "--report",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="A page (HTML) that plays each video beside its timeline.",
+)
 @for_viewing
 @click.option(
     "--weights",
@@ -74,25 +79,23 @@ def predict(
     Videos are files, folders to search, and patterns such as 'videos/**/*.mp4'.
     Features are extracted as the model's own were: the checkpoint carries how.
     A video that cannot be read does not stop the others; the exit code is then 1.
-    After Ctrl-C what was found until then is written, but no clips; the exit code is 130.
+    Subtitles, edit lists and clips of a video are written as soon as it is done, the rest at the end.
+    After Ctrl-C what was found until then is written, and the exit code is 130.
     """
     from asl_evaluate.report import write_detections_report
     from asl_extract.videos import find_videos
     from asl_kit.errors import AslKitError
-    from asl_kit.outputs.clips import ClipsError
     from asl_kit.outputs.table import write_detections
-    from asl_kit.outputs.viewing import ViewingFiles
+    from asl_kit.outputs.viewing import Viewed, ViewingFiles
     from asl_kit.progress import err, out, progress_bar
     from asl_kit.trained_model import load_model
     from asl_kit.video_detections import join_tables
 
-    if viewing["max_clips"] is not None and viewing["clips"] is None:
-        raise click.UsageError("--max-clips without --clips DIR")
-    to_view = ViewingFiles(**viewing)
     sources = [*videos, *(line for line in map(str.strip, listed or ()) if line)]
     if not sources:
         raise click.UsageError("no videos: name files or folders, or give a --list FILE of them")
     files = find_videos(sources, same_names=True)
+    to_view = ViewingFiles([file.video_id for file in files], **viewing)
     model = load_model(
         checkpoint,
         device=device,
@@ -103,8 +106,9 @@ def predict(
         batch_size=batch_size,
     )
     found: list[VideoDetections] = []
+    viewed = Viewed()
     failures: list[str] = []
-    stopped = False
+    ended: BaseException | None = None
     with progress_bar("frames", None) as bar:
         frames = _Frames(bar, files)
         try:
@@ -118,8 +122,9 @@ def predict(
                         bar.message(f"failed: {result.message}" + (f" ({result.hint})" if result.hint else ""))
                     else:
                         found.append(result)
-        except KeyboardInterrupt:
-            stopped = True
+                        viewed.take(to_view.write(result), bar)
+        except (KeyboardInterrupt, Exception) as fault:
+            ended = fault  # once all that was found is written
     problems = ["\n  ".join([f"{len(failures)} of {len(files)} videos failed", *failures])] if failures else []
     if found:
         written = write_detections(output, found)
@@ -132,21 +137,20 @@ def predict(
                 files={video.video_id: video.path for video in found},
             )
             written.append(report)
+        if to_view.max_clips is not None and ended is None:
+            with progress_bar("cutting clips", None) as bar:
+                viewed.take(to_view.write_surest_clips(found), bar, count=True)
         for video in found:
             _print_best(video)
-        try:
-            written += (replace(to_view, clips=None) if stopped else to_view).write(found)
-        except ClipsError as fault:
-            written += fault.written
-            problems.append(fault.message)
-        for path in written:
-            out().print(str(path), markup=False)
-    if stopped:
+        for path in [*written, *viewed.written]:
+            out().print(str(path))
+    if ended is not None:
         held = f"{output} holds those of the {len(found)} that were done" if found else "nothing was written"
-        err().print(
-            f"stopped: {len(files) - len(found)} of {len(files)} videos have no detections; {held}", markup=False
-        )
-        ctx.exit(130)
+        err().print(f"stopped: {len(files) - len(found)} of {len(files)} videos have no detections; {held}")
+        if isinstance(ended, KeyboardInterrupt):
+            ctx.exit(130)
+        raise ended
+    problems += viewed.problems
     if problems:
         raise AslKitError("\n".join(problems))
 

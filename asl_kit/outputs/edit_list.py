@@ -1,6 +1,7 @@
 """Detections as an edit decision list (CMX 3600), which editing programs read.
 
-Frames are counted from the file's own first timecode where it carries one, as cameras write it, else from 00:00:00:00.
+Frames are those of the picture, counted from the file's own first timecode where it carries one, as cameras write it,
+else from 00:00:00:00.
 A timecode counts whole frames a second, so that at 29.97 and 59.94 frames a second it would fall behind the clock, by
 3.6 s an hour. Drop frame timecodes (SMPTE ST 12-1, written with a semicolon) keep up: they leave out the first 2 (4)
 numbers of each minute but every tenth. They are used at these two rates, unless the file's own timecode is of the other
@@ -9,12 +10,12 @@ kind. At all other rates, 23.976 among them, nothing is left out.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from asl_kit.files import write_text
+from asl_kit.outputs.file_start import TIMECODE
 from asl_kit.outputs.selection import on_one_line
 from asl_kit.predictions import Detection
 
@@ -24,7 +25,6 @@ RECORD_START_S = 3600
 """The list's own timeline begins at 01:00:00:00, as is usual."""
 _MAX_RATE = 60
 _TOLERANCE = 0.005
-_TIMECODE = re.compile(r"(\d\d):([0-5]\d):([0-5]\d)([:;.])(\d\d)")
 
 
 @dataclass(frozen=True)
@@ -97,19 +97,6 @@ class Timebase:
         return counted - self._dropped * (all_minutes - all_minutes // 10) if self.drop_frame else counted
 
 
-def read_start_timecode(video: Path) -> str | None:
-    """Return the timecode that a video file says its first frame has, or None."""
-    import av
-
-    try:
-        with av.open(str(video)) as container:
-            parts = [container.metadata, *(stream.metadata for stream in container.streams)]
-    except (av.FFmpegError, OSError):
-        return None
-    tags = [value for part in parts for key, value in part.items() if key.lower() == "timecode"]
-    return next((value for value in tags if _TIMECODE.fullmatch(value)), None)
-
-
 def to_edl(video: str, shown: Sequence[Detection], *, fps: float, start_timecode: str | None = None) -> str:
     """Return detections as an edit decision list, one event each in order of time, picture and sound.
 
@@ -126,7 +113,7 @@ def to_edl(video: str, shown: Sequence[Detection], *, fps: float, start_timecode
     start_timecode : str, optional
         Of the video's first frame: ``10:00:00:00``, or ``10:00:00;00`` for drop frame.
     """
-    own = _TIMECODE.fullmatch(start_timecode or "")
+    own = TIMECODE.fullmatch(start_timecode or "")
     timebase = Timebase.of_video(fps, drop_frame=own[4] != ":" if own else None)
     first = timebase.frame(int(own[1]), int(own[2]), int(own[3]), int(own[5])) if own else 0
     name = on_one_line(video)
@@ -148,7 +135,9 @@ def to_edl(video: str, shown: Sequence[Detection], *, fps: float, start_timecode
     return "\n".join([*lines, ""])
 
 
-def write_edl(path: Path, video: Path, shown: Sequence[Detection], *, fps: float) -> None:
+def write_edl(
+    path: Path, *, video: Path, shown: Sequence[Detection], fps: float, start_timecode: str | None = None
+) -> None:
     """Write the edit decision list of a video, whole or not at all.
 
     Parameters
@@ -156,10 +145,12 @@ def write_edl(path: Path, video: Path, shown: Sequence[Detection], *, fps: float
     path : Path
         The list.
     video : Path
-        The video file; its own timecode is read.
+        The video file.
     shown : sequence of Detection
         Of this video.
     fps : float
         Frames a second of the video.
+    start_timecode : str, optional
+        Of its first frame.
     """
-    write_text(path, to_edl(video.name, shown, fps=fps, start_timecode=read_start_timecode(video)))
+    write_text(path, to_edl(video.name, shown, fps=fps, start_timecode=start_timecode))

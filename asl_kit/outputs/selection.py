@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from asl_kit.predictions import Detection
+from asl_kit.predictions import MIN_SCORE, Detection
 from asl_kit.video_detections import VideoDetections
 
-MIN_SCORE = 0.3
-"""The least score of what is shown, if nobody says otherwise."""
 SHARED = 0.5
 
 

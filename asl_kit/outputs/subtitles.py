@@ -120,7 +120,7 @@ def _clock(time_ms: int, mark: str) -> str:
 WRITERS: dict[str, Callable[[Sequence[Cue]], str]] = {".srt": to_srt, ".vtt": to_vtt}
 
 
-def write_subtitles(path: Path, shown: Sequence[Detection], *, duration_s: float) -> None:
+def write_subtitles(path: Path, shown: Sequence[Detection], *, duration_s: float, gap_s: float = 0.0) -> None:
     """Write the subtitles of a video, whole or not at all, in the format of the suffix: ``.srt`` or ``.vtt``.
 
     Parameters
@@ -131,5 +131,11 @@ def write_subtitles(path: Path, shown: Sequence[Detection], *, duration_s: float
         Of this video.
     duration_s : float
         Length of the video.
+    gap_s : float
+        Seconds before its first frame on a player's clock: see `asl_kit.outputs.file_start.FileStart`.
     """
-    write_text(path, WRITERS[path.suffix](make_cues(shown, duration_s)))
+    gap_ms = round(gap_s * 1000)
+    cues = [
+        cue._replace(start_ms=cue.start_ms + gap_ms, end_ms=cue.end_ms + gap_ms) for cue in make_cues(shown, duration_s)
+    ]
+    write_text(path, WRITERS[path.suffix](cues))

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
+from asl_kit.annotations.scored_table import COLUMNS
 from asl_kit.files import replacing
 from asl_kit.predictions import Detections, write_predictions, write_tables
 from asl_kit.video_detections import VideoDetections, join_tables
 
-COLUMNS = ("video", "start", "end", "label", "score", "duration", "fps")
+_COLUMNS = (*COLUMNS, "duration", "fps")
 
 
 def write_detections(path: Path, videos: Sequence[VideoDetections]) -> list[Path]:
@@ -47,7 +48,7 @@ def write_csv(path: Path, detections: Detections, *, videos: Sequence[VideoDetec
     facts = {video.video_id: [repr(video.duration_s), repr(video.fps)] for video in videos}
     with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(COLUMNS)
+        writer.writerow(_COLUMNS)
         for video_id in sorted(detections.video_ids):
             rows = detections.rows(video_id)
             if not rows:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Literal
 
-from asl_kit.errors import UsageError
-from asl_kit.outputs.clips import ClipsError, cut_clips, find_ffmpeg
+from asl_kit.errors import AslKitError, UsageError
+from asl_kit.outputs.clips import clip_name, clip_prefix, cut_clip, find_ffmpeg
 from asl_kit.outputs.edit_list import write_edl
-from asl_kit.outputs.selection import MIN_SCORE, select_shown
+from asl_kit.outputs.file_start import read_start
+from asl_kit.outputs.names import safe_path, tell_apart
+from asl_kit.outputs.selection import select_shown
 from asl_kit.outputs.subtitles import write_subtitles
+from asl_kit.predictions import MIN_SCORE, Detection
+from asl_kit.progress import ProgressBar
 from asl_kit.video_detections import VideoDetections
 
 
@@ -21,6 +26,8 @@ class ViewingFiles:
 
     Parameters
     ----------
+    video_ids : collection of str
+        Of all videos, so that no two of them have one file: see `asl_kit.outputs.names.tell_apart`.
     subtitles : Path, optional
         Folder of subtitles, a file a video: ``match.actions.srt``. Players find those in the video's own folder. The
         name keeps clear of ``match.srt``, which may be what is said in the video.
@@ -38,11 +45,12 @@ class ViewingFiles:
     Raises
     ------
     UsageError
-        If a folder is a file.
+        If a folder is a file, or `max_clips` is given without `clips`.
     MissingDependencyError
         If clips are asked for and ffmpeg is not installed.
     """
 
+    video_ids: Collection[str]
     subtitles: Path | None = None
     subtitle_format: Literal["srt", "vtt"] = "srt"
     edl: Path | None = None
@@ -51,49 +59,102 @@ class ViewingFiles:
     max_clips: int | None = None
 
     def __post_init__(self) -> None:
+        if self.max_clips is not None and self.clips is None:
+            raise UsageError("--max-clips without --clips DIR")
         for folder in (self.subtitles, self.edl, self.clips):
             if folder is not None and folder.exists() and not folder.is_dir():
                 raise UsageError(f"{folder}: is a file, expected a folder", hint="name a folder; it is made if need be")
         if self.clips is not None:
             find_ffmpeg()
 
-    def write(self, videos: Sequence[VideoDetections]) -> list[Path]:
-        """Write the files of these videos, and return them.
+    @cached_property
+    def _names(self) -> dict[str, str]:
+        return tell_apart(self.video_ids, safe_path)
 
-        Raises
-        ------
-        ClipsError
-            If clips could not be cut; all else is written.
+    @cached_property
+    def _clip_prefixes(self) -> dict[str, str]:
+        return tell_apart(self.video_ids, clip_prefix)
+
+    def write(self, video: VideoDetections) -> Iterator[Path | AslKitError]:
+        """Write the files of a video; yield each as soon as it is there, or why it is not.
+
+        Clips are cut here unless only so many are wanted: `write_surest_clips` chooses those of all videos.
         """
-        written: list[Path] = []
-        to_cut = []
-        for video in videos:
-            shown = select_shown(video, min_score=self.min_score)
-            if self.subtitles is not None:
-                path = place(self.subtitles, video.video_id, f".actions.{self.subtitle_format}")
-                write_subtitles(path, shown, duration_s=video.duration_s)
-                written.append(path)
-            if self.edl is not None:
-                path = place(self.edl, video.video_id, ".edl")
-                write_edl(path, video.path, shown, fps=video.fps)
-                written.append(path)
-            to_cut += [(video.path, row) for row in shown]
-        if self.clips is not None:
-            to_cut.sort(key=lambda clip: -clip[1].score)
-            try:
-                written += cut_clips(self.clips, to_cut[: self.max_clips])
-            except ClipsError as fault:
-                raise ClipsError(fault.message, [*written, *fault.written]) from None
-        return written
+        shown = select_shown(video, min_score=self.min_score)
+        name = self._names[video.video_id]
+        if self.subtitles is not None:
+            path = self.subtitles / f"{name}.actions.{self.subtitle_format}"
+            gap_s = read_start(video.path).gap_s
+            yield _try(path, partial(write_subtitles, shown=shown, duration_s=video.duration_s, gap_s=gap_s))
+        if self.edl is not None:
+            timecode = read_start(video.path).timecode
+            edl = partial(write_edl, video=video.path, shown=shown, fps=video.fps, start_timecode=timecode)
+            yield _try(self.edl / f"{name}.edl", edl)
+        if self.clips is not None and self.max_clips is None:
+            for clip in self._list_clips(self.clips, video):
+                yield _try(clip.path, clip.cut)
+
+    def write_surest_clips(self, videos: Sequence[VideoDetections]) -> Iterator[Path | AslKitError]:
+        """Cut the `max_clips` surest clips of all videos, if so many are wanted; yield as `write`."""
+        if self.clips is not None and self.max_clips is not None:
+            clips = [clip for video in videos for clip in self._list_clips(self.clips, video)]
+            clips.sort(key=lambda clip: -clip.row.score)
+            for clip in clips[: self.max_clips]:
+                yield _try(clip.path, clip.cut)
+
+    def _list_clips(self, folder: Path, video: VideoDetections) -> list[_Clip]:
+        shown = select_shown(video, min_score=self.min_score)
+        prefix = self._clip_prefixes[video.video_id]
+        names = tell_apart(shown, lambda row: clip_name(prefix, row))
+        return [_Clip(folder / f"{names[row]}.mp4", video.path, row) for row in shown]
 
 
-def place(folder: Path, video_id: str, ending: str) -> Path:
-    """Return the file of a video in a folder, and never outside of it.
+@dataclass
+class Viewed:
+    """What came of writing, over many videos.
 
-    Examples
-    --------
-    >>> place(Path("out"), "monday/clip", ".edl").as_posix(), place(Path("out"), "../clip", ".edl").as_posix()
-    ('out/monday/clip.edl', 'out/clip.edl')
+    Parameters
+    ----------
+    written : list of Path
+        Files that are there.
+    faults : list of str
+        Why others are not.
     """
-    *folders, name = [part for part in video_id.split("/") if part not in ("", ".", "..")] or ["_"]
-    return folder.joinpath(*folders, name + ending)
+
+    written: list[Path] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+
+    def take(self, results: Iterable[Path | AslKitError], bar: ProgressBar, *, count: bool = False) -> None:
+        """Write files and show each; `count`: they are the units of the bar."""
+        for result in results:
+            if isinstance(result, Path):
+                self.written.append(result)
+                bar.note(f"wrote {result.name}")
+            else:
+                self.faults.append(result.message)
+                bar.message(f"failed: {result.message}" + (f" ({result.hint})" if result.hint else ""))
+            if count:
+                bar.advance()
+
+    @property
+    def problems(self) -> list[str]:
+        """What to tell at the end, if anything."""
+        return ["\n  ".join([f"{len(self.faults)} files could not be written", *self.faults])] if self.faults else []
+
+
+@dataclass(frozen=True)
+class _Clip:
+    path: Path
+    video: Path
+    row: Detection
+
+    def cut(self, path: Path) -> None:
+        cut_clip(path, self.video, self.row, read_start(self.video))
+
+
+def _try(path: Path, write: Callable[[Path], None]) -> Path | AslKitError:
+    try:
+        write(path)
+    except AslKitError as fault:
+        return fault
+    return path

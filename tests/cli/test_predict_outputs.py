@@ -19,15 +19,14 @@ from asl_kit import trained_model
 from asl_kit.cli import main
 from asl_kit.cli.predict import predict
 from asl_kit.errors import AslKitError, VideoError
-from asl_kit.outputs.selection import MIN_SCORE
-from asl_kit.predictions import Detections
+from asl_kit.predictions import MIN_SCORE, Detections
 from asl_kit.video_detections import VideoDetections
 
 ALL = "--subtitles out/subtitles --edl out/edl --clips out/clips --report out/report.html"
 
 
 class Model:
-    """Finds the same three actions in each video, and reads no file; "bad" fails, and "stop" is interrupted."""
+    """Finds the same three actions in each video, and reads no file; "bad" fails, "stop" and "full" end it."""
 
     def detect_all(
         self, files: Sequence[VideoFile], **_: Any
@@ -35,6 +34,8 @@ class Model:
         for number, file in enumerate(files):
             if file.video_id == "stop":
                 raise KeyboardInterrupt
+            if file.video_id == "full":
+                raise AslKitError("the disk is full")
             if file.video_id == "bad":
                 yield file, VideoError(f"{file.path}: no video")
                 continue
@@ -103,13 +104,42 @@ def test_a_table_holds_all_whatever_the_least_score() -> None:
     assert Path("out/s/a.actions.vtt").read_text() == "WEBVTT\n\n00:00:00.500 --> 00:00:01.500\nrun 0.90\n"
 
 
-@pytest.mark.usefixtures("folder", "ffmpeg")
-def test_after_an_interruption_all_but_clips_is_written(folder: Path) -> None:
-    write_video(folder / "videos" / "stop.mp4")
-    result = run(ALL)
-    assert result.exit_code == 130
+@pytest.mark.usefixtures("ffmpeg")
+@pytest.mark.parametrize(
+    ("name", "code", "message"),
+    [("stop", 130, "out/d.json holds those of the 2 that were done"), ("full", 1, "error: the disk is full")],
+    ids=["Ctrl-C", "failure"],
+)
+@pytest.mark.parametrize("max_clips", ["", "--max-clips 2"], ids=["all clips", "the surest"])
+def test_what_was_found_until_then_is_written(name: str, code: int, message: str, max_clips: str, folder: Path) -> None:
+    write_video(folder / "videos" / f"{name}.mp4")
+    result = run(f"{ALL} {max_clips}")
+    assert result.exit_code == code
     assert "1 of 3 videos have no detections" in result.stderr
-    assert [name.split("/")[0] for name in files()] == ["d.json", "edl", "edl", "report.html", "subtitles", "subtitles"]
+    assert message in result.stderr
+    clips = [] if max_clips else ["clips"] * 4
+    assert [name.split("/")[0] for name in files()] == [
+        *(*clips, "d.json", "edl", "edl", "report.html", "subtitles", "subtitles")
+    ]
+    assert sorted(line for line in result.stdout.splitlines() if line.startswith("out/")) == [
+        f"out/{name}" for name in files()
+    ]
+
+
+@pytest.mark.usefixtures("ffmpeg")
+def test_a_videos_files_are_there_before_the_next_video(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+
+    class Watched(Model):
+        def detect_all(self, files_: Sequence[VideoFile], **_: Any) -> Iterator[Any]:
+            for result in super().detect_all(files_):
+                yield result
+                seen.append(len(files()))
+
+    monkeypatch.setattr(trained_model, "load_model", lambda *_, **__: Watched())
+    assert run(ALL).exit_code == 0
+    assert seen == [4, 8]  # subtitles, a list and two clips each
+    assert len(files()) == 10
 
 
 @pytest.mark.usefixtures("ffmpeg")
@@ -118,10 +148,11 @@ def test_what_fails_is_told_at_the_end_and_the_rest_is_written(folder: Path) -> 
     (folder / "videos" / "b.mp4").write_bytes(b"no longer a video")
     result = run(ALL)
     assert result.exit_code == 1
+    assert result.stderr.count("failed: videos/b.mp4, 0.50 s to 1.50 s: ffmpeg: ") == 1
     first, second, third = result.stderr.splitlines()[-5:-2]
     assert first == "error: 1 of 3 videos failed"
     assert second == "  videos/bad.mp4: no video"
-    assert third == "2 of 4 clips failed"
+    assert third == "2 files could not be written"
     assert [name for name in files() if name.startswith("clips")] == [
         "clips/a_00000.50-00001.50_run.mp4",
         "clips/a_00002.00-00003.00_jump.mp4",
@@ -170,4 +201,4 @@ def test_the_commands_of_the_page_run() -> None:
         assert result.exit_code == 0, f"{line}\n{result.output}"
     written = {str(path) for path in Path().rglob("*") if path.is_file()}
     assert written >= {"detections.csv", "detections.json", "report.html", "videos/a.actions.srt", "web/b.actions.vtt"}
-    assert written >= {"lists/a.edl", "best/a_00000.50-00001.50_run.mp4"}
+    assert written >= {"lists/a.edl", "best/a_00000.50-00001.50_run.mp4", "sure/a.edl"}

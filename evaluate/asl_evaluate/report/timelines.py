@@ -15,7 +15,7 @@ from asl_evaluate.report.learned import ClassCurves, Sensitivity, VideoCurves
 from asl_kit.html_page import HtmlPage
 from asl_kit.metrics import ScoredSegments, Segments
 from asl_kit.metrics.matching import order_by_score
-from asl_kit.outputs.selection import MIN_SCORE
+from asl_kit.predictions import MIN_SCORE
 
 MAX_POINTS = 400
 """Curves over a video have at most so many points on the page: no screen shows more."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from urllib.parse import quote
@@ -34,21 +34,14 @@ def find_video_files(folder: Path, paths: Mapping[str, str | None]) -> dict[str,
     """
     if not folder.is_dir():
         raise MissingFileError(f"{folder}: no such folder")
-    by_name: dict[str, Path] = {}
-    for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() in VIDEO_SUFFIXES:
-            parts = path.absolute().parts[1:]
-            for first in range(len(parts)):
-                place = PurePosixPath(*parts[first:])
-                by_name.setdefault(str(place.with_suffix("")), path)
-                by_name.setdefault(str(place), path)
+    named = by_name(path for path in folder.rglob("*") if path.suffix.lower() in VIDEO_SUFFIXES)
     found = {}
     for video_id, own in paths.items():
         annotated = _inside(folder, own) if own else None
         if annotated is not None:
             found[video_id] = annotated
-        elif video_id in by_name:
-            found[video_id] = by_name[video_id]
+        elif video_id in named:
+            found[video_id] = named[video_id]
     if not found:
         example = next(iter(paths), "x")
         raise UsageError(
@@ -56,6 +49,21 @@ def find_video_files(folder: Path, paths: Mapping[str, str | None]) -> dict[str,
             hint=f"a video's file is named like its id ({example}.mp4), or by its path in the annotations",
         )
     return found
+
+
+def by_name(files: Iterable[Path]) -> dict[str, Path]:
+    """Return video files by every id that they may have: the name, with and without folders and suffix.
+
+    Of several files with one name the first by path counts.
+    """
+    named: dict[str, Path] = {}
+    for path in sorted(files):
+        parts = path.absolute().parts[1:]
+        for first in range(len(parts)):
+            place = PurePosixPath(*parts[first:])
+            named.setdefault(str(place.with_suffix("")), path)
+            named.setdefault(str(place), path)
+    return named
 
 
 def _inside(folder: Path, name: str) -> Path | None:

@@ -17,7 +17,7 @@ from asl_extract.decoders.display_times import PacketTimes, Seconds, constant_ra
 from asl_kit.errors import MissingFileError, VideoError
 
 _SLACK_S = 1.0
-_CLOCK_MAY_JUMP = 0x0200  # AVFMT_TS_DISCONT: MPEG-TS and its like
+CLOCK_MAY_JUMP = 0x0200  # AVFMT_TS_DISCONT: MPEG-TS and its like
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ def probe(path: Path) -> VideoProbe:
                 whole_s = 0.0
             packets = shown = 0
             end_s = 0.0
-            times = PacketTimes(may_jump=bool(container.format.flags & _CLOCK_MAY_JUMP))
+            times = PacketTimes(may_jump=bool(container.format.flags & CLOCK_MAY_JUMP))
             for packet in container.demux():
                 if packet.size == 0:  # the flush at the end
                     continue

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from support import write_video
 
-from asl_kit.errors import AslKitError, MissingDependencyError
-from asl_kit.outputs.clips import clip_name, cut_clips
+from asl_kit.errors import MissingDependencyError, VideoError
+from asl_kit.outputs.clips import clip_name, clip_prefix, cut_clip
+from asl_kit.outputs.file_start import FileStart
 from asl_kit.predictions import Detection
 
 
@@ -24,8 +25,8 @@ def read_frames(path: Path) -> np.ndarray:
 @pytest.mark.usefixtures("ffmpeg")
 def test_a_clip_holds_the_detections_own_frames(tmp_path: Path) -> None:
     video = write_video(tmp_path / "-odd: name?.mp4", frames=60, fps=10)  # key frames every 12 frames
-    (clip,) = cut_clips(tmp_path / "new" / "clips", [(video, Detection("v", 1.7, 3.2, "run", 0.9))])
-    assert clip == tmp_path / "new" / "clips" / "v_00001.70-00003.20_run.mp4"
+    clip = tmp_path / "new" / "clips" / "c.mp4"
+    cut_clip(clip, video, Detection("v", 1.7, 3.2, "run", 0.9), FileStart())
     found, all_frames = read_frames(clip), read_frames(video)
     assert len(found) == 15
     difference = np.abs(all_frames[:, None] - found[None]).mean(axis=(2, 3))
@@ -37,7 +38,8 @@ def test_sound_is_kept_and_odd_sizes_are_cut(ffmpeg: str, tmp_path: Path) -> Non
     sources = ("-f", "lavfi", "-i", "testsrc=size=97x65:rate=25:duration=4", "-f", "lavfi", "-i", "sine=duration=4")
     video = tmp_path / "v.mkv"
     subprocess.run([ffmpeg, "-v", "error", *sources, "-c:v", "ffv1", "-c:a", "flac", str(video)], check=True)
-    (clip,) = cut_clips(tmp_path, [(video, Detection("v", 1.0, 2.5, "run", 0.9))])
+    clip = tmp_path / "c.mp4"
+    cut_clip(clip, video, Detection("v", 1.0, 2.5, "run", 0.9), FileStart())
     with av.open(str(clip)) as container:
         picture, sound = container.streams.video[0], container.streams.audio[0]
         assert (picture.width, picture.height, picture.codec_context.pix_fmt) == (96, 64, "yuv420p")
@@ -57,30 +59,25 @@ def test_sound_is_kept_and_odd_sizes_are_cut(ffmpeg: str, tmp_path: Path) -> Non
     ids=["plain", "paths", "dots", "long", "control characters", "not Unicode"],
 )
 def test_names_are_safe(row: tuple[str, float, float, str], name: str) -> None:
-    assert clip_name(Detection(*row, 0.9)) == name
+    assert clip_name(clip_prefix(row[0]), Detection(*row, 0.9)) + ".mp4" == name
 
 
+@pytest.mark.parametrize(
+    ("name", "row", "message"),
+    [
+        ("v.mp4", Detection("v", 100.0, 101.0, "after the end", 0.9), "v.mp4, 100.00 s to 101.00 s: ffmpeg: "),
+        ("gone.mp4", Detection("v", 0.0, 1.0, "run", 0.9), "gone.mp4: No such file or directory"),
+    ],
+    ids=["after the end", "no file"],
+)
 @pytest.mark.usefixtures("ffmpeg")
-def test_names_that_read_the_same_are_kept_apart(tmp_path: Path) -> None:
-    video = write_video(tmp_path / "v.mp4")
-    rows = [Detection("v", 1.0, 2.0, label, 0.9) for label in ("a b", "a/b")]
-    clips = cut_clips(tmp_path / "c", [(video, row) for row in rows])
-    assert [clip.name for clip in clips] == ["v_00001.00-00002.00_a_b.mp4", "v_00001.00-00002.00_a_b_1.mp4"]
-
-
-@pytest.mark.usefixtures("ffmpeg")
-def test_what_cannot_be_cut_is_named_and_the_rest_is_there(tmp_path: Path) -> None:
-    video = write_video(tmp_path / "v.mp4")  # 4 s
-    shown = [
-        (video, Detection("v", 100.0, 101.0, "after the end", 0.9)),
-        (tmp_path / "gone.mp4", Detection("gone", 0.0, 1.0, "run", 0.8)),
-        (video, Detection("v", 1.0, 2.0, "run", 0.7)),
-    ]
-    with pytest.raises(AslKitError, match="2 of 3 clips failed") as caught:
-        cut_clips(tmp_path / "c", shown)
-    assert "v.mp4, 100.00 s to 101.00 s: ffmpeg: " in caught.value.message
-    assert "gone.mp4: No such file or directory" in caught.value.message
-    assert [path.name for path in (tmp_path / "c").iterdir()] == ["v_00001.00-00002.00_run.mp4"]
+def test_what_cannot_be_cut_is_named_and_leaves_nothing(
+    tmp_path: Path, name: str, row: Detection, message: str
+) -> None:
+    write_video(tmp_path / "v.mp4")  # 4 s
+    with pytest.raises(VideoError, match=message):
+        cut_clip(tmp_path / "c" / "c.mp4", tmp_path / name, row, FileStart())
+    assert list((tmp_path / "c").iterdir()) == []
 
 
 @pytest.mark.usefixtures("ffmpeg")
@@ -89,8 +86,8 @@ def test_a_playlist_in_place_of_a_video_reaches_no_network(tmp_path: Path) -> No
         url = f"http://127.0.0.1:{server.getsockname()[1]}/x.ts"
         playlist = f"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n{url}\n#EXT-X-ENDLIST\n"
         (tmp_path / "v.mp4").write_text(playlist)
-        with pytest.raises(AslKitError, match="1 of 1 clips failed"):
-            cut_clips(tmp_path / "c", [(tmp_path / "v.mp4", Detection("v", 0.0, 1.0, "run", 0.9))])
+        with pytest.raises(VideoError, match="ffmpeg: "):
+            cut_clip(tmp_path / "c" / "c.mp4", tmp_path / "v.mp4", Detection("v", 0.0, 1.0, "run", 0.9), FileStart())
         server.setblocking(False)
         with pytest.raises(BlockingIOError):
             server.accept()
@@ -100,5 +97,5 @@ def test_a_playlist_in_place_of_a_video_reaches_no_network(tmp_path: Path) -> No
 def test_without_ffmpeg_it_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(MissingDependencyError, match="ffmpeg program, and it is not installed") as caught:
-        cut_clips(tmp_path / "c", [])
+        cut_clip(tmp_path / "c.mp4", tmp_path / "v.mp4", Detection("v", 0.0, 1.0, "run", 0.9), FileStart())
     assert "apt-get install ffmpeg" in str(caught.value.hint)

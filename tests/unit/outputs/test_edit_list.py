@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support import write_video
 
-from asl_kit.outputs.edit_list import MAX_EVENTS, Timebase, read_start_timecode, to_edl, write_edl
+from asl_kit.outputs.edit_list import MAX_EVENTS, Timebase, to_edl, write_edl
+from asl_kit.outputs.file_start import FileStart, read_start
 from asl_kit.predictions import Detection
 
 NTSC = {"24": 24000 / 1001, "30": 30000 / 1001, "60": 60000 / 1001}
@@ -123,14 +124,16 @@ def test_the_files_own_timecode_is_read(tmp_path: Path, tag: str | None, expecte
             if packet.dts is not None:
                 packet.stream = stream
                 container.mux(packet)
-    assert read_start_timecode(path) == expected
+    start = read_start(path)
+    assert start == FileStart(0.0, expected)
     edl = tmp_path / "new" / "v.edl"
-    write_edl(edl, path, [Detection("v", 0.1, 0.3, "run", 0.9)], fps=25.0)
+    rows = [Detection("v", 0.1, 0.3, "run", 0.9)]
+    write_edl(edl, video=path, shown=rows, fps=25.0, start_timecode=start.timecode)
     source_in = expected[:-2] + "14" if expected else "00:00:00:02"
     assert f" {source_in} " in edl.read_text(encoding="utf-8")
 
 
 def test_a_file_that_is_no_video_has_none(tmp_path: Path) -> None:
     (tmp_path / "v.mp4").write_bytes(b"no video")
-    assert read_start_timecode(tmp_path / "v.mp4") is None
-    assert read_start_timecode(tmp_path / "gone.mp4") is None
+    assert read_start(tmp_path / "v.mp4") == FileStart()
+    assert read_start(tmp_path / "gone.mp4") == FileStart()

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from support import write_video
 
-from asl_kit.errors import MissingDependencyError, UsageError
-from asl_kit.outputs.viewing import ViewingFiles, place
+from asl_kit.errors import AslKitError, MissingDependencyError, UsageError
+from asl_kit.outputs.viewing import ViewingFiles
 from asl_kit.predictions import Detections
 from asl_kit.video_detections import VideoDetections
 
@@ -30,7 +30,11 @@ def files(folder: Path) -> list[str]:
 @pytest.mark.usefixtures("ffmpeg")
 def test_a_file_a_video_and_the_surest_clips(videos: list[VideoDetections], tmp_path: Path) -> None:
     folders = {name: tmp_path / "out" / name for name in ("subtitles", "edl", "clips")}
-    written = ViewingFiles(**folders, subtitle_format="vtt", min_score=0.55, max_clips=3).write(videos)
+    ids = [video.video_id for video in videos]
+    viewing = ViewingFiles(ids, **folders, subtitle_format="vtt", min_score=0.55, max_clips=3)
+    written = [path for video in videos for path in viewing.write(video)]
+    assert not folders["clips"].exists()
+    written += viewing.write_surest_clips(videos)
     assert files(tmp_path / "out") == [
         "clips/day_1_a_00000.00-00001.00_run.mp4",
         "clips/day_1_a_00001.00-00002.00_run.mp4",
@@ -46,25 +50,47 @@ def test_a_file_a_video_and_the_surest_clips(videos: list[VideoDetections], tmp_
 
 
 def test_nothing_asked_for_writes_nothing(videos: list[VideoDetections]) -> None:
-    assert ViewingFiles().write(videos) == []
+    assert list(ViewingFiles(["b"]).write(videos[1])) == []
 
 
 @pytest.mark.parametrize("name", ["subtitles", "edl", "clips"])
 def test_a_file_in_place_of_a_folder_is_refused_at_once(tmp_path: Path, name: str) -> None:
     (tmp_path / "x").touch()
     with pytest.raises(UsageError, match="x: is a file, expected a folder"):
-        ViewingFiles(**{name: tmp_path / "x"})
+        ViewingFiles([], **{name: tmp_path / "x"})
 
 
 def test_clips_without_ffmpeg_are_refused_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    ViewingFiles(subtitles=tmp_path)
+    ViewingFiles([], subtitles=tmp_path)
     with pytest.raises(MissingDependencyError, match="ffmpeg"):
-        ViewingFiles(clips=tmp_path)
+        ViewingFiles([], clips=tmp_path)
 
 
-@pytest.mark.parametrize("video_id", ["../../x", "/etc/x", "a/../../x", "..", "", "x"])
-def test_no_file_lies_outside(video_id: str) -> None:
-    path = place(Path("/out"), video_id, ".srt")
-    assert path.is_relative_to("/out")
-    assert ".." not in path.parts
+@pytest.mark.usefixtures("ffmpeg")
+def test_what_cannot_be_written_is_told_and_the_rest_is_there(videos: list[VideoDetections], tmp_path: Path) -> None:
+    (tmp_path / "edl").mkdir()
+    (tmp_path / "edl" / "b.edl").mkdir()
+    videos[1].path.write_bytes(b"no longer a video")
+    folders = {name: tmp_path / name for name in ("subtitles", "edl", "clips")}
+    results = list(ViewingFiles(["b"], **folders, min_score=0.55).write(videos[1]))
+    assert results[0] == tmp_path / "subtitles" / "b.actions.srt"
+    first, second = (result.message for result in results[1:] if isinstance(result, AslKitError))
+    assert first.startswith(str(tmp_path / "edl" / "b.edl"))
+    assert "b.mp4, 0.00 s to 1.00 s: ffmpeg: " in second
+    assert files(tmp_path / "clips") == []
+
+
+@pytest.mark.usefixtures("ffmpeg")
+def test_names_that_are_one_file_elsewhere_are_kept_apart(tmp_path: Path) -> None:
+    rows = [(1.0, 2.0, "Run", 0.9), (1.0, 2.0, "run", 0.8), (1.0, 2.0, "r/n", 0.7), (1.0, 2.0, "r n", 0.6)]
+    viewing = ViewingFiles(["A", "a"], edl=tmp_path / "edl", clips=tmp_path / "clips")
+    path = write_video(tmp_path / "v.mp4")
+    for name in ("a", "A"):
+        table = Detections.from_lists([(name, *row) for row in rows])
+        list(viewing.write(VideoDetections(name, path, 4.0, 10.0, 40, {"action": table})))
+    assert files(tmp_path / "edl") == ["A.edl", "a_2.edl"]
+    times = "00001.00-00002.00"
+    assert files(tmp_path / "clips") == [
+        f"{name}_{times}_{label}.mp4" for name in ("A", "a_2") for label in ("Run", "r_n", "r_n_2", "run_2")
+    ]

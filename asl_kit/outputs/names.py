@@ -1,0 +1,77 @@
+"""Names of files made of ids and labels: good on every system, and never one file for two of them."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+from asl_kit.predictions import Detection
+
+_Thing = TypeVar("_Thing", str, Detection)
+
+_MAX_BYTES = 200  # of 255, so that an ending fits
+_REFUSED = re.compile(r'[\x00-\x1f\x7f<>:"\\|?*]+')
+_DEVICE = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³])(?![^.])", re.IGNORECASE)
+
+
+def safe_part(text: str, max_bytes: int = _MAX_BYTES) -> str:
+    r"""Return text as a name of a file or folder that Windows takes too.
+
+    Signs that it refuses become ``_``, names of devices get one, and no name ends with a dot or space.
+
+    Examples
+    --------
+    >>> safe_part("what?.v2"), safe_part("con.1"), safe_part("take 1. "), safe_part("console")
+    ('what_.v2', 'con_.1', 'take 1', 'console')
+    """
+    text = _REFUSED.sub("_", text.encode(errors="replace").decode())
+    text = text.encode()[:max_bytes].decode(errors="ignore").strip(" ").rstrip(" .")
+    return _DEVICE.sub(r"\1_", text) if _DEVICE.match(text) else text or "_"
+
+
+def safe_path(video_id: str) -> str:
+    """Return an id as a relative path, folders in it included, that never leads up.
+
+    Examples
+    --------
+    >>> safe_path("monday/clip"), safe_path("/../aux/clip")
+    ('monday/clip', 'aux_/clip')
+    """
+    return "/".join(safe_part(part) for part in video_id.split("/") if part not in ("", ".", "..")) or "_"
+
+
+def tell_apart(things: Iterable[_Thing], name: Callable[[_Thing], str]) -> dict[_Thing, str]:
+    """Return a name for each of several things, numbered where two would be one file.
+
+    That is so for equal names, for capitals on Windows and macOS, and for an accented letter
+    made of two signs on macOS. The same things have the same names, in whatever order they come.
+
+    Parameters
+    ----------
+    things : iterable
+        Such as ids, or detections.
+    name : callable
+        Makes a name of one.
+
+    Examples
+    --------
+    >>> tell_apart(["a", "A", "b"], safe_part)
+    {'A': 'A', 'a': 'a_2', 'b': 'b'}
+    """
+    names: dict[_Thing, str] = {}
+    taken: set[str] = set()
+    for thing in sorted(set(things)):
+        plain = chosen = name(thing)
+        number = 1
+        while _compared(chosen) in taken:
+            number += 1
+            chosen = f"{plain}_{number}"
+        taken.add(_compared(chosen))
+        names[thing] = chosen
+    return names
+
+
+def _compared(name: str) -> str:
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
