@@ -7,6 +7,9 @@ prints them. A bug of ours is never an `AslKitError`.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class AslKitError(Exception):
     """Base of all errors meant for the user.
@@ -111,3 +114,12 @@ class SensitivityError(AslKitError, ValueError):
 
 class MissingDependencyError(AslKitError, ImportError):
     """A package, decoder or device that this command needs is not installed."""
+
+
+@contextmanager
+def naming(source: object, kind: type[AslKitError]) -> Iterator[None]:
+    """Put a source (a file, a place in it) in front of the messages of errors of this kind."""
+    try:
+        yield
+    except kind as fault:
+        raise kind(f"{source}: {fault.message}", hint=fault.hint) from fault

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from asl_kit.annotations import AnnotationSet, read_annotations
 from asl_kit.annotations.schema import Video
-from asl_kit.errors import AslKitError, FeatureError, StoreError, UsageError
+from asl_kit.errors import AslKitError, FeatureError, StoreError, UsageError, naming
 from asl_kit.feature_import.layout import TIME_FIRST, Layout, find_layout, two_axes
 from asl_kit.feature_import.matching import Matching, Target, match
 from asl_kit.feature_import.presets import get_preset
@@ -362,15 +362,13 @@ class _Job:
         video = self.videos.get(target.video_id)
         video_fps = None if video is None else video.fps
         duration_s = None if video is None else video.duration
-        try:
+        with naming(f"{source}: video {target.video_id!r}", FeatureError):
             if target.start_s is not None and self.timing.resized:
                 raise FeatureError("it is a part of a parent video, whose own duration is not known")
             grid = self.timing.grid(len(values), video_fps=video_fps, duration_s=duration_s)
             if target.start_s is not None and target.end_s is not None:
                 rows, grid = part_of_parent(grid, target.start_s, target.end_s)
                 values = values[rows]
-        except FeatureError as fault:
-            raise FeatureError(f"{source}: video {target.video_id!r}: {fault.message}", hint=fault.hint) from None
         length = None
         if not self.timing.resized:
             rate = self.timing.rate(video_fps)

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ConfigDict, Field
 
-from asl_kit.errors import MissingFileError, PredictionError, UsageError
+from asl_kit.errors import MissingFileError, PredictionError, UsageError, naming
 from asl_kit.files import read_json
 from asl_kit.metrics import temporal_iou
 from asl_kit.predictions import JOINT, Detections, read_predictions
@@ -120,10 +120,8 @@ def read_actions(paths: Sequence[Path], verbs: Sequence[str], nouns: Sequence[st
                 f"{path}: class '{unknown[0]}' is not a {vocabulary}",
                 hint="give the file of verbs first, then that of nouns",
             )
-    try:
+    with naming(f"{paths[0]} or {paths[1]}", PredictionError):
         return pair_actions(*found)
-    except PredictionError as fault:
-        raise PredictionError(f"{paths[0]} or {paths[1]}: {fault.message}", hint=fault.hint) from fault
 
 
 def pair_actions(
@@ -321,7 +319,7 @@ def _read_odd_epic(path: Path, verbs: Sequence[str], nouns: Sequence[str]) -> De
     def label(entry: _Entry) -> str:
         return action_label(verbs[entry.verb], nouns[entry.noun])
 
-    try:
+    with naming(path, PredictionError):
         return Detections.from_lists(
             (
                 (video_id, entry.segment[0], entry.segment[1], label(entry), entry.score)
@@ -330,5 +328,3 @@ def _read_odd_epic(path: Path, verbs: Sequence[str], nouns: Sequence[str]) -> De
             ),
             video_ids=list(file.results),
         )
-    except PredictionError as fault:
-        raise PredictionError(f"{path}: {fault.message}", hint=fault.hint) from fault

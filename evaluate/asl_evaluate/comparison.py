@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from asl_evaluate.bootstrap import LEVEL, RESAMPLES, Interval, draw_weights, interval, resampled_map
 from asl_evaluate.coverage import Coverage
 from asl_evaluate.preparation import Duplicates, Prepared, Task, prepare
-from asl_evaluate.task_files import naming, read_tasks
+from asl_evaluate.task_files import read_tasks
+from asl_kit.errors import PredictionError, naming
 from asl_kit.metrics import average_precision, match_detections
 
 
@@ -161,7 +162,7 @@ def compare_files(
     )
     prepared = []
     for path, task in zip(paths, tasks, strict=True):
-        with naming(path):
+        with naming(path, PredictionError):
             prepared.append(prepare(task))
     return _compare(tasks[0], (prepared[0], prepared[1]), resamples, seed)
 

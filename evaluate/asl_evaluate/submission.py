@@ -14,7 +14,7 @@ from asl_evaluate.actions import VOCABULARIES, read_actions, split_labels
 from asl_evaluate.preparation import require_known_classes
 from asl_evaluate.submission_formats import ActivityNet, EpicKitchens, MomentQueries
 from asl_kit.annotations import AnnotationSet, read_annotations
-from asl_kit.errors import AnnotationError, PredictionError, UsageError
+from asl_kit.errors import AnnotationError, PredictionError, UsageError, naming
 from asl_kit.files import write_text
 from asl_kit.predictions import Detection, Detections, read_predictions
 from asl_kit.strict import StrictModel, validate
@@ -183,13 +183,11 @@ def _split_of(tables: Sequence[Detections], annotations: AnnotationSet, split: s
 def _read_actions(paths: Sequence[Path], annotations: AnnotationSet) -> list[Detections]:
     verbs, nouns = (annotations.classes(name) for name in VOCABULARIES)
     actions = read_actions(paths, verbs, nouns)
-    try:
+    with naming(", ".join(map(str, paths)), PredictionError):
         for verb, noun in split_labels(actions.class_names):
             for name, vocabulary, classes in ((verb, "verb", verbs), (noun, "noun", nouns)):
                 if name not in classes:
                     raise PredictionError(f"class '{name}' is not a {vocabulary} of the annotations")
-    except PredictionError as fault:
-        raise PredictionError(f"{', '.join(map(str, paths))}: {fault.message}", hint=fault.hint) from fault
     return [actions]
 
 
@@ -198,10 +196,8 @@ def _read_labelled(paths: Sequence[Path], annotations: AnnotationSet) -> list[De
     tables = []
     for path in paths:
         tables.append(read_predictions(path))
-        try:
+        with naming(path, PredictionError):
             require_known_classes(tables[-1], annotations.classes(vocabulary), vocabulary)
-        except PredictionError as fault:
-            raise PredictionError(f"{path}: {fault.message}", hint=fault.hint) from fault
     return tables
 
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 from asl_evaluate.preparation import Duplicates, Task
 from asl_evaluate.scoring import choose_split, default_tiou, parse_tiou
 from asl_kit.annotations import read_annotations
-from asl_kit.errors import PredictionError
 from asl_kit.predictions import read_predictions
 
 
@@ -43,12 +41,3 @@ def read_tasks(
         )
         for path in predictions
     ]
-
-
-@contextmanager
-def naming(predictions: Path) -> Iterator[None]:
-    """Put the name of the file in front of what is wrong with its predictions."""
-    try:
-        yield
-    except PredictionError as fault:
-        raise PredictionError(f"{predictions}: {fault.message}", hint=fault.hint) from fault

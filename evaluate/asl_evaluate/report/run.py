@@ -13,8 +13,8 @@ from asl_evaluate.report.learned import read_sensitivity
 from asl_evaluate.report.page import write_report
 from asl_evaluate.report.video_files import find_video_files
 from asl_evaluate.scoring import default_protocol, default_tiou
-from asl_evaluate.task_files import naming, read_tasks
-from asl_kit.errors import UsageError
+from asl_evaluate.task_files import read_tasks
+from asl_kit.errors import PredictionError, UsageError, naming
 from asl_kit.predictions import read_predictions
 
 
@@ -73,7 +73,7 @@ def report_file(
         detections = read_predictions(predictions)
         ids = dict.fromkeys(detections.video_ids)
         files = find_video_files(videos, ids) if videos is not None else {}
-        with naming(predictions):
+        with naming(predictions, PredictionError):
             write_detections_report(
                 path, detections, durations_s={}, files=files, predictions_per_video=predictions_per_video
             )
@@ -95,7 +95,7 @@ def report_file(
             hint=f"name it with --vocabulary: {', '.join(task.annotations.vocabularies)}",
         )
     scored = task if tiou is not None else replace(task, tiou_thresholds=default_tiou(dataset, method.name))
-    with naming(predictions):
+    with naming(predictions, PredictionError):
         prepared = prepare(task)
         learned = None
         if sensitivity is not None:
