@@ -1,4 +1,4 @@
-"""`asl-kit doctor` on this machine, and where packages fail, crash or hang."""
+"""`asl-kit doctor` where packages fail, crash or hang; tests/integration/test_release.py runs it where all is well."""
 
 from __future__ import annotations
 
@@ -24,14 +24,6 @@ def replace_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 def run(*arguments: str) -> tuple[Result, dict[str, Any]]:
     result = CliRunner().invoke(main, ["doctor", "--json", "-", *arguments])
     return result, {check["check"]: check for check in json.loads(result.stdout)["checks"]}
-
-
-def test_this_machine() -> None:
-    result, checks = run()
-    assert result.exit_code == 0, result.output
-    assert {check["verdict"] for check in checks.values()} <= {"ok", "note", "warning"}
-    assert "torch 2." in checks["packages"]["found"]
-    assert checks["decoder pyav"]["found"].startswith("pyav ")
 
 
 def test_packages_that_fail_crash_or_speak(replace_package: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import subprocess
 from pathlib import Path
@@ -95,6 +96,29 @@ def test_what_is_written(videos: Path, tmp_path: Path) -> None:
         command = main.get_command(click.Context(main), words[0])
         assert command is not None
         command.make_context(words[0], words[1:])
+
+
+@pytest.mark.parametrize(
+    ("step", "code", "done"),
+    [
+        ("none", 0, ["extract", "train", "eval", "report", "predict"]),
+        ("extract", 1, ["extract", "train", "eval", "report", "predict"]),
+        ("extract", 130, ["extract"]),
+        ("train", 130, ["extract", "train"]),
+    ],
+    ids=["all is well", "videos that failed", "interrupted in extract", "interrupted in train"],
+)
+def test_what_the_script_does(videos: Path, tmp_path: Path, step: str, code: int, done: list[str]) -> None:
+    """With a program in asl-kit's place that only notes how it was called, and ends at a step with a code."""
+    assert run(table(tmp_path, *ROWS), videos, "--out", tmp_path / "out")[0] == 0
+    (tmp_path / "asl-kit").write_text(
+        f"#!/bin/sh\necho $1 >> {shlex.quote(str(tmp_path))}/calls\n[ $1 != {step} ] || exit {code}\n"
+    )
+    (tmp_path / "asl-kit").chmod(0o755)
+    environment = os.environ | {"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
+    ended = subprocess.run(["bash", tmp_path / "out" / "run.sh", "new.mp4"], env=environment, check=False)
+    assert (ended.returncode == 0) == (done[-1] == "predict")
+    assert (tmp_path / "calls").read_text().split() == done
 
 
 def test_several_vocabularies(videos: Path, tmp_path: Path) -> None:

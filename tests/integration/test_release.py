@@ -140,3 +140,6 @@ def test_the_wheel_runs_outside_the_checkout(wheel: Path, tmp_path: Path) -> Non
     doctor = [environment / "bin" / "asl-kit", "doctor", "--json", "-"]
     done = subprocess.run(doctor, cwd=work, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+    found = {check["check"]: check["found"] for check in json.loads(done.stdout)["checks"]}
+    assert "torch 2." in found["packages"]
+    assert found["decoder pyav"].startswith("pyav ")
