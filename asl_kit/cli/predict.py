@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from asl_kit.cli.options import decoding, for_viewing
+from asl_kit.cli import options
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,7 +34,8 @@ SHOWN = 10
 @click.option("--checkpoint", required=True, type=click.Path(path_type=Path), help="A trained model (model.ckpt).")
 @click.option(
     "-o",
-    "--output",
+    "--out",
+    "output",
     required=True,
     type=click.Path(path_type=Path, dir_okay=False),
     help="All detections: x.csv is a table, else JSON. Of several vocabularies, a file each: x-verb.json.",
@@ -45,7 +46,7 @@ SHOWN = 10
     metavar="FILE",
     help="A page (HTML) that plays each video beside its timeline.",
 )
-@for_viewing
+@options.for_viewing
 @click.option(
     "--weights",
     multiple=True,
@@ -53,8 +54,8 @@ SHOWN = 10
     help="The backbone's weights, if they came from a file; with several feature stores, once for each in their order.",
 )
 @click.option("--flow-weights", metavar="FILE", help="The weights of the optical flow, if they came from a file.")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
-@decoding("as the model's features were read")
+@options.device
+@options.decoding("as the model's features were read")
 @click.pass_context
 def predict(
     ctx: click.Context,
