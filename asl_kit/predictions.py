@@ -6,8 +6,7 @@ import json
 import re
 import sys
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
@@ -17,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from asl_kit.annotations.scored_table import read_scored_rows
-from asl_kit.errors import MissingFileError, PredictionError
+from asl_kit.errors import MissingFileError, PredictionError, naming
 from asl_kit.files import replacing
 
 FILE_FIELDS = ("results", "version", "external_data")  # the last two are ActivityNet's; nothing is read from them
@@ -259,13 +258,13 @@ def read_predictions(path: Path) -> Detections:
     """
     if path.suffix.lower() == ".csv":
         video_ids, rows = read_scored_rows(path)
-        with _naming(path):
+        with naming(path, PredictionError):
             return Detections.from_lists(rows, video_ids=video_ids)
     try:
         data = path.read_bytes()
     except (FileNotFoundError, IsADirectoryError):
         raise MissingFileError(f"{path}: no such file") from None
-    with _naming(path):
+    with naming(path, PredictionError):
         quickly = _read_quickly(data)
         if quickly is not None:
             return quickly
@@ -278,14 +277,6 @@ def read_predictions(path: Path) -> Detections:
             raise PredictionError(f"not a JSON file: {fault}", hint=FORMAT_HINT) from fault
         del text
         return reader.detections(document)
-
-
-@contextmanager
-def _naming(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except PredictionError as fault:
-        raise PredictionError(f"{path}: {fault.message}", hint=fault.hint) from fault
 
 
 class _Entry(msgspec.Struct, forbid_unknown_fields=True, gc=False):
