@@ -28,6 +28,12 @@ BLOCK_FRAMES = 16
 MEMORY_BYTES = 4 * 2**30
 """What a decoder process may hold: some 30 frames of 7680 x 4320 with what becomes of them."""
 
+MAX_RESAMPLED_FRAMES = 2**22
+"""What a file may be resampled to, unless it has frames in some proportion to it: 38 hours at 30 frames a second."""
+
+MAX_REPEATS = 1000
+"""How often a frame may be shown, on average, in a file that is longer than that."""
+
 BLOCK_BYTES = 32 * 2**20
 """Size of a block at most, unless a single frame is larger: 5 frames of 1920 x 1080."""
 
@@ -132,6 +138,7 @@ def decode_video(path: Path, settings: DecodeSettings) -> Iterator[Event]:
         decoder = get_decoder(settings.decoder)
         reader = decoder.open_reader(path, threads=settings.threads, device=settings.device)
         try:
+            _check_duration(path, reader, settings)
             plan = settings.plan(reader)
             yield Opened(plan)
             yield from _decode(reader, plan.source_frames)
@@ -151,6 +158,20 @@ def decode_video(path: Path, settings: DecodeSettings) -> Iterator[Event]:
         yield Failed(VideoError(f"{path}: cannot be read: {reason}"))
     else:
         yield Finished()
+
+
+def _check_duration(path: Path, reader: FrameReader, settings: DecodeSettings) -> None:
+    """Refuse a file that states times which would make millions of features of a few frames."""
+    if settings.resample_fps is None:
+        return
+    duration_s = reader.frame_count / reader.fps if reader.display_s is None else float(reader.display_s[-1])
+    frames = duration_s * settings.resample_fps
+    if frames > MAX_RESAMPLED_FRAMES and frames > MAX_REPEATS * reader.frame_count:
+        raise VideoError(
+            f"{path}: {reader.frame_count} frames that are said to last {duration_s:.0f} s: {frames:.0f} frames "
+            f"at {settings.resample_fps:g} a second",
+            hint="its times are damaged; write it anew: ffmpeg -i IN -vf setpts=N/25/TB -r 25 OUT.mp4",
+        )
 
 
 def _decode(reader: FrameReader, needed: NDArray[np.int64]) -> Iterator[Decoded]:
