@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from support import add_video, make_annotation_set, make_features, make_spec, make_task
+from support import add_video, make_annotation_set, make_features, make_spec
 from training_runs import assert_same_run, command, curve, run, words
 
 from asl_kit.annotations import write_annotations
@@ -17,20 +17,6 @@ from asl_kit.model.network import Localizer
 from asl_kit.store import FeatureStore
 from asl_train.faults import is_out_of_memory
 from asl_train.learner import Learner
-
-
-@pytest.fixture(scope="module")
-def task(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    return make_task(tmp_path_factory.mktemp("task"))
-
-
-@pytest.fixture(scope="module")
-def trained(task: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("runs") / "whole"
-    result = run(*command(task, out))
-    assert result.exit_code == 0, result.output
-    return out
-
 
 # Videos of these lengths, in features of 4/30 s whose first is centred at 8/30 s, and their segments.
 USUAL = (40, [(1.0, 2.5, "a"), (3.0, 4.2, "b")])

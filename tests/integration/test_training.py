@@ -23,19 +23,6 @@ from asl_kit.store import FeatureStore
 from asl_train.run_folder import RunFolder
 
 
-@pytest.fixture(scope="module")
-def task(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    return make_task(tmp_path_factory.mktemp("task"))
-
-
-@pytest.fixture(scope="module")
-def trained(task: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("runs") / "whole"
-    result = run(*command(task, out))
-    assert result.exit_code == 0, result.output
-    return out
-
-
 def test_the_model_learns_and_is_scored(task: tuple[Path, Path], tmp_path: Path) -> None:
     annotations, features = map(str, task)
     out = tmp_path / "run"
