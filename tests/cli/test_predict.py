@@ -74,13 +74,6 @@ def ids(path: Path) -> list[str]:
     ],
     ids=["a folder", "a file and a folder", "a pattern", "a list", "same names"],
 )
-def test_a_list_holds_names_as_the_file_system_has_them(folder: Path, tmp_path: Path) -> None:
-    (tmp_path / "list.txt").write_bytes(b"caf\xe9.mp4\n")
-    result = predict(folder, tmp_path / "out.json", "--list", str(tmp_path / "list.txt"))
-    assert result.exit_code == 2
-    assert "no such file or folder" in result.output
-
-
 @pytest.mark.usefixtures("loaded")
 def test_which_videos(
     arguments: list[str],
@@ -94,6 +87,13 @@ def test_which_videos(
     result = predict(folder, tmp_path / "out.json", *arguments, input=listed)
     assert result.exit_code == 0, result.output
     assert ids(tmp_path / "out.json") == expected
+
+
+def test_a_list_holds_names_as_the_file_system_has_them(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "list.txt").write_bytes(b"caf\xe9.mp4\n")
+    result = predict(folder, tmp_path / "out.json", "--list", str(tmp_path / "list.txt"))
+    assert result.exit_code == 2
+    assert "no such file or folder" in result.output
 
 
 @pytest.mark.parametrize(
