@@ -25,8 +25,9 @@ grids = st.builds(
         (30.0, 16, 4, 16 / 60, 4 / 30),  # ActionFormer's THUMOS14 features: (0 * 4 + 16 / 2) / 30
         (25.0, 32, 16, 0.64, 0.64),
         (15.0, 1, 1, 0.5 / 15, 1 / 15),
+        (0.5, 4, 2, 4.0, 4.0),
     ],
-    ids=["thumos", "touching windows", "one frame"],
+    ids=["thumos", "touching windows", "one frame", "a frame in two seconds"],
 )
 def test_window_centres(fps: float, window: int, stride: int, first_center_s: float, step_s: float) -> None:
     grid = FeatureGrid.from_windows(fps=fps, window_frames=window, stride_frames=stride, length=10)
@@ -80,3 +81,32 @@ def test_impossible_grids_are_refused(arguments: tuple[float, float, int], messa
 def test_impossible_frame_rates_are_refused(fps: float) -> None:
     with pytest.raises(ValueError, match="fps must be a finite number above 0"):
         FeatureGrid.from_windows(fps=fps, window_frames=16, stride_frames=4, length=1)
+
+
+@pytest.mark.parametrize(("window", "stride"), [(0, 4), (16, 0)])
+def test_impossible_windows_are_refused(window: int, stride: int) -> None:
+    with pytest.raises(ValueError, match=f"must be 1 frame or more, got {window} and {stride}"):
+        FeatureGrid.from_windows(fps=30.0, window_frames=window, stride_frames=stride, length=1)
+
+
+def test_the_time_that_a_grid_covers() -> None:
+    grid = FeatureGrid(1.0, 0.5, 4)
+    assert (grid.start_s, grid.end_s) == (0.75, 2.75)
+    assert grid.resized(2) == FeatureGrid(1.25, 1.0, 2)
+    assert grid.resized(1) == FeatureGrid(1.75, 2.0, 1)
+    assert grid.shifted(0.25) == FeatureGrid(1.25, 0.5, 4)
+    assert grid.crop(1, 3) == FeatureGrid(1.5, 0.5, 2)
+    assert FeatureGrid(1.0, 0.5, 1).resized(2) == FeatureGrid(0.875, 0.25, 2)
+    assert FeatureGrid(1.0, 0.5, 0).centers_s().tolist() == []
+
+
+@pytest.mark.parametrize(("start", "stop"), [(-1, 3), (3, 2), (0, 5)])
+def test_crops_outside_are_refused(start: int, stop: int) -> None:
+    with pytest.raises(ValueError, match=rf"crop \[{start}, {stop}\) is outside a grid of 4 features"):
+        FeatureGrid(1.0, 0.5, 4).crop(start, stop)
+
+
+@pytest.mark.parametrize(("length", "new"), [(0, 5), (4, 0)])
+def test_empty_grids_cannot_be_resized(length: int, new: int) -> None:
+    with pytest.raises(ValueError, match=f"cannot resize a grid of {length} features to {new}"):
+        FeatureGrid(1.0, 0.5, length).resized(new)

@@ -118,11 +118,15 @@ def test_variable_rate_by_search_in_whole_milliseconds(stays_ms: list[int], resa
     ("changes", "message"),
     [
         ({"frame_count": 0}, "frame_count must be 1 or more, got 0"),
+        ({"window_frames": 0}, "window_frames must be 1 or more, got 0"),
         ({"stride_frames": 0}, "stride_frames must be 1 or more, got 0"),
+        ({"clip_frames": 0}, "clip_frames must be 1 or more, got 0"),
         ({"fps": float("nan")}, "fps must be a finite number above 0, got nan"),
+        ({"fps": 0.0}, "fps must be a finite number above 0, got 0.0"),
         ({"resample_fps": -1.0}, "resample_fps must be a finite number above 0, got -1.0"),
         ({"display_s": np.arange(10.0)}, "display_s must hold 11 times, got 10"),
         ({"display_s": np.arange(10.0, -1.0, -1.0)}, "display_s must be finite and never decrease"),
+        ({"display_s": np.append(np.arange(10.0), np.inf)}, "display_s must be finite and never decrease"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
@@ -135,3 +139,17 @@ def test_numbers_out_of_range(changes: dict[str, Any], message: str) -> None:
 def test_long_video_in_parts() -> None:
     plan = ClipPlan(frame_count=60_000, fps=30.0, window_frames=16, stride_frames=4, clip_frames=4)
     assert plan.source_frames.tolist() == np.unique(plan.clips(0, plan.length)).tolist()
+
+
+def test_a_frame_in_two_seconds() -> None:
+    plan = ClipPlan(frame_count=8, fps=0.5, window_frames=2, stride_frames=1, clip_frames=2, resample_fps=0.25)
+    assert plan.clips(0, plan.length).tolist() == [[1, 3], [3, 5], [5, 7]]
+    assert plan.grid.centers_s().tolist() == [4.0, 8.0, 12.0]
+    assert ClipPlan(frame_count=1, fps=25.0, window_frames=1, stride_frames=1, clip_frames=1).clips(0, 1).tolist() == [
+        [0]
+    ]
+
+
+def test_a_timeline_has_a_frame_at_least() -> None:
+    assert resampled_frames(frame_count=1, fps=30.0, resample_fps=1.0).tolist() == [0]
+    assert resampled_frames(frame_count=3, fps=2.0, resample_fps=1.0).tolist() == [1, 2]  # 1.5 frames are 2
