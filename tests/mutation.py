@@ -26,7 +26,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import numpy  # noqa: F401, ICN001 (imported once, before all forks; so is torch)
+import numpy  # noqa: F401 (imported once, before all forks; so is torch)
 import pytest
 import torch  # noqa: F401
 from rich.console import Console
