@@ -129,7 +129,7 @@ def test_errors_are_one_message_with_a_hint(tmp_path: Path, command: str) -> Non
 
 def test_json_that_cannot_be_written(store: FeatureStore, tmp_path: Path) -> None:
     result = run("list", store.path, "--json", tmp_path)
-    assert result.exit_code == 2
+    assert result.exit_code == 1
     assert result.stderr.startswith(f"error: {tmp_path}: cannot be written")
 
 
