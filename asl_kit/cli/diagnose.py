@@ -13,7 +13,9 @@ _PATH = click.Path(path_type=Path)
 
 
 @click.command()
-@click.option("--predictions", type=_PATH, metavar="FILE", required=True, help="ActivityNet detection JSON, or a table: x.csv.")
+@click.option(
+    "--predictions", type=_PATH, metavar="FILE", required=True, help="ActivityNet detection JSON, or a table: x.csv."
+)
 @resampled_task
 def diagnose(predictions: Path, json_path: str | None, **task: Any) -> None:
     """Show why a score is what it is.

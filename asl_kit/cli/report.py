@@ -14,7 +14,9 @@ _PATH = click.Path(path_type=Path)
 
 
 @click.command()
-@click.option("--predictions", type=_PATH, metavar="FILE", required=True, help="ActivityNet detection JSON, or a table: x.csv.")
+@click.option(
+    "--predictions", type=_PATH, metavar="FILE", required=True, help="ActivityNet detection JSON, or a table: x.csv."
+)
 @click.option("--annotations", type=_PATH, metavar="FILE", help="Unified annotations to score against.")
 @click.option("-o", "--out", type=_PATH, metavar="FILE", required=True, help="The HTML file to write.")
 @click.option("--protocol", type=click.Choice(list(PROTOCOLS)), help="As for asl-kit eval.")
