@@ -16,6 +16,7 @@ SMALL = [
     "model.attention_heads=2",
     "model.attention_window=5",
     "model.stem_blocks=1",
+    "contrastive.enabled=true",
     "optimizer.batch_size=2",
     "optimizer.epochs=4",
     "optimizer.warmup_epochs=1",

@@ -35,7 +35,7 @@ def test_settings_override_the_file(tmp_path: Path) -> None:
     assert recipe.optimizer.epochs == 7
     assert recipe.data.train_split == "part one"
     assert not recipe.sensitivity.class_level
-    assert recipe.contrastive.enabled
+    assert recipe.sensitivity.instance_level
 
 
 def test_all_faults_are_listed_at_once(tmp_path: Path) -> None:
