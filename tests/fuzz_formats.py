@@ -234,7 +234,7 @@ RESUMED = (
     *("model.width=4", "model.attention_heads=2", "model.attention_window=5", "model.stem_blocks=0"),
     *("model.head_layers=1", "model.pyramid_levels=1", "data.sequence_length=32", "optimizer.batch_size=2"),
     *("optimizer.epochs=2", "optimizer.warmup_epochs=1", "optimizer.learning_rate=3e-3", "run.validate_every=1"),
-    *("run.precision=float32", "model.drop_path=0"),
+    *("run.precision=float32", "model.drop_path=0", "contrastive.enabled=true"),
 )
 
 

@@ -14,7 +14,7 @@ from asl_kit.store import FeatureStore
 
 SMALL = (
     "model.width=16", "model.attention_heads=2", "model.attention_window=5", "model.stem_blocks=1",
-    "optimizer.batch_size=2", "optimizer.epochs=15", "optimizer.warmup_epochs=1", "optimizer.learning_rate=3e-3",
+    "optimizer.batch_size=2", "optimizer.epochs=30", "optimizer.warmup_epochs=1", "optimizer.learning_rate=3e-3",
 )  # fmt: skip
 
 
