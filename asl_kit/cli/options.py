@@ -109,7 +109,7 @@ def decoding(default_decoder: str) -> Option:
         click.option(
             "--workers",
             type=click.IntRange(min=0),
-            help="Processes that decode; 0: the main one.  [default: 0 on a CPU, cores - 1 up to 8 on a GPU]",
+            help="Processes that decode; 0: the main one.  [default: 1 on a CPU, cores - 1 up to 8 on a GPU]",
         ),
         click.option(
             "--time-limit",

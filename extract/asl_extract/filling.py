@@ -20,6 +20,9 @@ from asl_kit.errors import AslKitError, FeatureError, MissingFileError, VideoErr
 from asl_kit.store import FeatureStore
 from asl_kit.store.ledger import Attempt
 
+WORKERS_ON_CPU = 1
+"""Processes that decode beside a backbone on a CPU, unless the user says."""
+
 _PARTS_PER_VIDEO = 1024  # a power of two, so that the parts of a video add up to exactly 1
 
 TIME_LIMIT_S = 300.0
@@ -58,13 +61,13 @@ class Outcome:
 def choose_workers(device: torch.device, *, decoder: str, devices: int = 1) -> int:
     """Return how many processes decode for each of some devices, unless the user says.
 
-    A GPU wants all cores but the one that feeds it, and eight feed any. On a CPU the backbone uses
-    every core as it is, and other processes only take its time (tests/benchmarks/extract_throughput.py).
-    A decoder on the GPU decodes in the process that computes.
+    A GPU wants all cores but the one that feeds it, and eight feed any. On a CPU the backbone uses every core as
+    it is: one process is there so that a file which crashes its decoder costs nothing else, more would only take time
+    (tests/benchmarks/extract_throughput.py). A decoder on the GPU decodes in the process that computes.
     """
     if decoder in GPU_DECODERS:
         return 0
-    return min(8, max(1, count_cores() // devices - 1)) if device.type == "cuda" else 0
+    return min(8, max(1, count_cores() // devices - 1)) if device.type == "cuda" else WORKERS_ON_CPU
 
 
 def extract_into(
