@@ -69,7 +69,7 @@ def _print_presets(ctx: click.Context, parameter: click.Parameter, value: bool) 
     type=click.Choice(["float32", "float16", "bfloat16"]),
     help="Arithmetic of the backbone.  [default: float32 on a CPU, half precision on a GPU]",
 )
-@decoding("decord where it is installed, else pyav")
+@decoding("pyav")
 @click.option(
     "--dtype",
     type=click.Choice(["float16", "float32"]),

@@ -99,7 +99,7 @@ def decoding(default_decoder: str) -> Option:
     return together(
         click.option(
             "--decoder",
-            type=click.Choice(["decord", "torchcodec", "pyav", "nvdec"]),
+            type=click.Choice(["pyav", "torchcodec", "decord", "nvdec"]),
             help=f"Library that reads the videos; nvdec: the GPU does.  [default: {default_decoder}]",
         ),
         click.option(

@@ -167,7 +167,7 @@ def check_gpu(gpu: Gpu, torch: Answer) -> Check:
 
 
 def check_decoders(machine: MachineFacts, answers: Mapping[str, Answer]) -> list[Check]:
-    """Judge each decoder; PyAV is needed by all, decord is the default where it is installed."""
+    """Judge each decoder; PyAV, the default, is needed by all."""
     versions, libraries = machine.packages, answers["shared libraries"]
     return [
         check_pyav(answers["decoder pyav"]),
@@ -196,11 +196,11 @@ def check_decord(version: str | None, answer: Answer, *, system: str, machine: s
     name = "decoder decord"
     if version is None:
         if (system, machine) == ("Linux", "x86_64"):
-            return Check(name, "not installed: pyav decodes", Verdict.NOTE, "pip install decord")
-        return Check(name, f"none for {system} {machine}: pyav decodes", Verdict.NOTE)
+            return Check(name, "not installed", Verdict.NOTE, "if wanted: pip install decord")
+        return Check(name, f"none for {system} {machine}", Verdict.NOTE)
     if "fault" in answer:
-        advice = "pip uninstall decord (then pyav decodes), or use --decoder pyav every time"
-        return Check(name, f"{version} does not load: {answer['fault']}", Verdict.BROKEN, advice)
+        advice = "use --decoder pyav, the default"
+        return Check(name, f"{version} does not load: {answer['fault']}", Verdict.WARNING, advice)
     return Check(name, answer["version"])
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from asl_extract.backbones import get_backbone
 from asl_extract.backbones.spec import BackboneSpec
 from asl_extract.decoder_workers import decode_in_workers
-from asl_extract.decoders import AUTO, check_decoder, get_decoder
+from asl_extract.decoders import DEFAULT_DECODER, check_decoder, get_decoder
 from asl_extract.decoding import DecodeSettings, decode_here
 from asl_extract.flow import FLOW_METHODS, FlowPreparer, get_flow_method, published_weights
 from asl_extract.frames import FramePreparer, Preparer
@@ -109,7 +109,7 @@ class Extractor:
         flow_weights: str = DEFAULT,
         precision: str | None = None,
         device: str = "auto",
-        decoder: str = AUTO,
+        decoder: str = DEFAULT_DECODER,
         batch_size: int | None = None,
         decoder_threads: int = 1,
     ) -> Extractor:
@@ -136,7 +136,7 @@ class Extractor:
         device : str
             ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
         decoder : str
-            A name in `asl_extract.decoders.DECODERS`, or ``auto``: decord where it is installed, else PyAV.
+            A name in `asl_extract.decoders.DECODERS`, such as ``pyav``.
         batch_size : int, optional
             Clips per forward pass.
         decoder_threads : int

@@ -72,7 +72,9 @@ def main() -> None:
                 if outcome.kind == "done":
                     done_s.append(time.perf_counter())
 
-            extract_into(store, files, extractor=extractor, tell=tell, advance=lambda *_: None, on_error="stop")
+            extract_into(
+                store, files, extractor=extractor, tell=tell, advance=lambda *_: None, on_error="stop", workers=0
+            )
             took_s = time.perf_counter() - started_s
             print(
                 f"{'again' if again else 'first'}: {len(summary.done)} done, {len(summary.skipped)} there before,",

@@ -42,7 +42,7 @@ def main() -> None:
     parser.add_argument("--hours", type=float, default=3.0)
     parser.add_argument("--window", type=int)
     parser.add_argument("--stride", type=int)
-    parser.add_argument("--decoder", default="decord")
+    parser.add_argument("--decoder", default="pyav")
     parser.add_argument("--workers", type=int, default=0)
     parser.add_argument("--null", action="store_true", help="a backbone that returns zeros")
     options = parser.parse_args()

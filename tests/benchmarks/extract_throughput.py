@@ -3,7 +3,8 @@
 Rounds of both alternate, so that other work on the machine meets both alike:
 
 - end to end: video files, decoded, prepared, their windows through the backbone; once for each number of
-  decoding processes in ``--workers`` (0: the main process decodes). Starting processes is part of the time;
+  decoding processes in ``--workers`` (0: the main process decodes). Starting processes is part of the time, and
+  each imports this file and PyTorch first, which those of `asl-kit` do not;
 - backbone alone: the same number of clips in the same batches, resident on the device.
 
 Printed: clips per second of each, their ratio (1.00: decoding and preparing cost nothing), and
@@ -67,7 +68,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, nargs="+", default=[0])
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--precision")
-    parser.add_argument("--decoder", default="decord")
+    parser.add_argument("--decoder", default="pyav")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, help="threads of torch")
     options = parser.parse_args()

@@ -7,7 +7,6 @@ A decoder is a module with ``open_reader(path, threads, device) -> FrameReader``
 from __future__ import annotations
 
 import importlib
-import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -22,8 +21,8 @@ if TYPE_CHECKING:  # not at run time: decoder processes start fast
 
 Frames = NDArray[np.uint8]
 
-AUTO = "auto"
-"""decord where it is installed (its wheels are for Linux on x86-64), else PyAV, whose wheels are for every platform."""
+DEFAULT_DECODER = "pyav"
+"""PyAV's wheels are for every platform, and it holds a few frames, where decord may decode far ahead."""
 
 DECODERS = {
     "decord": "asl_extract.decoders.decord_reader",
@@ -107,7 +106,7 @@ def check_decoder(name: str, *, device: str, workers: int | None) -> None:
 
 
 def get_decoder(name: str) -> Decoder:
-    """Return a decoder by name; ``auto`` is decord where it is installed, else PyAV.
+    """Return a decoder by name.
 
     Raises
     ------
@@ -116,10 +115,8 @@ def get_decoder(name: str) -> Decoder:
     MissingDependencyError
         If its package is not installed.
     """
-    if name == AUTO:
-        name = "decord" if importlib.util.find_spec("decord") is not None else "pyav"
     if name not in DECODERS:
-        raise UsageError(f"unknown decoder {name!r}", hint=f"decoders: {AUTO}, {', '.join(DECODERS)}")
+        raise UsageError(f"unknown decoder {name!r}", hint=f"decoders: {', '.join(DECODERS)}")
     try:
         module: Decoder = importlib.import_module(DECODERS[name])
     except (ImportError, OSError, RuntimeError) as fault:  # a shared library that is absent raises the latter two

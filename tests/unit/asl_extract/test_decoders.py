@@ -179,7 +179,7 @@ for name in ("decord", "pyav"):
 def test_unknown_decoder() -> None:
     with pytest.raises(UsageError, match="unknown decoder 'opencv'") as caught:
         get_decoder("opencv")
-    assert caught.value.hint == "decoders: auto, decord, nvdec, pyav, torchcodec"
+    assert caught.value.hint == "decoders: decord, nvdec, pyav, torchcodec"
 
 
 def test_decoder_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -199,10 +199,3 @@ def test_decoder_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_version(decoder: str) -> None:
     package = "av" if decoder == "pyav" else decoder
     assert get_decoder(decoder).version() == f"{decoder} {sys.modules[package].__version__}"
-
-
-def test_automatic_decoder(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert get_decoder("auto").version().startswith("decord ")
-    real = importlib.util.find_spec
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "decord" else real(name))
-    assert get_decoder("auto").version().startswith("pyav ")

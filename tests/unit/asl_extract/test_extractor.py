@@ -30,7 +30,7 @@ def spec() -> ExtractionSpec:
 
 
 def test_spec_says_everything(spec: ExtractionSpec) -> None:
-    import decord
+    import av
 
     assert spec.model_dump(exclude={"weights_sha256"}) == {
         "backbone": "x3d_xs",
@@ -49,7 +49,7 @@ def test_spec_says_everything(spec: ExtractionSpec) -> None:
         "flow_weights": "",
         "flow_weights_sha256": None,
         "precision": "float32",
-        "decoder": f"decord {decord.__version__}",
+        "decoder": f"pyav {av.__version__}",
     }
     assert spec.weights_sha256 is not None
     assert len(spec.weights_sha256) == 64
@@ -105,7 +105,7 @@ def test_weights_from_a_file_are_asked_for_and_checked(video: Path, tmp_path: Pa
     [
         ({"backbone": "imported"}, "these features were imported"),
         ({"weights_sha256": "0" * 64}, "weights_sha256: '0000"),
-        ({"decoder": "decord 0.5.0"}, "decoder: 'decord 0.5.0' against 'decord "),
+        ({"decoder": "pyav 0.5.0"}, "decoder: 'pyav 0.5.0' against 'pyav "),
         ({"resize": "other"}, "resize: 'other' against 'short side 55"),
         ({"clip_frames": 5}, "clip_frames: 5 against 4"),
     ],

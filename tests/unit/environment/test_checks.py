@@ -165,11 +165,11 @@ def test_gpu(gpu: Gpu, answer: dict[str, Any], verdict: str, found: str, advice:
     ("version", "answer", "system", "cpu", "verdict", "found", "advice"),
     [
         pytest.param("0.6.0", {"version": "decord 0.6.0"}, "Linux", "x86_64", "ok", "decord 0.6.0", "", id="sound"),
-        pytest.param(None, {"fault": "x"}, "Linux", "x86_64", "note", "pyav decodes", "install decord", id="absent"),
+        pytest.param(None, {"fault": "x"}, "Linux", "x86_64", "note", "not installed", "install decord", id="absent"),
         pytest.param(None, {"fault": "x"}, "Linux", "aarch64", "note", "none for Linux aarch64", "", id="arm"),
         pytest.param(
-            "0.6.0", {"fault": "libdecord.so"}, "Linux", "x86_64", "broken", "0.6.0 does not load: libdecord.so",
-            "pip uninstall decord", id="broken",
+            "0.6.0", {"fault": "libdecord.so"}, "Linux", "x86_64", "warning", "0.6.0 does not load: libdecord.so",
+            "use --decoder pyav", id="broken",
         ),
     ],
 )  # fmt: skip
