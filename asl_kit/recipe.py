@@ -23,7 +23,8 @@ from asl_kit.strict import StrictModel, validate
 Auto = Literal["auto"]
 # Strict: true is no 1.
 Share = Annotated[float, Field(ge=0, le=1, strict=True)]
-Positive = Annotated[float, Field(gt=0, strict=True)]
+# What is divided by stays far from where float32 overflows.
+Positive = Annotated[float, Field(ge=1e-9, strict=True)]
 NonNegative = Annotated[float, Field(ge=0, strict=True)]
 Window = Annotated[int, Field(ge=0, le=2**24, strict=True)]
 Count = Annotated[int, Field(ge=1, le=2**24, strict=True)]
@@ -98,7 +99,7 @@ class ModelRecipe(RecipeTable):
     """Share of values dropped behind attention and MLP."""
     drop_path: Annotated[float, Field(ge=0, lt=1, strict=True)] = 0.1
     """Share of videos for which a branch of a block is dropped."""
-    class_prior: Annotated[float, Field(gt=0, lt=1, strict=True)] = 0.01
+    class_prior: Annotated[float, Field(ge=1e-9, lt=1, strict=True)] = 0.01
     """Probability that the untrained classifier gives every class."""
 
     @model_validator(mode="after")
@@ -156,7 +157,7 @@ class ContrastiveRecipe(RecipeTable):
     """Whether to add the loss, as the paper does."""
     weight: NonNegative = 0.3
     """lambda."""
-    sensitive_share: Annotated[float, Field(gt=0, le=1, strict=True)] = 0.2
+    sensitive_share: Annotated[float, Field(ge=1e-9, le=1, strict=True)] = 0.2
     """delta: share of a segment's points taken as its sensitive ones."""
     temperature: Positive = 0.1
     """tau."""
