@@ -30,7 +30,7 @@ from support import make_features, write_model, write_video
 
 from asl_kit import predictions
 from asl_kit.annotations import read_annotations
-from asl_kit.annotations.io import to_text
+from asl_kit.annotations.io import ordered, to_text
 from asl_kit.cli import main
 from asl_kit.errors import AslKitError
 from asl_kit.manifest import read_manifest
@@ -150,7 +150,8 @@ def _annotation_command(chance: random.Random) -> Command:
 def _check_annotations(folder: Path, command: str) -> str | None:
     document = json.loads((folder / "annotations.json").read_bytes())
     read = read_annotations(folder / "annotations.json")
-    if (fields := read.model_dump()) != read.model_validate_json(to_text(read)).model_dump():
+    fields = read.model_dump()
+    if ordered(fields) != read.model_validate_json(to_text(read)).model_dump():
         return "written and read again, it is another"
     for video_id, video in document["videos"].items():
         for segment, mine in zip(video["segments"] or [], fields["videos"][video_id]["segments"] or [], strict=True):
