@@ -3,8 +3,8 @@
 Rounds of both alternate, so that other work on the machine meets both alike:
 
 - end to end: video files, decoded, prepared, their windows through the backbone; once for each number of
-  decoding processes in ``--workers`` (0: the main process decodes). Starting processes is part of the time, and
-  each imports this file and PyTorch first, which those of `asl-kit` do not;
+  decoding processes in ``--workers`` (0: the main process decodes). Starting processes is part of the time; they import
+  this file, which imports PyTorch only where it is used, as `asl-kit` does;
 - backbone alone: the same number of clips in the same batches, resident on the device.
 
 Printed: clips per second of each, their ratio (1.00: decoding and preparing cost nothing), and
@@ -19,18 +19,18 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-from support import write_video
-
-from asl_extract.extractor import ExtractedVideo, Extractor
-from asl_kit.device import autocast, choose_precision
+if TYPE_CHECKING:
+    from asl_extract.extractor import Extractor
 
 
 def backbone_alone(extractor: Extractor, clips_of_videos: list[int]) -> float:
     """Return the seconds that the backbone takes for these clips, which lie on the device."""
+    import torch
+
+    from asl_kit.device import autocast, choose_precision
+
     spec, device = extractor.spec, extractor.device
     batch = torch.randn(extractor.batch_size, spec.clip_frames, spec.frame_size, spec.frame_size, len(spec.mean))
     batch = batch.to(device).permute(0, 4, 1, 2, 3)
@@ -47,6 +47,8 @@ def backbone_alone(extractor: Extractor, clips_of_videos: list[int]) -> float:
 
 def end_to_end(extractor: Extractor, videos: list[Path], *, workers: int) -> tuple[float, list[int]]:
     """Return the seconds that extraction takes, and the clips of each video."""
+    from asl_extract.extractor import ExtractedVideo
+
     started_s = time.perf_counter()
     results = [
         result for _, result in extractor.extract_all([(video.stem, video) for video in videos], workers=workers)
@@ -57,6 +59,13 @@ def end_to_end(extractor: Extractor, videos: list[Path], *, workers: int) -> tup
 
 def main() -> None:
     """Measure and print."""
+    import torch
+
+    sys.path.insert(0, str(Path(__file__).parents[1]))
+    from support import write_video
+
+    from asl_extract.extractor import Extractor
+
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--backbone", default="x3d_xs")
     parser.add_argument("--window", type=int, default=16)
