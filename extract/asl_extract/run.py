@@ -273,7 +273,9 @@ def _prepare_store(store: Path, settings: dict[str, Any], *, devices: Sequence[s
 
 
 def _decoding(workers: int) -> str:
-    return f"{workers} {'processes' if workers > 1 else 'process'} decode" if workers else "decoding in between"
+    if workers < 2:
+        return "1 process decodes" if workers else "decoding in between"
+    return f"{workers} processes decode"
 
 
 class _Report:
