@@ -276,7 +276,12 @@ def read_predictions(path: Path) -> Detections:
         except (RecursionError, ValueError) as fault:  # not UTF-8, not JSON, or an integer of thousands of digits
             raise PredictionError(f"not a JSON file: {fault}", hint=FORMAT_HINT) from fault
         del text
-        return reader.detections(document)
+        found = reader.detections(document)
+        try:  # half a surrogate pair, escaped: it can be read, but never be written again
+            "".join((*found.video_ids, *found.class_names)).encode()
+        except UnicodeEncodeError as fault:
+            raise PredictionError(f"not a JSON file: {fault}", hint=FORMAT_HINT) from fault
+        return found
 
 
 class _Entry(msgspec.Struct, forbid_unknown_fields=True, gc=False):

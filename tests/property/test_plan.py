@@ -37,6 +37,7 @@ def test_equals_a_plain_loop(plan: ClipPlan) -> None:
         start += plan.stride_frames
     assert plan.clips(0, plan.length).tolist() == expected
     assert plan.source_frames.tolist() == sorted({frame for clip in expected for frame in clip})
+    assert plan.source_frames[plan.positions(0, plan.length)].tolist() == expected
 
 
 @given(PLANS)

@@ -141,6 +141,7 @@ def _results(*entries: object) -> str:
     [
         pytest.param("{", "not a JSON file: ", id="not JSON"),
         pytest.param("", "not a JSON file: ", id="empty file"),
+        pytest.param(r'{"results": {"\ud800": []}}', "not a JSON file: .*surrogates", id="half a character"),
         pytest.param("[" * 100_000, "not a JSON file: ", id="too deep"),
         pytest.param('{"results": {"v1": [' + "9" * 5000 + "]}}", "not a JSON file: ", id="number without end"),
         pytest.param("[]", r"expected an object, found \[\]", id="a list"),

@@ -126,6 +126,7 @@ def test_variable_rate_by_search_in_whole_milliseconds(stays_ms: list[int], resa
         ({"resample_fps": -1.0}, "resample_fps must be a finite number above 0, got -1.0"),
         ({"display_s": np.arange(10.0)}, "display_s must hold 11 times, got 10"),
         ({"display_s": np.arange(10.0, -1.0, -1.0)}, "display_s must be finite and never decrease"),
+        ({"display_s": np.append(np.arange(10.0), 5.0)}, "display_s must be finite and never decrease"),
         ({"display_s": np.append(np.arange(10.0), np.inf)}, "display_s must be finite and never decrease"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
