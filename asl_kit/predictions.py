@@ -7,7 +7,7 @@ import re
 import sys
 from array import array
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -173,6 +173,14 @@ class Detections:
             label=self.label[span],
             class_names=self.class_names,
         )
+
+    def relabelled(self, labels: Sequence[str], class_names: Iterable[str]) -> Detections:
+        """Return the detections with another label for each class; those with none of `class_names` are left out."""
+        numbers = {name: number for number, name in enumerate(class_names)}
+        label = np.array([numbers.get(name, -1) for name in labels], np.int32)[self.label]
+        kept = label >= 0
+        columns: dict[str, Any] = {name: getattr(self, name)[kept] for name in ("video", "start_s", "end_s", "score")}
+        return replace(self, **columns, label=label[kept], class_names=tuple(numbers))
 
     def rows(self, video_id: str) -> list[Detection]:
         """Return one video's detections in names: highest score first, then by start, end and label."""

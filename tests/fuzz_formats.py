@@ -23,6 +23,7 @@ import h5py
 import numpy as np
 import torch
 import yaml
+from actionformer_files import state
 from click.testing import CliRunner
 from fuzz_damage import damage
 from fuzz_outcomes import Outcome, at_most
@@ -339,24 +340,8 @@ def _make_actionformer(folder: Path) -> None:
     Path("config.yaml").write_text(yaml.safe_dump(fields), encoding="utf-8")
     labels = [{"label": f"class {number}", "label_id": number} for number in range(20)]
     Path("thumos.json").write_text(json.dumps({"database": {"v": {"annotations": labels}}}))
-    shapes = {"backbone.embd.0.conv.weight": (4, 4, 3)}
-    norms = ["backbone.embd_norm.0", "neck.fpn_norms.0", "neck.fpn_norms.1"]
-    block = "backbone.branch.0"
-    for role in ("query", "key", "value"):
-        shapes[f"{block}.attn.{role}_conv.conv.weight"] = (4, 1, 3)
-        norms.append(f"{block}.attn.{role}_norm")
-    for role in ("query", "key", "value", "proj"):
-        shapes |= {f"{block}.attn.{role}.weight": (4, 4, 1), f"{block}.attn.{role}.bias": (4,)}
-    norms += [f"{block}.ln1", f"{block}.ln2"]
-    shapes |= {f"{block}.mlp.0.weight": (16, 4, 1), f"{block}.mlp.0.bias": (16,)}
-    shapes |= {f"{block}.mlp.3.weight": (4, 16, 1), f"{block}.mlp.3.bias": (4,)}
-    for norm in norms:
-        shapes |= {f"{norm}.weight": (1, 4, 1), f"{norm}.bias": (1, 4, 1)}
-    shapes |= {"cls_head.cls_head.conv.weight": (20, 4, 3), "cls_head.cls_head.conv.bias": (20,)}
-    shapes |= {"reg_head.offset_head.conv.weight": (2, 4, 3), "reg_head.offset_head.conv.bias": (2,)}
-    shapes |= {"reg_head.scale.0.scale": (), "reg_head.scale.1.scale": ()}
-    state = {f"module.{name}": torch.rand(shape) for name, shape in shapes.items()}
-    torch.save({"epoch": 3, "state_dict": state, "state_dict_ema": state}, "epoch_003.pth.tar")
+    weights = {f"module.{name}": value for name, value in state().items()}
+    torch.save({"epoch": 3, "state_dict": weights, "state_dict_ema": weights}, "epoch_003.pth.tar")
 
 
 def _import_command(chance: random.Random) -> Command:

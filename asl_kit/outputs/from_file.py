@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-import numpy as np
-
 from asl_evaluate.report.video_files import by_name
 from asl_extract.decoders.probe import probe
 from asl_extract.videos import find_videos
@@ -73,15 +71,4 @@ def keep_classes(detections: Detections, names: Collection[str]) -> Detections:
     for name in names:
         if name not in detections.class_names:
             raise UsageError(f"no detection of class {name!r}", hint=f"classes: {', '.join(detections.class_names)}")
-    number = {name: index for index, name in enumerate(dict.fromkeys(names))}
-    numbers = np.array([number.get(name, -1) for name in detections.class_names], np.int32)[detections.label]
-    kept = numbers >= 0
-    return Detections(
-        video_ids=detections.video_ids,
-        video=detections.video[kept],
-        start_s=detections.start_s[kept],
-        end_s=detections.end_s[kept],
-        score=detections.score[kept],
-        label=numbers[kept],
-        class_names=tuple(number),
-    )
+    return detections.relabelled(detections.class_names, dict.fromkeys(names))

@@ -14,7 +14,6 @@ from asl_evaluate.scores import Scores
 from asl_kit.annotations import AnnotationSet, Segment, Video
 from asl_kit.errors import AnnotationError
 from asl_kit.metrics import average_precision
-from asl_kit.predictions import Detections
 
 ACTION = "action"
 _LINSPACE = {round(value, 9): value for value in np.linspace(0.1, 0.5, 5).tolist()}
@@ -55,9 +54,11 @@ def score(task: Task) -> Scores:
     pairs = split_labels(task.detections.class_names)
     parts = {}
     for name, column in zip(VOCABULARIES, zip(*pairs, strict=True) if pairs else ((), ()), strict=True):
-        parts[name] = _score(replace(task, detections=_relabelled(task.detections, column), vocabulary=name))
+        parts[name] = _score(
+            replace(task, detections=task.detections.relabelled(column, sorted(set(column))), vocabulary=name)
+        )
     annotations, known_pairs = _with_action_vocabulary(task.annotations, task.split)
-    actions = _relabelled(task.detections, [action_label(*pair) for pair in pairs], only=known_pairs)
+    actions = task.detections.relabelled([action_label(*pair) for pair in pairs], known_pairs)
     parts[ACTION] = _score(replace(task, detections=actions, annotations=annotations, vocabulary=ACTION))
     return replace(parts[ACTION], parts={name: parts[name] for name in (ACTION, *VOCABULARIES)})
 
@@ -78,23 +79,6 @@ def _score(task: Task) -> Scores:
         mean_average_precision=tuple(np.nanmean(precision, axis=1).tolist()),
         per_class=score_classes(prepared, precision),
         coverage=prepared.coverage,
-    )
-
-
-def _relabelled(detections: Detections, labels: Sequence[str], *, only: Sequence[str] | None = None) -> Detections:
-    """Return detections with another label for each class, and of these those with a label in `only`."""
-    names = sorted(set(labels)) if only is None else list(only)
-    numbers = {name: number for number, name in enumerate(names)}
-    label = np.array([numbers.get(name, -1) for name in labels], np.int32)[detections.label]
-    rows = label >= 0
-    return Detections(
-        video_ids=detections.video_ids,
-        video=detections.video[rows],
-        start_s=detections.start_s[rows],
-        end_s=detections.end_s[rows],
-        score=detections.score[rows],
-        label=label[rows],
-        class_names=tuple(names),
     )
 
 
