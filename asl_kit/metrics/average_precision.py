@@ -47,7 +47,7 @@ def average_precision(
     """
     matching = match_detections(truth, detections, num_classes=num_classes, tiou_thresholds=tiou_thresholds)
     num_truth = np.bincount(truth.label, minlength=num_classes)
-    result = np.where(num_truth > 0, 0.0, np.nan) * np.ones((len(tiou_thresholds), 1))
+    result = np.tile(np.where(num_truth > 0, 0.0, np.nan), (len(tiou_thresholds), 1))
     for row, position in zip(result, matching.position, strict=True):
         bounds = np.searchsorted(position, matching.first)
         for label in np.flatnonzero(np.diff(bounds)):
@@ -59,9 +59,8 @@ def average_precision(
 def _interpolated(ranks: NDArray[np.int64], num_truth: int) -> float:
     """Return the AP of one class from the ranks (1 is the highest score) of its true positives (K,), rising.
 
-    Recall rises at true positives only, and precision falls between them, so they are enough.
+    Recall rises at true positives only, by as much at each, and precision falls between them: they are enough.
     """
-    recall = np.arange(len(ranks) + 1) / num_truth
     precision = np.arange(1, len(ranks) + 1) / ranks
-    envelope = np.maximum.accumulate(precision[::-1])[::-1]
-    return float(np.sum(np.diff(recall) * envelope))
+    highest_from_here_on = np.maximum.accumulate(precision[::-1])
+    return float(np.sum(highest_from_here_on) / num_truth)

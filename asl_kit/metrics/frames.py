@@ -51,7 +51,7 @@ def highest_scores(
         Number of moments.
     """
     result = np.full(length, -np.inf)
-    order = np.argsort(score, kind="stable")  # the highest is written last, and stays
+    order = np.argsort(score)  # the highest is written last, and stays
     for first, last, value in zip(begin[order].tolist(), end[order].tolist(), score[order].tolist(), strict=True):
         result[first:last] = value
     return result
