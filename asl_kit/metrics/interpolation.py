@@ -39,10 +39,10 @@ def interpolated_area(
         NaN where there is no ground truth.
     """
     found_so_far = np.cumsum(found, axis=0)
-    with np.errstate(invalid="ignore", divide="ignore"):
+    with np.errstate(invalid="ignore"):
         expected = found_so_far if normalize_to is None else found_so_far / num_truth * normalize_to
         # Only where the weight so far is 0 is this 0 / 0; nothing is recalled there.
         precision = np.nan_to_num(expected / (expected + (rank - found_so_far)))
-        envelope = np.maximum.accumulate(precision[::-1], axis=0)[::-1]
+        envelope = np.maximum.accumulate(precision[::-1])[::-1]
         area: NDArray[np.float64] = np.sum(found * envelope, axis=0) / num_truth
     return area

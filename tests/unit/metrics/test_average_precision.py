@@ -132,3 +132,13 @@ def test_many_pairs_are_taken_block_by_block(monkeypatch: pytest.MonkeyPatch) ->
     blocks = average_precision(truth, predictions, num_classes=1, tiou_thresholds=[0.3, 0.6])
     assert whole.tolist() == blocks.tolist()
     assert 0 < whole[1, 0] < whole[0, 0] <= 1
+
+
+def test_many_detections_are_in_order_of_class_and_score() -> None:
+    # Many: of few, every sort of NumPy's keeps equal rows in order.
+    rng = np.random.default_rng(0)
+    label, score = rng.integers(0, 3, 1000), rng.permutation(1000) / 1000
+    predictions = _predictions([(0, 0, 1, *row) for row in zip(label, score, strict=True)])
+    matching = match_detections(_truth(ONE), predictions, num_classes=3, tiou_thresholds=[0.5])
+    assert matching.order.tolist() == np.lexsort((-score, label)).tolist()
+    assert np.diff(matching.first).tolist() == np.bincount(label).tolist()

@@ -17,7 +17,8 @@ from asl_kit.metrics import ScoredSegments, Segments, drop_duplicates, temporal_
         pytest.param((3, 3), (0, 10), 0.0, id="a point inside a segment"),
         pytest.param((3, 3), (3, 3), 0.0, id="the same point twice"),
         pytest.param((3, 3), (8, 8), 0.0, id="two points"),
-        pytest.param((-1e308, 1e308), (0, 1e308), 0.0, id="lengths beyond all numbers"),
+        pytest.param((-1e308, 1e308), (0, 1e308), 0.0, id="a length beyond all numbers"),
+        pytest.param((-1e308, 1e308), (-1e308, 1e308), 0.0, id="both lengths beyond all numbers"),
     ],
 )
 def test_temporal_iou(a: tuple[float, float], b: tuple[float, float], expected: float) -> None:
