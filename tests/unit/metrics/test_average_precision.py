@@ -30,6 +30,7 @@ TWO = [(0, 0.0, 10.0, 0), (0, 20.0, 30.0, 0)]
         pytest.param(ONE, [(0, 0, 10, 0, 0.5)], 0.5, 1.0, id="hit"),
         pytest.param(ONE, [(0, 0, 5, 0, 0.5)], 0.5, 1.0, id="tIoU exactly at the threshold"),
         pytest.param(ONE, [(0, 0, 4.999, 0, 0.5)], 0.5, 0.0, id="tIoU just below the threshold"),
+        pytest.param(ONE, [(0, 0, 10, 0, 0.5)], 1.0, 1.0, id="the highest threshold"),
         pytest.param(ONE, [(1, 0, 10, 0, 0.5)], 0.5, 0.0, id="another video"),
         pytest.param(ONE, [], 0.5, 0.0, id="no predictions"),
         pytest.param(ONE, [(0, 50, 60, 0, 0.9), (0, 0, 10, 0, 0.5)], 0.5, 0.5, id="a miss above the hit"),

@@ -56,3 +56,11 @@ def test_drop_duplicates(rows: list[tuple[int, float, float, int]], kept: list[i
 def test_columns_of_unequal_length_are_refused() -> None:
     with pytest.raises(ValueError, match=r"score has shape \(1,\), expected \(2,\) like video"):
         ScoredSegments(np.zeros(2, int), np.zeros(2), np.ones(2), np.zeros(2, int), np.zeros(1))
+
+
+def test_drop_duplicates_at_the_tolerance() -> None:
+    # As long as the tolerance: long enough. As far apart as it: the same.
+    rows = np.array([(0, 1.0, 1.5, 0), (0, 1.5, 2.0, 0), (0, 3.0, 5.0, 0), (0, 3.5, 5.0, 0), (0, 3.0, 5.5, 0)])
+    truth = Segments(rows[:, 0].astype(int), rows[:, 1], rows[:, 2], rows[:, 3].astype(int))
+    assert drop_duplicates(truth, 0.5).tolist() == [0, 2]
+    assert drop_duplicates(truth, 0.25).tolist() == [0, 1, 2, 3, 4]
