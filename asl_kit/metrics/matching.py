@@ -61,7 +61,7 @@ def order_by_score(detections: ScoredSegments, group: NDArray[np.integer]) -> ND
     Equal scores go by video, class, start and end, so that the order does not depend on the
     order of the rows. (The official script leaves it to an unstable sort.)
     """
-    order = np.argsort(-detections.score, kind="stable")
+    order = np.argsort(-detections.score)
     score = detections.score[order]
     equal = score[1:] == score[:-1]
     if equal.any():
