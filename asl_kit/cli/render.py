@@ -30,6 +30,7 @@ def render(detections: Path, videos: tuple[str, ...], classes: tuple[str, ...], 
     Videos are files, folders to search, and patterns; a video's file is named like its id.
     A video without a file, or that cannot be read, does not stop the others; the exit code is then 1.
     """
+    from asl_extract.child_process import ReaderProcess
     from asl_kit.errors import AslKitError
     from asl_kit.outputs.from_file import find_files, keep_classes, read_video
     from asl_kit.outputs.viewing import Viewed, ViewingFiles
@@ -46,10 +47,10 @@ def render(detections: Path, videos: tuple[str, ...], classes: tuple[str, ...], 
     viewed = Viewed()
     read: list[VideoDetections] = []
     faults = [f"{video_id}: no file of this name" for video_id in found.video_ids if video_id not in files]
-    with progress_bar("videos", len(files)) as bar:
+    with progress_bar("videos", len(files)) as bar, ReaderProcess() as reader:
         for video_id, path in files.items():
             try:
-                read.append(read_video(video_id, path, found))
+                read.append(read_video(video_id, path, found, reader))
                 viewed.take(to_view.write(read[-1]), bar)
             except AslKitError as fault:
                 faults.append(fault.message)

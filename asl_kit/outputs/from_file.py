@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from asl_evaluate.report.video_files import by_name
+from asl_extract.child_process import ReaderProcess
 from asl_extract.decoders.probe import probe
 from asl_extract.videos import find_videos
 from asl_kit.errors import UsageError
@@ -41,7 +42,7 @@ def find_files(video_ids: Sequence[str], sources: Sequence[str | Path]) -> dict[
     return files
 
 
-def read_video(video_id: str, path: Path, detections: Detections) -> VideoDetections:
+def read_video(video_id: str, path: Path, detections: Detections, reader: ReaderProcess) -> VideoDetections:
     """Return the detections of one video, with what its file says, read as for `asl-kit predict`.
 
     Raises
@@ -49,7 +50,7 @@ def read_video(video_id: str, path: Path, detections: Detections) -> VideoDetect
     MissingFileError, VideoError
         If the file is not there, or no whole video.
     """
-    facts = probe(path)
+    facts = reader.run(probe, path)
     return VideoDetections(
         video_id=video_id,
         path=path,

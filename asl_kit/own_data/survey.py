@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from asl_extract.child_process import ReaderProcess
 from asl_extract.decoders.probe import VideoHeader, read_header
 from asl_extract.videos import find_videos
 from asl_kit.annotations import AnnotationSet, read_annotations
@@ -160,10 +161,10 @@ def look(source: Path, videos: Path) -> Survey:
             f" {_some(annotations.videos)}; files there are of {_some(files)}",
             hint="a video's id in the table must be its file's name, with or without the suffix",
         )
-    with progress_bar("reading headers", len(annotated)) as bar:
+    with progress_bar("reading headers", len(annotated)) as bar, ReaderProcess() as reader:
         for video_id in annotated:
             try:
-                headers[video_id] = read_header(files[video_id])
+                headers[video_id] = reader.run(read_header, files[video_id])
             except VideoError as fault:
                 unreadable[video_id] = fault.message
             bar.advance()

@@ -17,12 +17,11 @@ import multiprocessing
 import os
 import secrets
 import shutil
-import signal
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Generator, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.shared_memory import SharedMemory
@@ -31,6 +30,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from asl_extract.child_process import describe_exit, end_with_parent, limit_memory, start_child
 from asl_extract.decoding import BLOCK_BYTES, Decoded, DecodeSettings, Event, Failed, Finished, decode_video, stalled
 from asl_kit.errors import AslKitError, VideoError
 
@@ -200,14 +200,8 @@ class _Seat:
             self.connection.close()
 
     def _start(self) -> None:
-        context = multiprocessing.get_context("spawn")
-        self.connection, theirs = context.Pipe()
-        process = context.Process(target=_work, args=(theirs, *self._arguments), daemon=True, name="asl-kit decoder")
         self._is_up = False
-        with _interrupts_held_back():
-            process.start()
-            self._process = process
-        theirs.close()
+        self._process, self.connection = start_child(_work, *self._arguments, name="asl-kit decoder")
 
     def _decoded(self, message: _InSlot) -> Decoded:
         connection, slots = self.connection, self._memory
@@ -248,18 +242,6 @@ class _Seat:
         return None
 
 
-def describe_exit(code: int | None) -> str:
-    """Return how a process ended, in words: an exit code, or the signal that ended it."""
-    if code is None:
-        return "and its process does not end"
-    if code >= 0:
-        return f"exit code {code}"
-    try:
-        return f"signal {-code} ({signal.Signals(-code).name})"
-    except ValueError:
-        return f"signal {-code}"
-
-
 def _patience_s(busy: list[_Seat], time_limit_s: float | None) -> float | None:
     """Return how long to wait for messages before somebody's time is up."""
     if time_limit_s is None:
@@ -285,19 +267,6 @@ def _new_shared_memory(size: int) -> SharedMemory:
         ) from fault
 
 
-@contextmanager
-def _interrupts_held_back() -> Iterator[None]:
-    """Start a process that Ctrl-C does not reach: the parent ends it, and prints the one message."""
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
 def _work(connection: Connection, memory_name: str, first_slot: int, slot_bytes: int, settings: DecodeSettings) -> None:
     """Decode what the parent asks for, until it goes."""
     threading.Thread(target=end_with_parent, daemon=True).start()
@@ -305,7 +274,7 @@ def _work(connection: Connection, memory_name: str, first_slot: int, slot_bytes:
     free = deque(range(SLOTS_PER_WORKER))
     with suppress(EOFError, ConnectionError):
         connection.send(None)
-        _limit_memory(settings.memory_bytes)
+        limit_memory(settings.memory_bytes)
         while True:
             message = connection.recv()
             if isinstance(message, int):
@@ -316,17 +285,6 @@ def _work(connection: Connection, memory_name: str, first_slot: int, slot_bytes:
                     _hand_over(event, connection, shared, free, first_slot=first_slot, slot_bytes=slot_bytes)
                 else:
                     connection.send(event)
-
-
-def _limit_memory(memory_bytes: int) -> None:
-    """Let a file that asks for more memory than any film needs fail, rather than the machine run out of it."""
-    try:
-        import resource
-    except ImportError:  # not on Windows
-        return
-    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    limit = memory_bytes if hard == resource.RLIM_INFINITY else min(memory_bytes, hard)
-    resource.setrlimit(resource.RLIMIT_DATA, (limit, hard))
 
 
 def _hand_over(
@@ -355,11 +313,3 @@ def _hand_over(
         np.ndarray(piece.shape, np.uint8, buffer=shared.buf, offset=place)[...] = piece
         connection.send(_InSlot(count, slot, piece.shape))
         count = 0
-
-
-def end_with_parent() -> None:
-    """Wait for the parent process to end, however it does, and end this one: for a thread of its own."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        wait([parent.sentinel])
-        os._exit(1)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from asl_extract.child_process import MEMORY_BYTES
 from asl_extract.decoders import FrameReader, get_decoder
 from asl_extract.plan import ClipPlan
 from asl_kit.errors import AslKitError, VideoError
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
 
 BLOCK_FRAMES = 16
 """Frames decoded, moved to the device and prepared together, at most."""
-
-MEMORY_BYTES = 4 * 2**30
-"""What a decoder process may hold: some 30 frames of 7680 x 4320 with what becomes of them."""
 
 MAX_RESAMPLED_FRAMES = 2**22
 """What a file may be resampled to, unless it has frames in some proportion to it: 38 hours at 30 frames a second."""

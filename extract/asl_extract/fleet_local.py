@@ -13,7 +13,7 @@ from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-from asl_extract.decoder_workers import describe_exit, end_with_parent
+from asl_extract.child_process import describe_exit, end_with_parent
 from asl_extract.fleet import Dispatcher, Job, work
 from asl_extract.videos import VideoFile
 from asl_kit.errors import AslKitError

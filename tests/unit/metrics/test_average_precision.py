@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from asl_kit.metrics import ScoredSegments, Segments, average_precision, match_detections
+from asl_kit.metrics.matching import overlapping_pairs
 
 TruthRow = tuple[int, float, float, int]
 PredictionRow = tuple[int, float, float, int, float]
@@ -143,3 +144,12 @@ def test_many_detections_are_in_order_of_class_and_score() -> None:
     matching = match_detections(_truth(ONE), predictions, num_classes=3, tiou_thresholds=[0.5])
     assert matching.order.tolist() == np.lexsort((-score, label)).tolist()
     assert np.diff(matching.first).tolist() == np.bincount(label).tolist()
+
+
+def test_pairs_are_in_order() -> None:
+    # Many segments and detections of one class, all of which overlap.
+    start = np.random.default_rng(0).uniform(0, 1, 100)
+    truth = _truth([(0, s, s + 10, 0) for s in start])
+    pairs = overlapping_pairs(truth, _predictions([(0, s, s + 10, 0, 0.5) for s in start[:30]]), 0.5)
+    assert pairs.detection.tolist() == np.repeat(np.arange(30), 100).tolist()
+    assert pairs.truth.tolist() == np.tile(np.arange(100), 30).tolist()
