@@ -121,7 +121,9 @@ def test_matching_names_the_rows() -> None:
 )
 def test_out_of_range(labels: int, tiou: list[float], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        average_precision(_truth([(0, 0, 1, labels)]), _predictions([]), num_classes=2, tiou_thresholds=tiou)
+        average_precision(
+            _truth([(0, 0, 1, 1), (0, 0, 1, labels)]), _predictions([]), num_classes=2, tiou_thresholds=tiou
+        )
 
 
 def test_many_pairs_are_taken_block_by_block(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -134,6 +136,19 @@ def test_many_pairs_are_taken_block_by_block(monkeypatch: pytest.MonkeyPatch) ->
     blocks = average_precision(truth, predictions, num_classes=1, tiou_thresholds=[0.3, 0.6])
     assert whole.tolist() == blocks.tolist()
     assert 0 < whole[1, 0] < whole[0, 0] <= 1
+
+
+def test_of_segments_that_fit_alike_the_last_is_taken() -> None:
+    starts_last = match_detections(
+        _truth([(0, 2, 10, 0), (0, 0, 8, 0)]), _predictions([(0, 0, 10, 0, 0.5)]), num_classes=1, tiou_thresholds=[0.5]
+    )
+    ends_last = match_detections(
+        _truth([(0, 0, 12.5, 0), (0, 0, 8, 0)]),
+        _predictions([(0, 0, 10, 0, 0.5)]),
+        num_classes=1,
+        tiou_thresholds=[0.5],
+    )
+    assert starts_last.truth[0].tolist() == ends_last.truth[0].tolist() == [0]
 
 
 def test_many_detections_are_in_order_of_class_and_score() -> None:
