@@ -62,10 +62,10 @@ def thumos14_average_precision(
     begin = np.flatnonzero(np.diff(pairs.truth[wish], prepend=-1))
 
     touched = np.zeros(len(detections), bool)
-    touched[overlapping_pairs(_one_class(ignored), _one_class(ordered), ANY_OVERLAP, overlap=_overlap).detection] = True
+    touched[overlapping_pairs(_one_class(ignored), _one_class(ordered), ANY_OVERLAP).detection] = True
     first = np.searchsorted(ordered.label, np.arange(num_classes + 1))
     num_truth = np.bincount(truth.label, minlength=num_classes)
-    result = np.tile(np.where(num_truth > 0, 0.0, np.nan), (len(thresholds), 1))
+    result = np.full((len(thresholds), num_classes), np.nan)
     for row, threshold in zip(result, thresholds, strict=True):
         _, taken = serve_in_turn(detection, tiou > threshold, begin, len(detections))
         hit = np.zeros(len(detections), bool)

@@ -32,6 +32,7 @@ def _ap(truth: list[Any], found: list[Any], ignored: list[Any], tiou: float) -> 
     [
         pytest.param([(0, 10)], [(0, 10, 0.9)], [], 0.5, 1.0, id="found"),
         pytest.param([(0, 10)], [], [], 0.5, 0.0, id="nothing predicted"),
+        pytest.param([(0, 10), (20, 30)], [(20, 30, 0.9)], [], 0.5, 0.5, id="the second alone"),
         pytest.param([(0, 10)], [(0, 5, 0.9)], [], 0.5, 0.0, id="a tIoU at the threshold is not enough"),
         pytest.param([(0, 10)], [(0, 5.1, 0.9)], [], 0.5, 1.0, id="just above the threshold"),
         pytest.param(
