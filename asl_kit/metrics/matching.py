@@ -177,7 +177,7 @@ def serve_in_turn(
     num_choosers = len(begin)
     if not num_choosers:
         return np.empty(0, np.int64), np.empty(0, np.int64)
-    end = begin + np.add.reduceat(allowed, begin, dtype=np.int64)
+    end = begin + np.add.reduceat(allowed, begin)
     at = begin.copy()
     holder = np.full(num_segments, num_choosers, np.int64)  # num_choosers: free
     asking = np.flatnonzero(at < end)

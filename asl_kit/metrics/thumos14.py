@@ -85,7 +85,7 @@ def _overlap(
     end_b_s: NDArray[np.float64],
 ) -> NDArray[np.float64]:
     """Return the tIoU by the tool's own arithmetic: the shared time over that from first start to last end."""
-    with np.errstate(over="ignore", invalid="ignore"):
+    with np.errstate(over="ignore"):
         shared_s = np.minimum(end_a_s, end_b_s) - np.maximum(start_a_s, start_b_s)
         span_s = np.maximum(end_a_s, end_b_s) - np.minimum(start_a_s, start_b_s)
     result = np.zeros_like(shared_s)

@@ -35,6 +35,10 @@ def _ap(truth: list[Any], found: list[Any], ignored: list[Any], tiou: float) -> 
         pytest.param([(0, 10), (20, 30)], [(20, 30, 0.9)], [], 0.5, 0.5, id="the second alone"),
         pytest.param([(0, 10)], [(0, 5, 0.9)], [], 0.5, 0.0, id="a tIoU at the threshold is not enough"),
         pytest.param([(0, 10)], [(0, 5.1, 0.9)], [], 0.5, 1.0, id="just above the threshold"),
+        pytest.param([(0, 10)], [(5, 15, 0.9)], [], 0.4, 0.0, id="half of each is a third of both"),
+        # 4.5 of 15 s, which is 0.30000000000000004 by the tool's arithmetic and 0.3 by ActivityNet's
+        pytest.param([(13.4, 24.5)], [(20.0, 28.4, 0.9)], [], 0.3, 1.0, id="above the threshold as the tool rounds"),
+        pytest.param([(-1e308, 1e308)], [(-1e308, 1e308, 0.9)], [], 0.5, 0.0, id="lengths beyond all numbers"),
         pytest.param(
             [(0, 10)], [(0, 8, 0.9), (0, 10, 0.8)], [], 0.5, 0.5, id="a segment takes the best fit, not the surest"
         ),
@@ -58,3 +62,12 @@ def test_class_without_ground_truth_is_nan() -> None:
     scored = ScoredSegments(one.video, one.start_s, one.end_s, one.label, np.ones(1))
     result = thumos14_average_precision(one, scored, one, num_classes=2, tiou_thresholds=[0.5])
     assert np.isnan(result[0]).tolist() == [False, True]
+
+
+def test_thresholds_are_apart() -> None:
+    truth = _segments([(0, 10)])
+    scored = ScoredSegments(
+        *(getattr(_segments([(0, 5)]), name) for name in ("video", "start_s", "end_s", "label")), np.ones(1)
+    )
+    result = thumos14_average_precision(truth, scored, _segments([]), num_classes=1, tiou_thresholds=[0.7, 0.3])
+    assert result.tolist() == [[0.0], [1.0]]
