@@ -37,6 +37,8 @@ PATIENCE_S = 60
 
 METRICS = (
     "unit/metrics",
+    "reference/test_protocols.py",
+    "reference/test_challenge_metrics.py",
     "property/test_metrics.py",
     "property/test_challenge_metrics.py",
     "property/test_protocols.py",
