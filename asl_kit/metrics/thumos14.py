@@ -64,7 +64,7 @@ def thumos14_average_precision(
     touched = np.zeros(len(detections), bool)
     touched[overlapping_pairs(_one_class(ignored), _one_class(ordered), ANY_OVERLAP).detection] = True
     first = np.searchsorted(ordered.label, np.arange(num_classes + 1))
-    num_truth = np.bincount(truth.label, minlength=num_classes)
+    num_truth = np.bincount(truth.label)
     result = np.full((len(thresholds), num_classes), np.nan)
     for row, threshold in zip(result, thresholds, strict=True):
         _, taken = serve_in_turn(detection, tiou > threshold, begin, len(detections))

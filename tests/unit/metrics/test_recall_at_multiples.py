@@ -98,7 +98,7 @@ def test_what_there_is_nothing_of(segments: list[Any], detections: list[Any], ex
     ("change", "message"),
     [
         pytest.param({"multiples": []}, "multiples must be one or more whole numbers", id="none"),
-        pytest.param({"multiples": [0]}, "multiples must be one or more whole numbers from 1, got", id="zero"),
+        pytest.param({"multiples": [0, 5]}, "multiples must be one or more whole numbers from 1, got", id="zero"),
         pytest.param({"multiples": [1.5]}, "multiples must be", id="half"),
         pytest.param({"tiou_thresholds": [0.0]}, "tIoU thresholds must be", id="threshold"),
         pytest.param({"num_classes": 0}, r"a label of truth is outside \[0, 0\)", id="label"),
@@ -111,3 +111,10 @@ def test_wrong_arguments(change: dict[str, Any], message: str) -> None:
     if "num_classes" not in change:
         with pytest.raises(ValueError, match=message):
             pooled_recall_at_multiples(truth(SEGMENT), found(), **arguments)
+
+
+@pytest.mark.parametrize("label", [-1, 1])
+def test_a_label_out_of_range_beside_a_good_one(label: int) -> None:
+    segments = truth(SEGMENT, (0, 0.0, 10.0, label))
+    with pytest.raises(ValueError, match=r"a label of truth is outside \[0, 1\)"):
+        class_recall_at_multiples(segments, found(), num_classes=1, multiples=[1], tiou_thresholds=[0.5])

@@ -38,6 +38,7 @@ def _ap(truth: list[Any], found: list[Any], ignored: list[Any], tiou: float) -> 
         pytest.param([(0, 10)], [(5, 15, 0.9)], [], 0.4, 0.0, id="half of each is a third of both"),
         # 4.5 of 15 s, which is 0.30000000000000004 by the tool's arithmetic and 0.3 by ActivityNet's
         pytest.param([(13.4, 24.5)], [(20.0, 28.4, 0.9)], [], 0.3, 1.0, id="above the threshold as the tool rounds"),
+        pytest.param([(3, 3)], [(3, 3, 0.9)], [], 0.5, 0.0, id="the same point twice"),
         pytest.param([(-1e308, 1e308)], [(-1e308, 1e308, 0.9)], [], 0.5, 0.0, id="lengths beyond all numbers"),
         pytest.param(
             [(0, 10)], [(0, 8, 0.9), (0, 10, 0.8)], [], 0.5, 0.5, id="a segment takes the best fit, not the surest"
