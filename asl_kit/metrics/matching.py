@@ -72,6 +72,13 @@ def order_by_score(detections: ScoredSegments, group: NDArray[np.integer]) -> ND
     return order[np.argsort(group[order], kind="stable")]
 
 
+def number_groups(truth: Segments, detections: Segments) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return a number for the video and class of each segment, and of each detection."""
+    num_classes = int(max(truth.label.max(initial=-1), detections.label.max(initial=-1))) + 1
+    first, second = (rows.video.astype(np.int64) * num_classes + rows.label for rows in (truth, detections))
+    return first, second
+
+
 Overlap = Callable[
     [NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]], NDArray[np.float64]
 ]
@@ -81,14 +88,12 @@ def overlapping_pairs(
     truth: Segments, detections: Segments, min_tiou: float, *, overlap: Overlap = temporal_iou
 ) -> Pairs:
     """Return all pairs of the same video and class with a tIoU of at least `min_tiou`."""
-    num_classes = int(max(truth.label.max(initial=-1), detections.label.max(initial=-1))) + 1
-    truth_group = truth.video.astype(np.int64) * num_classes + truth.label
+    truth_group, detection_group = number_groups(truth, detections)
     truth_rows = np.argsort(truth_group, kind="stable")
     group, first, count = np.unique(truth_group[truth_rows], return_index=True, return_counts=True)
     if not len(group) or not len(detections):
         return Pairs(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
 
-    detection_group = detections.video.astype(np.int64) * num_classes + detections.label
     place = np.minimum(np.searchsorted(group, detection_group), len(group) - 1)
     candidates = np.flatnonzero(group[place] == detection_group)  # the others are alone in their video
     place = place[candidates]

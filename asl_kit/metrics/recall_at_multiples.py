@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from asl_kit.metrics.matching import check_thresholds, order_by_score, overlapping_pairs
+from asl_kit.metrics.matching import check_thresholds, number_groups, order_by_score, overlapping_pairs
 from asl_kit.metrics.segments import ScoredSegments, Segments
 
 
@@ -52,7 +52,7 @@ def pooled_recall_at_multiples(
     EGO4D/episodic-memory, ``MQ/Evaluation/ego4d/get_retrieval_performance.py``.
     """
     thresholds, counts_at = check_thresholds(tiou_thresholds), check_multiples(multiples)
-    order = np.argsort(_groups(truth, detections)[1], kind="stable")
+    order = np.argsort(number_groups(truth, detections)[1], kind="stable")
     first, multiple = _first_of_groups(truth, detections.take(order), int(counts_at.max()))
     pairs = overlapping_pairs(truth, first, float(thresholds.min()) / 2)  # half: surely all that the rounding lets in
     tiou = _hull_tiou(truth.take(pairs.truth), first.take(pairs.detection))
@@ -105,7 +105,7 @@ def class_recall_at_multiples(
     for name, labels in (("truth", truth.label), ("detections", detections.label)):
         if len(labels) and (labels.min() < 0 or labels.max() >= num_classes):
             raise ValueError(f"a label of {name} is outside [0, {num_classes})")
-    order = order_by_score(detections, _groups(truth, detections)[1])
+    order = order_by_score(detections, number_groups(truth, detections)[1])
     first, multiple = _first_of_groups(truth, detections.take(order), int(counts_at.max()))
     pairs = overlapping_pairs(truth, first, float(thresholds.min()))
     found = _found(pairs.truth, multiple[pairs.detection], pairs.tiou >= thresholds[:, None], counts_at, len(truth))
@@ -123,13 +123,6 @@ def check_multiples(multiples: Sequence[int] | NDArray[np.integer]) -> NDArray[n
     return values.astype(np.int64)
 
 
-def _groups(truth: Segments, detections: ScoredSegments) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return a number for the video and class of each segment, and of each detection."""
-    num_classes = int(max(truth.label.max(initial=-1), detections.label.max(initial=-1))) + 1
-    first, second = (rows.video.astype(np.int64) * num_classes + rows.label for rows in (truth, detections))
-    return first, second
-
-
 def _first_of_groups(
     truth: Segments, detections: ScoredSegments, max_multiple: int
 ) -> tuple[ScoredSegments, NDArray[np.int64]]:
@@ -138,7 +131,7 @@ def _first_of_groups(
     `detections` are in order of group (video and class) and, within one, of rank. Those at ranks
     [(k - 1) * n, k * n) of a group with n segments count from multiple k on.
     """
-    truth_group, group = _groups(truth, detections)
+    truth_group, group = number_groups(truth, detections)
     rank = np.arange(len(group)) - np.searchsorted(group, group)
     groups, sizes = np.unique(truth_group, return_counts=True)
     if not len(groups):
