@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -104,27 +104,35 @@ def run_windows(
         yield window, output
 
 
-def run_whole(
-    network: Localizer, features: Tensor, *, window_length: int, precision: torch.dtype
-) -> tuple[Tensor, Tensor, Points]:
-    """Return logits (P, K), offsets (P, 2) and points of a whole video, read and run as by `run_windows`."""
-    logits: list[list[Tensor]] = [[] for _ in range(network.levels)]
-    offsets: list[list[Tensor]] = [[] for _ in range(network.levels)]
+class WholeOutput(NamedTuple):
+    """What the network says at every point of a whole video."""
+
+    logits: Tensor
+    """(P, K)."""
+    offsets: Tensor
+    """(P, 2)."""
+    sensitivity: Tensor | None
+    """(P, 2): q_cls and q_loc; None without the instance branches."""
+    points: Points
+
+
+def run_whole(network: Localizer, features: Tensor, *, window_length: int, precision: torch.dtype) -> WholeOutput:
+    """Return what a network says of a whole video, read and run as by `run_windows`."""
+    kept: list[list[Tensor]] = [[] for _ in range(network.levels)]
     for window, output in run_windows(network, features, window_length=window_length, precision=precision):
+        parts = [part[0].float() for part in (output.logits, output.offsets, output.sensitivity) if part is not None]
+        widths = [part.shape[1] for part in parts]
+        rows = torch.cat(parts, dim=1)
         first = 0
         for level, size in enumerate(output.points.sizes):
             # Windows start at multiples of the coarsest stride, kept parts end at one or at the end of the video.
             low = -(-(window.keep_start - window.start) // 2**level) + first
             high = -(-(window.keep_stop - window.start) // 2**level) + first
-            logits[level].append(output.logits[0, low:high].float())
-            offsets[level].append(output.offsets[0, low:high].float())
+            kept[level].append(rows[low:high])
             first += size
-    points = network.points([sum(len(part) for part in level) for level in logits], logits[0][0].device)
-    return (
-        torch.cat([part for level in logits for part in level]),
-        torch.cat([part for level in offsets for part in level]),
-        points,
-    )
+    points = network.points([sum(map(len, level)) for level in kept], rows.device)
+    logits, offsets, *sensitivity = torch.cat([part for level in kept for part in level]).split(widths, dim=1)
+    return WholeOutput(logits, offsets, sensitivity[0] if sensitivity else None, points)
 
 
 @torch.inference_mode()
@@ -169,9 +177,12 @@ def detect(
         Of each vocabulary, then of combinations where the settings want them; on the CPU, in seconds, sorted by falling
         score.
     """
-    logits, offsets, points = run_whole(network, features, window_length=window_length, precision=precision)
-    of_vocabularies = logits.split(list(classes), dim=1)
-    everywhere = (offsets, torch.ones(len(offsets), dtype=torch.bool, device=offsets.device), points)
+    whole = run_whole(network, features, window_length=window_length, precision=precision)
+    of_vocabularies = whole.logits.split(list(classes), dim=1)
+    factor = torch.ones_like(whole.offsets[:, 0])
+    if whole.sensitivity is not None:
+        factor = whole.sensitivity[:, 0] ** settings.sensitivity_power
+    everywhere = (whole.offsets, factor, whole.points)
     limits: dict[str, Any] = {
         "min_score": settings.min_score if settings.candidate_min_score is None else settings.candidate_min_score,
         "candidates_per_level": settings.candidates_per_level,

@@ -189,6 +189,8 @@ class InferenceRecipe(RecipeTable):
 
     min_score: Share = 0.001
     """Detections score at least this, after suppression."""
+    sensitivity_power: NonNegative = 0.5
+    """Scores are multiplied by q_cls, the instance level's sensitivity, to this power; 0: as published."""
     candidate_min_score: Share | None = None
     """Candidates score above this, before suppression; the best of a class stays. Default: `min_score`."""
     candidates_per_level: Count = 2000

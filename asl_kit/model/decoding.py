@@ -29,7 +29,7 @@ class Candidates(NamedTuple):
 def decode(
     logits: Tensor,
     offsets: Tensor,
-    mask: Tensor,
+    factor: Tensor,
     points: Points,
     *,
     min_score: float,
@@ -40,8 +40,10 @@ def decode(
 
     Parameters
     ----------
-    logits, offsets, mask : Tensor
-        (P, K), (P, 2), (P,): one video of the network's output.
+    logits, offsets : Tensor
+        (P, K), (P, 2): one video of the network's output.
+    factor : Tensor
+        (P,): what the scores of each point are multiplied by; 0 where it does not belong to the video.
     points : Points
         Of the network's output.
     min_score : float
@@ -51,7 +53,7 @@ def decode(
     min_length : float
         Candidates are longer than it, in features of level 0.
     """
-    scores = logits.float().sigmoid() * mask[:, None]
+    scores = logits.float().sigmoid() * factor[:, None]
     found, _ = _best(scores, offsets, points, min_score, candidates_per_level, min_length)
     return found
 
@@ -59,7 +61,7 @@ def decode(
 def decode_combinations(
     logits: Sequence[Tensor],
     offsets: Tensor,
-    mask: Tensor,
+    factor: Tensor,
     points: Points,
     *,
     classes_per_point: int,
@@ -78,20 +80,20 @@ def decode_combinations(
     ----------
     logits : sequence of Tensor
         (P, K) of each vocabulary.
-    offsets, mask, points
+    offsets, factor, points
         See `decode`.
     classes_per_point : int
         Highest-scoring classes of each vocabulary that are combined at a point.
     min_score, candidates_per_level, min_length
         See `decode`.
     """
-    product = mask[:, None].float()
+    product = torch.ones_like(factor)[:, None]
     labels = torch.zeros_like(product, dtype=torch.int64)
     for own in logits:
         best, label = own.float().sigmoid().topk(min(classes_per_point, own.shape[1]), dim=1)
         product = (product[:, :, None] * best[:, None]).flatten(1)
         labels = (labels[:, :, None] * own.shape[1] + label[:, None]).flatten(1)
-    scores = product ** (1 / len(logits))
+    scores = product ** (1 / len(logits)) * factor[:, None]
     found, point = _best(scores, offsets, points, min_score, candidates_per_level, min_length)
     return found._replace(labels=labels[point, found.labels])
 

@@ -65,8 +65,9 @@ NETWORKS: dict[str, dict[str, Any]] = {
 
 
 def run(network: Localizer, features: Tensor, window_length: int) -> list[Tensor]:
-    logits, offsets, points = run_whole(network, features, window_length=window_length, precision=torch.float32)
-    return [logits, offsets, points.position]
+    whole = run_whole(network, features, window_length=window_length, precision=torch.float32)
+    outputs = [part for part in (whole.logits, whole.offsets, whole.sensitivity) if part is not None]
+    return [whole.points.position, torch.cat(outputs, dim=1)]
 
 
 @pytest.mark.parametrize("changes", NETWORKS.values(), ids=NETWORKS)
@@ -79,7 +80,7 @@ def test_windows_say_what_the_whole_says(changes: dict[str, Any], data: st.DataO
     window = data.draw(st.integers(1, length))
     features = torch.randn(length, 6, generator=torch.Generator().manual_seed(length))
     whole = run(network, features, length)
-    assert whole[0].std() > 0.1 or length < 8  # there is something to lose
+    assert whole[1].std() > 0.1 or length < 8  # there is something to lose
     for expected, found in zip(whole, run(network, features, window), strict=True):
         torch.testing.assert_close(found, expected, atol=2e-5, rtol=2e-5)
 
@@ -93,9 +94,8 @@ def test_reach_is_how_far_outputs_depend_on_features(changes: dict[str, Any]) ->
     place = 256
     changed = features.clone()
     changed[place] += 100
-    before, after = (run(network, one, 512) for one in (features, changed))
-    differs = (before[0] != after[0]).any(1) | (before[1] != after[1]).any(1)
-    distance = (before[2][differs] - place).abs().max()
+    (position, before), (_, after) = (run(network, one, 512) for one in (features, changed))
+    distance = (position[(before != after).any(1)] - place).abs().max()
     assert network.reach / 2 < distance <= network.reach
 
 
@@ -175,3 +175,26 @@ def test_combinations_are_a_table_of_their_own(tmp_path: Path) -> None:
     }  # fmt: skip
     read = read_predictions(tmp_path / "found-verb-noun.json")
     assert read.rows("a") == tables["verb,noun"].rows("a")
+
+
+@pytest.mark.parametrize("power", [0.0, 0.5, 2.0])
+def test_scores_are_multiplied_by_the_sensitivity_of_their_point(power: float) -> None:
+    network = make_network(instance_branches=True, classes=5)
+    features = torch.randn(40, 6, generator=torch.Generator().manual_seed(1))
+    whole = run_whole(network, features, window_length=64, precision=torch.float32)
+    assert whole.sensitivity is not None
+    factor = whole.sensitivity[:, 0] ** power
+    lasting = whole.offsets.sum(1) > 0
+    first, second = (part.sigmoid().amax(1)[lasting] for part in whole.logits.split([2, 3], dim=1))
+    best = [(score * factor[lasting]).max().item() for score in (first, second, (first * second) ** 0.5)]
+
+    found = detect(
+        network,
+        features,
+        grid=FeatureGrid(0.5, 1.0, 40),
+        duration_s=40.0,
+        classes=[2, 3],
+        settings=InferenceRecipe(sensitivity_power=power, min_length_steps=0.0),
+        window_length=64,
+    )
+    assert [one.scores[0].item() for one in found] == pytest.approx(best, rel=1e-6)
