@@ -162,9 +162,11 @@ def test_many_detections_are_in_order_of_class_and_score() -> None:
 
 
 def test_pairs_are_in_order() -> None:
-    # Many segments and detections of one class, all of which overlap.
-    start = np.random.default_rng(0).uniform(0, 1, 100)
-    truth = _truth([(0, s, s + 10, 0) for s in start])
-    pairs = overlapping_pairs(truth, _predictions([(0, s, s + 10, 0, 0.5) for s in start[:30]]), 0.5)
-    assert pairs.detection.tolist() == np.repeat(np.arange(30), 100).tolist()
-    assert pairs.truth.tolist() == np.tile(np.arange(100), 30).tolist()
+    # Many segments and detections of two classes, all of which overlap.
+    rng = np.random.default_rng(0)
+    start, label = rng.uniform(0, 1, 1000), rng.integers(0, 2, 1000)
+    truth = _truth([(0, s, s + 10, c) for s, c in zip(start, label, strict=True)])
+    pairs = overlapping_pairs(truth, _predictions([(0, 0.5, 10.5, c, 0.5) for c in (0, 1, 0)]), 0.5)
+    of_class = [np.flatnonzero(label == c) for c in (0, 1, 0)]
+    assert pairs.detection.tolist() == np.repeat(np.arange(3), [len(rows) for rows in of_class]).tolist()
+    assert pairs.truth.tolist() == np.concatenate(of_class).tolist()
