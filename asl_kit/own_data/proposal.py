@@ -217,6 +217,9 @@ def _recipe(survey: Survey, items: list[VideoItem]) -> list[Choice]:
             Choice("optimizer.learning_rate", 1e-3, reason),
             Choice("optimizer.epochs", 15, reason),
         ]
+    unseen = "the backbone was not trained on these videos: with such features the whole of ASL, as published, did best"
+    choices.append(Choice("contrastive.enabled", True, unseen))
+    choices.append(Choice("inference.sensitivity_power", 0.0, unseen))
     limit = Recipe().data.max_sequence_length
     longest = max(
         float((item.segments_s[:, 1] - item.segments_s[:, 0]).max(initial=0.0)) / item.grid.step_s for item in items
