@@ -151,7 +151,7 @@ class SensitivityRecipe(RecipeTable):
 
 
 class ContrastiveRecipe(RecipeTable):
-    """The action sensitive contrastive loss. It helps on made-up data, and cost accuracy on small real sets."""
+    """The action sensitive contrastive loss: for features whose network has not seen the training videos' labels."""
 
     enabled: bool = False
     """Whether to add the loss, as the paper does."""
