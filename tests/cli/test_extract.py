@@ -188,7 +188,7 @@ def test_kills_at_random_moments(workers: int, folder: Path, tmp_path: Path) -> 
     whole, store = tmp_path / "whole", tmp_path / "store"
     assert extract(folder, "-o", whole, *SETTINGS, "--device", "cpu").exit_code == 0
     random = Random(workers)
-    for attempt in range(6):
+    for attempt in range(4):
         with start(folder, "-o", store, "--workers", workers, "--retry-failed") as process:
             if store.exists() and attempt:
                 time.sleep(3.0 + 4.0 * random.random())  # most of the first 3 s is loading torch
