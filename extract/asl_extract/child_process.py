@@ -14,15 +14,17 @@ from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from types import TracebackType
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from asl_kit.errors import AslKitError, VideoError
 
 MEMORY_BYTES = 4 * 2**30
 """What a decoder process may hold: some 30 frames of 7680 x 4320 with what becomes of them."""
 
+TIME_LIMIT_S = 300.0
+"""Nothing decoded for so long: a decoder that hangs, and not a large frame or a slow disk."""
+
 _END_S = 5.0
-_UP = "up"
 
 Answer = TypeVar("Answer")
 
@@ -40,7 +42,7 @@ class ReaderProcess:
         Data that the process may hold.
     """
 
-    def __init__(self, *, time_limit_s: float = 300.0, memory_bytes: int = MEMORY_BYTES) -> None:
+    def __init__(self, *, time_limit_s: float = TIME_LIMIT_S, memory_bytes: int = MEMORY_BYTES) -> None:
         self._time_limit_s, self._memory_bytes = time_limit_s, memory_bytes
         self._process: multiprocessing.process.BaseProcess | None = None
         self._connection: Connection
@@ -70,19 +72,21 @@ class ReaderProcess:
         VideoError
             If the process crashed over the file, or took too long.
         """
-        if self._process is None:
-            self._start()
-        self._connection.send((function, path))
-        if not self._connection.poll(self._time_limit_s):
+        if self._process is None or not self._process.is_alive():  # it may have died while it had nothing to do
             self._end()
-            raise VideoError(f"{path}: not read within {self._time_limit_s:g} s")
+            self._start()
         try:
-            answer: Answer | AslKitError = self._connection.recv()
+            self._connection.send((function, path))
+            answered = self._connection.poll(self._time_limit_s)
+            answer: Answer | AslKitError | None = self._connection.recv() if answered else None
         except (EOFError, OSError):
             raise VideoError(f"{path}: reading it crashed the process that did, {self._end()}") from None
+        if not answered:
+            self._end()
+            raise VideoError(f"{path}: not read within {self._time_limit_s:g} s")
         if isinstance(answer, AslKitError):
             raise answer
-        return answer
+        return cast(Answer, answer)
 
     def _start(self) -> None:
         self._process, self._connection = start_child(_serve, self._memory_bytes, name="asl-kit reader")
@@ -110,7 +114,7 @@ def _serve(connection: Connection, memory_bytes: int) -> None:
     """Read what the parent asks for, until it goes."""
     threading.Thread(target=end_with_parent, daemon=True).start()
     with suppress(EOFError, OSError):
-        connection.send(_UP)
+        connection.send(None)  # it runs
         limit_memory(memory_bytes)
         while True:
             function, path = connection.recv()

@@ -12,6 +12,7 @@ from typing import Literal
 
 import torch
 
+from asl_extract.child_process import TIME_LIMIT_S
 from asl_extract.decoder_workers import count_cores
 from asl_extract.decoders import GPU_DECODERS
 from asl_extract.extractor import ExtractedVideo, Extractor
@@ -24,9 +25,6 @@ WORKERS_ON_CPU = 1
 """Processes that decode beside a backbone on a CPU, unless the user says."""
 
 _PARTS_PER_VIDEO = 1024  # a power of two, so that the parts of a video add up to exactly 1
-
-TIME_LIMIT_S = 300.0
-"""Nothing decoded for so long: a decoder that hangs, and not a large frame or a slow disk."""
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from asl_extract.child_process import TIME_LIMIT_S
 from asl_extract.decoders import check_decoder
-from asl_extract.filling import TIME_LIMIT_S, Outcome, choose_workers, extract_into
+from asl_extract.filling import Outcome, choose_workers, extract_into
 from asl_extract.fleet import ATTEMPTS, Job
 from asl_extract.fleet_local import extract_on_devices
 from asl_extract.fleet_ray import connect, extract_on_ray

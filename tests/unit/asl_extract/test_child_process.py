@@ -64,3 +64,12 @@ def test_one_file_does_not_take_this_process_or_the_next_file(
         (child,) = active_children()
     assert child.pid is not None
     assert not is_running(child.pid)
+
+
+def test_a_process_that_died_idle_is_replaced(reader: ReaderProcess, tmp_path: Path) -> None:
+    path = write_video(tmp_path / "a.mp4", frames=20)
+    expected = reader.run(read_header, path)
+    (child,) = active_children()
+    child.kill()
+    child.join(10)
+    assert reader.run(read_header, path) == expected
