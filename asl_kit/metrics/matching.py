@@ -55,6 +55,13 @@ def check_thresholds(tiou_thresholds: Sequence[float]) -> NDArray[np.float64]:
     return thresholds
 
 
+def check_labels(truth: Segments, detections: Segments, num_classes: int) -> None:
+    """Raise ValueError unless all labels are in [0, num_classes)."""
+    for name, labels in (("truth", truth.label), ("detections", detections.label)):
+        if len(labels) and (labels.min() < 0 or labels.max() >= num_classes):
+            raise ValueError(f"a label of {name} is outside [0, {num_classes})")
+
+
 def order_by_score(detections: ScoredSegments, group: NDArray[np.integer]) -> NDArray[np.int64]:
     """Return the rows by rising group and, within a group, by falling score.
 
@@ -146,10 +153,7 @@ def match_detections(
         If a label or a threshold is out of range.
     """
     thresholds = check_thresholds(tiou_thresholds)
-    for name, labels in (("truth", truth.label), ("detections", detections.label)):
-        if len(labels) and (labels.min() < 0 or labels.max() >= num_classes):
-            raise ValueError(f"a label of {name} is outside [0, {num_classes})")
-
+    check_labels(truth, detections, num_classes)
     order = order_by_score(detections, detections.label)
     first = np.searchsorted(detections.label[order], np.arange(num_classes + 1))
     late_first = np.lexsort((-truth.end_s, -truth.start_s))  # so that a stable sort by tIoU breaks ties as stated

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from asl_kit.metrics.matching import check_thresholds, number_groups, order_by_score, overlapping_pairs
+from asl_kit.metrics.matching import check_labels, check_thresholds, number_groups, order_by_score, overlapping_pairs
 from asl_kit.metrics.segments import ScoredSegments, Segments
 
 
@@ -102,9 +102,7 @@ def class_recall_at_multiples(
     ActionFormer, ``libs/utils/metrics.py``, ``compute_topkx_recall_detection``.
     """
     thresholds, counts_at = check_thresholds(tiou_thresholds), check_multiples(multiples)
-    for name, labels in (("truth", truth.label), ("detections", detections.label)):
-        if len(labels) and (labels.min() < 0 or labels.max() >= num_classes):
-            raise ValueError(f"a label of {name} is outside [0, {num_classes})")
+    check_labels(truth, detections, num_classes)
     order = order_by_score(detections, number_groups(truth, detections)[1])
     first, multiple = _first_of_groups(truth, detections.take(order), int(counts_at.max()))
     pairs = overlapping_pairs(truth, first, float(thresholds.min()))

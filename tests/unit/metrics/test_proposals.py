@@ -33,10 +33,10 @@ def _recall(truth: list[Row], proposals: list[Row], tiou: list[float], max_per_v
         pytest.param([SEGMENT], [MISS, SEGMENT], [0.0, 1.0], id="the second is right"),
         pytest.param([SEGMENT], [], [0.0, 0.0], id="none"),
         pytest.param([SEGMENT, (0, 1.0, 10.0)], [SEGMENT, MISS], [1.0, 1.0], id="one finds several"),
-        # Of four proposals in all, two a video are kept of the one video with ground truth: half of its own two.
+        # An average of two for the one video with ground truth is half of all four: it keeps half of its own two.
         pytest.param([SEGMENT], [SEGMENT, MISS, (1, 0, 1), (1, 0, 2)], [1.0, 1.0], id="others without ground truth"),
         pytest.param([SEGMENT], [MISS, SEGMENT, (1, 0, 1), (1, 0, 2)], [0.0, 0.0], id="so the second is not kept"),
-        # An average of 1 lets 1 of the first video's three count, and none of the second's one: half, rounded down.
+        # An average of one is half of all four: of the first video's three one counts, of the second's one none.
         pytest.param(
             [SEGMENT, (1, 0.0, 10.0)], [MISS, MISS, SEGMENT, (1, 0.0, 10.0)], [0.0, 1.0], id="more where there are more"
         ),

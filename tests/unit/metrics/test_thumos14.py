@@ -66,9 +66,9 @@ def test_class_without_ground_truth_is_nan() -> None:
 
 
 def test_thresholds_are_apart() -> None:
-    truth = _segments([(0, 10)])
-    scored = ScoredSegments(
-        *(getattr(_segments([(0, 5)]), name) for name in ("video", "start_s", "end_s", "label")), np.ones(1)
+    half = _segments([(0, 5)])
+    scored = ScoredSegments(half.video, half.start_s, half.end_s, half.label, np.ones(1))
+    result = thumos14_average_precision(
+        _segments([(0, 10)]), scored, _segments([]), num_classes=1, tiou_thresholds=[0.7, 0.3]
     )
-    result = thumos14_average_precision(truth, scored, _segments([]), num_classes=1, tiou_thresholds=[0.7, 0.3])
     assert result.tolist() == [[0.0], [1.0]]
