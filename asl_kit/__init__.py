@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from asl_evaluate.scoring import evaluate_predictions
     from asl_extract.videos import find_videos
     from asl_kit.annotations import read_annotations
-    from asl_kit.data import FeatureReader
-    from asl_kit.trained_model import load_model
+    from asl_kit.dataset.feature_reader import FeatureReader
+    from asl_kit.prediction.trained_model import load_model
 else:
     _PLACES = {
-        "FeatureReader": "asl_kit.data",
+        "FeatureReader": "asl_kit.dataset.feature_reader",
         "evaluate_predictions": "asl_evaluate.scoring",
         "find_videos": "asl_extract.videos",
-        "load_model": "asl_kit.trained_model",
+        "load_model": "asl_kit.prediction.trained_model",
         "read_annotations": "asl_kit.annotations",
     }
 

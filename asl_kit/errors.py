@@ -117,7 +117,7 @@ class MissingDependencyError(AslKitError, ImportError):
 
 
 @contextmanager
-def naming(source: object, kind: type[AslKitError]) -> Iterator[None]:
+def error_context(source: object, kind: type[AslKitError]) -> Iterator[None]:
     """Put a source (a file, a place in it) in front of the messages of errors of this kind."""
     try:
         yield

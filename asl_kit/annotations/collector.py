@@ -22,9 +22,9 @@ from asl_kit.annotations.io import ordered
 from asl_kit.annotations.report import ConversionReport, Kind
 from asl_kit.annotations.schema import AnnotationSet, Source, SourceFile
 from asl_kit.annotations.validation import DURATION_TOLERANCE_S, time_fault
+from asl_kit.base.files import sha256_of
+from asl_kit.base.validation import list_faults, validate
 from asl_kit.errors import AnnotationError, MissingFileError
-from asl_kit.files import sha256_of
-from asl_kit.strict import list_faults, validate
 
 ACTION = "action"
 """Name of the vocabulary of a dataset that has one."""

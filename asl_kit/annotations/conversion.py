@@ -15,10 +15,11 @@ from rich.table import Table
 from asl_kit.annotations.io import without_garbage_collection, write_annotations
 from asl_kit.annotations.report import ConversionReport
 from asl_kit.annotations.schema import AnnotationSet
-from asl_kit.entry_points import entry_names, find_entry, is_own, load_entry, package_of
+from asl_kit.base.files import write_text
+from asl_kit.base.plugins import entry_names, find_entry, is_own, load_entry, package_of
 from asl_kit.errors import AnnotationError, AslKitError, ConverterError, MissingDependencyError, UsageError
-from asl_kit.files import write_text
-from asl_kit.manifest import Manifest, find_manifest
+from asl_kit.manifests.files import find_manifest
+from asl_kit.manifests.schema import Manifest
 
 ENTRY_POINT_GROUP = "asl_kit.converters"
 

@@ -16,8 +16,8 @@ from asl_kit.annotations.collector import ACTION
 from asl_kit.annotations.converters.activitynet_json import EXTENSION, OTHERS
 from asl_kit.annotations.io import canonical, compact
 from asl_kit.annotations.schema import AnnotationSet
+from asl_kit.base.files import write_text
 from asl_kit.errors import UsageError
-from asl_kit.files import write_text
 
 
 def to_activitynet(annotations: AnnotationSet, *, vocabulary: str | None = None) -> tuple[str, list[str]]:

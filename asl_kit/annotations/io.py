@@ -13,9 +13,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from asl_kit.annotations.schema import FORMAT, VERSION, AnnotationSet, Video
 from asl_kit.annotations.validation import meaning_faults
+from asl_kit.base.files import read_json, write_text
+from asl_kit.base.validation import check_version, fault_line, fault_lines, list_faults
 from asl_kit.errors import AnnotationError
-from asl_kit.files import read_json, write_text
-from asl_kit.strict import check_version, fault_line, fault_lines, list_faults
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from asl_kit.annotations.schema import AnnotationSet, Video
-from asl_kit.manifest import ExpectedCounts, Manifest
+from asl_kit.manifests.schema import ExpectedCounts, Manifest
 
 MAX_ITEMS_PRINTED = 5
 

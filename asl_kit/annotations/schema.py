@@ -7,8 +7,8 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import ConfigDict, Field, JsonValue, model_validator
 
 from asl_kit.annotations.validation import meaning_faults
+from asl_kit.base.validation import StrictModel, refuse
 from asl_kit.errors import AnnotationError
-from asl_kit.strict import StrictModel, refuse
 
 FORMAT: Final = "asl-kit/annotations"
 VERSION: Final = 1

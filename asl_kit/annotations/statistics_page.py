@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from asl_kit.annotations.schema import AnnotationSet, Video
 from asl_kit.annotations.statistics import Statistics, class_rows, split_rows
-from asl_kit.html_page import PALETTE, HtmlPage
+from asl_kit.base.html_page import PALETTE, HtmlPage
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure

@@ -13,9 +13,9 @@ from typing import Annotated, Any
 import yaml
 from pydantic import Field
 
+from asl_kit.base.validation import StrictModel, fault_line, list_faults, validate
 from asl_kit.errors import CheckpointError, MissingFileError
-from asl_kit.recipe import Layers, Recipe
-from asl_kit.strict import StrictModel, fault_line, list_faults, validate
+from asl_kit.recipes.schema import Layers, Recipe
 
 EVERYWHERE = 10_000.0
 """A radius of centre sampling, in strides, that reaches to the ends of every segment."""

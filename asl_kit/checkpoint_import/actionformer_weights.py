@@ -10,10 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from asl_kit.checkpoint import read_saved
+from asl_kit.base.validation import list_faults
+from asl_kit.checkpoint.files import read_saved
 from asl_kit.errors import CheckpointError
-from asl_kit.saved_tensors import find_unsound
-from asl_kit.strict import list_faults
+from asl_kit.torch_utils.saved_tensors import find_unsound
 
 STATE_DICTS = {"ema": "state_dict_ema", "plain": "state_dict"}
 NAMES = (

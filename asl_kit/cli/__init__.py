@@ -86,7 +86,7 @@ class LazyGroup(click.Group):
 def _print_error(ctx: click.Context, message: str, hint: str | None) -> None:
     if ctx.params.get("debug"):
         traceback.print_exc()
-    from asl_kit.progress import visible
+    from asl_kit.base.console import visible
 
     click.echo(visible(f"error: {message}"), err=True)
     if hint:

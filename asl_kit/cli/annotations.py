@@ -22,8 +22,8 @@ def annotations() -> None:
 def validate(file: Path, json_path: str | None) -> None:
     """Check an annotation file; list every fault with its video and field."""
     from asl_kit.annotations.io import find_faults, read_annotations
+    from asl_kit.base.console import out
     from asl_kit.cli.output import write_json
-    from asl_kit.progress import out
 
     if json_path is not None:
         faults = find_faults(file)
@@ -47,9 +47,9 @@ def stats(file: Path, json_path: str | None, html_path: Path | None, step_s: flo
     """
     from asl_kit.annotations.io import read_annotations
     from asl_kit.annotations.statistics import describe
+    from asl_kit.base.console import err, out
     from asl_kit.cli.output import write_json
     from asl_kit.errors import UsageError
-    from asl_kit.progress import err, out
 
     if step_s is not None and store is not None:
         raise UsageError("--step and --features: give one of them")
@@ -81,7 +81,7 @@ def export(file: Path, layout: str, out: Path, vocabulary: str | None) -> None:
     """Write annotations in another layout; say what it cannot hold."""
     from asl_kit.annotations.export import export as export_annotations
     from asl_kit.annotations.io import read_annotations
-    from asl_kit.progress import err
+    from asl_kit.base.console import err
 
     for loss in export_annotations(read_annotations(file), out, layout=layout, vocabulary=vocabulary):
         err().print(f"left out, as {layout} cannot hold it: {loss}")

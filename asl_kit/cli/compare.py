@@ -27,7 +27,7 @@ def compare(first: Path, second: Path, json_path: str | None, **task: Any) -> No
     """
     from asl_evaluate.comparison import compare_files
     from asl_evaluate.diagnosis_table import print_comparison
-    from asl_kit import progress
+    from asl_kit.base import console as progress
     from asl_kit.cli.output import write_json
 
     comparison = compare_files(first=first, second=second, **task)

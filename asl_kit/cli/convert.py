@@ -10,7 +10,7 @@ import click
 def _list_datasets(ctx: click.Context, _: click.Parameter, is_wanted: bool) -> None:
     if is_wanted and not ctx.resilient_parsing:
         from asl_kit.annotations.conversion import datasets_table
-        from asl_kit.progress import out
+        from asl_kit.base.console import out
 
         out().print(datasets_table())
         ctx.exit()
@@ -38,8 +38,8 @@ def convert(dataset: str, sources: tuple[Path, ...], out: Path, report_path: Pat
     with the columns video,start,end,label[,split,duration,fps,path]
     """
     from asl_kit.annotations.conversion import convert as convert_dataset
-    from asl_kit.progress import err
-    from asl_kit.progress import out as stdout
+    from asl_kit.base.console import err
+    from asl_kit.base.console import out as stdout
 
     report = convert_dataset(dataset, sources, out, report_path=report_path, strict=strict)
     report.print(stdout())

@@ -17,7 +17,7 @@ from asl_kit.cli.options import json_option
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from asl_kit.demo_videos import Act, VideoPlan
+    from asl_kit.demo.videos import Act, VideoPlan
 
 EXTRACTION = {
     "--backbone": "mc3_18",
@@ -55,10 +55,10 @@ def demo(ctx: click.Context, out: Path, seed: int, json_path: str | None) -> Non
     28 videos and scored on 12 others, then run on one more. No download, no GPU;
     about three minutes on two cores. Run again to go on after an interruption.
     """
+    from asl_kit.base.console import err
+    from asl_kit.base.console import out as stdout
     from asl_kit.cli.output import write_json
-    from asl_kit.demo_videos import plan_video
-    from asl_kit.progress import err
-    from asl_kit.progress import out as stdout
+    from asl_kit.demo.videos import plan_video
 
     console = err() if json_path == "-" else stdout()
     new = plan_video("new", seed=seed, split="new")
@@ -96,8 +96,8 @@ def _timed(work: Any) -> float:
 
 def _write_videos(out: Path, seed: int, new: VideoPlan) -> None:
     """Write the demo's videos, and one that belongs to no split."""
-    from asl_kit.demo_videos import demo_plans, render_frames, write_demo_videos, write_video
-    from asl_kit.progress import err, progress_bar
+    from asl_kit.base.console import err, progress_bar
+    from asl_kit.demo.videos import demo_plans, render_frames, write_demo_videos, write_video
 
     plans = demo_plans(seed=seed)
     with progress_bar("drawing videos", len(plans)) as bar:

@@ -28,7 +28,7 @@ def diagnose(predictions: Path, json_path: str | None, **task: Any) -> None:
     """
     from asl_evaluate.diagnosis import diagnose_file
     from asl_evaluate.diagnosis_table import print_diagnosis
-    from asl_kit import progress
+    from asl_kit.base import console as progress
     from asl_kit.cli.output import write_json
 
     diagnosis = diagnose_file(predictions=predictions, **task)

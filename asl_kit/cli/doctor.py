@@ -38,7 +38,7 @@ def _print(checks: Sequence[Check]) -> None:
         from rich.table import Table
         from rich.text import Text
 
-        from asl_kit.progress import out
+        from asl_kit.base.console import out
     except Exception:  # rich may be what is broken
         for check in checks:
             click.echo(f"{check.verdict}: {check.name}: {check.found}{f' -> {check.advice}' * bool(check.advice)}")

@@ -81,7 +81,7 @@ def evaluate(
 
     from asl_evaluate.scoring import evaluate_predictions, score_checkpoint, write_results
     from asl_evaluate.table import print_scores, write_csv
-    from asl_kit import progress
+    from asl_kit.base import console as progress
     from asl_kit.cli.output import write_json
 
     tables = None

@@ -1,4 +1,4 @@
-"""``asl-kit extract``: options only; the work is `asl_extract.run.extract_videos`."""
+"""``asl-kit extract``: options only; the work is `asl_extract.extraction.extract_videos`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def _print_backbones(ctx: click.Context, parameter: click.Parameter, value: bool
     if not value or ctx.resilient_parsing:
         return
     from asl_extract.backbones.listing import backbones_table
-    from asl_kit.progress import out
+    from asl_kit.base.console import out
 
     out().print(backbones_table())
     ctx.exit()
@@ -23,7 +23,7 @@ def _print_presets(ctx: click.Context, parameter: click.Parameter, value: bool) 
     if not value or ctx.resilient_parsing:
         return
     from asl_extract.presets import presets_table
-    from asl_kit.progress import out
+    from asl_kit.base.console import out
 
     out().print(presets_table())
     ctx.exit()
@@ -102,7 +102,7 @@ def extract(ctx: click.Context, /, json_path: str | None, **options: object) -> 
     \b
     asl-kit extract videos/ -o features/ --backbone x3d_xs --window 16 --stride 4
     """
-    from asl_extract.run import extract_videos
+    from asl_extract.extraction import extract_videos
     from asl_kit.cli.output import print_results
 
     summary = extract_videos(**options)  # type: ignore[arg-type]  # click has checked the types

@@ -42,9 +42,9 @@ def import_checkpoint(
     \b
     asl-kit import-checkpoint epoch_034.pth.tar --from actionformer --config thumos_i3d.yaml -o model.ckpt
     """
+    from asl_kit.base.console import visible
     from asl_kit.checkpoint_import import import_checkpoint as run
     from asl_kit.cli.options import split_paths
-    from asl_kit.progress import visible
 
     imported = run(
         file,

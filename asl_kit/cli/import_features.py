@@ -14,8 +14,8 @@ def _print_presets(ctx: click.Context, parameter: click.Parameter, value: bool) 
         return
     from rich.table import Table
 
+    from asl_kit.base.console import out
     from asl_kit.feature_import import list_presets
-    from asl_kit.progress import out
 
     table = Table(title="Feature sets that --preset knows")
     for column in ("preset", "values", "window", "stride", "fps", "offset s", "file name"):

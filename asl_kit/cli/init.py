@@ -35,15 +35,15 @@ def init(annotations: Path, videos: Path, out: Path | None, device: str, weights
     asl-kit init segments.csv videos --out project
     bash project/run.sh
     """
+    from asl_kit.base.console import err
+    from asl_kit.base.console import out as stdout
     from asl_kit.cli.output import write_json
-    from asl_kit.device import choose_device
     from asl_kit.errors import MissingFileError
     from asl_kit.own_data.project import write_project
     from asl_kit.own_data.proposal import propose
     from asl_kit.own_data.survey import look
     from asl_kit.own_data.survey_table import print_proposal, print_survey
-    from asl_kit.progress import err
-    from asl_kit.progress import out as stdout
+    from asl_kit.torch_utils.device import choose_device
 
     chosen = choose_device(device)
     if weights not in ("default", "random"):

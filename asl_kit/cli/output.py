@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from asl_kit.files import write_text
-from asl_kit.progress import visible
+from asl_kit.base.console import visible
+from asl_kit.base.files import write_text
 
 
 def print_results(text: str, results: Any, json_path: str | None) -> None:

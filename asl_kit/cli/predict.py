@@ -1,4 +1,4 @@
-"""``asl-kit predict``: options and printing; the work is `asl_kit.trained_model`'s."""
+"""``asl-kit predict``: options and printing; the work is `asl_kit.prediction.trained_model`'s."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from typing import IO
 
     from asl_extract.videos import VideoFile
-    from asl_kit.progress import ProgressBar
-    from asl_kit.video_detections import VideoDetections
+    from asl_kit.base.console import ProgressBar
+    from asl_kit.detections.per_video import VideoDetections
 
 SHOWN = 10
 """Detections printed for each video."""
@@ -85,12 +85,12 @@ def predict(
     """
     from asl_evaluate.report import write_detections_report
     from asl_extract.videos import find_videos
+    from asl_kit.base.console import err, out, progress_bar
+    from asl_kit.detections.per_video import join_tables
     from asl_kit.errors import AslKitError
     from asl_kit.outputs.table import write_detections
     from asl_kit.outputs.viewing import Viewed, ViewingFiles
-    from asl_kit.progress import err, out, progress_bar
-    from asl_kit.trained_model import load_model
-    from asl_kit.video_detections import join_tables
+    from asl_kit.prediction.trained_model import load_model
 
     sources = [*videos, *(line for line in map(str.strip, listed or ()) if line)]
     if not sources:
@@ -201,7 +201,7 @@ def _size(path: Path) -> int:
 def _print_best(video: VideoDetections) -> None:
     from rich.table import Table
 
-    from asl_kit.progress import out
+    from asl_kit.base.console import out
 
     for detections in video.tables.values():
         rows = detections.rows(video.video_id)

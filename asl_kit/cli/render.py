@@ -10,7 +10,7 @@ import click
 from asl_kit.cli.options import for_viewing
 
 if TYPE_CHECKING:
-    from asl_kit.video_detections import VideoDetections
+    from asl_kit.detections.per_video import VideoDetections
 
 
 @click.command()
@@ -30,12 +30,12 @@ def render(detections: Path, videos: tuple[str, ...], classes: tuple[str, ...], 
     Videos are files, folders to search, and patterns; a video's file is named like its id.
     A video without a file, or that cannot be read, does not stop the others; the exit code is then 1.
     """
-    from asl_extract.child_process import ReaderProcess
+    from asl_kit.base.child_process import ReaderProcess
+    from asl_kit.base.console import out, progress_bar
+    from asl_kit.detections.json_format import read_predictions
     from asl_kit.errors import AslKitError
     from asl_kit.outputs.from_file import find_files, keep_classes, read_video
     from asl_kit.outputs.viewing import Viewed, ViewingFiles
-    from asl_kit.predictions import read_predictions
-    from asl_kit.progress import out, progress_bar
 
     if not any(viewing[name] for name in ("subtitles", "edl", "clips")):
         raise click.UsageError("nothing to write: give --subtitles DIR, --edl DIR or --clips DIR")

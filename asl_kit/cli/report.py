@@ -53,7 +53,7 @@ def report(
     The page needs no network. The videos are not copied: they stay where they are.
     """
     from asl_evaluate.report import report_file
-    from asl_kit import progress
+    from asl_kit.base import console as progress
 
     report_file(
         out,

@@ -53,7 +53,7 @@ def submit(
     """
     from asl_evaluate.submission import parse_supervision
     from asl_evaluate.submission import submit as write_submission
-    from asl_kit.progress import visible
+    from asl_kit.base.console import visible
 
     submission = write_submission(
         benchmark=benchmark,

@@ -12,8 +12,8 @@ from asl_kit.cli.options import split_paths
 
 def _list_recipes(ctx: click.Context, _: click.Parameter, is_wanted: bool) -> None:
     if is_wanted and not ctx.resilient_parsing:
-        from asl_kit.progress import out
-        from asl_kit.recipe_files import recipes_table
+        from asl_kit.base.console import out
+        from asl_kit.recipes.files import recipes_table
 
         out().print(recipes_table())
         ctx.exit()
@@ -55,8 +55,8 @@ def train(
     Several processes, one for each GPU, train as one: torchrun --standalone
     --nproc-per-node N -m asl_kit train ...
     """
-    from asl_kit.progress import err
-    from asl_kit.recipe import load_recipe, to_toml
+    from asl_kit.base.console import err
+    from asl_kit.recipes.files import load_recipe, to_toml
 
     chosen = load_recipe(recipe, settings)
     if print_recipe:
@@ -65,7 +65,7 @@ def train(
     if annotations is None or features is None or out is None:
         raise click.UsageError("--annotations, --features and --out are needed")
 
-    from asl_train.run import train_model
+    from asl_train.trainer import train_model
 
     result = train_model(annotations, split_paths(features), out, chosen, resume=resume, device=device)
     if result is not None:

@@ -143,9 +143,9 @@ def _decoder_processes() -> Answer:
     """Return how many processes decode by default for one GPU, and the shared memory of one."""
     import torch
 
-    from asl_extract.decoder_workers import SLOTS_PER_WORKER
-    from asl_extract.decoding import BLOCK_BYTES
-    from asl_extract.filling import choose_workers
+    from asl_extract.decoding.events import BLOCK_BYTES
+    from asl_extract.decoding.workers import SLOTS_PER_WORKER
+    from asl_extract.executors.filling import choose_workers
 
     workers = choose_workers(torch.device("cuda"), decoder="pyav")
     return {"workers": workers, "bytes_per_worker": SLOTS_PER_WORKER * BLOCK_BYTES}

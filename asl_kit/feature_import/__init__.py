@@ -3,7 +3,7 @@
 Importing this package loads neither torch, zarr nor h5py.
 """
 
+from asl_kit.feature_import.importer import ImportSummary, import_features
 from asl_kit.feature_import.presets import list_presets
-from asl_kit.feature_import.run import ImportSummary, import_features
 
 __all__ = ["ImportSummary", "import_features", "list_presets"]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import difflib
 
 from asl_kit.errors import UsageError
-from asl_kit.manifest import FeatureSet, manifest_paths, read_manifest
+from asl_kit.manifests.files import manifest_paths, read_manifest
+from asl_kit.manifests.schema import FeatureSet
 
 
 def list_presets() -> dict[str, FeatureSet]:

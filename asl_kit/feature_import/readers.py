@@ -206,7 +206,7 @@ def _tensor(source: Source, key: str | None, *, lazily: bool) -> Any:
 
     import torch
 
-    from asl_kit.saved_tensors import load_saved
+    from asl_kit.torch_utils.saved_tensors import load_saved
 
     try:
         if lazily and zipfile.is_zipfile(source.path):

@@ -7,11 +7,11 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from asl_kit.base.files import atomic_write
+from asl_kit.detections.table import Detection
 from asl_kit.errors import MissingDependencyError, VideoError
-from asl_kit.files import replacing
 from asl_kit.outputs.file_start import FileStart
 from asl_kit.outputs.names import safe_part
-from asl_kit.predictions import Detection
 
 _MAX_NAME_BYTES = 80  # of the video's and of the label's part each
 _ENCODE = (
@@ -91,7 +91,7 @@ def cut_clip(path: Path, video: Path, row: Detection, start: FileStart) -> None:
     ffmpeg = find_ffmpeg()
     from_s = max(row.start_s, 0) + start.gap_s
     early_s = min(from_s, start.seek_early_s)
-    with replacing(path) as temporary:
+    with atomic_write(path) as temporary:
         # No path is taken for a URL or an option, and no file leads to the network.
         command = [
             *(ffmpeg, "-nostdin", "-v", "error", "-y", "-protocol_whitelist", "file"),

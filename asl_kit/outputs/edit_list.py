@@ -14,10 +14,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from asl_kit.files import write_text
+from asl_kit.base.files import write_text
+from asl_kit.detections.table import Detection
 from asl_kit.outputs.file_start import TIMECODE
 from asl_kit.outputs.selection import on_one_line
-from asl_kit.predictions import Detection
 
 MAX_EVENTS = 999
 """An event's number has three digits."""

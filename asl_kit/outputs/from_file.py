@@ -6,12 +6,12 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from asl_evaluate.report.video_files import by_name
-from asl_extract.child_process import ReaderProcess
 from asl_extract.decoders.probe import probe
 from asl_extract.videos import find_videos
+from asl_kit.base.child_process import ReaderProcess
+from asl_kit.detections.per_video import VideoDetections
+from asl_kit.detections.table import Detections
 from asl_kit.errors import UsageError
-from asl_kit.predictions import Detections
-from asl_kit.video_detections import VideoDetections
 
 
 def find_files(video_ids: Sequence[str], sources: Sequence[str | Path]) -> dict[str, Path]:

@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
-from asl_kit.predictions import Detection
+from asl_kit.detections.table import Detection
 
 _Thing = TypeVar("_Thing", str, Detection)
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from asl_kit.predictions import MIN_SCORE, Detection
-from asl_kit.video_detections import VideoDetections
+from asl_kit.detections.per_video import VideoDetections
+from asl_kit.detections.table import MIN_SCORE, Detection
 
 SHARED = 0.5
 

@@ -11,9 +11,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
-from asl_kit.files import write_text
+from asl_kit.base.files import write_text
+from asl_kit.detections.table import Detection
 from asl_kit.outputs.selection import on_one_line
-from asl_kit.predictions import Detection
 
 MIN_DISPLAY_MS = 1000
 """An action is named for at least so long, so that it can be read."""

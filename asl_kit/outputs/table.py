@@ -8,9 +8,10 @@ from functools import partial
 from pathlib import Path
 
 from asl_kit.annotations.scored_table import COLUMNS
-from asl_kit.files import replacing
-from asl_kit.predictions import Detections, write_predictions, write_tables
-from asl_kit.video_detections import VideoDetections, join_tables
+from asl_kit.base.files import atomic_write
+from asl_kit.detections.json_format import write_predictions, write_tables
+from asl_kit.detections.per_video import VideoDetections, join_tables
+from asl_kit.detections.table import Detections
 
 _COLUMNS = (*COLUMNS, "duration", "fps")
 
@@ -21,7 +22,7 @@ def write_detections(path: Path, videos: Sequence[VideoDetections]) -> list[Path
     Parameters
     ----------
     path : Path
-        The file; of several vocabularies, each has its own: see `asl_kit.predictions.write_tables`.
+        The file; of several vocabularies, each has its own: see `asl_kit.detections.json_format.write_tables`.
     videos : sequence of VideoDetections
         What was found in each video.
     """
@@ -46,7 +47,7 @@ def write_csv(path: Path, detections: Detections, *, videos: Sequence[VideoDetec
         Where durations and frame rates are taken from.
     """
     facts = {video.video_id: [repr(video.duration_s), repr(video.fps)] for video in videos}
-    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+    with atomic_write(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(_COLUMNS)
         for video_id in sorted(detections.video_ids):

@@ -8,6 +8,9 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Literal
 
+from asl_kit.base.console import ProgressBar
+from asl_kit.detections.per_video import VideoDetections
+from asl_kit.detections.table import MIN_SCORE, Detection
 from asl_kit.errors import AslKitError, UsageError
 from asl_kit.outputs.clips import clip_name, clip_prefix, cut_clip, find_ffmpeg
 from asl_kit.outputs.edit_list import write_edl
@@ -15,9 +18,6 @@ from asl_kit.outputs.file_start import read_start
 from asl_kit.outputs.names import safe_path, tell_apart
 from asl_kit.outputs.selection import select_shown
 from asl_kit.outputs.subtitles import write_subtitles
-from asl_kit.predictions import MIN_SCORE, Detection
-from asl_kit.progress import ProgressBar
-from asl_kit.video_detections import VideoDetections
 
 
 @dataclass(frozen=True)

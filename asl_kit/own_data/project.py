@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from asl_kit.annotations.io import to_text
+from asl_kit.base.files import read_json, sha256_of, write_text
 from asl_kit.errors import UsageError
-from asl_kit.files import read_json, sha256_of, write_text
 from asl_kit.own_data.proposal import Choice, Proposal, to_toml_value
 from asl_kit.own_data.survey import Survey
 

@@ -15,11 +15,12 @@ import torch
 from rich.table import Table
 
 from asl_extract.backbones import get_backbone
-from asl_extract.plan import ClipPlan
-from asl_kit.data import VideoItem, training_split, validation_split
-from asl_kit.device import choose_precision, default_precision
+from asl_extract.clip_plan import ClipPlan
+from asl_kit.dataset.split import VideoItem, training_split, validation_split
 from asl_kit.own_data.survey import Survey
-from asl_kit.recipe import Recipe, load_recipe
+from asl_kit.recipes.files import load_recipe
+from asl_kit.recipes.schema import Recipe
+from asl_kit.torch_utils.device import choose_precision, default_precision
 from asl_train.shape import derive_shape, shape_table
 
 # Kinetics-400 top-1 and multiplications a clip: torchvision's MViT_V2_S_Weights; X3D-XS in SlowFast's MODEL_ZOO.md.

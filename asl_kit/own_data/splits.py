@@ -8,9 +8,9 @@ from collections.abc import Collection, Mapping
 
 from asl_kit.annotations import AnnotationSet
 from asl_kit.annotations.schema import Video
-from asl_kit.data import training_split
+from asl_kit.dataset.split import training_split
 from asl_kit.errors import AnnotationError
-from asl_kit.manifest import find_manifest
+from asl_kit.manifests.files import find_manifest
 
 TEST = "test"
 SHARE = 0.2

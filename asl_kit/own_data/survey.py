@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from asl_extract.child_process import ReaderProcess
 from asl_extract.decoders.probe import VideoHeader, read_header
 from asl_extract.videos import find_videos
 from asl_kit.annotations import AnnotationSet, read_annotations
@@ -19,10 +18,11 @@ from asl_kit.annotations.conversion import find_converter
 from asl_kit.annotations.report import ConversionReport
 from asl_kit.annotations.schema import Video
 from asl_kit.annotations.validation import DURATION_TOLERANCE_S
-from asl_kit.data import training_split
+from asl_kit.base.child_process import ReaderProcess
+from asl_kit.base.console import progress_bar
+from asl_kit.dataset.split import training_split
 from asl_kit.errors import MissingFileError, UsageError, VideoError
 from asl_kit.own_data.splits import evaluation_split, with_test_split
-from asl_kit.progress import progress_bar
 
 RARE = 10
 """Training segments below which a class is called rare."""

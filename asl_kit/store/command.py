@@ -6,7 +6,7 @@ import re
 import shlex
 from pathlib import Path
 
-from asl_kit.extraction_spec import ExtractionSpec
+from asl_kit.store.spec import ExtractionSpec
 
 _OFFSET = re.compile(r"offset (\S+) s")
 _UNNAMED = "unnamed"

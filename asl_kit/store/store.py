@@ -25,14 +25,15 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from asl_kit import files, strict
+from asl_kit.base import files
+from asl_kit.base import validation as strict
+from asl_kit.base.console import progress_bar
 from asl_kit.errors import FeatureError, MissingFileError, SpecConflictError, StoreError, UsageError
-from asl_kit.extraction_spec import ExtractionSpec
 from asl_kit.grid import FeatureGrid
-from asl_kit.progress import progress_bar
 from asl_kit.store.arrays import DTYPES, MAX_CHUNK_ROWS, StoredArray, checksum_of, little_endian, write_array
 from asl_kit.store.ids import decode_id, encode_id
 from asl_kit.store.ledger import Ledger
+from asl_kit.store.spec import ExtractionSpec
 from asl_kit.store.staging import clear_stale, publish, staging_folder, sync
 from asl_kit.store.verify import Problem, check_video, describe_fault
 from asl_kit.store.video import VideoInfo

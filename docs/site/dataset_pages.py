@@ -10,8 +10,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from asl_kit.annotations.conversion import find_converter
-from asl_kit.manifest import FeatureSet, Manifest, load_manifest, manifest_paths
-from asl_kit.recipe_files import About, built_in_recipes, describe_result, read_recipe
+from asl_kit.manifests.files import load_manifest, manifest_paths
+from asl_kit.manifests.schema import FeatureSet, Manifest
+from asl_kit.recipes.files import About, built_in_recipes, describe_result, read_recipe
 
 _OWN_RATE = (
     "These features count frames at each video's own rate. Where the annotations do not tell it, add a table "

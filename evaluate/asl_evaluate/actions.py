@@ -17,11 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ConfigDict, Field
 
-from asl_kit.errors import MissingFileError, PredictionError, UsageError, naming
-from asl_kit.files import read_json
+from asl_kit.base.files import read_json
+from asl_kit.base.validation import StrictModel, validate
+from asl_kit.detections.json_format import read_predictions
+from asl_kit.detections.table import JOINT, Detections
+from asl_kit.errors import MissingFileError, PredictionError, UsageError, error_context
 from asl_kit.metrics import temporal_iou
-from asl_kit.predictions import JOINT, Detections, read_predictions
-from asl_kit.strict import StrictModel, validate
 
 VOCABULARIES = ("verb", "noun")
 MIN_PAIR_TIOU = 0.5
@@ -120,7 +121,7 @@ def read_actions(paths: Sequence[Path], verbs: Sequence[str], nouns: Sequence[st
                 f"{path}: class '{unknown[0]}' is not a {vocabulary}",
                 hint="give the file of verbs first, then that of nouns",
             )
-    with naming(f"{paths[0]} or {paths[1]}", PredictionError):
+    with error_context(f"{paths[0]} or {paths[1]}", PredictionError):
         return pair_actions(*found)
 
 
@@ -319,7 +320,7 @@ def _read_odd_epic(path: Path, verbs: Sequence[str], nouns: Sequence[str]) -> De
     def label(entry: _Entry) -> str:
         return action_label(verbs[entry.verb], nouns[entry.noun])
 
-    with naming(path, PredictionError):
+    with error_context(path, PredictionError):
         return Detections.from_lists(
             (
                 (video_id, entry.segment[0], entry.segment[1], label(entry), entry.score)

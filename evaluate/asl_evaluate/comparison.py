@@ -14,7 +14,7 @@ from asl_evaluate.bootstrap import LEVEL, RESAMPLES, Interval, draw_weights, int
 from asl_evaluate.coverage import Coverage
 from asl_evaluate.preparation import Duplicates, Prepared, Task, prepare
 from asl_evaluate.task_files import read_tasks
-from asl_kit.errors import PredictionError, naming
+from asl_kit.errors import PredictionError, error_context
 from asl_kit.metrics import average_precision, match_detections
 
 
@@ -162,7 +162,7 @@ def compare_files(
     )
     prepared = []
     for path, task in zip(paths, tasks, strict=True):
-        with naming(path, PredictionError):
+        with error_context(path, PredictionError):
             prepared.append(prepare(task))
     return _compare(tasks[0], (prepared[0], prepared[1]), resamples, seed)
 

@@ -15,7 +15,7 @@ from asl_evaluate.characteristics import Binned, bin_segments
 from asl_evaluate.coverage import Coverage
 from asl_evaluate.preparation import Duplicates, Prepared, Task, prepare
 from asl_evaluate.task_files import read_tasks
-from asl_kit.errors import PredictionError, naming
+from asl_kit.errors import PredictionError, error_context
 from asl_kit.metrics import Matching, ScoredSegments, Segments, match_detections
 from asl_kit.metrics.interpolation import interpolated_area
 from asl_kit.metrics.matching import overlapping_pairs
@@ -443,5 +443,5 @@ def diagnose_file(
         duplicates=duplicates,
         vocabulary=vocabulary,
     )
-    with naming(predictions, PredictionError):
+    with error_context(predictions, PredictionError):
         return diagnose(task, resamples=resamples, seed=seed)

@@ -9,7 +9,7 @@ from rich.table import Table
 from asl_evaluate.bootstrap import Interval
 from asl_evaluate.comparison import Comparison, Difference
 from asl_evaluate.diagnosis import ERROR_TYPES, TRUE_POSITIVE, Bin, Characteristic, Diagnosis
-from asl_kit.progress import warn
+from asl_kit.base.console import warn
 
 MAX_CLASSES_SHOWN = 20
 EXTREMES_SHOWN = 5

@@ -11,9 +11,9 @@ import numpy as np
 
 from asl_evaluate.coverage import Coverage, GridCoverage
 from asl_kit.annotations import AnnotationSet, Video
+from asl_kit.detections.table import Detections
 from asl_kit.errors import AnnotationError, PredictionError
 from asl_kit.metrics import ScoredSegments, Segments, drop_duplicates
-from asl_kit.predictions import Detections
 
 Duplicates = Literal["keep", "drop"]
 

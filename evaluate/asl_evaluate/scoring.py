@@ -15,10 +15,11 @@ from asl_evaluate.protocols import find_protocol
 from asl_evaluate.scores import Scores
 from asl_evaluate.video_scores import DEFAULT_TOP_K, VideoScores, fuse, read_video_scores
 from asl_kit.annotations import AnnotationSet, read_annotations
+from asl_kit.base.files import write_text
+from asl_kit.detections.json_format import read_predictions, write_tables
+from asl_kit.detections.table import JOINT, Detections
 from asl_kit.errors import PredictionError, UsageError
-from asl_kit.files import write_text
-from asl_kit.manifest import find_manifest
-from asl_kit.predictions import JOINT, Detections, read_predictions, write_tables
+from asl_kit.manifests.files import find_manifest
 
 DEFAULT_PROTOCOL = "activitynet"
 DEFAULT_TIOU = "0.3:0.7:0.1"
@@ -245,7 +246,7 @@ def score_checkpoint(
     Returns
     -------
     dict of str to Detections
-        By vocabulary: see `asl_kit.detection.to_detections`.
+        By vocabulary: see `asl_kit.inference.detect.to_detections`.
     Scores
         Of several vocabularies, each is a part, unless one is asked for; of a protocol that scores
         verbs and nouns as one list, the parts are those of that list.
@@ -253,9 +254,9 @@ def score_checkpoint(
     Raises
     ------
     AslKitError
-        As `score`, `read_annotations` and `asl_evaluate.inference.evaluate_checkpoint`.
+        As `score`, `read_annotations` and `asl_evaluate.checkpoint_detections.evaluate_checkpoint`.
     """
-    from asl_evaluate.inference import evaluate_checkpoint  # loads torch
+    from asl_evaluate.checkpoint_detections import evaluate_checkpoint  # loads torch
 
     plan = _plan(tiou, protocol, class_agnostic, video_scores, top_k)
     annotation_set = read_annotations(annotations)

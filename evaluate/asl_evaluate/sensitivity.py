@@ -24,17 +24,20 @@ from typing import Any
 
 import torch
 
-from asl_evaluate.inference import check_streams
+from asl_evaluate.checkpoint_detections import check_streams
 from asl_evaluate.scoring import choose_split
 from asl_kit.annotations import AnnotationSet, read_annotations
-from asl_kit.checkpoint import Checkpoint, load_checkpoint
-from asl_kit.data import FeatureReader, load_split
-from asl_kit.detection import resolve_window_length, run_windows
-from asl_kit.device import choose_device, choose_precision
+from asl_kit.base.console import progress_bar
+from asl_kit.base.files import write_text
+from asl_kit.checkpoint.files import load_checkpoint
+from asl_kit.checkpoint.model import Checkpoint
+from asl_kit.dataset.feature_reader import FeatureReader
+from asl_kit.dataset.split import load_split
 from asl_kit.errors import CheckpointError
-from asl_kit.files import write_text
+from asl_kit.inference.detect import resolve_window_length
+from asl_kit.inference.windows import run_windows
 from asl_kit.model.sensitivity import ClassSensitivity
-from asl_kit.progress import progress_bar
+from asl_kit.torch_utils.device import choose_device, choose_precision
 
 POSITIONS = 101  # places in a segment at which the curves of a class are written
 CURVES = ("classification", "start", "end")

@@ -14,10 +14,11 @@ from asl_evaluate.actions import VOCABULARIES, read_actions, split_labels
 from asl_evaluate.preparation import require_known_classes
 from asl_evaluate.submission_formats import ActivityNet, EpicKitchens, MomentQueries
 from asl_kit.annotations import AnnotationSet, read_annotations
-from asl_kit.errors import AnnotationError, PredictionError, UsageError, naming
-from asl_kit.files import write_text
-from asl_kit.predictions import Detection, Detections, read_predictions
-from asl_kit.strict import StrictModel, validate
+from asl_kit.base.files import write_text
+from asl_kit.base.validation import StrictModel, validate
+from asl_kit.detections.json_format import read_predictions
+from asl_kit.detections.table import Detection, Detections
+from asl_kit.errors import AnnotationError, PredictionError, UsageError, error_context
 
 Rows = Mapping[str, Sequence[Detection]]
 """By video; the highest score first."""
@@ -183,7 +184,7 @@ def _split_of(tables: Sequence[Detections], annotations: AnnotationSet, split: s
 def _read_actions(paths: Sequence[Path], annotations: AnnotationSet) -> list[Detections]:
     verbs, nouns = (annotations.classes(name) for name in VOCABULARIES)
     actions = read_actions(paths, verbs, nouns)
-    with naming(", ".join(map(str, paths)), PredictionError):
+    with error_context(", ".join(map(str, paths)), PredictionError):
         for verb, noun in split_labels(actions.class_names):
             for name, vocabulary, classes in ((verb, "verb", verbs), (noun, "noun", nouns)):
                 if name not in classes:
@@ -196,7 +197,7 @@ def _read_labelled(paths: Sequence[Path], annotations: AnnotationSet) -> list[De
     tables = []
     for path in paths:
         tables.append(read_predictions(path))
-        with naming(path, PredictionError):
+        with error_context(path, PredictionError):
             require_known_classes(tables[-1], annotations.classes(vocabulary), vocabulary)
     return tables
 

@@ -15,7 +15,7 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 
-from asl_kit.strict import StrictModel
+from asl_kit.base.validation import StrictModel
 
 
 class _Format(StrictModel):

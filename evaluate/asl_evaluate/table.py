@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.table import Table
 
 from asl_evaluate.scores import Scores
-from asl_kit.files import write_text
-from asl_kit.progress import warn
+from asl_kit.base.console import warn
+from asl_kit.base.files import write_text
 
 MAX_CLASSES_SHOWN = 20
 MAX_THRESHOLDS_SHOWN = 6

@@ -8,7 +8,7 @@ from pathlib import Path
 from asl_evaluate.preparation import Duplicates, Task
 from asl_evaluate.scoring import choose_split, default_tiou, parse_tiou
 from asl_kit.annotations import read_annotations
-from asl_kit.predictions import read_predictions
+from asl_kit.detections.json_format import read_predictions
 
 
 def read_tasks(

@@ -23,9 +23,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from asl_kit.base.files import read_json
+from asl_kit.detections.table import Detections
 from asl_kit.errors import PredictionError
-from asl_kit.files import read_json
-from asl_kit.predictions import Detections
 
 PER_VIDEO = 200
 """How many detections of a video, those of highest score, are given classes: ActionFormer's number."""

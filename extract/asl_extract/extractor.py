@@ -13,17 +13,17 @@ from numpy.typing import NDArray
 
 from asl_extract.backbones import get_backbone
 from asl_extract.backbones.spec import BackboneSpec
-from asl_extract.decoder_workers import decode_in_workers
+from asl_extract.backbones.weights import DEFAULT, RANDOM, LoadedBackbone, load_backbone
 from asl_extract.decoders import DEFAULT_DECODER, check_decoder, get_decoder
-from asl_extract.decoding import DecodeSettings, decode_here
-from asl_extract.flow import FLOW_METHODS, FlowPreparer, get_flow_method, published_weights
+from asl_extract.decoding.events import DecodeSettings, decode_here
+from asl_extract.decoding.workers import decode_in_workers
+from asl_extract.flow.preparation import FLOW_METHODS, FlowPreparer, get_flow_method, published_weights
 from asl_extract.frames import FramePreparer, Preparer
 from asl_extract.pipeline import FeaturePipeline, FrameCount
-from asl_extract.weights import DEFAULT, RANDOM, LoadedBackbone, load_backbone
-from asl_kit.device import PRECISIONS, choose_device, default_precision, pin_memory
 from asl_kit.errors import AslKitError, SpecConflictError, UsageError
-from asl_kit.extraction_spec import MAX_FRAME_SIZE, MAX_WINDOW_FRAMES, ExtractionSpec
 from asl_kit.grid import FeatureGrid
+from asl_kit.store.spec import MAX_FRAME_SIZE, MAX_WINDOW_FRAMES, ExtractionSpec
+from asl_kit.torch_utils.device import PRECISIONS, choose_device, default_precision, pin_memory
 
 MIN_FRAME_SIZE = 32
 _FRAMES_PER_BATCH = {"cpu": 32, "cuda": 1024}  # more would only take more memory on a CPU
@@ -128,7 +128,7 @@ class Extractor:
         frame_size : int, optional
             Height and width of the backbone's input, in pixels.
         flow : str
-            A name in `asl_extract.flow.FLOW_METHODS` for a backbone that looks at optical flow; else empty.
+            A name in `asl_extract.flow.preparation.FLOW_METHODS` for a backbone that looks at optical flow; else empty.
         flow_weights : str
             ``default``, ``random`` or the path of a state dict: weights of the flow's method.
         precision : {'float32', 'float16', 'bfloat16'}, optional

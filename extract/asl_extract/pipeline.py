@@ -25,12 +25,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from asl_extract.backbones.spec import Backbone
-from asl_extract.decoding import BLOCK_FRAMES, Decoded, Event, Failed, Finished, Opened
+from asl_extract.clip_plan import ClipPlan
+from asl_extract.decoding.events import BLOCK_FRAMES, Decoded, Event, Failed, Finished, Opened
 from asl_extract.feature_rows import FeatureRows
 from asl_extract.frames import Preparer, VideoPreparer
-from asl_extract.plan import ClipPlan
-from asl_kit.device import autocast, choose_precision
 from asl_kit.errors import AslKitError
+from asl_kit.torch_utils.device import autocast, choose_precision
 
 _CLIPS_PLANNED = 256
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from asl_extract.backbones.weights import DEFAULT
 from asl_extract.extractor import Extractor
 from asl_extract.presets import preset_settings
-from asl_extract.weights import DEFAULT
 from asl_kit.errors import SpecConflictError, UsageError
 from asl_kit.store import FeatureStore
 

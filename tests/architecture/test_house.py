@@ -101,7 +101,7 @@ def test_intervals_are_measured_by_a_clock_that_does_not_jump() -> None:
 
 
 def test_files_are_written_whole_or_not_at_all() -> None:
-    """By `asl_kit.files.replacing`, or where noted, by what has tests of full disks of its own."""
+    """By `asl_kit.base.files.atomic_write`, or where noted, by what has tests of full disks of its own."""
     pattern = re.compile(r".*open:.*[wxa+].*|.*\.write_(text|bytes)|torch\.save|np\.(save|savez.*|savetxt)|.*\.tofile")
     own = {
         "asl_kit/store/arrays.py",  # into a folder that is renamed when it is whole
@@ -110,5 +110,5 @@ def test_files_are_written_whole_or_not_at_all() -> None:
         "asl_kit/environment/probe.py",  # a pipe
     }
     found = {place for place, tree in SOURCES.items() if any(map(pattern.fullmatch, calls(tree)))}
-    unguarded = {place for place in found if "replacing" not in {*calls(SOURCES[place])}}
+    unguarded = {place for place in found if "atomic_write" not in {*calls(SOURCES[place])}}
     assert unguarded == own

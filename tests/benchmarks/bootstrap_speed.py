@@ -19,9 +19,9 @@ from asl_evaluate.comparison import compare
 from asl_evaluate.diagnosis import diagnose
 from asl_evaluate.preparation import Prepared, Task, prepare
 from asl_kit.annotations import AnnotationSet
+from asl_kit.detections.table import Detections
 from asl_kit.metrics import average_precision, match_detections
 from asl_kit.metrics.segments import Segments
-from asl_kit.predictions import Detections
 
 VIDEOS, CLASSES, SEGMENTS = 213, 20, 3_358
 TIOU = (0.3, 0.4, 0.5, 0.6, 0.7)

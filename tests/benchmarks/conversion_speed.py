@@ -20,7 +20,7 @@ from functools import partial
 from pathlib import Path
 
 from asl_kit.annotations.conversion import convert
-from asl_kit.manifest import load_manifest
+from asl_kit.manifests.files import load_manifest
 
 ROUNDS = 3
 EPIC_VIDEOS, EPIC_SEGMENTS = 495, 67_217

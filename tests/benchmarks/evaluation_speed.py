@@ -30,8 +30,9 @@ import numpy as np
 
 from asl_evaluate.scoring import evaluate_predictions
 from asl_kit.annotations import AnnotationSet, write_annotations
+from asl_kit.detections.json_format import write_predictions
+from asl_kit.detections.table import Detections
 from asl_kit.metrics import Segments
-from asl_kit.predictions import Detections, write_predictions
 
 VIDEOS, CLASSES, SEGMENTS = 138, 97, 9_668
 TIOU = (0.1, 0.2, 0.3, 0.4, 0.5)

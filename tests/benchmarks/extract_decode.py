@@ -21,13 +21,13 @@ import decord
 import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from support import write_video
+from helpers.support import write_video
 
 from asl_extract.backbones import get_backbone
-from asl_extract.decoding import DecodeSettings, decode_here
+from asl_extract.clip_plan import ClipPlan
+from asl_extract.decoding.events import DecodeSettings, decode_here
 from asl_extract.frames import FramePreparer
 from asl_extract.pipeline import FeaturePipeline, FrameCount
-from asl_extract.plan import ClipPlan
 
 
 def nothing(clips: torch.Tensor) -> torch.Tensor:

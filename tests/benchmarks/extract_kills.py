@@ -32,7 +32,7 @@ from pathlib import Path
 from random import Random
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from processes import (
+from helpers.processes import (
     ENVIRONMENT,
     TwoNodes,
     assert_same_store,
@@ -44,9 +44,9 @@ from processes import (
     wait_until,
     workers_of,
 )
+from helpers.support import write_video
 from rich.console import Console
 from rich.table import Table
-from support import write_video
 
 from asl_kit.store import FeatureStore
 

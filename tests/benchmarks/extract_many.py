@@ -19,9 +19,9 @@ import numpy as np
 import torch
 
 from asl_extract import decoders
+from asl_extract.executors.filling import Outcome, extract_into
+from asl_extract.extraction import ExtractionSummary
 from asl_extract.extractor import Extractor
-from asl_extract.filling import Outcome, extract_into
-from asl_extract.run import ExtractionSummary
 from asl_extract.videos import VideoFile
 from asl_kit.store import FeatureStore
 

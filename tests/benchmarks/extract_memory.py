@@ -20,7 +20,7 @@ from pathlib import Path
 import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from support import write_video
+from helpers.support import write_video
 
 from asl_extract.extractor import ExtractedVideo, Extractor
 from asl_kit.store import FeatureStore

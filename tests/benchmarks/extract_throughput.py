@@ -29,7 +29,7 @@ def backbone_alone(extractor: Extractor, clips_of_videos: list[int]) -> float:
     """Return the seconds that the backbone takes for these clips, which lie on the device."""
     import torch
 
-    from asl_kit.device import autocast, choose_precision
+    from asl_kit.torch_utils.device import autocast, choose_precision
 
     spec, device = extractor.spec, extractor.device
     batch = torch.randn(extractor.batch_size, spec.clip_frames, spec.frame_size, spec.frame_size, len(spec.mean))
@@ -62,7 +62,7 @@ def main() -> None:
     import torch
 
     sys.path.insert(0, str(Path(__file__).parents[1]))
-    from support import write_video
+    from helpers.support import write_video
 
     from asl_extract.extractor import Extractor
 

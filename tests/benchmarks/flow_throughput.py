@@ -23,10 +23,10 @@ from typing import Any
 import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from support import write_video
+from helpers.support import write_video
 
 from asl_extract.extractor import Extractor
-from asl_extract.flow import FLOW_METHODS, FlowPreparer
+from asl_extract.flow.preparation import FLOW_METHODS, FlowPreparer
 
 
 class Timed:

@@ -23,8 +23,8 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from processes import descendants_of
-from support import write_model, write_video
+from helpers.processes import descendants_of
+from helpers.support import write_model, write_video
 
 from asl_extract.extractor import Extractor
 

@@ -17,11 +17,11 @@ import time
 import numpy as np
 import torch
 
-from asl_kit.detection import detect, resolve_window_length
 from asl_kit.grid import FeatureGrid
+from asl_kit.inference.detect import detect, resolve_window_length
 from asl_kit.model.decoding import Candidates
 from asl_kit.model.network import Localizer
-from asl_kit.recipe import InferenceRecipe
+from asl_kit.recipes.schema import InferenceRecipe
 
 MIN_SCORE = 0.05
 

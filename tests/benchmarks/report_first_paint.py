@@ -19,12 +19,13 @@ from pathlib import Path
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from browser import Browser
-from support import make_annotation_set
+from helpers.browser import Browser
+from helpers.support import make_annotation_set
 
 from asl_evaluate.report import report_file
 from asl_kit.annotations import write_annotations
-from asl_kit.predictions import Detections, write_predictions
+from asl_kit.detections.json_format import write_predictions
+from asl_kit.detections.table import Detections
 
 TIMES = """JSON.stringify({
   first_paint_ms: performance.getEntriesByName("first-contentful-paint")[0].startTime,

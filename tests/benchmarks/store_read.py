@@ -17,9 +17,9 @@ from pathlib import Path
 import numpy as np
 import zarr
 
-from asl_kit.extraction_spec import ExtractionSpec
 from asl_kit.grid import FeatureGrid
 from asl_kit.store import FeatureStore
+from asl_kit.store.spec import ExtractionSpec
 
 DIMENSION = 2048
 

@@ -18,15 +18,16 @@ import numpy as np
 import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from support import add_video
+from helpers.support import add_video
 from train_step import BATCH, CLASSES, DIMS, LEVELS, LONGEST, SEGMENTS, real_lengths
 
-from asl_kit.checkpoint import Shape, build_network
-from asl_kit.data import FeatureReader, VideoItem
-from asl_kit.device import choose_device, choose_precision
-from asl_kit.extraction_spec import ExtractionSpec
-from asl_kit.recipe import load_recipe
+from asl_kit.checkpoint.model import Shape, build_network
+from asl_kit.dataset.feature_reader import FeatureReader
+from asl_kit.dataset.split import VideoItem
+from asl_kit.recipes.files import load_recipe
 from asl_kit.store import FeatureStore
+from asl_kit.store.spec import ExtractionSpec
+from asl_kit.torch_utils.device import choose_device, choose_precision
 from asl_train.learner import Learner
 from asl_train.sequences import TrainingSequences
 

@@ -2,7 +2,7 @@
 
 The clone is of https://github.com/happyharrycn/actionformer_release; its code runs as it is, only its compiled
 part and what its evaluation imports, which a training step does not use, are left out. It runs in a process of its
-own, since ours changes how its process handles memory (`asl_kit.device`), which would speed ActionFormer up too
+own, since ours changes how its process handles memory (`asl_kit.torch_utils.device`), which would speed ActionFormer up too
 (``--shared``: in ours, with that). Without ``--actionformer`` only ours are measured.
 
 Networks of THUMOS14's shape: 2,048 dims, 2,304 steps, width 512, 6 levels, windows of 19, 20 classes, 2 videos a
@@ -35,12 +35,13 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
-from asl_kit.checkpoint import Shape, build_network
-from asl_kit.detection import detect, run_windows
-from asl_kit.device import autocast, choose_device, choose_precision
+from asl_kit.checkpoint.model import Shape, build_network
 from asl_kit.grid import FeatureGrid
+from asl_kit.inference.detect import detect
+from asl_kit.inference.windows import run_windows
 from asl_kit.model.decoding import decode
-from asl_kit.recipe import load_recipe
+from asl_kit.recipes.files import load_recipe
+from asl_kit.torch_utils.device import autocast, choose_device, choose_precision
 from asl_train.learner import Learner
 from asl_train.sequences import TrainingSequence, collate, plan_batches
 

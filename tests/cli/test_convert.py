@@ -4,7 +4,7 @@ import json
 
 import pytest
 from click.testing import CliRunner
-from support import add_video, make_features, make_spec
+from helpers.support import add_video, make_features, make_spec
 
 from asl_kit.annotations.conversion import converter_names
 from asl_kit.cli import main

@@ -7,9 +7,9 @@ from types import SimpleNamespace
 import pytest
 from click.testing import CliRunner
 
-from asl_kit import demo_videos
 from asl_kit.cli import main
-from asl_kit.demo_videos import plan_video
+from asl_kit.demo import videos as demo_videos
+from asl_kit.demo.videos import plan_video
 
 SCORES = {"tiou": [0.3, 0.5], "mAP": [0.8, 0.7], "average_mAP": 0.75}
 

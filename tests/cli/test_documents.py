@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 import pytest
-from site_tools import load_site_tool
+from helpers.site_tools import load_site_tool
 
 from asl_kit.cli import main
 

@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from support import make_annotation_set
+from helpers.support import make_annotation_set
 
 from asl_evaluate.coverage import GridCoverage
 from asl_kit.annotations import write_annotations
 from asl_kit.cli import main
-from asl_kit.predictions import Detections, read_predictions, write_predictions
+from asl_kit.detections.json_format import read_predictions, write_predictions
+from asl_kit.detections.table import Detections
 
 VIDEOS = {
     "v1": ("test", [(0.0, 10.0, "jump"), (20.0, 30.0, "run")]),
@@ -83,9 +84,9 @@ def test_a_checkpoint_is_run_and_its_detections_kept(folder: Path, monkeypatch: 
         called.update(arguments)
         return {"action": PREDICTIONS}, GridCoverage(("v2",), (), ())
 
-    inference = ModuleType("asl_evaluate.inference")
+    inference = ModuleType("asl_evaluate.checkpoint_detections")
     inference.evaluate_checkpoint = evaluate_checkpoint  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "asl_evaluate.inference", inference)
+    monkeypatch.setitem(sys.modules, "asl_evaluate.checkpoint_detections", inference)
 
     result = run("--checkpoint m.pt --annotations a.json --features s1,s2 --device cpu --out results --json -")
 

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from support import make_annotation_set
+from helpers.support import make_annotation_set
 
 from asl_kit.annotations import write_annotations
 from asl_kit.cli import main
-from asl_kit.predictions import Detections, write_predictions
+from asl_kit.detections.json_format import write_predictions
+from asl_kit.detections.table import Detections
 
 VIDEOS = {"v1": ("test", [(0.0, 10.0, "jump"), (20.0, 30.0, "run")]), "v2": ("test", [(0.0, 10.0, "jump")])}
 ROWS = [("v1", 0, 10, "jump", 0.9), ("v1", 20, 26, "run", 0.8), ("v2", 0, 10, "jump", 0.7)]

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from processes import (
+from helpers.processes import (
     assert_same_store,
     descendants_of,
     is_running,
@@ -23,7 +23,7 @@ from processes import (
     wait_until,
     workers_of,
 )
-from support import write_video
+from helpers.support import write_video
 
 from asl_kit.cli import main
 from asl_kit.store import FeatureStore

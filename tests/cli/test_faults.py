@@ -12,14 +12,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
-from faults import full_disk, read_only
-from support import add_video, make_annotation_set, make_features, make_spec, write_model
+from helpers.faults import full_disk, read_only
+from helpers.support import add_video, make_annotation_set, make_features, make_spec, write_model
 
 from asl_kit.annotations import write_annotations
+from asl_kit.base.files import write_text
 from asl_kit.cli import main
+from asl_kit.detections.json_format import write_predictions
+from asl_kit.detections.table import Detections
 from asl_kit.errors import OutputError
-from asl_kit.files import write_text
-from asl_kit.predictions import Detections, write_predictions
 from asl_kit.store import FeatureStore
 
 BEFORE = "as it was"

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
-from support import make_annotation_set, make_features
+from helpers.support import make_annotation_set, make_features
 
 from asl_kit.annotations import write_annotations
 from asl_kit.cli import main
 from asl_kit.feature_import import list_presets
-from asl_kit.manifest import FeatureSet
+from asl_kit.manifests.schema import FeatureSet
 from asl_kit.store import FeatureStore
 
 WINDOWS = ("--window", "16", "--stride", "4")

@@ -11,12 +11,12 @@ from pathlib import Path
 import click
 import pytest
 from click.testing import CliRunner
-from support import write_video
+from helpers.support import write_video
 
 from asl_extract.decoders.probe import probe, read_header
 from asl_kit.annotations import read_annotations
 from asl_kit.cli import main
-from asl_kit.recipe import load_recipe
+from asl_kit.recipes.files import load_recipe
 
 
 @pytest.fixture(scope="module")

@@ -11,20 +11,20 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
-from support import write_model, write_video
+from helpers.support import write_model, write_video
 
 from asl_extract.extractor import Extractor
 from asl_extract.videos import VideoFile, find_videos
-from asl_kit import trained_model
 from asl_kit.cli import main
 from asl_kit.cli.predict import _Frames
-from asl_kit.data import FeatureReader
-from asl_kit.detection import detect, to_detections
+from asl_kit.dataset.feature_reader import FeatureReader
+from asl_kit.detections.per_video import VideoDetections
+from asl_kit.detections.table import Detections
 from asl_kit.errors import SpecConflictError, VideoError
-from asl_kit.extraction_spec import ExtractionSpec
-from asl_kit.predictions import Detections
-from asl_kit.trained_model import TrainedModel, load_model
-from asl_kit.video_detections import VideoDetections
+from asl_kit.inference.detect import detect, to_detections
+from asl_kit.prediction import trained_model
+from asl_kit.prediction.trained_model import TrainedModel, load_model
+from asl_kit.store.spec import ExtractionSpec
 
 SETTINGS: dict[str, Any] = {"backbone": "x3d_xs", "weights": "random", "window_frames": 8, "frame_size": 32}
 

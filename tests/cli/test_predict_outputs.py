@@ -12,15 +12,15 @@ from typing import Any
 import pysubs2
 import pytest
 from click.testing import CliRunner, Result
-from support import write_video
+from helpers.support import write_video
 
 from asl_extract.videos import VideoFile
-from asl_kit import trained_model
 from asl_kit.cli import main
 from asl_kit.cli.predict import predict
+from asl_kit.detections.per_video import VideoDetections
+from asl_kit.detections.table import MIN_SCORE, Detections
 from asl_kit.errors import AslKitError, VideoError
-from asl_kit.predictions import MIN_SCORE, Detections
-from asl_kit.video_detections import VideoDetections
+from asl_kit.prediction import trained_model
 
 ALL = "--subtitles out/subtitles --edl out/edl --clips out/clips --report out/report.html"
 

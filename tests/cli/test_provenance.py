@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner, Result
-from support import make_spec, write_video
+from helpers.support import make_spec, write_video
 
 from asl_extract.backbones import get_backbone
+from asl_extract.backbones.weights import load_backbone
 from asl_extract.settings import make_extractor
-from asl_extract.weights import load_backbone
 from asl_kit.cli import main
 from asl_kit.store import FeatureStore
 from asl_kit.store.command import command_for

@@ -10,15 +10,15 @@ from typing import Any
 import av
 import pytest
 from click.testing import CliRunner, Result
-from support import write_video
+from helpers.support import write_video
 
 from asl_extract.decoders.probe import probe
 from asl_kit.cli import main
+from asl_kit.detections.per_video import VideoDetections
+from asl_kit.detections.table import Detections
 from asl_kit.outputs.file_start import read_start
 from asl_kit.outputs.table import write_detections
 from asl_kit.outputs.viewing import ViewingFiles
-from asl_kit.predictions import Detections
-from asl_kit.video_detections import VideoDetections
 
 ROWS = [(0.5, 1.5, "run", 0.9), (2.0, 3.0, "jump", 0.5), (0.0, 4.0, "run", 0.2)]
 VIEWS = {"subtitles": Path("out/subtitles"), "edl": Path("out/edl"), "clips": Path("out/clips")}

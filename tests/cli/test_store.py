@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from support import add_video, make_features, make_spec
+from helpers.support import add_video, make_features, make_spec
 
 from asl_kit.cli import main
 from asl_kit.store import FeatureStore

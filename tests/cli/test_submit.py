@@ -12,8 +12,9 @@ from click.testing import CliRunner, Result
 
 from asl_kit.annotations import AnnotationSet, write_annotations
 from asl_kit.cli import main
-from asl_kit.manifest import load_manifest
-from asl_kit.predictions import Detection, Detections, write_predictions
+from asl_kit.detections.json_format import write_predictions
+from asl_kit.detections.table import Detection, Detections
+from asl_kit.manifests.files import load_manifest
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
-from support import write_video
+from helpers.support import write_video
 
 from asl_extract.backbones import BACKBONES, backbone_names, get_backbone
 from asl_extract.backbones.listing import COLUMNS, describe

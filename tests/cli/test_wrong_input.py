@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from click.testing import CliRunner
-from support import make_spec, make_task, write_video
+from helpers.support import make_spec, make_task, write_video
 
 from asl_kit.cli import main
 from asl_kit.store import FeatureStore

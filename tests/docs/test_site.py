@@ -6,12 +6,12 @@ import re
 from pathlib import Path
 
 import pytest
-from browser import Browser
-from site_tools import SITE, load_site_tool
+from helpers.browser import Browser
+from helpers.site_tools import SITE, load_site_tool
 
 import asl_kit
 from asl_kit.cli import COMMANDS
-from asl_kit.manifest import load_manifest, manifest_paths
+from asl_kit.manifests.files import load_manifest, manifest_paths
 
 DOCS = SITE.parent
 

@@ -18,15 +18,15 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from support import make_annotation_set, make_features, make_spec
-from training_runs import command, run, words
+from helpers.support import make_annotation_set, make_features, make_spec
+from helpers.training_runs import command, run, words
 
 from asl_kit.annotations import write_annotations
-from asl_kit.checkpoint import load_checkpoint
+from asl_kit.checkpoint.files import load_checkpoint
 from asl_kit.grid import FeatureGrid
-from asl_kit.recipe import load_recipe, to_toml
+from asl_kit.recipes.files import load_recipe, to_toml
 from asl_kit.store import FeatureStore
-from asl_train.run import Trainer
+from asl_train.trainer import Trainer
 
 SMALLER = words(
     *("model.width=4", "model.head_layers=1", "model.stem_blocks=0", "model.pyramid_levels=1"),

@@ -16,17 +16,17 @@ import pytest
 import torch
 from click.testing import CliRunner
 from formats.make import MANIFEST, RUN, make, network_output
-from training_runs import curve, run
+from helpers.training_runs import curve, run
 
 from asl_evaluate.report.learned import read_sensitivity
 from asl_kit.annotations import read_annotations
 from asl_kit.annotations.io import to_text
-from asl_kit.checkpoint import load_checkpoint
+from asl_kit.checkpoint.files import load_checkpoint
 from asl_kit.cli import main
+from asl_kit.detections.json_format import read_predictions, write_predictions
 from asl_kit.errors import AslKitError
-from asl_kit.manifest import read_manifest
-from asl_kit.predictions import read_predictions, write_predictions
-from asl_kit.recipe import load_recipe
+from asl_kit.manifests.files import read_manifest
+from asl_kit.recipes.files import load_recipe
 from asl_kit.store import FeatureStore
 
 V1 = Path(__file__).parent / "v1"

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
-from support import make_task, write_video
+from helpers.support import make_task, write_video
 
 from asl_extract.extractor import Extractor
 from asl_kit.cli import main

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from support import write_video
+from helpers.support import write_video
 
 from asl_extract.extractor import Extractor
-from asl_extract.flow import get_flow_method
+from asl_extract.flow.preparation import get_flow_method
 
 pytestmark = pytest.mark.gpu
 

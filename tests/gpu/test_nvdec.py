@@ -12,7 +12,7 @@ import av
 import numpy as np
 import pytest
 import torch
-from support import write_video
+from helpers.support import write_video
 
 from asl_extract.decoders import get_decoder
 from asl_extract.extractor import ExtractedVideo, Extractor

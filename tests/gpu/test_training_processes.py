@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from support import make_task
-from training_runs import command, curve, words
+from helpers.support import make_task
+from helpers.training_runs import command, curve, words
 
 pytestmark = pytest.mark.gpu
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from support import make_task
-from training_runs import command, run
+from helpers.support import make_task
+from helpers.training_runs import command, run
 
 
 @pytest.fixture(scope="session")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from support import make_task
-from training_runs import command, curve, run, words
+from helpers.support import make_task
+from helpers.training_runs import command, curve, run, words
 
 WARNING = "of the class-level sensitivity curves have collapsed"
 

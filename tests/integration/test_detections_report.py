@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from browser import Browser
-from support import write_video
+from helpers.browser import Browser
+from helpers.support import write_video
 
 from asl_evaluate.report import report_file, write_detections_report
-from asl_kit.predictions import Detections, write_predictions
+from asl_kit.detections.json_format import write_predictions
+from asl_kit.detections.table import Detections
 
 pytestmark = pytest.mark.slow
 

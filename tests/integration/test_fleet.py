@@ -11,8 +11,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from processes import TwoNodes, assert_same_store, descendants_of, is_running, start_asl_kit, wait_until, workers_of
-from support import write_video
+from helpers.processes import (
+    TwoNodes,
+    assert_same_store,
+    descendants_of,
+    is_running,
+    start_asl_kit,
+    wait_until,
+    workers_of,
+)
+from helpers.support import write_video
 
 from asl_kit.store import FeatureStore
 

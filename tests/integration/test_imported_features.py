@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from click.testing import CliRunner, Result
-from support import make_task, write_video
+from helpers.support import make_task, write_video
 
 from asl_kit.cli import main
 from asl_kit.store import FeatureStore

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from browser import Browser
-from support import make_annotation_set
+from helpers.browser import Browser
+from helpers.support import make_annotation_set
 
 from asl_kit.annotations.statistics import describe
 from asl_kit.annotations.statistics_page import write_page

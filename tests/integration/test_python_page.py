@@ -6,12 +6,13 @@ import re
 from pathlib import Path
 
 import pytest
-from support import make_task, write_model, write_video
+from helpers.support import make_task, write_model, write_video
 
 import asl_kit
 from asl_extract.extractor import Extractor
 from asl_kit.annotations import read_annotations
-from asl_kit.predictions import Detection, Detections, write_predictions
+from asl_kit.detections.json_format import write_predictions
+from asl_kit.detections.table import Detection, Detections
 
 PAGE = (Path(__file__).parents[2] / "docs" / "python.md").read_text(encoding="utf-8")
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from readme import block, own_commands, write_own_videos
+from helpers.readme import block, own_commands, write_own_videos
 
 from asl_kit.cli import main
 

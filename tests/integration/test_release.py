@@ -14,8 +14,8 @@ from email.policy import compat32
 from pathlib import Path, PurePosixPath
 
 import pytest
+from helpers.readme import own_commands, write_own_videos
 from packaging.metadata import Metadata
-from readme import own_commands, write_own_videos
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = {
@@ -23,7 +23,7 @@ PACKAGES = {
     "asl_extract": "extract/asl_extract",
     "asl_train": "train/asl_train",
     "asl_evaluate": "evaluate/asl_evaluate",
-    "asl_kit/_manifests": "manifests",
+    "asl_kit/manifests/data": "manifests",
 }
 """Folder in the checkout, by folder in the wheel."""
 TYPES = {".py", ".typed", ".toml", ".js", ".css", ".html"}

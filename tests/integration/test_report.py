@@ -9,14 +9,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from browser import Browser
-from support import make_annotation_set, write_video
+from helpers.browser import Browser
+from helpers.support import make_annotation_set, write_video
 
 from asl_evaluate.report import report_file
 from asl_kit.annotations import write_annotations
+from asl_kit.detections.json_format import write_predictions
+from asl_kit.detections.table import Detections
 from asl_kit.metrics import ScoredSegments, Segments
 from asl_kit.metrics.matching import match_detections
-from asl_kit.predictions import Detections, write_predictions
 
 pytestmark = pytest.mark.slow
 

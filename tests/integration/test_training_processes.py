@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from support import make_task
-from training_runs import BASELINE, assert_same_run, command, curve, weights, words
+from helpers.support import make_task
+from helpers.training_runs import BASELINE, assert_same_run, command, curve, weights, words
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner, Result
-from support import make_annotation_set, write_video
+from helpers.support import make_annotation_set, write_video
 
 from asl_extract.backbones import get_backbone
 from asl_kit.annotations import write_annotations

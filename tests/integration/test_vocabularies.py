@@ -9,17 +9,18 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from support import FPS, add_video, make_spec
-from training_runs import assert_same_run, command, curve, run, words
+from helpers.support import FPS, add_video, make_spec
+from helpers.training_runs import assert_same_run, command, curve, run, words
 
 from asl_kit.annotations import AnnotationSet, write_annotations
-from asl_kit.checkpoint import load_checkpoint
-from asl_kit.data import FeatureReader, load_split
+from asl_kit.checkpoint.files import load_checkpoint
+from asl_kit.dataset.feature_reader import FeatureReader
+from asl_kit.dataset.split import load_split
+from asl_kit.detections.json_format import read_predictions
 from asl_kit.errors import AnnotationError
 from asl_kit.grid import FeatureGrid
 from asl_kit.metrics import temporal_iou
 from asl_kit.model.assignment import UNLABELLED
-from asl_kit.predictions import read_predictions
 from asl_kit.store import FeatureStore
 
 VERBS, NOUNS = ["take", "wash"], ["cup", "pan", "tap"]

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from asl_evaluate.scores import Scores
 from asl_evaluate.scoring import score
 from asl_kit.annotations import AnnotationSet
+from asl_kit.detections.table import Detection, Detections
 from asl_kit.metrics import ScoredSegments, Segments, class_recall_at_multiples, pooled_recall_at_multiples
-from asl_kit.predictions import Detection, Detections
 
 VIDEOS, CLASSES = 3, 2
 TIOU = (0.25, 0.5, 0.75)

@@ -5,8 +5,8 @@ import random
 import shutil
 
 import pytest
-from fuzz_formats import FORMATS, run_command, sound_files
-from fuzzing import run_case
+from tools.fuzz_formats import FORMATS, run_command, sound_files
+from tools.fuzzing import run_case
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -21,6 +21,6 @@ def test_sound_files(name, tmp_path):
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_damaged_files(name):
-    """`python tests/fuzzing.py --format NAME --minutes 10` runs as many cases as it can."""
+    """`python tests/tools/fuzzing.py --format NAME --minutes 10` runs as many cases as it can."""
     outcomes = [run_case(name, case) for case in range(FORMATS[name].tested_cases)]
     assert [f"case {case}: {outcome}" for case, outcome in enumerate(outcomes) if outcome.is_fault] == []

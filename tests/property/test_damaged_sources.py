@@ -1,11 +1,11 @@
 """Damaged sources are refused in one message, or converted with every item accounted for."""
 
 import pytest
-from fuzz_sources import SAMPLES
-from fuzzing import run_case
+from tools.fuzz_sources import SAMPLES
+from tools.fuzzing import run_case
 
 CASES = 40
-"""Of each sample; `python tests/fuzzing.py --minutes 10` runs as many as it can."""
+"""Of each sample; `python tests/tools/fuzzing.py --minutes 10` runs as many as it can."""
 
 
 @pytest.mark.parametrize("sample", SAMPLES)

@@ -5,15 +5,15 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from helpers.support import make_annotation_set
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support import make_annotation_set
 
 from asl_evaluate.bootstrap import Interval
 from asl_evaluate.comparison import compare
 from asl_evaluate.diagnosis import diagnose
 from asl_evaluate.preparation import Task
-from asl_kit.predictions import Detections
+from asl_kit.detections.table import Detections
 
 few = settings(max_examples=settings().max_examples // 2)  # each example draws its resamples
 

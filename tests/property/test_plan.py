@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asl_extract.plan import ClipPlan, resampled_frames
+from asl_extract.clip_plan import ClipPlan, resampled_frames
 
 COUNTS = st.integers(1, 40)
 PLANS = st.builds(

@@ -7,7 +7,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asl_kit.predictions import Detection, Detections, read_predictions, write_predictions
+from asl_kit.detections.json_format import read_predictions, write_predictions
+from asl_kit.detections.table import Detection, Detections
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
 names = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=6)

@@ -8,20 +8,21 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import asl_kit.detections.json_format
 import numpy as np
 import pytest
+from helpers.support import make_annotation_set
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support import make_annotation_set
 
-import asl_kit.predictions
 from asl_evaluate.protocols import PROTOCOLS
 from asl_evaluate.scores import Scores
 from asl_evaluate.scoring import score
 from asl_kit.annotations import AnnotationSet
+from asl_kit.detections.json_format import read_predictions
+from asl_kit.detections.table import Detections
 from asl_kit.errors import PredictionError
 from asl_kit.metrics import ScoredSegments, Segments, proposal_recall, recall_at_top
-from asl_kit.predictions import Detections, read_predictions
 
 CLASSES = ["jump", "run"]
 VIDEOS = ["a", "b", "c"]
@@ -197,12 +198,12 @@ def test_the_quick_reader_says_what_the_careful_one_says(text: str) -> None:
         path = Path(folder, "p.json")
         path.write_text(text, encoding="utf-8")
         quick = _outcome(path)
-        patch.setattr(asl_kit.predictions, "_read_quickly", lambda _: None)
+        patch.setattr(asl_kit.detections.json_format, "_read_quickly", lambda _: None)
         assert quick == _outcome(path)
 
 
 def test_the_quick_reader_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(asl_kit.predictions, "_Reader", None)
+    monkeypatch.setattr(asl_kit.detections.json_format, "_Reader", None)
     entry = {"segment": [0, 1.5], "label": "a", "score": 0.5}
     document = {"version": "1", "results": {"v": [entry], "w": []}, "external_data": {}}
     (tmp_path / "p.json").write_text(json.dumps(document))

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+from helpers.support import make_spec
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_numpy
-from support import make_spec
 
 from asl_kit.grid import FeatureGrid
 from asl_kit.store import FeatureStore

@@ -18,13 +18,14 @@ from click.testing import CliRunner
 from numpy.typing import NDArray
 
 from asl_kit.annotations import AnnotationSet, write_annotations
-from asl_kit.checkpoint import Checkpoint, load_checkpoint
+from asl_kit.checkpoint.files import load_checkpoint
+from asl_kit.checkpoint.model import Checkpoint
 from asl_kit.checkpoint_import import import_checkpoint
 from asl_kit.cli import main
+from asl_kit.detections.json_format import read_predictions
 from asl_kit.model.layers import ScaledDropPath
 from asl_kit.model.network import Localizer
 from asl_kit.model.objective import Objective
-from asl_kit.predictions import read_predictions
 from asl_train.sequences import Batch, TrainingSequence, collate
 
 FOLDER = Path(__file__).parent / "actionformer"

@@ -15,7 +15,7 @@ import pytest
 from asl_evaluate.scores import Scores
 from asl_evaluate.scoring import score
 from asl_kit.annotations.schema import AnnotationSet
-from asl_kit.predictions import JOINT, Detections
+from asl_kit.detections.table import JOINT, Detections
 
 REFERENCE = json.loads(Path(__file__).with_name("challenge_metrics.json").read_bytes())
 CASES = REFERENCE["cases"]

@@ -16,11 +16,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support import write_uneven_video
+from helpers.support import write_uneven_video
 
+from asl_extract.clip_plan import ClipPlan, resampled_frames
 from asl_extract.decoders import get_decoder
 from asl_extract.decoders.probe import probe
-from asl_extract.plan import ClipPlan, resampled_frames
 
 CLIPS = ["bikes.mp4", "bigbuckbunny.mp4", "carphone_pristine.mp4", "carphone_distorted.mp4"]
 

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import make_annotation_set
+from helpers.support import make_annotation_set
 
 from asl_evaluate.diagnosis import ERROR_TYPES, TRUE_POSITIVE, Diagnosis, diagnose
 from asl_evaluate.preparation import Task
 from asl_kit.annotations import AnnotationSet
-from asl_kit.predictions import Detections
+from asl_kit.detections.table import Detections
 
 REFERENCE = json.loads(Path(__file__).with_name("detad.json").read_bytes())["cases"]
 OFFICIAL_NAMES = {

@@ -12,7 +12,7 @@ import torch
 from asl_extract.backbones import get_backbone
 from asl_extract.backbones.inception_i3d import inception_i3d, pad_same
 from asl_extract.backbones.spec import Backbone
-from asl_extract.weights import load_backbone
+from asl_extract.backbones.weights import load_backbone
 from asl_kit.errors import CheckpointError
 
 HERE = Path(__file__).parent

@@ -8,15 +8,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support import make_annotation_set
+from helpers.support import make_annotation_set
 
 from asl_evaluate.preparation import Task, prepare
 from asl_evaluate.scores import Scores
 from asl_evaluate.scoring import score
 from asl_evaluate.video_scores import fuse, read_video_scores
 from asl_kit.annotations import AnnotationSet
+from asl_kit.detections.table import Detections
 from asl_kit.metrics import proposal_recall
-from asl_kit.predictions import Detections
 
 REFERENCE = json.loads(Path(__file__).with_name("protocols.json").read_bytes())
 CASES = REFERENCE["cases"]

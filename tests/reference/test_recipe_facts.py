@@ -11,11 +11,10 @@ from typing import Any
 import pytest
 import torch
 
-from asl_kit.checkpoint import Shape, build_network
+from asl_kit.checkpoint.model import Shape, build_network
 from asl_kit.cli import main
-from asl_kit.manifest import load_manifest, manifest_paths
-from asl_kit.recipe import load_recipe
-from asl_kit.recipe_files import FOLDER, About, built_in_recipes, read_recipe
+from asl_kit.manifests.files import load_manifest, manifest_paths
+from asl_kit.recipes.files import FOLDER, About, built_in_recipes, load_recipe, read_recipe
 
 FACTS: dict[str, dict[str, Any]] = json.loads(Path(__file__).with_name("recipe_facts.json").read_text(encoding="utf-8"))
 RECIPES = [name for name in built_in_recipes() if name != "demo"]

@@ -9,7 +9,7 @@ import torch
 
 from asl_kit.errors import TrainingError
 from asl_kit.model.collectives import processes
-from asl_kit.recipe import Recipe
+from asl_kit.recipes.schema import Recipe
 
 # torch has no class for the CPU's; numpy raises MemoryError.
 _CPU_ALLOCATION = ("DefaultCPUAllocator", "can't allocate memory")

@@ -13,14 +13,15 @@ import torch
 
 from asl_kit import __version__
 from asl_kit.annotations import AnnotationSet, read_annotations
-from asl_kit.data import FeatureReader, Split, load_split, training_split, validation_split
+from asl_kit.base.console import err
+from asl_kit.base.files import sha256_of
+from asl_kit.dataset.feature_reader import FeatureReader
+from asl_kit.dataset.split import Split, load_split, training_split, validation_split
+from asl_kit.detections.table import JOINT
 from asl_kit.errors import AnnotationError, TrainingError
-from asl_kit.files import sha256_of
-from asl_kit.manifest import find_manifest
+from asl_kit.manifests.files import find_manifest
 from asl_kit.model.assignment import UNLABELLED
-from asl_kit.predictions import JOINT
-from asl_kit.progress import err
-from asl_kit.recipe import Recipe
+from asl_kit.recipes.schema import Recipe
 
 DEFAULT_TIOU_THRESHOLDS = (0.3, 0.4, 0.5, 0.6, 0.7)
 

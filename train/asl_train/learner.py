@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from asl_kit.device import autocast
 from asl_kit.model.collectives import global_sum, rank
 from asl_kit.model.network import Localizer
 from asl_kit.model.objective import Objective
-from asl_kit.recipe import Recipe
+from asl_kit.recipes.schema import Recipe
+from asl_kit.torch_utils.device import autocast
 from asl_train.optimization import MovingAverage, make_optimizer
 from asl_train.processes import add_gradients
 from asl_train.sequences import Batch

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from asl_kit.model.network import Localizer
-from asl_kit.recipe import OptimizerRecipe
+from asl_kit.recipes.schema import OptimizerRecipe
 
 
 def make_optimizer(modules: nn.Module, recipe: OptimizerRecipe) -> torch.optim.AdamW:

@@ -26,10 +26,10 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.distributed.rendezvous import rendezvous
 
-from asl_kit.device import choose_device
+from asl_kit.base.console import silence
 from asl_kit.errors import AslKitError, UsageError
 from asl_kit.model.collectives import processes, rank
-from asl_kit.progress import silence
+from asl_kit.torch_utils.device import choose_device
 
 # The first process may read all features for their statistics while the others wait; torchrun ends those of a dead run.
 LONGEST_WAIT = timedelta(hours=12)
@@ -93,7 +93,7 @@ def _own_device(name: str) -> str:
     return f"cuda:{local}" if name == "cuda" else name
 
 
-def speaks() -> bool:
+def is_main_process() -> bool:
     """Return whether this process writes the run's files."""
     return rank() == 0
 

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from asl_kit.checkpoint import Checkpoint, Shape, load_checkpoint
+from asl_kit.checkpoint.files import load_checkpoint
+from asl_kit.checkpoint.model import Checkpoint, Shape
 from asl_kit.errors import CheckpointError
-from asl_kit.extraction_spec import ExtractionSpec
-from asl_kit.recipe import Recipe
+from asl_kit.recipes.schema import Recipe
+from asl_kit.store.spec import ExtractionSpec
 from asl_train.inputs import TrainingData
 
 CHANGES_NOTHING = {("run", "checkpoint_minutes")}  # keys that may differ when a run goes on

@@ -9,9 +9,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
+from asl_kit.base.files import write_faults_named, write_text
 from asl_kit.errors import UsageError
-from asl_kit.files import write_faults_named, write_text
-from asl_train.processes import speaks
+from asl_train.processes import is_main_process
 
 
 class RunFolder:
@@ -44,7 +44,7 @@ class RunFolder:
             path.mkdir(parents=True, exist_ok=True)
             self._lock = (path / ".lock").open("a")
         try:
-            if speaks():  # of several processes of one run, the one that writes
+            if is_main_process():  # of several processes of one run, the one that writes
                 _lock(self._lock, path)
             if not resume and (self.last.exists() or self.model.exists()):
                 raise UsageError(

@@ -11,7 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from asl_kit.data import FeatureReader, VideoItem
+from asl_kit.dataset.feature_reader import FeatureReader
+from asl_kit.dataset.split import VideoItem
 from asl_kit.model.assignment import Truth
 from asl_kit.model.collectives import processes, rank
 

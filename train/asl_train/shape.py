@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 from rich.table import Table
 
-from asl_kit.checkpoint import Shape
-from asl_kit.data import VideoItem
-from asl_kit.recipe import Recipe
+from asl_kit.checkpoint.model import Shape
+from asl_kit.dataset.split import VideoItem
+from asl_kit.recipes.schema import Recipe
 
 FEWEST_LEVELS, MOST_LEVELS = 3, 8
 LONG_SEGMENT_PERCENTILE = 95

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from asl_kit.base.files import read_json
+from asl_kit.base.validation import list_faults
 from asl_kit.errors import AnnotationError
-from asl_kit.files import read_json
-from asl_kit.strict import list_faults
 
 
 def read_json_database(path: Path, *, classes: Sequence[str], first_number: int) -> dict[str, Any]:

@@ -30,9 +30,9 @@ from asl_kit.annotations.converters.activitynet_json import checked, convert_pub
 from asl_kit.annotations.converters.csv_table import read_rows
 from asl_kit.annotations.report import ConversionReport
 from asl_kit.annotations.schema import AnnotationSet
+from asl_kit.base.files import read_json
 from asl_kit.errors import AnnotationError
-from asl_kit.files import read_json
-from asl_kit.manifest import Manifest
+from asl_kit.manifests.schema import Manifest
 
 _BSN_PREFIX = "v_"
 _BSN_KEYS = {"duration_second": "duration", "duration_frame": "frames"}

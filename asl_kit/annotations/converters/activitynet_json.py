@@ -23,10 +23,10 @@ from pydantic import Field
 from asl_kit.annotations.collector import ACTION, Collector, as_number, describe_source, number_from_text
 from asl_kit.annotations.report import ConversionReport
 from asl_kit.annotations.schema import AnnotationSet, Source
+from asl_kit.base.files import read_json
+from asl_kit.base.validation import StrictModel, validate
 from asl_kit.errors import AnnotationError
-from asl_kit.files import read_json
-from asl_kit.manifest import Manifest
-from asl_kit.strict import StrictModel, validate
+from asl_kit.manifests.schema import Manifest
 
 EXTENSION = "asl_kit"
 """Top-level key of what `export` adds: `{"dataset": name, "vocabulary": name, "vocabularies": {name: [names]},

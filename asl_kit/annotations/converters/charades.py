@@ -28,7 +28,7 @@ from asl_kit.annotations.converters.csv_table import read_rows
 from asl_kit.annotations.report import ConversionReport
 from asl_kit.annotations.schema import AnnotationSet
 from asl_kit.annotations.sources import find_files
-from asl_kit.manifest import Manifest
+from asl_kit.manifests.schema import Manifest
 
 NAME = "charades"
 SPLITS = {"Charades_v1_train": "train", "Charades_v1_test": "test"}

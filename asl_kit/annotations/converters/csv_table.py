@@ -44,7 +44,7 @@ from asl_kit.annotations.report import ConversionReport
 from asl_kit.annotations.schema import AnnotationSet
 from asl_kit.annotations.video_names import split_name
 from asl_kit.errors import AnnotationError
-from asl_kit.manifest import Manifest
+from asl_kit.manifests.schema import Manifest
 
 REQUIRED = ("video", "start", "end", "label")
 OPTIONAL = ("split", "duration", "fps", "path")

@@ -34,10 +34,10 @@ from asl_kit.annotations.report import ConversionReport
 from asl_kit.annotations.schema import AnnotationSet, Name
 from asl_kit.annotations.sources import find_files
 from asl_kit.annotations.validation import DURATION_TOLERANCE_S
+from asl_kit.base.files import read_json
+from asl_kit.base.validation import StrictModel, validate
 from asl_kit.errors import AnnotationError
-from asl_kit.files import read_json
-from asl_kit.manifest import Manifest
-from asl_kit.strict import StrictModel, validate
+from asl_kit.manifests.schema import Manifest
 
 NAME = "ego4d-mq"
 FILES = ("moments_train.json", "moments_val.json", "moments_test_unannotated.json")

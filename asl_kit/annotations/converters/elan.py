@@ -38,7 +38,7 @@ from asl_kit.annotations.schema import AnnotationSet
 from asl_kit.annotations.video_facts import dataset_name, find_sources, read_facts, state_durations
 from asl_kit.annotations.video_names import file_name
 from asl_kit.errors import AnnotationError
-from asl_kit.manifest import Manifest
+from asl_kit.manifests.schema import Manifest
 
 _ANNOTATION_TAGS = ("ALIGNABLE_ANNOTATION", "REF_ANNOTATION")
 _MAX_DIGITS = 12

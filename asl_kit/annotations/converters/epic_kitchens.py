@@ -51,7 +51,7 @@ from asl_kit.annotations.report import ConversionReport
 from asl_kit.annotations.schema import AnnotationSet
 from asl_kit.annotations.sources import by_name, find_files
 from asl_kit.errors import AnnotationError
-from asl_kit.manifest import Manifest
+from asl_kit.manifests.schema import Manifest
 
 SEGMENTS = {"EPIC_100_train.csv": "train", "EPIC_100_validation.csv": "validation"}
 """Split of each table of segments."""

@@ -19,7 +19,7 @@ from asl_kit.annotations.converters.activitynet_json import convert_published
 from asl_kit.annotations.report import ConversionReport
 from asl_kit.annotations.schema import AnnotationSet
 from asl_kit.errors import AnnotationError
-from asl_kit.manifest import Manifest
+from asl_kit.manifests.schema import Manifest
 
 
 def convert(sources: Sequence[Path], *, manifest: Manifest | None, report: ConversionReport) -> AnnotationSet:

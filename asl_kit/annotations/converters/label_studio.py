@@ -51,9 +51,9 @@ from asl_kit.annotations.report import ConversionReport
 from asl_kit.annotations.schema import AnnotationSet
 from asl_kit.annotations.video_facts import DURATION_HINT, VideoFacts, dataset_name, find_sources, read_facts
 from asl_kit.annotations.video_names import VIDEO_SUFFIXES, file_name
+from asl_kit.base.files import read_json
 from asl_kit.errors import AnnotationError
-from asl_kit.files import read_json
-from asl_kit.manifest import Manifest
+from asl_kit.manifests.schema import Manifest
 
 _VIDEO_KEYS = ("video", "video_url", "url", "audio")
 _RATE_KEYS = ("fps", "frame_rate", "framerate", "frameRate")

@@ -29,7 +29,7 @@ from asl_kit.annotations.schema import AnnotationSet
 from asl_kit.annotations.sources import find_files, matches
 from asl_kit.annotations.video_facts import read_facts, state_facts
 from asl_kit.errors import AnnotationError
-from asl_kit.manifest import Manifest
+from asl_kit.manifests.schema import Manifest
 
 NAME = "multithumos"
 ABOUT = ("readme*",)

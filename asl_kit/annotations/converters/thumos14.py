@@ -34,7 +34,7 @@ from asl_kit.annotations.report import ConversionReport
 from asl_kit.annotations.schema import AnnotationSet
 from asl_kit.annotations.sources import find_files
 from asl_kit.annotations.video_facts import read_facts, state_facts
-from asl_kit.manifest import Manifest
+from asl_kit.manifests.schema import Manifest
 
 SPLITS = {"val": "validation", "test": "test"}
 """Split by the last part of a text file's name."""

@@ -33,9 +33,9 @@ from asl_kit.annotations.report import ConversionReport
 from asl_kit.annotations.schema import AnnotationSet
 from asl_kit.annotations.video_facts import dataset_name, find_sources, read_facts, state_durations
 from asl_kit.annotations.video_names import file_name
+from asl_kit.base.files import read_json
 from asl_kit.errors import AnnotationError
-from asl_kit.files import read_json
-from asl_kit.manifest import Manifest
+from asl_kit.manifests.schema import Manifest
 
 _TABLES = ("attribute", "file", "view", "metadata")
 _STRETCH_OF_TIME = "FILE1_Z2_XY0"

@@ -11,10 +11,10 @@ import numpy as np
 
 from asl_evaluate.report.timelines import add_timelines
 from asl_evaluate.report.video_files import address
+from asl_kit.base.html_page import HtmlPage
+from asl_kit.detections.table import Detections
 from asl_kit.errors import PredictionError
-from asl_kit.html_page import HtmlPage
 from asl_kit.metrics import ScoredSegments, Segments
-from asl_kit.predictions import Detections
 
 
 @dataclass(frozen=True)

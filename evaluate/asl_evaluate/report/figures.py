@@ -12,7 +12,7 @@ from asl_evaluate.bootstrap import Confidence
 from asl_evaluate.diagnosis import ERROR_TYPES, TRUE_POSITIVE, Bin, Characteristic, Diagnosis
 from asl_evaluate.report.learned import Sensitivity
 from asl_evaluate.scores import Scores
-from asl_kit.html_page import PALETTE
+from asl_kit.base.html_page import PALETTE
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure

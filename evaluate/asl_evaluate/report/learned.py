@@ -8,9 +8,9 @@ from typing import Annotated, Literal, Self, TypeVar
 
 from pydantic import Field, model_validator
 
+from asl_kit.base.files import read_json
+from asl_kit.base.validation import StrictModel, check_version, validate
 from asl_kit.errors import SensitivityError
-from asl_kit.files import read_json
-from asl_kit.strict import StrictModel, check_version, validate
 
 Curve = Annotated[list[Annotated[float, Field(ge=0, le=1)]], Field(min_length=1)]
 

@@ -17,7 +17,7 @@ from asl_evaluate.report.learned import Sensitivity
 from asl_evaluate.report.timelines import add_timelines
 from asl_evaluate.report.video_files import address, find_video_files
 from asl_evaluate.scores import Scores
-from asl_kit.html_page import HtmlPage
+from asl_kit.base.html_page import HtmlPage
 
 CONFUSIONS_SHOWN = 20
 

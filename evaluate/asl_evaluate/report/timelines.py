@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from asl_evaluate.report.confusion import best_score
 from asl_evaluate.report.learned import ClassCurves, Sensitivity, VideoCurves
-from asl_kit.html_page import HtmlPage
+from asl_kit.base.html_page import HtmlPage
+from asl_kit.detections.table import MIN_SCORE
 from asl_kit.metrics import ScoredSegments, Segments
 from asl_kit.metrics.matching import order_by_score
-from asl_kit.predictions import MIN_SCORE
 
 MAX_POINTS = 400
 """Curves over a video have at most so many points on the page: no screen shows more."""

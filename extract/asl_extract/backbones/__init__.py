@@ -9,7 +9,7 @@ import difflib
 import importlib
 from typing import TYPE_CHECKING
 
-from asl_kit.entry_points import entry_names, find_entry, load_entry, package_of
+from asl_kit.base.plugins import entry_names, find_entry, load_entry, package_of
 from asl_kit.errors import AslKitError, MissingDependencyError, UsageError
 
 if TYPE_CHECKING:

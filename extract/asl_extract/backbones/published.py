@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from asl_kit.files import sha256_of, write_text
+from asl_kit.base.files import sha256_of, write_text
 
 _HASH_IN_NAME = re.compile(r"-([0-9a-f]{8,64})\.")
 

@@ -25,9 +25,9 @@ import actionformer_peer as peer
 import numpy as np
 import torch
 
-from asl_evaluate.inference import evaluate_checkpoint
+from asl_evaluate.checkpoint_detections import evaluate_checkpoint
 from asl_kit.annotations import AnnotationSet
-from asl_kit.checkpoint import load_checkpoint
+from asl_kit.checkpoint.files import load_checkpoint
 from asl_kit.checkpoint_import import import_checkpoint
 from asl_kit.errors import AslKitError
 from asl_kit.feature_import import import_features

@@ -30,8 +30,9 @@ from challenge_metrics import OUT, TIOU, load, timestamp
 from asl_evaluate.scoring import evaluate_predictions
 from asl_evaluate.submission import submit
 from asl_kit.annotations import AnnotationSet, write_annotations
-from asl_kit.manifest import load_manifest
-from asl_kit.predictions import Detection, Detections, write_predictions
+from asl_kit.detections.json_format import write_predictions
+from asl_kit.detections.table import Detection, Detections
+from asl_kit.manifests.files import load_manifest
 
 Rows = list[list[Any]]
 

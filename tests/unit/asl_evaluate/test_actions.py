@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from asl_evaluate import actions
 from asl_evaluate.actions import pair_actions, read_actions
+from asl_kit.detections.json_format import write_predictions
+from asl_kit.detections.table import Detection, Detections
 from asl_kit.errors import AslKitError, PredictionError
-from asl_kit.predictions import Detection, Detections, write_predictions
 
 VERBS, NOUNS = ("take", "put"), ("tap", "board:chopping", "cup")
 ENTRY: dict[str, Any] = {"verb": 1, "noun": 2, "action": "1,2", "score": 0.5, "segment": [1, 2.5]}

@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support import make_annotation_set
+from helpers.support import make_annotation_set
 
 from asl_evaluate.comparison import Comparison, compare, find_difference
 from asl_evaluate.preparation import Task
 from asl_evaluate.scoring import score
-from asl_kit.predictions import Detections
+from asl_kit.detections.table import Detections
 
 NUM_VIDEOS = 30
 TIOU = (0.3, 0.5, 0.7)

@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support import make_annotation_set
+from helpers.support import make_annotation_set
 
 from asl_evaluate.characteristics import bin_segments
 from asl_evaluate.diagnosis import ERROR_TYPES, TRUE_POSITIVE, Diagnosis, diagnose
 from asl_evaluate.preparation import Task, prepare
+from asl_kit.detections.table import Detections
 from asl_kit.errors import AslKitError
-from asl_kit.predictions import Detections
 
 CLASSES = ["jump", "run", "swim"]
 VIDEOS = {

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
-from support import make_annotation_set
+from helpers.support import make_annotation_set
 
 from asl_evaluate.coverage import GridCoverage
 from asl_evaluate.protocols import PROTOCOLS
@@ -18,11 +18,12 @@ from asl_evaluate.scoring import (
     score,
     write_results,
 )
-from asl_kit import manifest
 from asl_kit.annotations import AnnotationSet, write_annotations
+from asl_kit.detections.json_format import read_predictions, write_predictions
+from asl_kit.detections.table import Detections
 from asl_kit.errors import AnnotationError, PredictionError, UsageError
 from asl_kit.grid import FeatureGrid
-from asl_kit.predictions import Detections, read_predictions, write_predictions
+from asl_kit.manifests import schema
 
 CLASSES = ["jump", "run", "swim", "throw"]
 VIDEOS: dict[str, Any] = {
@@ -281,7 +282,7 @@ def test_warnings_name_what_is_missing(annotations: AnnotationSet) -> None:
 
 
 def test_manifests_know_the_protocols_there_are() -> None:
-    assert set(get_args(manifest.Protocol)) == set(PROTOCOLS)
+    assert set(get_args(schema.Protocol)) == set(PROTOCOLS)
 
 
 @pytest.mark.parametrize(

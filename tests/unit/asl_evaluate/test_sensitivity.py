@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 import torch
 from click.testing import CliRunner, Result
-from support import make_spec, make_task
+from helpers.support import make_spec, make_task
 
-from asl_kit.checkpoint import Checkpoint, Shape, build_network, save_checkpoint
+from asl_kit.checkpoint.files import save_checkpoint
+from asl_kit.checkpoint.model import Checkpoint, Shape, build_network
 from asl_kit.cli import main
-from asl_kit.recipe import load_recipe
+from asl_kit.recipes.files import load_recipe
 from asl_kit.store import FeatureStore
 from asl_train.learner import make_objective
 

@@ -12,9 +12,10 @@ from pydantic import ValidationError
 from asl_evaluate.submission import BENCHMARKS, parse_supervision, submit
 from asl_evaluate.submission_formats import ActivityNet, EpicKitchens, MomentQueries
 from asl_kit.annotations import AnnotationSet, write_annotations
+from asl_kit.detections.json_format import write_predictions
+from asl_kit.detections.table import Detection, Detections
 from asl_kit.errors import AslKitError
-from asl_kit.manifest import load_manifest
-from asl_kit.predictions import Detection, Detections, write_predictions
+from asl_kit.manifests.files import load_manifest
 
 WASH = "wash_hands"
 

@@ -2,12 +2,12 @@ from __future__ import annotations
 
 from io import StringIO
 
+from helpers.support import make_annotation_set
 from rich.console import Console
-from support import make_annotation_set
 
 from asl_evaluate.scoring import parse_tiou, score
 from asl_evaluate.table import print_scores
-from asl_kit.predictions import Detections
+from asl_kit.detections.table import Detections
 
 
 def _printed(classes: int, tiou: str) -> str:

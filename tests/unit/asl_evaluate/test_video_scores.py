@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from asl_evaluate.video_scores import PER_VIDEO, fuse, read_video_scores
+from asl_kit.detections.table import Detection, Detections
 from asl_kit.errors import MissingFileError, PredictionError
-from asl_kit.predictions import Detection, Detections
 
 LISTS = {"class": ["run", "jump", "swim"], "results": {"v_1": [0.1, 0.4, 0.9], "2": [0.5, 0.5, 0.0]}}
 NAMED = {"results": {"v_1": {"run": 0.1, "jump": 0.4, "swim": 0.9}, "2": {"run": 0.5, "jump": 0.5}}}

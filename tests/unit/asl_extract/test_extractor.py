@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from support import write_video
+from helpers.support import write_video
 
 from asl_extract.backbones import get_backbone
+from asl_extract.backbones.weights import load_backbone
 from asl_extract.extractor import Extractor, extract_one
-from asl_extract.weights import load_backbone
-from asl_kit.device import choose_device
 from asl_kit.errors import AslKitError, MissingDependencyError, SpecConflictError, UsageError
-from asl_kit.extraction_spec import ExtractionSpec
+from asl_kit.store.spec import ExtractionSpec
+from asl_kit.torch_utils.device import choose_device
 
 SMALL = {"backbone": "x3d_xs", "weights": "random", "window_frames": 8, "stride_frames": 4, "frame_size": 48}
 

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from helpers.support import write_video
 from hypothesis import given
 from hypothesis import strategies as st
-from support import write_video
 
-from asl_extract.decoding import BLOCK_FRAMES, Decoded, Event, Failed, Finished, Opened
+from asl_extract.clip_plan import ClipPlan
+from asl_extract.decoding.events import BLOCK_FRAMES, Decoded, Event, Failed, Finished, Opened
 from asl_extract.extractor import Extractor
 from asl_extract.pipeline import FeaturePipeline, FrameCount
-from asl_extract.plan import ClipPlan
 from asl_kit.errors import VideoError
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from asl_extract.backbones import get_backbone
-from asl_extract.flow import FLOW_METHODS
+from asl_extract.flow.preparation import FLOW_METHODS
 from asl_extract.presets import preset_settings
 from asl_kit.errors import UsageError
 from asl_kit.feature_import import list_presets

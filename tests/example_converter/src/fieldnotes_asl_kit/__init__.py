@@ -13,7 +13,7 @@ from pathlib import Path
 from asl_kit.annotations.collector import ACTION, Collector, describe_source, number_from_text, read_text
 from asl_kit.annotations.report import ConversionReport
 from asl_kit.annotations.schema import AnnotationSet
-from asl_kit.manifest import Manifest
+from asl_kit.manifests.schema import Manifest
 
 
 def convert(sources: Sequence[Path], *, manifest: Manifest | None, report: ConversionReport) -> AnnotationSet:

@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import make_annotation_set
+from helpers.support import make_annotation_set
 
 from asl_evaluate.preparation import Prepared, Task, prepare
 from asl_evaluate.report.learned import Sensitivity
 from asl_evaluate.report.timelines import MAX_POINTS, add_timelines, timeline_data
-from asl_kit.html_page import HtmlPage
-from asl_kit.predictions import Detections
+from asl_kit.base.html_page import HtmlPage
+from asl_kit.detections.table import Detections
 
 CLASSES = ["jump", "run"]
 

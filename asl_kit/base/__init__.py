@@ -1,0 +1,1 @@
+"""Files, validation, the console, plug-ins, child processes: what every other package stands on."""

@@ -1,0 +1,111 @@
+"""Files written whole or not at all, and their checksums."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from asl_kit.errors import AslKitError, MissingFileError, OutputError
+
+
+@contextmanager
+def atomic_write(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path` that takes its place on success and vanishes on failure.
+
+    Parent folders are made. The data is flushed to the disk before the rename,
+    so that after a crash `path` holds either the old file or the whole new one.
+
+    Raises
+    ------
+    OutputError
+        If the file system refuses.
+    """
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    with write_faults_named(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield temporary
+            with temporary.open("rb+") as file:
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def write_faults_named(path: Path) -> Iterator[None]:
+    """Turn what the file system says to writing into an error that names the file; the system's own may not.
+
+    Raises
+    ------
+    OutputError
+        If the file system refuses.
+    """
+    try:
+        yield
+    except OSError as fault:
+        if isinstance(fault, AslKitError):
+            raise
+        full = fault.errno in (errno.ENOSPC, errno.EDQUOT)
+        raise OutputError(
+            f"{path}: cannot be written: {fault.strerror or fault}",
+            hint="free some space and run the same command again" if full else None,
+        ) from fault
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 text, whole or not at all."""
+    with atomic_write(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
+
+
+def read_json(path: Path, error: type[AslKitError]) -> Any:
+    """Read a JSON file.
+
+    Raises
+    ------
+    MissingFileError
+        If there is no such file.
+    error
+        If the file is not UTF-8 JSON, or an object has a key twice; the message names the place.
+    """
+    try:
+        data = path.read_bytes()
+        text = data.decode(json.detect_encoding(data))  # json.loads of bytes would let half a surrogate pair pass
+        document = json.loads(text, object_pairs_hook=_unique_keys)
+        if "\\ud" in text or "\\uD" in text:  # the same, escaped: it can be read, but never be written again
+            json.dumps(document, ensure_ascii=False).encode()
+        return document
+    except (FileNotFoundError, IsADirectoryError):
+        raise MissingFileError(f"{path}: no such file") from None
+    except (ValueError, RecursionError) as fault:  # not UTF-8, not JSON, or an integer of thousands of digits
+        raise error(f"{path}: not a JSON file: {fault}") from fault
+    except _DuplicateKeyError as fault:
+        raise error(
+            f"{path}: the key {fault.args[0]!r} appears twice in one object", hint="Keep one of the two."
+        ) from None
+
+
+class _DuplicateKeyError(Exception):
+    """JSON allows a key twice and keeps the last value: data would be lost in silence."""
+
+
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise _DuplicateKeyError(next(key for key in keys if keys.count(key) > 1))
+    return fields
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,1 @@
+"""Checkpoints: a trained model, and its file."""

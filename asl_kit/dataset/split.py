@@ -1,0 +1,176 @@
+"""A split of annotated videos, joined with their features: one item a video, with its grid and its segments."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from asl_kit.annotations import AnnotationSet
+from asl_kit.dataset.feature_reader import FeatureReader
+from asl_kit.errors import AnnotationError, StoreError
+from asl_kit.grid import FeatureGrid
+from asl_kit.manifests.files import find_manifest
+from asl_kit.model.assignment import UNLABELLED
+
+
+@dataclass(frozen=True)
+class VideoItem:
+    """One annotated video that has features."""
+
+    video_id: str
+    duration_s: float
+    """Of the video file, as the store knows it: annotations may know no more than where the last action ends."""
+    grid: FeatureGrid
+    """Of the first feature stream, onto which the others are resampled."""
+    segments_s: NDArray[np.float64]
+    """(N, 2): start and end of each action, in seconds."""
+    labels: NDArray[np.int64]
+    """(N, V): class of each in each vocabulary, counted through all vocabularies; `UNLABELLED` where it has none."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """The videos of a split: those that can be used, and those that cannot, by reason."""
+
+    items: list[VideoItem]
+    without_features: list[str]
+    not_annotated: list[str]
+
+
+def load_split(
+    annotations: AnnotationSet, name: str, streams: FeatureReader, vocabularies: Mapping[str, Sequence[str]]
+) -> Split:
+    """Join a split's annotations with the features.
+
+    Parameters
+    ----------
+    annotations : AnnotationSet
+        Unified annotations.
+    name : str
+        The split.
+    streams : FeatureReader
+        The features.
+    vocabularies : mapping of str to sequence of str
+        Whose labels are taken ("": those of the only one), and the order of their classes: a label's index is its
+        place in all of them, one after the other. Segments without a label in any are left out.
+
+    Raises
+    ------
+    AnnotationError
+        If there is no such split or vocabulary, or a label is not among the classes.
+    StoreError
+        If no video of the split has features.
+    """
+    indices: dict[str, dict[str, int]] = {}
+    for own, names in vocabularies.items():
+        first = sum(len(index) for index in indices.values())
+        indices[annotations.vocabulary(own or None)] = {label: first + place for place, label in enumerate(names)}
+    items, without_features, not_annotated = [], [], []
+    videos = annotations.split(name)
+    for video_id, video in videos.items():
+        if video.segments is None:
+            not_annotated.append(video_id)
+            continue
+        if video_id not in streams:
+            without_features.append(video_id)
+            continue
+        info = streams.info(video_id)
+        if info.grid.length == 0:
+            without_features.append(video_id)
+            continue
+        labelled = [segment for segment in video.segments if not indices.keys().isdisjoint(segment.labels)]
+        for vocabulary, index in indices.items():
+            unknown = {
+                segment.labels[vocabulary] for segment in labelled if vocabulary in segment.labels
+            } - index.keys()
+            if unknown:
+                raise AnnotationError(
+                    f"video {video_id}: class {min(unknown)!r} is not among the {len(index)} classes of the model",
+                    hint=f"the model knows: {', '.join(list(index)[:10])}{', ...' if len(index) > 10 else ''}",
+                )
+        labels = [
+            [index.get(segment.labels.get(vocabulary, ""), UNLABELLED) for vocabulary, index in indices.items()]
+            for segment in labelled
+        ]
+        items.append(
+            VideoItem(
+                video_id=video_id,
+                duration_s=info.duration_s,
+                grid=info.grid,
+                segments_s=np.array([(s.start, s.end) for s in labelled], dtype=np.float64).reshape(-1, 2),
+                labels=np.array(labels, dtype=np.int64).reshape(-1, len(indices)),
+            )
+        )
+    if not items:
+        where = ", ".join(str(store.path) for store in streams.stores)
+        raise StoreError(
+            f"no video of split {name!r} has features in {where}: {len(videos)} videos in the split,"
+            f" {len(without_features)} without features, {len(not_annotated)} not annotated",
+            hint="the ids of the annotations and of the store must agree: compare with `asl-kit store list`",
+        )
+    return Split(items, without_features, not_annotated)
+
+
+TRAINING_NAMES = ("train", "training")
+VALIDATION_NAMES = ("val", "validation", "valid", "dev")
+
+
+def training_split(annotations: AnnotationSet, wanted: str) -> str:
+    """Return the split to train on: the wanted one, or for `auto` the manifest's, or `train` or `training`.
+
+    Raises
+    ------
+    AnnotationError
+        If `auto` finds none.
+    """
+    if wanted != "auto":
+        return wanted
+    manifest = find_manifest(annotations.dataset)
+    if manifest is not None:
+        return manifest.splits.train
+    splits = {video.split for video in annotations.videos.values()}
+    for name in TRAINING_NAMES:
+        if name in splits:
+            return name
+    raise AnnotationError(
+        f"no split named {' or '.join(TRAINING_NAMES)}; the annotations have: {', '.join(sorted(splits))}",
+        hint="name it with --set data.train_split=NAME",
+    )
+
+
+def validation_split(annotations: AnnotationSet, wanted: str, trained_on: str) -> str | None:
+    """Return the split to score while training, or None.
+
+    `auto` never takes a split that results are reported on, since choosing a
+    checkpoint by it would flatter the result.
+    """
+    if wanted != "auto":
+        return None if wanted == "none" else wanted
+    manifest = find_manifest(annotations.dataset)
+    reported = manifest.splits.evaluate if manifest is not None else None
+    splits = {video.split for video in annotations.videos.values()} - {trained_on, reported}
+    return next((name for name in VALIDATION_NAMES if name in splits), None)
+
+
+def feature_statistics(
+    streams: FeatureReader, items: Sequence[VideoItem]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return mean and standard deviation of every feature dimension over these videos: (D,) and (D,)."""
+    dims = sum(streams.dims)
+    count, total, squares = 0, np.zeros(dims), np.zeros(dims)
+    # Sums around the first feature, so that a large mean does not swallow a small deviation.
+    origin: NDArray[np.float64] | None = None
+    for item in items:
+        features = streams.read(item.video_id).astype(np.float64)
+        origin = features[0].copy() if origin is None else origin
+        features -= origin
+        count += len(features)
+        total += features.sum(axis=0)
+        squares += (features**2).sum(axis=0)
+    if origin is None:
+        raise StoreError("no features to take statistics of")
+    mean = total / count
+    return origin + mean, np.sqrt(np.maximum(squares / count - mean**2, 0))

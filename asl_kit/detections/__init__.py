@@ -1,0 +1,1 @@
+"""Detections: in memory, on disk, and of one video with the facts of its file."""

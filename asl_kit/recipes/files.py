@@ -1,0 +1,220 @@
+"""Recipe files before they are checked: the built-in ones, what each one is for, and files that extend others.
+
+Three keys of a file are no choices of a run. ``version`` is that of the format, 1
+where it is not given; ``extends`` names another recipe, built-in or a file beside this
+one, whose tables it starts from; ``[about]`` says what a published recipe is for.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+from pydantic import Field
+from rich.table import Table
+
+from asl_kit.base.validation import StrictModel, check_version, read_toml, validate
+from asl_kit.errors import RecipeError
+from asl_kit.recipes.schema import Recipe
+
+FOLDER = Path(__file__).parent
+"""Where the built-in recipes lie."""
+
+VERSION = 1
+"""Of the format."""
+
+
+class PublishedResult(StrictModel):
+    """A figure in the literature, to compare one's own with."""
+
+    method: str
+    """What was trained: ActionFormer, ASL, ..."""
+    average_map: Annotated[float, Field(gt=0, lt=100)]
+    """Mean average precision in per cent, over the tIoU thresholds of the dataset."""
+    source: str
+    """Where the figure stands; a file and its commit where it is one."""
+    features: str = ""
+    """Feature set, where the recipe serves several and the figure is of one."""
+    note: str = ""
+    """What makes it not wholly comparable."""
+
+
+class About(StrictModel):
+    """What a published recipe is for, where its values come from, and what to expect."""
+
+    dataset: str
+    """Name of the dataset's manifest."""
+    features: tuple[str, ...]
+    """Feature sets of the manifest; several streams are joined by commas, in the order of ``--features``."""
+    settings: str
+    """The configuration that the values are taken from: repository, file and commit."""
+    published: tuple[PublishedResult, ...] = ()
+    limits: tuple[str, ...] = ()
+    """What the published configuration does and this recipe cannot; those of an extended recipe hold too."""
+
+    @property
+    def feature_sets(self) -> set[str]:
+        """Every feature set of the manifest that takes part."""
+        return {name for streams in self.features for name in streams.split(",")}
+
+
+class RecipeFile(NamedTuple):
+    """A recipe file with what it extends, its tables not yet checked."""
+
+    fields: dict[str, Any]
+    about: About | None
+
+
+def built_in_recipes() -> list[str]:
+    """Return the names of the recipes that come with the package."""
+    return sorted(path.stem for path in FOLDER.glob("*.toml"))
+
+
+def read_recipe(name_or_path: str, *, beside: Path | None = None, extended_by: tuple[str, ...] = ()) -> RecipeFile:
+    """Read a built-in recipe or a TOML file, and all that it extends.
+
+    Parameters
+    ----------
+    name_or_path : str
+        Name of a built-in recipe or path of a TOML file.
+    beside : Path, optional
+        Folder that a relative path starts from.
+    extended_by : tuple of str
+        The recipes on the way here.
+
+    Raises
+    ------
+    MissingFileError, RecipeError
+        If there is no such recipe, it is no TOML, its ``[about]`` is wrong, or recipes extend each other in a ring.
+    """
+    if name_or_path in built_in_recipes():
+        source, folder = name_or_path, None
+        fields = read_toml(FOLDER / f"{name_or_path}.toml", RecipeError)
+    else:
+        path = Path(name_or_path) if beside is None else beside / name_or_path
+        if not path.exists() and path.suffix != ".toml":
+            raise RecipeError(f"{name_or_path}: neither a built-in recipe nor a TOML file", hint=_meant(name_or_path))
+        source, folder = str(path), path.parent
+        fields = read_toml(path, RecipeError)
+    if source in extended_by:
+        raise RecipeError(f"recipes extend each other in a ring: {' -> '.join((*extended_by, source))}")
+    about = None
+    if "about" in fields:
+        about = validate(About, fields.pop("about"), source=f"{source}: about", error=RecipeError)
+    check_version(fields.pop("version", VERSION), VERSION, source=source, what="recipe", error=RecipeError)
+    extended = fields.pop("extends", None)
+    if extended is None:
+        return RecipeFile(fields, about)
+    if not isinstance(extended, str):
+        raise RecipeError(f"{source}: extends: expected the name or path of one recipe, found {extended!r}")
+    base = read_recipe(extended, beside=folder, extended_by=(*extended_by, source))
+    if about is not None and base.about is not None:
+        about = about.model_copy(update={"limits": base.about.limits + about.limits})
+    return RecipeFile(_merged(base.fields, fields), about)
+
+
+def recipes_table() -> Table:
+    """Return the built-in recipes with their feature sets, the figures to expect and where both come from."""
+    table = Table(title="Built-in recipes")
+    table.add_column("recipe", no_wrap=True)
+    for column in ("features (presets)", "published average mAP in %", "settings from"):
+        table.add_column(column, overflow="fold")
+    for name in built_in_recipes():
+        about = read_recipe(name).about
+        if about is None:
+            table.add_row(name, "any, of few short videos", "", "asl-kit")
+            continue
+        table.add_row(
+            name,
+            "\n".join(f"{about.dataset}/{features}" for features in about.features),
+            "\n".join(describe_result(result) for result in about.published),
+            about.settings,
+        )
+    return table
+
+
+def describe_result(result: PublishedResult) -> str:
+    """Return a published figure in a few words, without its source."""
+    features = f" with {result.features}" if result.features else ""
+    note = f" ({result.note})" if result.note else ""
+    return f"{result.method} {result.average_map:.2f}{features}{note}"
+
+
+def _merged(base: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+    merged = base | own
+    for key in base.keys() & own.keys():
+        if isinstance(base[key], dict) and isinstance(own[key], dict):
+            merged[key] = _merged(base[key], own[key])
+    return merged
+
+
+def _meant(name: str) -> str:
+    """Return a hint: the recipes for the feature set of this name, or those with a like name."""
+    names = built_in_recipes()
+    abouts = {recipe: about for recipe in names if (about := read_recipe(recipe).about) is not None}
+    close = [
+        recipe
+        for recipe, about in abouts.items()
+        if name.replace("/", "-") in {f"{about.dataset}-{features}" for features in about.features}
+    ]
+    close = close or difflib.get_close_matches(name, names, n=3) or [other for other in names if other.startswith(name)]
+    return (f"did you mean {' or '.join(close)}? " if close else "") + "`asl-kit train --list-recipes` shows all"
+
+
+def load_recipe(name_or_path: str | None = None, settings: Sequence[str] = ()) -> Recipe:
+    """Load a built-in recipe or a TOML file, then apply ``table.key=value`` settings.
+
+    Parameters
+    ----------
+    name_or_path : str, optional
+        Name of a built-in recipe or path of a TOML file; None: the defaults.
+    settings : sequence of str
+        ``optimizer.epochs=20``: the value is TOML; a bare word is taken as a string.
+
+    Raises
+    ------
+    RecipeError
+        Listing all unknown keys and wrong values at once, or the known names.
+    """
+    fields: dict[str, Any] = {}
+    source = "recipe"
+    if name_or_path is not None:
+        source = name_or_path
+        fields = read_recipe(name_or_path).fields
+    for setting in settings:
+        _apply(fields, setting)
+    hint = "`asl-kit train --print-recipe` lists all keys"
+    return validate(Recipe, fields, source=source, error=RecipeError, hint=hint)
+
+
+def _apply(fields: dict[str, Any], setting: str) -> None:
+    key, equals, text = setting.partition("=")
+    *tables, name = key.strip().split(".")
+    if not equals or not tables or not name:
+        raise RecipeError(f"--set {setting}: expected table.key=value", hint="for example --set optimizer.epochs=20")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text.strip()
+    for table in tables:
+        fields = fields.setdefault(table, {})
+        if not isinstance(fields, dict):
+            raise RecipeError(f"--set {setting}: {table} is not a table")
+    fields[name] = value
+
+
+def to_toml(recipe: Recipe) -> str:
+    """Return a recipe as TOML that loads again, every key with its documentation as a comment."""
+    lines = ["# Of this file's format.", f"version = {VERSION}", ""]
+    for table_name, table in recipe:
+        lines += [f"# {(type(table).__doc__ or '').strip()}", f"[{table_name}]"]
+        for key, value in table.model_dump(mode="json").items():
+            lines.append(f"# {type(table).model_fields[key].description}")
+            # TOML knows no null; JSON's other values are TOML's.
+            lines.append(f"# {key} is not set" if value is None else f"{key} = {json.dumps(value)}")
+        lines.append("")
+    return "\n".join(lines)

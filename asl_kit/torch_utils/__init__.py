@@ -1,0 +1,1 @@
+"""What this project adds to torch: choice of a device, loading of saved tensors."""

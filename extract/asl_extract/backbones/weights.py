@@ -1,0 +1,216 @@
+"""Backbones with their weights: random, the publisher's, or a file's."""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import pickle
+import urllib.error
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from asl_extract.backbones.published import allow_options
+from asl_extract.backbones.spec import Backbone, BackboneSpec, PublishedWeights, StateDict
+from asl_kit.errors import CheckpointError, MissingFileError
+from asl_kit.torch_utils.saved_tensors import find_unsound, load_saved
+
+RANDOM = "random"
+DEFAULT = "default"
+_RANDOM_SEED = 0
+_NESTED_UNDER = ("model_state", "state_dict", "model")
+_NAMES_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class LoadedBackbone:
+    """A backbone ready to use.
+
+    Parameters
+    ----------
+    backbone : Backbone
+        In evaluation mode, on the CPU.
+    weights : str
+        ``random``, the publisher's name of the weights, or the file's name.
+    weights_sha256 : str
+        `state_sha256` of the weights.
+    """
+
+    backbone: Backbone
+    weights: str
+    weights_sha256: str
+
+
+def load_backbone(spec: BackboneSpec, *, weights: str = DEFAULT, frame_size: int) -> LoadedBackbone:
+    """Build a backbone and give it weights.
+
+    Parameters
+    ----------
+    spec : BackboneSpec
+        Which backbone.
+    weights : str
+        ``random``: the constructor's own initial values under seed 0, the same on every run;
+        ``default``: the publisher's, downloaded by torch.hub or torchvision and kept in torch.hub's
+        folder, and so does their name, which the extraction spec records; anything else: path of a file with a
+        state dict.
+    frame_size : int
+        Height and width of the input, in pixels.
+
+    Raises
+    ------
+    MissingFileError
+        If the weights' file does not exist.
+    CheckpointError
+        If the weights cannot be downloaded, or do not fit the backbone.
+    """
+    network, name, digest = load_network(
+        lambda: spec.build(frame_size),
+        name=spec.name,
+        published=spec.published,
+        weights=weights,
+        classifier=spec.classifier,
+    )
+    backbone = Backbone(network, two_pathways=spec.two_pathways).eval().requires_grad_(False)
+    return LoadedBackbone(backbone, weights=name, weights_sha256=digest)
+
+
+def load_network(
+    build: Callable[[], nn.Module],
+    *,
+    name: str,
+    published: PublishedWeights,
+    weights: str = DEFAULT,
+    classifier: tuple[str, ...] = (),
+    option: str = "--weights",
+) -> tuple[nn.Module, str, str]:
+    """Build any network and give it weights; return it with the weights' name and `state_sha256`.
+
+    Parameters
+    ----------
+    build : callable
+        Makes the network with the constructor's own initial weights.
+    name : str
+        Of the network, for messages.
+    published : PublishedWeights
+        What ``default`` loads.
+    weights : str
+        ``random``, ``default`` or a file, as in `load_backbone`.
+    classifier : tuple of str
+        Prefixes of names in the state dict that are left out.
+    option : str
+        The command line's option for `weights`, for hints.
+
+    Raises
+    ------
+    MissingFileError, CheckpointError
+        As in `load_backbone`.
+    """
+    with torch.random.fork_rng(devices=[]):  # the caller's random numbers stay as they were
+        torch.manual_seed(_RANDOM_SEED)
+        network = build()
+    recorded = weights
+    if weights == DEFAULT or (weights == published.name and not Path(weights).exists()):
+        recorded = published.name
+        state = _download(published, of=name, option=option)
+        _fill(network, state, of=name, classifier=classifier, source=f"published weights {recorded}")
+    elif weights != RANDOM:
+        path = Path(weights)
+        recorded = path.name
+        _fill(network, _read(path, option=option), of=name, classifier=classifier, source=str(path))
+    return network, recorded, state_sha256(network.state_dict())
+
+
+def state_sha256(state: StateDict) -> str:
+    """Return the SHA-256 over a state dict's tensors in order of name: name, type, shape and values of each.
+
+    Counters of batches seen in training are left out: they do not change a feature.
+    """
+    digest = hashlib.sha256()
+    for name in sorted(state):
+        if name.endswith("num_batches_tracked"):
+            continue
+        tensor = state[name].detach().cpu().contiguous()
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.flatten().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _download(published: PublishedWeights, *, of: str, option: str) -> StateDict:
+    try:
+        return published.load()
+    except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError) as fault:
+        raise CheckpointError(
+            f"weights {published.name} of {of} cannot be downloaded: {fault}",
+            hint=f"download them on another machine and pass {option} FILE",
+        ) from fault
+    except OSError as fault:
+        raise CheckpointError(
+            f"weights {published.name} of {of} cannot be read or kept: {fault}",
+            hint=f"make room in {torch.hub.get_dir()}, or pass {option} FILE",
+        ) from fault
+    except Exception as fault:  # what PyTorch raises at damaged files cannot be listed
+        raise CheckpointError(
+            f"weights {published.name} of {of} are damaged: {_reason(fault)}",
+            hint=f"delete the file from {torch.hub.get_dir()}/checkpoints and try again",
+        ) from fault
+
+
+def _reason(fault: Exception) -> str:
+    if isinstance(fault, pickle.UnpicklingError):
+        return "it is cut short, or holds more than tensors; nothing else is unpickled: it could run any program"
+    return (str(fault).strip() or "it is empty").splitlines()[0]
+
+
+def _read(path: Path, *, option: str) -> StateDict:
+    if not path.is_file():
+        raise MissingFileError(
+            f"{path}: no such weights file", hint=f"{option} takes default, random, or the path of a state dict"
+        )
+    try:
+        with allow_options():
+            state = load_saved(path)
+    except Exception as fault:  # as above
+        raise CheckpointError(
+            f"{path}: not a state dict that can be loaded safely: {_reason(fault)}",
+            hint="save it with torch.save(model.state_dict(), FILE)",
+        ) from fault
+    for key in _NESTED_UNDER:
+        if isinstance(state, dict) and isinstance(state.get(key), dict):
+            state = state[key]
+    if not isinstance(state, dict) or not any(isinstance(value, torch.Tensor) for value in state.values()):
+        raise CheckpointError(
+            f"{path}: holds no tensors by name",
+            hint=f"expected a state dict, by itself or under one of: {', '.join(_NESTED_UNDER)}",
+        )
+    if (unsound := find_unsound(state)) is not None:
+        raise CheckpointError(f"{path}: {unsound} is no tensor of finite numbers")
+    return {name.removeprefix("module."): value for name, value in state.items()}
+
+
+def _fill(network: nn.Module, state: StateDict, *, of: str, classifier: tuple[str, ...], source: str) -> None:
+    """Load `state` into `network`; the classifier's tensors are left out, all others must fit exactly."""
+    own = network.state_dict()
+    given = {name: value for name, value in state.items() if not name.startswith(classifier)}
+    missing = [name for name in own if name not in given and not name.endswith("num_batches_tracked")]
+    unexpected = [name for name in given if name not in own]
+    reshaped = [
+        f"{name} {tuple(given[name].shape)} instead of {tuple(own[name].shape)}"
+        for name in own
+        if name in given and given[name].shape != own[name].shape
+    ]
+    faults = [
+        f"{title} {_some(names)}"
+        for title, names in (("missing:", missing), ("unexpected:", unexpected), ("shape:", reshaped))
+        if names
+    ]
+    if faults:
+        raise CheckpointError(f"{source}: these are not weights of {of}; " + "; ".join(faults))
+    network.load_state_dict({name: given.get(name, own[name]) for name in own})
+
+
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
+    return ", ".join(names[:_NAMES_SHOWN]) + more

@@ -1,0 +1,1 @@
+"""Videos decoded: one as a stream of events, in this process or in others."""

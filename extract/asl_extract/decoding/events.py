@@ -1,0 +1,220 @@
+"""One video as a stream of events: opened, decoded frames, and how it ended.
+
+`decode_here` makes the events in this process; `asl_extract.decoding.workers`
+makes the same ones in others. No torch here: decoder processes start fast and stay small.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from asl_extract.clip_plan import ClipPlan
+from asl_extract.decoders import FrameReader, get_decoder
+from asl_kit.base.child_process import MEMORY_BYTES
+from asl_kit.errors import AslKitError, VideoError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+BLOCK_FRAMES = 16
+"""Frames decoded, moved to the device and prepared together, at most."""
+
+MAX_RESAMPLED_FRAMES = 2**22
+"""What a file may be resampled to, unless it has frames in some proportion to it: 38 hours at 30 frames a second."""
+
+MAX_REPEATS = 1000
+"""How often a frame may be shown, on average, in a file that is longer than that."""
+
+BLOCK_BYTES = 32 * 2**20
+"""Size of a block at most, unless a single frame is larger: 5 frames of 1920 x 1080."""
+
+
+@dataclass(frozen=True)
+class DecodeSettings:
+    """What a decoder has to know to hand out the frames that clips need, and no others.
+
+    Parameters
+    ----------
+    decoder : str
+        A name in `asl_extract.decoders.DECODERS`.
+    threads : int
+        Threads that the decoder may use; 0: as many as there are cores.
+    window_frames, stride_frames, clip_frames : int
+        As in `ClipPlan`.
+    resample_fps : float, optional
+        As in `ClipPlan`.
+    every_frame : bool
+        As in `ClipPlan`.
+    device : str
+        Where a decoder in `asl_extract.decoders.GPU_DECODERS` decodes.
+    memory_bytes : int
+        Data that a decoder process may hold; without meaning where decoding is in the process that computes.
+    """
+
+    decoder: str
+    threads: int
+    window_frames: int
+    stride_frames: int
+    clip_frames: int
+    resample_fps: float | None = None
+    every_frame: bool = False
+    device: str = "cpu"
+    memory_bytes: int = MEMORY_BYTES
+
+    def plan(self, reader: FrameReader) -> ClipPlan:
+        """Return the plan of an opened video."""
+        return ClipPlan(
+            frame_count=reader.frame_count,
+            fps=reader.fps,
+            window_frames=self.window_frames,
+            stride_frames=self.stride_frames,
+            clip_frames=self.clip_frames,
+            resample_fps=self.resample_fps,
+            display_s=reader.display_s,
+            every_frame=self.every_frame,
+        )
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A video is open. First of its events, unless it cannot be opened."""
+
+    plan: ClipPlan
+
+
+def _nothing() -> None:
+    pass
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """Frames have been decoded.
+
+    Parameters
+    ----------
+    count : int
+        Frames that came out of the decoder; 0 with no `frames`: a sign of life.
+    frames : ndarray or Tensor
+        Those that ``plan.source_frames`` names, as often as it does: (N, H, W, 3) uint8, N from 0 to `BLOCK_FRAMES`.
+    release : callable
+        To be called when `frames` has been used: its memory is then written anew.
+    """
+
+    count: int
+    frames: NDArray[np.uint8] | Tensor
+    release: Callable[[], None] = _nothing
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A video has been decoded to its end, all of it. Last of its events."""
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A video cannot be decoded wholly and faithfully. Last of its events."""
+
+    error: AslKitError
+
+
+Event = Opened | Decoded | Finished | Failed
+
+
+def decode_video(path: Path, settings: DecodeSettings) -> Iterator[Event]:
+    """Yield the events of one video; raises nothing.
+
+    Frames after the last that is needed are decoded too: only so is a damaged file told from a good one.
+    """
+    try:
+        decoder = get_decoder(settings.decoder)
+        reader = decoder.open_reader(path, threads=settings.threads, device=settings.device)
+        try:
+            _check_duration(path, reader, settings)
+            plan = settings.plan(reader)
+            yield Opened(plan)
+            yield from _decode(reader, plan.source_frames)
+        finally:
+            reader.close()
+    except AslKitError as fault:
+        yield Failed(fault)
+    except MemoryError:
+        yield Failed(
+            VideoError(
+                f"{path}: not enough memory to decode it",
+                hint="use fewer --workers, or 0",
+            )
+        )
+    except Exception as fault:  # whatever a decoder throws at a damaged file is that file's failure, not the run's
+        reason = str(fault).strip() or type(fault).__name__
+        yield Failed(VideoError(f"{path}: cannot be read: {reason}"))
+    else:
+        yield Finished()
+
+
+def _check_duration(path: Path, reader: FrameReader, settings: DecodeSettings) -> None:
+    """Refuse a file that states times which would make millions of features of a few frames."""
+    if settings.resample_fps is None:
+        return
+    duration_s = reader.frame_count / reader.fps if reader.display_s is None else float(reader.display_s[-1])
+    frames = duration_s * settings.resample_fps
+    if frames > MAX_RESAMPLED_FRAMES and frames > MAX_REPEATS * reader.frame_count:
+        raise VideoError(
+            f"{path}: {reader.frame_count} frames that are said to last {duration_s:.0f} s: {frames:.0f} frames "
+            f"at {settings.resample_fps:g} a second",
+            hint="its times are damaged; write it anew: ffmpeg -i IN -vf setpts=N/25/TB -r 25 OUT.mp4",
+        )
+
+
+def _decode(reader: FrameReader, needed: NDArray[np.int64]) -> Iterator[Decoded]:
+    max_frames = min(BLOCK_FRAMES, max(1, BLOCK_BYTES // (reader.height * reader.width * 3)))
+    start = 0
+    for block in reader.blocks(max_frames):
+        stop = start + len(block)
+        first, last = np.searchsorted(needed, (start, stop))
+        chosen = needed[first:last] - start
+        if np.array_equal(chosen, np.arange(len(block))):
+            yield Decoded(count=len(block), frames=block)
+        else:
+            yield Decoded(count=len(block), frames=block[chosen[:max_frames]])
+            for piece in range(max_frames, len(chosen), max_frames):  # frames that are shown several times
+                yield Decoded(count=0, frames=block[chosen[piece : piece + max_frames]])
+        start = stop
+
+
+def stalled(path: Path, time_limit_s: float) -> VideoError:
+    """Return the error for a video whose decoder has delivered nothing for too long."""
+    return VideoError(
+        f"{path}: its decoder delivered nothing for {time_limit_s:g} s",
+        hint="try another --decoder, or a longer --time-limit with --retry-failed",
+    )
+
+
+def decode_here(
+    videos: Iterable[tuple[str, Path]], settings: DecodeSettings, *, time_limit_s: float | None = None
+) -> Generator[tuple[str, Event], None, None]:
+    """Yield the events of videos, one video after the other, decoded in this process.
+
+    Parameters
+    ----------
+    videos : iterable of (str, Path)
+        Ids and files, taken one by one as they are decoded.
+    settings : DecodeSettings
+        How to decode.
+    time_limit_s : float, optional
+        Give a video up when a block took longer. Looked at between blocks only: this process cannot interrupt itself.
+    """
+    for key, path in videos:
+        started_s = time.monotonic()
+        for event in decode_video(path, settings):
+            if time_limit_s is not None and time.monotonic() - started_s > time_limit_s:
+                yield key, Failed(stalled(path, time_limit_s))
+                break
+            yield key, event
+            started_s = time.monotonic()

@@ -1,0 +1,1 @@
+"""Who extracts: this process, a process a device, a Ray cluster."""

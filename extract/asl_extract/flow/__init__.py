@@ -1,0 +1,1 @@
+"""Optical flow as a backbone's input."""

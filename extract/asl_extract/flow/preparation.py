@@ -1,0 +1,190 @@
+"""Optical flow as a backbone's input: how far each pixel moves from one frame to the next.
+
+As the authors of I3D prepare it (Carreira and Zisserman, CVPR 2017; README of
+https://github.com/google-deepmind/kinetics-i3d): frames are resized, the flow between each and the next is in
+pixels of the resized frame, is truncated to 20 pixels either way and brought to a fixed range, and the centre
+is cut out. Their method is TV-L1. The flow is not rounded to 8 bits, as pipelines that keep it in image files do.
+
+Shapes: N frames or pairs of frames, resized height H and width W, backbone input size S.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from asl_extract.backbones.weights import DEFAULT
+from asl_extract.frames import ResizeRule, VideoPreparer
+from asl_kit.errors import UsageError
+
+MAX_MOTION = 20.0
+"""Longer motions, in pixels along either axis, are truncated to this."""
+
+FLOW_METHODS = {
+    "raft_large": "asl_extract.flow.raft",
+    "raft_small": "asl_extract.flow.raft",
+    "tvl1": "asl_extract.flow.tvl1",
+}
+"""Module of each method; its ``open_method(name, weights, device)`` returns a `FlowMethod`, and
+``published_weights(name)`` the name of its ``default`` weights."""
+
+
+class FlowMethod(Protocol):
+    """Computes optical flow.
+
+    Attributes
+    ----------
+    description : str
+        Name of the method, and after a comma what else decides its result, as an `ExtractionSpec` records it.
+    weights : str
+        ``random``, the publisher's name of the weights, or the file's name; empty where there are none.
+    weights_sha256 : str, optional
+        `state_sha256` of the weights.
+    """
+
+    description: str
+    weights: str
+    weights_sha256: str | None
+
+    def __call__(self, first: Tensor, second: Tensor) -> Tensor:
+        """Return the motion from each first to its second frame.
+
+        Parameters
+        ----------
+        first, second : Tensor
+            float32 RGB from 0 to 255: (N, 3, H, W), N at least 1.
+
+        Returns
+        -------
+        Tensor
+            float32, to the right and downwards, in pixels: (N, 2, H, W).
+        """
+
+
+def get_flow_method(name: str, *, weights: str = DEFAULT, device: torch.device) -> FlowMethod:
+    """Return a method of optical flow by name.
+
+    Parameters
+    ----------
+    name : str
+        A name in `FLOW_METHODS`.
+    weights : str
+        ``random``, ``default`` or the path of a state dict, as in `load_backbone`; ``default`` where there are none.
+    device : torch.device
+        Where networks compute; TV-L1 is computed on the CPU.
+
+    Raises
+    ------
+    UsageError
+        If there is no method of that name, or it has no weights and some were given.
+    MissingDependencyError
+        If its package is not installed.
+    MissingFileError, CheckpointError
+        If the weights cannot be had.
+    """
+    method: FlowMethod = _module(name).open_method(name, weights=weights, device=device)
+    return method
+
+
+def published_weights(name: str) -> str:
+    """Return the name of the weights that ``default`` loads for a method; empty where it has none.
+
+    Raises
+    ------
+    UsageError
+        If there is no method of that name.
+    """
+    published: str = _module(name).published_weights(name)
+    return published
+
+
+def _module(name: str) -> Any:
+    if name not in FLOW_METHODS:
+        raise UsageError(f"unknown method of optical flow {name!r}", hint=f"methods: {', '.join(FLOW_METHODS)}")
+    return importlib.import_module(FLOW_METHODS[name])
+
+
+class FlowPreparer:
+    """Turn decoded frames into a flow backbone's input. Prepared frame i is the flow from frame i to frame i + 1.
+
+    The last frame has none after it: the flow before it comes once more. Two equal frames have no flow between
+    them, whatever the method. Flow is always computed in float32.
+
+    Parameters
+    ----------
+    rule : ResizeRule
+        How to resize frames and to crop the flow.
+    mean, std : sequence of float
+        For the flow to the right and downwards: values in [0, 1], which stand for motions from -20 to
+        20 pixels, are shifted by `mean` and divided by `std`. With 0.5 and 0.5 they are in [-1, 1], no motion 0.
+    method : FlowMethod
+        Computes the flow.
+    device : torch.device
+        Where frames are resized and the result stays.
+    """
+
+    def __init__(
+        self,
+        *,
+        rule: ResizeRule,
+        mean: Sequence[float],
+        std: Sequence[float],
+        method: FlowMethod,
+        device: torch.device,
+    ) -> None:
+        self.rule = rule
+        self.method = method
+        self.device = device
+        self._scale = torch.tensor([1 / (2 * MAX_MOTION * s) for s in std], device=device)
+        self._shift = torch.tensor([(0.5 - m) / s for m, s in zip(mean, std, strict=True)], device=device)
+
+    def stream(self) -> VideoPreparer:
+        """Return what prepares one video's frames."""
+        return _FlowStream(self)
+
+    def between(self, frames: Tensor) -> Tensor:
+        """Return prepared flow between resized frames: (N + 1, 3, H, W), from 0 to 255 -> (N, S, S, 2)."""
+        first, second = frames[:-1], frames[1:]
+        moved = (first != second).flatten(1).any(1)
+        flow = frames.new_zeros((len(first), 2, *frames.shape[2:]))
+        if moved.any():
+            with torch.autocast(self.device.type, enabled=False):
+                flow[moved] = self.method(first[moved], second[moved])
+        centre = self.rule.centre(flow).permute(0, 2, 3, 1)
+        return centre.clamp(-MAX_MOTION, MAX_MOTION) * self._scale + self._shift
+
+
+class _FlowStream:
+    """The flow of one video: holds the last frame, and its flow, from one block to the next."""
+
+    def __init__(self, preparer: FlowPreparer) -> None:
+        self._preparer = preparer
+        self._last_frame: Tensor | None = None
+        self._last_flow: Tensor | None = None
+
+    def __call__(self, frames: NDArray[np.uint8] | Tensor) -> Tensor:
+        """Take the next frames, uint8 (N, H, W, 3), and return the flow that they complete: (N or N - 1, S, S, 2)."""
+        resized = self._preparer.rule.resize(frames, device=self._preparer.device)
+        if self._last_frame is not None:
+            resized = torch.cat([self._last_frame, resized])
+        flow = self._preparer.between(resized)
+        if len(resized):
+            self._last_frame = resized[-1:].clone()
+        if len(flow):
+            self._last_flow = flow[-1:].clone()
+        return flow
+
+    def finish(self) -> Tensor:
+        """Return the last frame's flow, which is the one before it, if there was a frame: (0 or 1, S, S, 2)."""
+        if self._last_flow is not None:
+            return self._last_flow
+        size = self._preparer.rule.crop
+        if self._last_frame is None:
+            return torch.empty((0, size, size, 2), device=self._preparer.device)
+        return self._preparer.between(self._last_frame.repeat(2, 1, 1, 1))

@@ -1,0 +1,201 @@
+"""Detection at any length: windows and stitching."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from asl_kit.detections.json_format import read_predictions, write_tables
+from asl_kit.detections.per_video import VideoDetections, join_tables
+from asl_kit.grid import FeatureGrid
+from asl_kit.inference.detect import detect, to_detections
+from asl_kit.inference.windows import plan_windows, run_whole
+from asl_kit.model.decoding import Candidates
+from asl_kit.model.network import Localizer
+from asl_kit.recipes.schema import InferenceRecipe
+
+
+@given(st.integers(1, 3000), st.integers(1, 500), st.sampled_from([1, 2, 8, 32]), st.none() | st.integers(1, 400))
+def test_kept_parts_tile_the_video(length: int, window: int, coarsest: int, reach: int | None) -> None:
+    windows = list(plan_windows(length, window, coarsest, reach=reach))
+    assert windows[0].keep_start == 0
+    assert windows[-1].keep_stop == length
+    for left, right in itertools.pairwise(windows):
+        assert left.keep_stop == right.keep_start
+        assert left.stop - left.keep_stop >= (reach or 0)
+        assert right.keep_start - right.start >= (reach or 0)
+    for one in windows:
+        assert 0 <= one.start <= one.keep_start < one.keep_stop <= one.stop <= length
+        assert one.start % coarsest == 0
+        assert one.stop - one.start <= max(window, 3 * ((reach or 0) + coarsest))
+
+
+TRAINING_LENGTH = 24
+
+
+@functools.cache
+def make_network(**changes: Any) -> Localizer:
+    """Return a network whose every part matters: its own small initial scales and last layers are drawn anew."""
+    torch.manual_seed(0)
+    fields = {"feature_dims": [3, 3], "classes": 2, "width": 16, "heads": 2, "levels": 3, "stem_blocks": 1}
+    fields |= {"window": 5, "max_length": TRAINING_LENGTH, "instance_branches": False}
+    network = Localizer(**(fields | changes)).eval()  # type: ignore[arg-type]
+    for name, parameter in network.named_parameters():
+        if "scale" in name or "last" in name:
+            torch.nn.init.normal_(parameter, std=0.5)
+    return network
+
+
+NETWORKS: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "a window of each level": {"window": (3, 7, 1)},
+    "windows of 1": {"window": 1},
+    "position embedding": {"position_embedding": True},
+    "full padding": {"padding": "full", "position_embedding": True},
+    "no stem, deep heads": {"stem_blocks": 0, "window": (0, 3, 3), "head_layers": 5, "projection_layers": 1},
+    "branches deeper than heads": {"instance_branches": True, "head_layers": 1},
+}
+
+
+def run(network: Localizer, features: Tensor, window_length: int) -> list[Tensor]:
+    whole = run_whole(network, features, window_length=window_length, precision=torch.float32)
+    outputs = [part for part in (whole.logits, whole.offsets, whole.sensitivity) if part is not None]
+    return [whole.points.position, torch.cat(outputs, dim=1)]
+
+
+@pytest.mark.parametrize("changes", NETWORKS.values(), ids=NETWORKS)
+@settings(max_examples=25, deadline=None)
+@given(data=st.data())
+def test_windows_say_what_the_whole_says(changes: dict[str, Any], data: st.DataObject) -> None:
+    """Of any length up to 20 training sequences, in windows of any length, at every point of the pyramid."""
+    network = make_network(**changes)
+    length = data.draw(st.integers(1, 20 * TRAINING_LENGTH))
+    window = data.draw(st.integers(1, length))
+    features = torch.randn(length, 6, generator=torch.Generator().manual_seed(length))
+    whole = run(network, features, length)
+    assert whole[1].std() > 0.1 or length < 8  # there is something to lose
+    for expected, found in zip(whole, run(network, features, window), strict=True):
+        torch.testing.assert_close(found, expected, atol=2e-5, rtol=2e-5)
+
+
+@pytest.mark.parametrize("changes", NETWORKS.values(), ids=NETWORKS)
+def test_reach_is_how_far_outputs_depend_on_features(changes: dict[str, Any]) -> None:
+    """No output farther away than the reach changes with a feature; some output at nearly that distance does."""
+    network = make_network(**(changes | {"max_length": 512}))
+    assert network.reach is not None
+    features = torch.randn(512, 6, generator=torch.Generator().manual_seed(0))
+    place = 256
+    changed = features.clone()
+    changed[place] += 100
+    (position, before), (_, after) = (run(network, one, 512) for one in (features, changed))
+    distance = (position[(before != after).any(1)] - place).abs().max()
+    assert network.reach / 2 < distance <= network.reach
+
+
+def test_attention_without_a_window_reaches_everywhere() -> None:
+    assert make_network(window=(3, 3, 0)).reach is None
+    assert make_network(window=0).reach is None
+
+
+def test_windowed_detection_equals_detection_in_one_piece() -> None:
+    network = make_network(max_length=64)
+    features = torch.randn(700, 6, generator=torch.Generator().manual_seed(0))
+    found = [
+        detect(
+            network,
+            features,
+            grid=FeatureGrid(0.25, 0.5, 700),
+            duration_s=350.0,
+            classes=[2],
+            settings=InferenceRecipe(max_detections=50),
+            window_length=length,
+        )[0]
+        for length in (1000, 160)
+    ]
+    assert len(found[0].scores) == 50
+    for whole, windowed in zip(*found, strict=True):
+        torch.testing.assert_close(windowed, whole, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("length", [1, 2, 5])
+def test_very_short_videos(length: int) -> None:
+    network = Localizer(feature_dims=[6], classes=2, width=16, heads=2, window=3, levels=4).eval()
+    (found,) = detect(
+        network,
+        torch.randn(length, 6),
+        grid=FeatureGrid(0.5, 1.0, length),
+        duration_s=float(length),
+        classes=[2],
+        settings=InferenceRecipe(min_score=0.0),
+        window_length=4096,
+    )
+    assert (found.segments >= 0).all()
+    assert (found.segments <= length).all()
+    assert (found.segments[:, 1] > found.segments[:, 0]).all()
+
+
+def test_combinations_are_a_table_of_their_own(tmp_path: Path) -> None:
+    """Of two videos, the second without anything: tables by vocabulary, and the files that predict writes of them."""
+
+    def candidates(*rows: tuple[float, float, float, int]) -> Candidates:
+        table = torch.tensor([row[:3] for row in rows], dtype=torch.float64).reshape(-1, 3)
+        return Candidates(table[:, :2], table[:, 2], torch.tensor([row[3] for row in rows], dtype=torch.int64))
+
+    vocabularies = {"verb": ["take", "wash"], "noun": ["cup", "pan", "tap"]}
+    found = [
+        [candidates((0, 1, 0.5, 1)), candidates((0, 2, 0.25, 2)), candidates((0, 1, 0.75, 5), (1, 2, 0.5, 1))],
+        [candidates(), candidates(), candidates()],
+    ]
+    tables = to_detections(["a", "b"], found, vocabularies)
+    assert list(tables) == ["verb", "noun", "verb,noun"]
+    assert tables["noun"].class_names == ("cup", "pan", "tap")
+    assert [row[1:] for row in tables["noun"].rows("a")] == [(0, 2, "tap", 0.25)]
+    assert [row[1:] for row in tables["verb,noun"].rows("a")] == [(0, 1, "wash,tap", 0.75), (1, 2, "take,pan", 0.5)]
+    assert tables["verb,noun"].rows("b") == []
+    assert list(to_detections([], [], vocabularies)) == ["verb", "noun"]
+
+    whole = [
+        VideoDetections(name, Path(f"{name}.mp4"), 2.0, 30.0, 60, to_detections([name], [one], vocabularies))
+        for name, one in zip(["a", "b"], found, strict=True)
+    ]
+    joined = join_tables(whole)
+    assert {name: table.rows("a") for name, table in joined.items()} == {
+        name: table.rows("a") for name, table in tables.items()
+    }
+    write_tables(tmp_path / "found.json", joined)
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "found-verb.json", "found-noun.json", "found-verb-noun.json",
+    }  # fmt: skip
+    read = read_predictions(tmp_path / "found-verb-noun.json")
+    assert read.rows("a") == tables["verb,noun"].rows("a")
+
+
+@pytest.mark.parametrize("power", [0.0, 0.5, 2.0])
+def test_scores_are_multiplied_by_the_sensitivity_of_their_point(power: float) -> None:
+    network = make_network(instance_branches=True, classes=5)
+    features = torch.randn(40, 6, generator=torch.Generator().manual_seed(1))
+    whole = run_whole(network, features, window_length=64, precision=torch.float32)
+    assert whole.sensitivity is not None
+    factor = whole.sensitivity[:, 0] ** power
+    lasting = whole.offsets.sum(1) > 0
+    first, second = (part.sigmoid().amax(1)[lasting] for part in whole.logits.split([2, 3], dim=1))
+    best = [(score * factor[lasting]).max().item() for score in (first, second, (first * second) ** 0.5)]
+
+    found = detect(
+        network,
+        features,
+        grid=FeatureGrid(0.5, 1.0, 40),
+        duration_s=40.0,
+        classes=[2, 3],
+        settings=InferenceRecipe(sensitivity_power=power, min_length_steps=0.0),
+        window_length=64,
+    )
+    assert [one.scores[0].item() for one in found] == pytest.approx(best, rel=1e-6)

@@ -1,0 +1,82 @@
+"""A test split that is drawn."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+from helpers.support import make_annotation_set
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from asl_kit.annotations import AnnotationSet
+from asl_kit.errors import AnnotationError
+from asl_kit.own_data.splits import draw_test_videos, evaluation_split, with_test_split
+
+
+def make(labels: dict[str, list[str]], split: str = "train") -> AnnotationSet:
+    rows = {name: (split, [(1.0, 2.0, label) for label in found]) for name, found in labels.items()}
+    return make_annotation_set(rows, sorted({label for found in labels.values() for label in found}))
+
+
+@settings(max_examples=50)
+@given(
+    st.dictionaries(
+        st.text("abcdef", min_size=1, max_size=4), st.lists(st.sampled_from("uvwxyz"), max_size=4), min_size=2
+    ),
+    st.randoms(),
+)
+def test_what_is_drawn(labels: dict[str, list[str]], random) -> None:
+    videos = make(labels).videos
+    drawn = draw_test_videos(videos)
+    shuffled = list(videos)
+    random.shuffle(shuffled)
+    assert draw_test_videos({name: videos[name] for name in shuffled}) == drawn
+    assert 1 <= len(drawn) < len(videos)
+    assert len(drawn) <= max(1, round(len(videos) / 5), len(videos) // 3)
+    if len(drawn) > 1:  # a single one is drawn even where it leaves a class without a training video
+        kept = {label for name in videos.keys() - drawn for label in labels[name]}
+        assert kept == {label for found in labels.values() for label in found}
+
+
+def test_every_class_of_several_videos_is_scored() -> None:
+    labels = {f"v{number}": ["common"] for number in range(30)}
+    labels |= {f"r{number}": ["rare", "common"] for number in range(2)}
+    drawn = draw_test_videos(make(labels).videos)
+    assert len(drawn) == round(0.2 * 32)
+    assert Counter(label for name in drawn for label in labels[name])["rare"] == 1
+
+
+@pytest.mark.parametrize(
+    ("splits", "expected"), [(("train", "test"), "test"), (("train", "validation"), None), (("train",), None)], ids=str
+)
+def test_evaluation_split(splits: tuple[str, ...], expected: str | None) -> None:
+    annotations = make_annotation_set({split: (split, [(0, 1, "a")]) for split in splits}, ["a"])
+    assert evaluation_split(annotations) == expected
+
+
+def test_a_stated_test_split_is_left_alone() -> None:
+    annotations = make_annotation_set({"a": ("train", [(0, 1, "x")]), "b": ("test", [(0, 1, "x")])}, ["x"])
+    assert with_test_split(annotations, {"a", "b"}) == (annotations, "as stated: test, train")
+
+
+def test_only_annotated_videos_with_a_file_are_drawn() -> None:
+    rows = {f"v{number}": ("train", [(0, 1, "x")]) for number in range(10)} | {"blank": ("train", None)}
+    annotations, note = with_test_split(make_annotation_set(rows, ["x"]), {"v1", "v2", "blank"})
+    drawn = {name for name, video in annotations.videos.items() if video.split == "test"}
+    assert len(drawn) == 1
+    assert drawn < {"v1", "v2"}
+    assert "1 of the 2 videos of split 'train'" in note
+
+
+@pytest.mark.parametrize(
+    ("annotations", "message"),
+    [
+        (make({"a": ["x"]}), "split 'train' has 1 annotated videos with a readable file, 2 are needed"),
+        (make({"a": ["x"], "b": ["x"]}, split="fold 1"), "no split named train or training"),
+    ],
+    ids=["one video", "no training split"],
+)
+def test_refused(annotations: AnnotationSet, message: str) -> None:
+    with pytest.raises(AnnotationError, match=message):
+        with_test_split(annotations, annotations.videos.keys())

@@ -1,0 +1,75 @@
+"""Random cuts and the learning rate."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from asl_kit.recipes.schema import OptimizerRecipe
+from asl_train.optimization import learning_rate
+from asl_train.sequences import plan_batches, plan_cut
+
+
+@given(
+    st.integers(1, 400),
+    st.integers(1, 200),
+    st.lists(st.tuples(st.floats(0, 380), st.floats(0.1, 60)), max_size=6),
+    st.integers(0, 2**32 - 1),
+)
+def test_cuts(length: int, longest: int, rows: list[tuple[float, float]], seed: int) -> None:
+    segments = np.array([(start, start + size) for start, size in rows], dtype=np.float64).reshape(-1, 2)
+    start, stop, clipped, kept = plan_cut(
+        length,
+        segments,
+        longest=longest,
+        crop_ratio=(0.5, 0.9),
+        min_segment_share=0.5,
+        random=np.random.default_rng(seed),
+    )
+    assert 0 <= start < stop <= length
+    assert stop - start <= longest
+    assert len(clipped) == len(kept)
+    for (low, high), whole in zip(clipped, segments[kept], strict=True):
+        assert -0.5 <= low < high <= stop - start - 0.5
+        assert high - low >= 0.5 * (whole[1] - whole[0]) - 1e-9
+        assert low + start >= whole[0] - 1e-9
+        assert high + start <= whole[1] + 1e-9
+
+
+def test_a_video_that_fits_can_be_left_whole() -> None:
+    segments = np.array([[1.0, 5.0]])
+    start, stop, clipped, kept = plan_cut(
+        50, segments, longest=64, crop_ratio=(1.0, 1.0), min_segment_share=0.5, random=np.random.default_rng(0)
+    )
+    assert (start, stop, clipped.tolist(), kept.tolist()) == (0, 50, [[1.0, 5.0]], [0])
+
+
+@given(st.lists(st.integers(1, 3000), min_size=1, max_size=90), st.integers(1, 7), st.integers(0, 2**32 - 1))
+def test_every_video_is_in_one_batch(lengths: list[int], batch_size: int, seed: int) -> None:
+    batches = plan_batches(np.array(lengths), batch_size=batch_size, random=np.random.default_rng(seed))
+    assert sorted(np.concatenate(batches).tolist()) == list(range(len(lengths)))
+    assert sorted((len(batch) for batch in batches), reverse=True)[:-1] == [batch_size] * (len(batches) - 1)
+    assert len(batches) == -(-len(lengths) // batch_size)
+
+
+def test_videos_of_like_length_share_a_batch() -> None:
+    lengths = np.random.default_rng(0).lognormal(7, 0.7, 200).clip(max=2304).astype(np.int64)
+    batches = plan_batches(lengths, batch_size=2, random=np.random.default_rng(1))
+    padded = sum(2 * lengths[batch].max() for batch in batches)
+    unsorted = lengths.reshape(-1, 2).max(axis=1).sum() * 2
+    assert padded < 1.08 * lengths.sum() < unsorted
+    # In random order all the same: short and long ones are spread over the epoch.
+    halves = [lengths[np.concatenate(part)].mean() for part in (batches[:50], batches[50:])]
+    assert 0.8 < halves[0] / halves[1] < 1.25
+
+
+@pytest.mark.parametrize(
+    ("step", "expected"),
+    [(0, 0.25), (3, 1.0), (4, 1.0), (12, 0.55), (20, 0.1)],
+    ids=["first", "warm", "peak", "mid", "end"],
+)
+def test_learning_rate(step: int, expected: float) -> None:
+    recipe = OptimizerRecipe(learning_rate=1.0, epochs=5, warmup_epochs=1, final_learning_rate_share=0.1)
+    assert learning_rate(step, steps_per_epoch=4, recipe=recipe) == pytest.approx(expected)

@@ -1,0 +1,312 @@
+"""A training run, from annotations and stores to a checkpoint."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from types import NoneType
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from asl_kit.base.console import ProgressBar, err, progress_bar
+from asl_kit.checkpoint.files import save_checkpoint
+from asl_kit.checkpoint.model import Checkpoint, Shape, build_network
+from asl_kit.dataset.split import feature_statistics
+from asl_kit.errors import CheckpointError, TrainingError
+from asl_kit.model.collectives import processes
+from asl_kit.model.sensitivity import COLLAPSED_SIGMA
+from asl_kit.recipes.schema import Recipe
+from asl_kit.torch_utils.device import choose_precision
+from asl_train.faults import memory_faults_named
+from asl_train.inputs import TrainingData, load_training_data
+from asl_train.learner import Learner, StepValues
+from asl_train.optimization import learning_rate
+from asl_train.processes import copy_from_first, gather_objects, is_main_process, training_processes
+from asl_train.resuming import load_resumable
+from asl_train.run_folder import CurveWriter, RunFolder
+from asl_train.sequences import TrainingSequences
+from asl_train.shape import derive_shape, shape_table
+from asl_train.validation import average_map
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """What a run ended with."""
+
+    checkpoint: Path
+    """The checkpoint for use."""
+    kept: str
+    """Which weights it holds, and why."""
+    validation_average_map: float | None
+    """Of those weights; None without a validation split."""
+
+
+def train_model(
+    annotations: Path,
+    features: Sequence[Path],
+    out: Path,
+    recipe: Recipe,
+    *,
+    resume: bool = False,
+    device: str = "auto",
+) -> TrainingResult | None:
+    """Train a model, in this process or together with those that ``torchrun`` has started beside it.
+
+    Parameters
+    ----------
+    annotations : Path
+        Unified annotations.
+    features : sequence of Path
+        Feature stores: one, or several streams.
+    out : Path
+        Folder of the run; all processes see the same.
+    recipe : Recipe
+        All choices.
+    resume : bool
+        Go on with the run in `out`; it ends as if it had never been interrupted. The number of processes may differ.
+    device : str
+        `auto`, `cpu`, `cuda`, `cuda:1`, ...; of several processes, `auto` and `cuda` give each its own GPU.
+
+    Returns
+    -------
+    TrainingResult or None
+        None in all processes but the first.
+
+    Raises
+    ------
+    AnnotationError, StoreError, FeatureError
+        If the inputs do not fit together.
+    TrainingError
+        If the loss is not finite; names the videos of the batch. If memory runs out; names the settings to lower.
+    CheckpointError
+        If `resume` meets a run of another recipe or other data.
+    """
+    with (
+        training_processes(device) as chosen,
+        memory_faults_named(recipe, chosen),
+        RunFolder(out, resume=resume) as folder,
+    ):
+        data = load_training_data(annotations, features, recipe)
+        trainer = Trainer(data, recipe, folder, chosen)
+        if resume and folder.last.exists():
+            trainer.resume()
+        result = trainer.run()
+        return result if is_main_process() else None
+
+
+class Trainer:
+    """The training loop and its state.
+
+    Parameters
+    ----------
+    data : TrainingData
+        Inputs.
+    recipe : Recipe
+        All choices.
+    folder : RunFolder
+        Where to write.
+    device : torch.device
+        Where to compute.
+    """
+
+    def __init__(self, data: TrainingData, recipe: Recipe, folder: RunFolder, device: torch.device) -> None:
+        self.data, self.recipe, self.folder = data, recipe, folder
+        self.precision = choose_precision(recipe.run.precision, device)
+        self.shape: Shape = derive_shape(data.train.items, data.streams.dims, recipe)
+        classes = [len(names) for names in data.vocabularies.values()]
+        err().print(shape_table(self.shape, data.train.items, recipe, sum(classes)))
+
+        torch.manual_seed(recipe.run.seed)
+        network = build_network(recipe, self.shape, sum(classes))
+        if recipe.data.standardize and is_main_process():
+            mean, std = feature_statistics(data.streams, data.train.items)
+            network.set_feature_scale(torch.from_numpy(mean), torch.from_numpy(std))
+        network.to(device)
+        copy_from_first(network)
+        self.learner = Learner(network, recipe, classes, self.precision)
+        self.sequences = TrainingSequences(
+            data.train.items,
+            data.streams,
+            batch_size=recipe.optimizer.batch_size,
+            longest=self.shape.sequence_length,
+            crop_ratio=recipe.data.crop_ratio,
+            min_segment_share=recipe.data.min_segment_share,
+            seed=recipe.run.seed,
+            pin_memory=device.type == "cuda",
+        )
+        self.step = 0
+        self.best: float | None = None
+        self.kept = "weights of the last epoch"
+        self._unread: tuple[int, Sequence[str], StepValues] | None = None
+        batch, rate = recipe.optimizer.batch_size, recipe.optimizer.learning_rate
+        shared = f", shared by {processes()} processes" if processes() > 1 else ""
+        err().print(f"batches of {batch} videos{shared}; learning rate {rate:g}; {device}, {self.precision}")
+
+    @property
+    def epoch(self) -> int:
+        """Whole epochs done."""
+        return self.step // len(self.sequences)
+
+    def run(self) -> TrainingResult:
+        """Train to the last epoch and return what came out.
+
+        Raises
+        ------
+        TrainingError
+            If a loss or gradient is not finite, or the processes do not see the same run.
+        """
+        if len(set(gather_objects((self.step, self.data.provenance["annotations_sha256"])))) > 1:
+            raise TrainingError(
+                f"{self.folder.path}: the processes of the run do not see the same files",
+                hint="put annotations and --out where all machines can read them",
+            )
+        epochs, every = self.recipe.optimizer.epochs, self.recipe.run.validate_every
+        with ExitStack() as stack:
+            curve = None
+            if is_main_process():
+                self.folder.keep_curve_until(self.step)
+                curve = stack.enter_context(CurveWriter(self.folder, self.step))
+            bar = stack.enter_context(progress_bar("training", epochs * len(self.sequences)))
+            bar.advance(self.step)
+            while self.epoch < epochs:
+                self._train_epoch(curve, bar)
+                if self.epoch == epochs or self.epoch % every == 0:
+                    scores = self._validate()
+                    if scores and curve is not None:
+                        curve.add(self.step, self.epoch - 1, scores, group="validation")
+                        bar.message(f"epoch {self.epoch}: " + ", ".join(f"{k} {v:.4f}" for k, v in scores.items()))
+                if curve is not None and self.recipe.sensitivity.class_level:
+                    widths = self.learner.objective.class_sensitivity.widths()
+                    curve.add(self.step, self.epoch - 1, widths, group="sensitivity")
+                self._save_last(curve)
+        self._warn_of_collapse()
+        if self.best is None:
+            weights, name = self.learner.final_weights()
+            self.kept = f"{name} of the last epoch: no validation split to choose by"
+            self._save(weights, self.folder.model)
+        return TrainingResult(self.folder.model, self.kept, self.best)
+
+    def _train_epoch(self, curve: CurveWriter | None, bar: ProgressBar) -> None:
+        """Train to the end of the epoch; the numbers of a step are read when the next one is on its way."""
+        steps = len(self.sequences)
+        epoch, first = divmod(self.step, steps)
+        self.learner.network.train()
+        self.learner.objective.train()
+        saved_s = time.monotonic()
+        for batch in self.sequences.epoch(epoch, self.learner.network.padded_length, first=first):
+            rate = learning_rate(self.step, steps_per_epoch=steps, recipe=self.recipe.optimizer)
+            values = self.learner.learn(batch, self.step, rate)
+            self._read_step(curve, bar)
+            self._unread = (self.step, batch.video_ids, values)
+            self.step += 1
+            bar.advance()
+            if time.monotonic() - saved_s > 60 * self.recipe.run.checkpoint_minutes and self.step % steps:
+                self._read_step(curve, bar)
+                self._save_last(curve)
+                saved_s = time.monotonic()
+        self._read_step(curve, bar)
+
+    def _read_step(self, curve: CurveWriter | None, bar: ProgressBar) -> None:
+        """Record the step whose numbers have not been read yet, if there is one."""
+        if self._unread is None:
+            return
+        step, video_ids, unread = self._unread
+        self._unread = None
+        values = unread.read()
+        # float16 leaves out steps whose gradients are not finite, and lowers its scale.
+        checked = ["total"] if self.precision == torch.float16 else ["total", "gradient_norm"]
+        if not all(math.isfinite(values[name]) for name in checked):
+            videos = [video_id for ids in gather_objects(video_ids) for video_id in ids]
+            what = "gradient" if math.isfinite(values["total"]) else "loss"
+            raise TrainingError(
+                f"the {what} is not finite at step {step + 1}: {values}; videos: {', '.join(videos)}",
+                hint="lower optimizer.learning_rate, set run.precision=float32, or look at these videos' features",
+            )
+        epoch = step // len(self.sequences)
+        bar.note(f"epoch {epoch + 1}/{self.recipe.optimizer.epochs} loss {values['total']:.3f}")
+        if curve is not None:
+            rate = learning_rate(step, steps_per_epoch=len(self.sequences), recipe=self.recipe.optimizer)
+            curve.add(step + 1, epoch, values | {"learning_rate": rate}, group="train")
+
+    def _validate(self) -> dict[str, float]:
+        """Score the weights and their moving average; keep the better ones if they are the best so far."""
+        if self.data.validation is None:
+            return {}
+        candidates = {"weights": self.learner.network}
+        if self.learner.average is not None:
+            candidates["averaged weights"] = self.learner.average.network
+        scores = {}
+        for name, network in candidates.items():
+            network.eval()
+            score = average_map(network, self.data.validation, self.data, self.recipe, self.shape, self.precision)
+            scores[f"average mAP of {name}"] = score
+            if self.best is None or score > self.best:
+                self.best = score
+                split = self.data.provenance["validation_split"]
+                self.kept = f"{name} of epoch {self.epoch}, average mAP {score:.4f} on split {split!r}"
+                self._save(network.state_dict(), self.folder.model)
+        return scores
+
+    def _warn_of_collapse(self) -> None:
+        if not self.recipe.sensitivity.class_level:
+            return
+        collapsed = self.learner.objective.class_sensitivity.widths()["collapsed curves"]
+        if collapsed > 0.5:
+            err().print(
+                f"warning: {collapsed:.0%} of the class-level sensitivity curves have collapsed to "
+                f"{COLLAPSED_SIGMA:g} of a segment's length or less: their weights no longer tell points apart. "
+                "With sensitivity.mode = paper the loss falls as its weights do; try normalized or quality."
+            )
+
+    def _save_last(self, curve: CurveWriter | None) -> None:
+        if curve is not None:
+            curve.flush()
+        state = self.learner.state() | {"step": self.step, "best": self.best, "kept": self.kept}
+        self._save(self.learner.final_weights()[0], self.folder.last, state)
+
+    def _save(self, weights: Mapping[str, Tensor], path: Path, training: dict[str, Any] | None = None) -> None:
+        if not is_main_process():
+            return
+        history = {"epoch": self.epoch, "step": self.step, "kept": self.kept, "processes": processes()}
+        checkpoint = Checkpoint(
+            weights=weights,
+            recipe=self.recipe,
+            vocabularies=self.data.vocabularies,
+            shape=self.shape,
+            extraction=tuple(self.data.streams.specs),
+            provenance=self.data.provenance | history | {"precision": str(self.precision).removeprefix("torch.")},
+            objective=self.learner.objective.state_dict(),
+            training=training,
+        )
+        save_checkpoint(checkpoint, path)
+
+    def resume(self) -> None:
+        """Take up the state of the folder's last checkpoint.
+
+        Raises
+        ------
+        CheckpointError
+            If it belongs to another recipe, other classes, features or annotations.
+        """
+        checkpoint, state = load_resumable(self.folder.last, self.recipe, self.data, self.shape)
+        steps = self.recipe.optimizer.epochs * len(self.sequences)
+        try:
+            self.learner.load_state(state, checkpoint.objective)
+            self.step, self.best, self.kept = state["step"], state["best"], state["kept"]
+            if type(self.step) is not int or not 0 <= self.step <= steps:
+                raise ValueError(f"step {self.step!r} of {steps}")
+            if type(self.best) not in (float, NoneType) or type(self.kept) is not str:
+                raise ValueError(f"best {self.best!r}, kept {self.kept!r}")
+        except (KeyError, TypeError, ValueError, RuntimeError, AttributeError, IndexError, OverflowError) as fault:
+            reason = " ".join(str(fault).split())
+            raise CheckpointError(
+                f"{self.folder.last}: its training state is damaged: {type(fault).__name__}: {reason}",
+                hint=f"{self.folder.model} is for use; to train again, choose another --out",
+            ) from fault
+        err().print(f"resuming {self.folder.path} after epoch {self.epoch}, step {self.step}")
