@@ -2,8 +2,8 @@
 
 The clone is of https://github.com/happyharrycn/actionformer_release; its code runs as it is, only its compiled
 part and what its evaluation imports, which a training step does not use, are left out. It runs in a process of its
-own, since ours changes how its process handles memory (`asl_kit.torch_utils.device`), which would speed ActionFormer up too
-(``--shared``: in ours, with that). Without ``--actionformer`` only ours are measured.
+own, since ours changes how its process handles memory (`asl_kit.torch_utils.device`), which would speed ActionFormer
+up too (``--shared``: in ours, with that). Without ``--actionformer`` only ours are measured.
 
 Networks of THUMOS14's shape: 2,048 dims, 2,304 steps, width 512, 6 levels, windows of 19, 20 classes, 2 videos a
 batch, 16 segments a video. A step is forward, losses, backward, clipping, optimizer and moving average. Rounds

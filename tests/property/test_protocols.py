@@ -8,13 +8,13 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import asl_kit.detections.json_format
 import numpy as np
 import pytest
 from helpers.support import make_annotation_set
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import asl_kit.detections.json_format
 from asl_evaluate.protocols import PROTOCOLS
 from asl_evaluate.scores import Scores
 from asl_evaluate.scoring import score

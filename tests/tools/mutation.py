@@ -1,7 +1,8 @@
 """Change one thing at a time in a module and see whether its tests notice: python tests/tools/mutation.py grid
 
 Each change (a mutant) is one operator, number, condition, argument or result. A mutant that passes all tests of its
-module has survived: what it changes is not tested, or makes no difference. tests/tools/mutation.md says which remain and why.
+module has survived: what it changes is not tested, or makes no difference. tests/tools/mutation.md says which remain
+and why.
 """
 
 from __future__ import annotations

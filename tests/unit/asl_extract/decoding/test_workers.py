@@ -19,8 +19,8 @@ import pytest
 from helpers.processes import is_running, shared_memory, wait_until
 from helpers.support import write_video
 
-from asl_extract.decoding.events import Decoded, DecodeSettings, Event, Failed, Finished, Opened, decode_here
 from asl_extract.decoding import workers as decoder_workers
+from asl_extract.decoding.events import Decoded, DecodeSettings, Event, Failed, Finished, Opened, decode_here
 from asl_extract.decoding.workers import SLOTS_PER_WORKER, decode_in_workers
 
 SETTINGS = DecodeSettings(decoder="pyav", threads=1, window_frames=16, stride_frames=4, clip_frames=4)
