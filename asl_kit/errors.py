@@ -121,5 +121,5 @@ def error_context(source: object, kind: type[AslKitError]) -> Iterator[None]:
     """Put a source (a file, a place in it) in front of the messages of errors of this kind."""
     try:
         yield
-    except kind as fault:
-        raise kind(f"{source}: {fault.message}", hint=fault.hint) from fault
+    except kind as error:
+        raise kind(f"{source}: {error.message}", hint=error.hint) from error

@@ -3,7 +3,7 @@
 The collector checks every item the same way whatever the layout it came from,
 so a converter only has to know its layout. Two policies:
 
-- refuse (users' own data): every fault is listed in one error, nothing is written;
+- refuse (users' own data): every error is listed in one error, nothing is written;
 - mend (published data, which nobody can correct at its source): a segment that ends
   after its video is clipped, one that cannot be mended is dropped, and both are reported.
 """
@@ -21,9 +21,9 @@ from asl_kit import __version__
 from asl_kit.annotations.io import ordered
 from asl_kit.annotations.report import ConversionReport, Kind
 from asl_kit.annotations.schema import AnnotationSet, Source, SourceFile
-from asl_kit.annotations.validation import DURATION_TOLERANCE_S, time_fault
+from asl_kit.annotations.validation import DURATION_TOLERANCE_S, time_error
 from asl_kit.base.files import sha256_of
-from asl_kit.base.validation import list_faults, validate
+from asl_kit.base.validation import list_errors, validate
 from asl_kit.errors import AnnotationError, MissingFileError
 
 ACTION = "action"
@@ -81,7 +81,7 @@ class Collector:
     def __contains__(self, video_id: str) -> bool:
         return video_id in self._videos
 
-    def fault(self, where: str, text: str, *, video_id: str | None = None) -> None:
+    def error(self, where: str, text: str, *, video_id: str | None = None) -> None:
         """Record something that makes the source unusable; `finish` raises all of them."""
         if video_id is None:
             self._faults.append(f"{where}: {text}")
@@ -108,7 +108,7 @@ class Collector:
         video_id, where : str
             The video, and where it was read: file and line.
         split, duration, fps, frames, path, attributes
-            As in `asl_kit.annotations.schema.Video`; what contradicts an earlier statement is a fault.
+            As in `asl_kit.annotations.schema.Video`; what contradicts an earlier statement is a error.
         """
         facts = self._videos.get(video_id)
         if facts is None:
@@ -120,7 +120,7 @@ class Collector:
             for name, value in fields.items():
                 if table.setdefault(name, value) != value:
                     text = f"{name}: {value!r} contradicts {table[name]!r} ({facts.where})"
-                    self.fault(where, text, video_id=video_id)
+                    self.error(where, text, video_id=video_id)
 
     def no_action(self, video_id: str, where: str) -> None:
         """Record that a video, already recorded, was annotated and has no action."""
@@ -150,7 +150,7 @@ class Collector:
         video_id, where : str
             The video, and where the segment was read: file and line.
         start, end : object
-            Seconds as they were read; anything but a finite number is a fault.
+            Seconds as they were read; anything but a finite number is a error.
         labels : dict or None
             Class name by vocabulary; None: a stretch of time to ignore, for `reason`.
         reason : str
@@ -194,7 +194,7 @@ class Collector:
         Raises
         ------
         AnnotationError
-            Listing every fault.
+            Listing every error.
         """
         if vocabularies is None:
             vocabularies = self._found_vocabularies()
@@ -217,7 +217,7 @@ class Collector:
         if not self._videos and not self._faults:
             self._faults.append("no video in " + ", ".join(file.name for file in source.files))
         if self._faults:
-            raise AnnotationError(list_faults(self._faults))
+            raise AnnotationError(list_errors(self._faults))
         if without["duration"]:
             self._report.note(
                 f"the duration of {without['duration']} videos is not stated: taken from the end of their last segment"
@@ -250,7 +250,7 @@ class Collector:
         labelled = [item for item in facts.items if item.labels is not None]
         if facts.no_action_at is not None and labelled:
             text = f"said to have no action, but {labelled[0].where} gives it a segment"
-            self.fault(facts.no_action_at, text, video_id=video_id)
+            self.error(facts.no_action_at, text, video_id=video_id)
         kept = [item for item in facts.items if self._is_sound(video_id, item, stated["duration"], classes)]
         segments = [
             {"start": item.start_s, "end": item.end_s, "labels": item.labels, "attributes": item.attributes}
@@ -278,9 +278,9 @@ class Collector:
         """Say whether an item can be kept, mending its times if that is the policy."""
         if self._mend:
             self._clip(video_id, item, duration_s)
-        fault = time_fault(item.start_s, item.end_s, duration_s)
-        if fault is not None:
-            name, text = fault
+        error = time_error(item.start_s, item.end_s, duration_s)
+        if error is not None:
+            name, text = error
             found = item.start_s if name == "start" else item.end_s
             self._problem(item.kind, video_id, item.where, f"{item.prefix}{name}: {text}, found {found!r}")
             return False
@@ -305,7 +305,7 @@ class Collector:
         if self._mend:
             self._report.drop(kind, video_id, where, text)
         else:
-            self.fault(where, text, video_id=video_id)
+            self.error(where, text, video_id=video_id)
 
     def _refuse_timeless(self, video_id: str, facts: _Facts, classes: Mapping[str, frozenset[str]]) -> None:
         """Report a video without duration, and with no segment that ends after 0 to tell it."""
@@ -351,8 +351,8 @@ def read_text(path: Path) -> str:
         return path.read_text(encoding="utf-16" if is_utf16 else "utf-8-sig")
     except (FileNotFoundError, IsADirectoryError):
         raise MissingFileError(f"{path}: no such file") from None
-    except UnicodeDecodeError as fault:
-        raise AnnotationError(f"{path}: not UTF-8 text: {fault}", hint="Save the file as UTF-8.") from None
+    except UnicodeDecodeError as error:
+        raise AnnotationError(f"{path}: not UTF-8 text: {error}", hint="Save the file as UTF-8.") from None
 
 
 def describe_source(files: Iterable[Path], *, converter: str) -> Source:

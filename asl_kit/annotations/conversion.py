@@ -70,13 +70,13 @@ def _run(
         annotations = converter(sources, manifest=manifest, report=report)
     except (AslKitError, OSError):
         raise
-    except Exception as fault:
+    except Exception as error:
         if is_own(entry):
             raise  # a bug of ours: its traceback says more
         raise ConverterError(
-            f"{who} failed: {type(fault).__name__}: {fault}",
+            f"{who} failed: {type(error).__name__}: {error}",
             hint="Show its authors what `asl-kit --debug convert ...` prints.",
-        ) from fault
+        ) from error
     if not isinstance(annotations, AnnotationSet):
         raise ConverterError(f"{who} must return an AnnotationSet, found {annotations!r:.60}")
     return annotations
@@ -106,8 +106,8 @@ def _describe(name: str) -> str:
     """Return the first line of a converter's module, or why it cannot be loaded."""
     try:
         module = sys.modules[find_converter(name).__module__]
-    except MissingDependencyError as fault:
-        return fault.message
+    except MissingDependencyError as error:
+        return error.message
     return (module.__doc__ or "").partition("\n")[0].rstrip(".:")
 
 

@@ -12,9 +12,9 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from asl_kit.annotations.schema import FORMAT, VERSION, AnnotationSet, Video
-from asl_kit.annotations.validation import meaning_faults
+from asl_kit.annotations.validation import semantic_errors
 from asl_kit.base.files import read_json, write_text
-from asl_kit.base.validation import check_version, fault_line, fault_lines, list_faults
+from asl_kit.base.validation import check_version, error_line, error_lines, list_errors
 from asl_kit.errors import AnnotationError
 
 
@@ -40,7 +40,7 @@ def read_annotations(path: str | Path) -> AnnotationSet:
         If there is no such file.
     AnnotationError
         If it is not an annotation file of version 1, or contradicts itself; the
-        message lists all faults with file, video and field.
+        message lists all errors with file, video and field.
     """
     path = Path(path)
     document = read_json(path, AnnotationError)
@@ -48,11 +48,11 @@ def read_annotations(path: str | Path) -> AnnotationSet:
     try:
         return AnnotationSet.model_validate(document)
     except ValidationError as error:
-        raise AnnotationError(f"{path}: {list_faults(_all_faults(document, error))}") from error
+        raise AnnotationError(f"{path}: {list_errors(_all_faults(document, error))}") from error
 
 
-def find_faults(path: Path) -> list[str]:
-    """Return every fault of an annotation file, one line each; empty: it is valid.
+def find_errors(path: Path) -> list[str]:
+    """Return every error of an annotation file, one line each; empty: it is valid.
 
     Raises
     ------
@@ -159,9 +159,9 @@ def _check_format(document: object, path: Path) -> None:
 
 
 def _all_faults(document: dict[str, Any], error: ValidationError) -> list[str]:
-    """Return all fault lines: those found, and of the sound parts what was not looked for because types are wrong."""
-    lines = fault_lines(error)
-    if all(item["type"] == "fault" for item in error.errors(include_url=False)):
+    """Return all error lines: those found, and of the sound parts what was not looked for because types are wrong."""
+    lines = error_lines(error)
+    if all(item["type"] == "inconsistent" for item in error.errors(include_url=False)):
         return lines
     videos = document.get("videos")
     sound = {}
@@ -170,5 +170,5 @@ def _all_faults(document: dict[str, Any], error: ValidationError) -> list[str]:
             sound[video_id] = Video.model_validate(fields)
     with suppress(ValidationError):
         vocabularies = TypeAdapter(dict[str, list[str]]).validate_python(document.get("vocabularies"), strict=True)
-        lines += [fault_line(*fault) for fault in meaning_faults(vocabularies, sound)]
+        lines += [error_line(*error) for error in semantic_errors(vocabularies, sound)]
     return lines

@@ -6,8 +6,8 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import ConfigDict, Field, JsonValue, model_validator
 
-from asl_kit.annotations.validation import meaning_faults
-from asl_kit.base.validation import StrictModel, refuse
+from asl_kit.annotations.validation import semantic_errors
+from asl_kit.base.validation import StrictModel, raise_errors
 from asl_kit.errors import AnnotationError
 
 FORMAT: Final = "asl-kit/annotations"
@@ -87,7 +87,7 @@ class AnnotationSet(_Record):
     Raises
     ------
     pydantic.ValidationError
-        Listing every fault with its place.
+        Listing every error with its place.
     """
 
     format: Literal["asl-kit/annotations"] = FORMAT
@@ -100,7 +100,7 @@ class AnnotationSet(_Record):
 
     @model_validator(mode="after")
     def _has_meaning(self) -> AnnotationSet:
-        refuse("AnnotationSet", meaning_faults(self.vocabularies, self.videos))
+        raise_errors("AnnotationSet", semantic_errors(self.vocabularies, self.videos))
         return self
 
     def split(self, name: str) -> dict[str, Video]:

@@ -32,8 +32,8 @@ def read_scored_rows(path: Path) -> tuple[list[str], list[Row]]:
     """
     try:
         table = read_table(path, required=COLUMNS, others=True)
-    except AnnotationError as fault:
-        raise PredictionError(fault.message, hint=fault.hint) from fault
+    except AnnotationError as error:
+        raise PredictionError(error.message, hint=error.hint) from error
     places = [table.columns.index(name) for name in COLUMNS]
     video_ids: dict[str, None] = {}
     rows: list[Row] = []

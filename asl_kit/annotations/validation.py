@@ -15,8 +15,8 @@ and containers round their duration."""
 Place = tuple[str | int, ...]
 
 
-def time_fault(start_s: float, end_s: float, duration_s: float | None) -> tuple[str, str] | None:
-    """Return the field and the fault of a segment's times, or None if they are sound.
+def time_error(start_s: float, end_s: float, duration_s: float | None) -> tuple[str, str] | None:
+    """Return the field and the error of a segment's times, or None if they are sound.
 
     Parameters
     ----------
@@ -34,10 +34,10 @@ def time_fault(start_s: float, end_s: float, duration_s: float | None) -> tuple[
     return None
 
 
-def meaning_faults(
+def semantic_errors(
     vocabularies: Mapping[str, Sequence[str]], videos: Mapping[str, Video]
 ) -> Iterator[tuple[Place, str, object]]:
-    """Yield (place, fault, value found) for all that is well typed and still wrong."""
+    """Yield (place, error, value found) for all that is well typed and still wrong."""
     known = {name: frozenset(classes) for name, classes in vocabularies.items()}
     for name, classes in vocabularies.items():
         if len(known[name]) < len(classes):
@@ -59,7 +59,7 @@ def meaning_faults(
 def _time_faults(
     place: Place, segment: Segment | IgnoredSegment, duration_s: float
 ) -> Iterator[tuple[Place, str, object]]:
-    fault = time_fault(segment.start, segment.end, duration_s)
-    if fault is not None:
-        field, text = fault
+    error = time_error(segment.start, segment.end, duration_s)
+    if error is not None:
+        field, text = error
         yield (*place, field), text, getattr(segment, field)

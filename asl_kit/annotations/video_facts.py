@@ -55,7 +55,7 @@ def dataset_name(sources: Sequence[Path], converter: str) -> str:
 
 
 def read_facts(collector: Collector, tables: Sequence[Path]) -> dict[str, VideoFacts]:
-    """Read tables; what is no number above 0 is a fault, and so is a second row of a video."""
+    """Read tables; what is no number above 0 is a error, and so is a second row of a video."""
     facts: dict[str, VideoFacts] = {}
     for path in tables:
         table = read_table(path, required=("video", "duration"), optional=("fps",))
@@ -63,10 +63,10 @@ def read_facts(collector: Collector, tables: Sequence[Path]) -> dict[str, VideoF
             where = f"{path}:{line}"
             video_id, _ = split_name(row["video"])
             if not video_id:
-                collector.fault(where, "video: must be the name of a video, found ''")
+                collector.error(where, "video: must be the name of a video, found ''")
                 continue
             if video_id in facts:
-                collector.fault(where, f"has a row already ({facts[video_id].where})", video_id=video_id)
+                collector.error(where, f"has a row already ({facts[video_id].where})", video_id=video_id)
                 continue
             numbers = {
                 name: table.positive(row.get(name, ""), clock=name == "duration") for name in ("duration", "fps")
@@ -74,7 +74,7 @@ def read_facts(collector: Collector, tables: Sequence[Path]) -> dict[str, VideoF
             for name, number in numbers.items():
                 if number is None and row.get(name):
                     text = f"{name}: must be a number above 0, found {row[name]!r}"
-                    collector.fault(where, text, video_id=video_id)
+                    collector.error(where, text, video_id=video_id)
             facts[video_id] = VideoFacts(where, numbers["duration"], numbers["fps"])
     return facts
 
@@ -96,10 +96,10 @@ def state_durations(
     """Give the collector the durations of the videos that it knows.
 
     `without_segment` says where each video was read that has no segment: unless a table tells its duration, it is
-    a fault.
+    a error.
     """
     state_facts(collector, report, facts, fps=False)
     for video_id, where in without_segment.items():
         if video_id not in facts or facts[video_id].duration_s is None:
             text = f"duration: not stated, and there is no segment to tell it{DURATION_HINT}"
-            collector.fault(where, text, video_id=video_id)
+            collector.error(where, text, video_id=video_id)

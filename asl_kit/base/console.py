@@ -26,14 +26,14 @@ _UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202
 _silent = False
 
 
-def visible(text: str) -> str:
+def escape_control_characters(text: str) -> str:
     r"""Return text that a terminal shows and does not obey: control characters but tab and line feed as escapes.
 
     Names come from files of others.
 
     Examples
     --------
-    >>> visible("v\x1b[2J")
+    >>> escape_control_characters("v\x1b[2J")
     'v\\x1b[2J'
     """
     return _UNSEEN.sub(lambda found: ascii(found[0])[1:-1], text)
@@ -47,7 +47,7 @@ class _PlainConsole(Console):
 
     def render_str(self, text: str, **options: Any) -> Text:
         """Return what all text is printed from, that of tables too."""
-        return super().render_str(visible(text), **options)
+        return super().render_str(escape_control_characters(text), **options)
 
 
 def silence() -> None:
@@ -71,7 +71,7 @@ def err() -> Console:
 
 def warn(console: Console, text: str, *, what: str = "warning") -> None:
     """Print a warning, its first word in colour."""
-    console.print(Text.assemble((f"{what}: ", "yellow"), visible(text)))
+    console.print(Text.assemble((f"{what}: ", "yellow"), escape_control_characters(text)))
 
 
 class ProgressBar(Protocol):
@@ -102,7 +102,7 @@ class _RichBar:
         self._progress.update(self._task, total=total)
 
     def note(self, text: str) -> None:
-        self._progress.update(self._task, note=visible(text))
+        self._progress.update(self._task, note=escape_control_characters(text))
 
     def message(self, text: str) -> None:
         self._progress.console.print(text)

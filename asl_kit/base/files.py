@@ -28,7 +28,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
         If the file system refuses.
     """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    with write_faults_named(path):
+    with name_write_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             yield temporary
@@ -40,7 +40,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def write_faults_named(path: Path) -> Iterator[None]:
+def name_write_errors(path: Path) -> Iterator[None]:
     """Turn what the file system says to writing into an error that names the file; the system's own may not.
 
     Raises
@@ -50,14 +50,14 @@ def write_faults_named(path: Path) -> Iterator[None]:
     """
     try:
         yield
-    except OSError as fault:
-        if isinstance(fault, AslKitError):
+    except OSError as exception:
+        if isinstance(exception, AslKitError):
             raise
-        full = fault.errno in (errno.ENOSPC, errno.EDQUOT)
+        full = exception.errno in (errno.ENOSPC, errno.EDQUOT)
         raise OutputError(
-            f"{path}: cannot be written: {fault.strerror or fault}",
+            f"{path}: cannot be written: {exception.strerror or exception}",
             hint="free some space and run the same command again" if full else None,
-        ) from fault
+        ) from exception
 
 
 def write_text(path: Path, text: str) -> None:
@@ -85,11 +85,11 @@ def read_json(path: Path, error: type[AslKitError]) -> Any:
         return document
     except (FileNotFoundError, IsADirectoryError):
         raise MissingFileError(f"{path}: no such file") from None
-    except (ValueError, RecursionError) as fault:  # not UTF-8, not JSON, or an integer of thousands of digits
-        raise error(f"{path}: not a JSON file: {fault}") from fault
-    except _DuplicateKeyError as fault:
+    except (ValueError, RecursionError) as exception:  # not UTF-8, not JSON, or an integer of thousands of digits
+        raise error(f"{path}: not a JSON file: {exception}") from exception
+    except _DuplicateKeyError as exception:
         raise error(
-            f"{path}: the key {fault.args[0]!r} appears twice in one object", hint="Keep one of the two."
+            f"{path}: the key {exception.args[0]!r} appears twice in one object", hint="Keep one of the two."
         ) from None
 
 

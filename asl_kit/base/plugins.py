@@ -47,12 +47,12 @@ def load_entry(entry: EntryPoint, *, kind: str) -> Any:
     """
     try:
         return entry.load()
-    except Exception as fault:  # the package may do anything when it is imported
-        if is_own(entry) and not isinstance(fault, ImportError | AttributeError):
+    except Exception as error:  # the package may do anything when it is imported
+        if is_own(entry) and not isinstance(error, ImportError | AttributeError):
             raise
         raise MissingDependencyError(
-            f"the {kind} {entry.name!r} ({entry.value}) of the package {package_of(entry)} cannot be loaded: {fault}"
-        ) from fault
+            f"the {kind} {entry.name!r} ({entry.value}) of the package {package_of(entry)} cannot be loaded: {error}"
+        ) from error
 
 
 def is_own(entry: EntryPoint) -> bool:

@@ -1,4 +1,4 @@
-"""Checked input: pydantic models that refuse unknown keys, and one message that lists every fault."""
+"""Checked input: pydantic models that refuse unknown keys, and one message that lists every error."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from asl_kit.errors import AslKitError, MissingFileError
 
-MAX_FAULTS_SHOWN = 20
+MAX_ERRORS_SHOWN = 20
 
 
 class StrictModel(BaseModel):
-    """A pydantic model that refuses unknown keys and cannot be changed once made."""
+    """A pydantic model that refuses unknown keys and is immutable."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -38,32 +38,32 @@ def read_toml(path: Path, error: type[AslKitError]) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, IsADirectoryError):
         raise MissingFileError(f"{path}: no such file") from None
-    except (ValueError, RecursionError) as fault:  # not UTF-8, not TOML, or nested too deep
-        raise error(f"{path}: not a TOML file: {fault}") from fault
+    except (ValueError, RecursionError) as exception:  # not UTF-8, not TOML, or nested too deep
+        raise error(f"{path}: not a TOML file: {exception}") from exception
 
 
 def validate(
     model: type[Model], fields: object, *, source: str, error: type[AslKitError], hint: str | None = None
 ) -> Model:
-    """Build `model` from `fields`, or raise one `error` that lists all faults.
+    """Build `model` from `fields`, or raise one `error` that lists everything wrong.
 
     Parameters
     ----------
     model : type of BaseModel
-        What to build.
+        The model to build.
     fields : object
         Parsed JSON or TOML.
     source : str
-        Where the fields come from, named at the head of the message.
+        Where the fields come from; the message starts with it.
     error : type of AslKitError
-        What to raise.
+        The error to raise.
     hint : str, optional
         Shown below the message.
     """
     try:
         return model.model_validate(fields)
-    except ValidationError as fault:
-        raise error(f"{source}: {describe_faults(fault)}", hint=hint) from fault
+    except ValidationError as exception:
+        raise error(f"{source}: {describe_errors(exception)}", hint=hint) from exception
 
 
 def check_version(
@@ -93,25 +93,25 @@ def check_version(
         )
 
 
-def describe_faults(fault: ValidationError) -> str:
-    """Return every fault of a pydantic error: a count, then one line each with its place and value."""
-    return list_faults(fault_lines(fault))
+def describe_errors(error: ValidationError) -> str:
+    """Return all errors of a pydantic validation as one message; see `list_errors`."""
+    return list_errors(error_lines(error))
 
 
-def fault_lines(fault: ValidationError) -> list[str]:
-    """Return one `place: fault, found value` line for each fault of a pydantic error."""
+def error_lines(error: ValidationError) -> list[str]:
+    """Return a line ``place: text, found value`` for each error of a pydantic validation."""
     lines = []
-    for item in fault.errors(include_url=False):
+    for item in error.errors(include_url=False):
         if item["type"] in ("extra_forbidden", "missing"):
             text = "unknown key" if item["type"] == "extra_forbidden" else "missing"
             lines.append(f"{_place_text(item['loc'])}: {text}")
         else:
-            lines.append(fault_line(item["loc"], item["msg"].removeprefix("Value error, "), item["input"]))
+            lines.append(error_line(item["loc"], item["msg"].removeprefix("Value error, "), item["input"]))
     return lines
 
 
-def fault_line(place: Sequence[str | int], text: str, found: object) -> str:
-    """Return `place: fault, found value`, the value shortened."""
+def error_line(place: Sequence[str | int], text: str, found: object) -> str:
+    """Return ``place: text, found value``, with a long value shortened."""
     value = repr(found)
     return f"{_place_text(place)}: {text}, found {value if len(value) <= 60 else value[:57] + '...'}"
 
@@ -120,22 +120,22 @@ def _place_text(place: Sequence[str | int]) -> str:
     return ".".join(str(part) for part in place) or "(whole)"
 
 
-def list_faults(lines: Sequence[str]) -> str:
-    """Join fault lines to one message: the only one as it is, several below their count."""
+def list_errors(lines: Sequence[str]) -> str:
+    """Join error lines into one message: a single line as it is, several below their count."""
     if len(lines) == 1:
         return lines[0]
-    more = [f"and {len(lines) - MAX_FAULTS_SHOWN} more"] if len(lines) > MAX_FAULTS_SHOWN else []
-    return "\n  ".join([f"{len(lines)} faults", *lines[:MAX_FAULTS_SHOWN], *more])
+    more = [f"and {len(lines) - MAX_ERRORS_SHOWN} more"] if len(lines) > MAX_ERRORS_SHOWN else []
+    return "\n  ".join([f"{len(lines)} errors", *lines[:MAX_ERRORS_SHOWN], *more])
 
 
-def refuse(title: str, faults: Iterable[tuple[tuple[str | int, ...], str, object]]) -> None:
-    """Raise, from within a model's validator, one error for each (place, fault, value found); none: return.
+def raise_errors(title: str, errors: Iterable[tuple[tuple[str | int, ...], str, object]]) -> None:
+    """Raise one pydantic `ValidationError` for all (place, text, value found) if there are any.
 
-    The places are relative to the model whose validator calls this.
+    To be called in a validator; places are relative to the model that it validates.
     """
     details = [
-        InitErrorDetails(type=PydanticCustomError("fault", "{text}", {"text": text}), loc=place, input=found)
-        for place, text, found in faults
+        InitErrorDetails(type=PydanticCustomError("inconsistent", "{text}", {"text": text}), loc=place, input=found)
+        for place, text, found in errors
     ]
     if details:
         raise ValidationError.from_exception_data(title, details)

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import yaml
 from pydantic import Field
 
-from asl_kit.base.validation import StrictModel, fault_line, list_faults, validate
+from asl_kit.base.validation import StrictModel, error_line, list_errors, validate
 from asl_kit.errors import CheckpointError, MissingFileError
 from asl_kit.recipes.schema import Layers, Recipe
 
@@ -207,9 +207,9 @@ def read_config(path: Path) -> ActionFormerConfig:
         raise CheckpointError(f"{path}: not a YAML file: {' '.join(str(fault).split())}") from fault
     hint = "the keys are those of ActionFormer's libs/core/config.py; a relative of it may need its own importer"
     config = validate(ActionFormerConfig, fields, source=str(path), error=CheckpointError, hint=hint)
-    faults = [fault_line(place.split("."), text, found) for place, text, found in _unsupported(config)]
+    faults = [error_line(place.split("."), text, found) for place, text, found in _unsupported(config)]
     if faults:
-        raise CheckpointError(f"{path}: {list_faults(faults)}", hint="asl-kit cannot compute what this model does")
+        raise CheckpointError(f"{path}: {list_errors(faults)}", hint="asl-kit cannot compute what this model does")
     return config
 
 

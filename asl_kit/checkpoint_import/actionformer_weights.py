@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from asl_kit.base.validation import list_faults
+from asl_kit.base.validation import list_errors
 from asl_kit.checkpoint.files import read_saved
 from asl_kit.errors import CheckpointError
 from asl_kit.torch_utils.saved_tensors import find_unsound
@@ -119,5 +119,5 @@ def translate(weights: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> 
             shapes = f"{tuple(ours[name].shape)} in the file, {tuple(value.shape)} by the configuration"
             faults.append(f"{theirs.get(name, name)}: {shapes}")
     if faults:
-        raise CheckpointError(f"the weights do not fit the configuration: {list_faults(faults)}")
+        raise CheckpointError(f"the weights do not fit the configuration: {list_errors(faults)}")
     return {name: ours[name].to(value.dtype).contiguous() for name, value in expected.items()}

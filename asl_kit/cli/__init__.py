@@ -86,11 +86,11 @@ class LazyGroup(click.Group):
 def _print_error(ctx: click.Context, message: str, hint: str | None) -> None:
     if ctx.params.get("debug"):
         traceback.print_exc()
-    from asl_kit.base.console import visible
+    from asl_kit.base.console import escape_control_characters
 
-    click.echo(visible(f"error: {message}"), err=True)
+    click.echo(escape_control_characters(f"error: {message}"), err=True)
     if hint:
-        click.echo(visible(f"hint: {hint}"), err=True)
+        click.echo(escape_control_characters(f"hint: {hint}"), err=True)
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

@@ -20,14 +20,14 @@ def annotations() -> None:
 @FILE
 @AS_JSON
 def validate(file: Path, json_path: str | None) -> None:
-    """Check an annotation file; list every fault with its video and field."""
-    from asl_kit.annotations.io import find_faults, read_annotations
+    """Check an annotation file; list every error with its video and field."""
+    from asl_kit.annotations.io import find_errors, read_annotations
     from asl_kit.base.console import out
     from asl_kit.cli.output import write_json
 
     if json_path is not None:
-        faults = find_faults(file)
-        write_json({"file": str(file), "valid": not faults, "faults": faults}, json_path)
+        errors = find_errors(file)
+        write_json({"file": str(file), "valid": not errors, "errors": errors}, json_path)
     checked = read_annotations(file)
     segments = sum(len(video.segments or ()) for video in checked.videos.values())
     if json_path != "-":

@@ -42,7 +42,7 @@ def import_checkpoint(
     \b
     asl-kit import-checkpoint epoch_034.pth.tar --from actionformer --config thumos_i3d.yaml -o model.ckpt
     """
-    from asl_kit.base.console import visible
+    from asl_kit.base.console import escape_control_characters
     from asl_kit.checkpoint_import import import_checkpoint as run
     from asl_kit.cli.options import split_paths
 
@@ -55,4 +55,4 @@ def import_checkpoint(
         vocabulary=vocabulary,
         features=split_paths(features) if features else (),
     )
-    click.echo(visible(imported.to_text()))
+    click.echo(escape_control_characters(imported.to_text()))

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from asl_kit.base.console import visible
+from asl_kit.base.console import escape_control_characters
 from asl_kit.base.files import write_text
 
 
@@ -30,7 +30,7 @@ def print_results(text: str, results: Any, json_path: str | None) -> None:
         If the file cannot be written.
     """
     if json_path != "-":
-        click.echo(visible(text))
+        click.echo(escape_control_characters(text))
     if json_path is not None:
         write_json(results, json_path)
 

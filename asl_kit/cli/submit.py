@@ -53,7 +53,7 @@ def submit(
     """
     from asl_evaluate.submission import parse_supervision
     from asl_evaluate.submission import submit as write_submission
-    from asl_kit.base.console import visible
+    from asl_kit.base.console import escape_control_characters
 
     submission = write_submission(
         benchmark=benchmark,
@@ -65,4 +65,4 @@ def submit(
         supervision=parse_supervision(sls) if sls is not None else None,
         external_data=external_data,
     )
-    click.echo(visible(submission.to_text()))
+    click.echo(escape_control_characters(submission.to_text()))

@@ -25,7 +25,7 @@ def read_manifest(path: Path) -> Manifest:
     MissingFileError
         If there is no such file.
     ManifestError
-        If it is not TOML, or has unknown, missing or wrong keys; the message lists all faults.
+        If it is not TOML, or has unknown, missing or wrong keys; the message lists all errors.
     """
     fields = read_toml(path, ManifestError)
     check_version(fields.pop("version", VERSION), VERSION, source=str(path), what="manifest", error=ManifestError)

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from asl_kit.base.validation import StrictModel, refuse
+from asl_kit.base.validation import StrictModel, raise_errors
 from asl_kit.errors import ManifestError
 
 
@@ -112,29 +112,29 @@ class Manifest(StrictModel):
 
     @model_validator(mode="after")
     def _facts_agree(self) -> Manifest:
-        faults: list[tuple[tuple[str | int, ...], str, object]] = []
+        errors: list[tuple[tuple[str | int, ...], str, object]] = []
         for name, classes in self.vocabularies.items():
             repeated = sorted({label for label in classes if classes.count(label) > 1})
-            faults += [(("vocabularies", name), "a class name appears twice", label) for label in repeated]
+            errors += [(("vocabularies", name), "a class name appears twice", label) for label in repeated]
             if not classes:
-                faults.append((("vocabularies", name), "must name at least one class", classes))
+                errors.append((("vocabularies", name), "must name at least one class", classes))
         if bool(self.vocabularies) == bool(self.expected_classes):
-            faults.append((("vocabularies",), "give either the names of the classes or expected_classes", []))
+            errors.append((("vocabularies",), "give either the names of the classes or expected_classes", []))
         known = ", ".join(self.expected)
         for role in ("train", "evaluate", "held_out"):
             split = getattr(self.splits, role)
             if split is not None and split not in self.expected:
-                faults.append((("splits", role), f"must be a split with expected counts ({known})", split))
+                errors.append((("splits", role), f"must be a split with expected counts ({known})", split))
         for number, exclusion in enumerate(self.exclusions):
             if exclusion.split not in self.expected:
-                faults.append((("exclusions", number, "split"), f"must be one of {known}", exclusion.split))
+                errors.append((("exclusions", number, "split"), f"must be one of {known}", exclusion.split))
         for name, split in self.subsets.items():
             if split not in self.expected:
-                faults.append((("subsets", name), f"must be one of {known}", split))
+                errors.append((("subsets", name), f"must be one of {known}", split))
         thresholds = list(self.tiou_thresholds)
         if not thresholds or thresholds != sorted(set(thresholds)):
-            faults.append((("tiou_thresholds",), "must be one or more values that rise", thresholds))
-        refuse("Manifest", faults)
+            errors.append((("tiou_thresholds",), "must be one or more values that rise", thresholds))
+        raise_errors("Manifest", errors)
         return self
 
     @property

@@ -107,15 +107,15 @@ def test_validate(annotations):
     assert (result.exit_code, result.stdout) == (0, f"{annotations}: valid: 2 videos, 2 segments\n")
 
 
-def test_validate_lists_the_faults_in_json_too(annotations):
+def test_validate_lists_the_errors_in_json_too(annotations):
     fields = json.loads(annotations.read_text())
     fields["videos"]["a"]["segments"][0] |= {"end": 99.0, "labels": {"action": "fly"}}
     annotations.write_text(json.dumps(fields))
     result = invoke("annotations", "validate", annotations, "--json", "-")
     assert result.exit_code == 1
     found = json.loads(result.stdout)
-    assert (found["valid"], len(found["faults"])) == (False, 2)
-    assert f"error: {annotations}: 2 faults" in result.stderr
+    assert (found["valid"], len(found["errors"])) == (False, 2)
+    assert f"error: {annotations}: 2 errors" in result.stderr
     assert "videos.a.segments.0.labels.action: not in the vocabulary, found 'fly'" in result.stderr
 
 

@@ -69,7 +69,7 @@ def test_example_refuses_what_is_wrong_in_one_message(offer: Offer, notes: Path)
     notes.write_text("length long\n8-3.5 heron\nheron\n1-x heron\n")
     result = convert("fieldnotes", notes)
     assert result.exit_code == 1
-    assert result.stderr.splitlines()[0] == "error: 4 faults"
+    assert result.stderr.splitlines()[0] == "error: 4 errors"
     assert [f"{notes}:{line}: video 'pond 1': " in result.stderr for line in (1, 2, 3, 4)] == [True] * 4
 
 

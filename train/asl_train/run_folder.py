@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
-from asl_kit.base.files import write_faults_named, write_text
+from asl_kit.base.files import name_write_errors, write_text
 from asl_kit.errors import UsageError
 from asl_train.processes import is_main_process
 
@@ -40,7 +40,7 @@ class RunFolder:
         self.last = path / "last.ckpt"
         self.model = path / "model.ckpt"
         self.curve = path / "curve.jsonl"
-        with write_faults_named(path):
+        with name_write_errors(path):
             path.mkdir(parents=True, exist_ok=True)
             self._lock = (path / ".lock").open("a")
         try:
@@ -107,25 +107,25 @@ class CurveWriter:
             warnings.simplefilter("ignore")  # of protobuf and numpy, on import
             from torch.utils.tensorboard import SummaryWriter
         self._curve, self._boards = folder.curve, folder.path / "tensorboard"
-        with write_faults_named(self._boards):
+        with name_write_errors(self._boards):
             self._board = SummaryWriter(str(self._boards), purge_step=after_step + 1)
-        with write_faults_named(self._curve):
+        with name_write_errors(self._curve):
             self._lines = folder.curve.open("a", encoding="utf-8")
 
     def add(self, step: int, epoch: int, values: dict[str, float], *, group: str) -> None:
         """Record numbers of a step; `group` heads their names in TensorBoard."""
         record: dict[str, Any] = {"step": step, "epoch": epoch, "group": group, **values}
-        with write_faults_named(self._curve):
+        with name_write_errors(self._curve):
             self._lines.write(json.dumps(record) + "\n")
-        with write_faults_named(self._boards):
+        with name_write_errors(self._boards):
             for name, value in values.items():
                 self._board.add_scalar(f"{group}/{name}", value, step)
 
     def flush(self) -> None:
         """Hand everything to the operating system, so that a kill of the process loses nothing."""
-        with write_faults_named(self._curve):
+        with name_write_errors(self._curve):
             self._lines.flush()
-        with write_faults_named(self._boards):
+        with name_write_errors(self._boards):
             self._board.flush()
 
     def __enter__(self) -> Self:
@@ -134,5 +134,5 @@ class CurveWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with write_faults_named(self._boards), closing(self._board), write_faults_named(self._curve):
+        with name_write_errors(self._boards), closing(self._board), name_write_errors(self._curve):
             self._lines.close()

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from asl_kit.base.files import read_json
-from asl_kit.base.validation import list_faults
+from asl_kit.base.validation import list_errors
 from asl_kit.errors import AnnotationError
 
 
@@ -46,22 +46,22 @@ def read_json_database(path: Path, *, classes: Sequence[str], first_number: int)
         )
     names = dict(enumerate(classes, start=first_number))
     database: dict[str, Any] = {}
-    faults: list[str] = []
+    errors: list[str] = []
     for video_id, entry in document.items():
         actions = entry.get("actions") if isinstance(entry, dict) else None
         if not isinstance(actions, list):
-            faults.append(f"video {video_id!r}: actions: must be a list of [class, start, end], found {actions!r}")
+            errors.append(f"video {video_id!r}: actions: must be a list of [class, start, end], found {actions!r}")
             continue
         annotations = []
         for index, action in enumerate(actions):
             if not (isinstance(action, list) and len(action) == 3 and type(action[0]) is int):
                 place = f"video {video_id!r}: actions.{index}"
-                faults.append(f"{place}: must be [class, start, end], found {action!r}")
+                errors.append(f"{place}: must be [class, start, end], found {action!r}")
                 continue
             number, start, end = action
             annotations.append({"label": names.get(number, f"class number {number}"), "segment": [start, end]})
         others = {key: value for key, value in entry.items() if key != "actions"}
         database[video_id] = others | {"annotations": annotations}
-    if faults:
-        raise AnnotationError(f"{path}: {list_faults(faults)}")
+    if errors:
+        raise AnnotationError(f"{path}: {list_errors(errors)}")
     return {"database": database}

@@ -43,7 +43,7 @@ _SEGMENT_KEYS = frozenset(("label", "labels", "segment", "label_id", "segment(fr
 
 
 def convert(sources: Sequence[Path], *, manifest: Manifest | None, report: ConversionReport) -> AnnotationSet:
-    """Convert JSON files of users' own data: faults are refused, all in one message.
+    """Convert JSON files of users' own data: errors are refused, all in one message.
 
     Raises
     ------
@@ -94,7 +94,7 @@ def convert_published(
     ignored_label: str | None = None,
     read: Callable[[Path], dict[str, Any]] | None = None,
 ) -> AnnotationSet:
-    """Convert JSON files of a published dataset: faults are mended or dropped, and reported.
+    """Convert JSON files of a published dataset: errors are mended or dropped, and reported.
 
     Numbers may be written as text; a duration, frame rate or number of frames that cannot be right counts
     as not stated. Where the manifest does not name the classes, they are those of the files.
@@ -192,24 +192,24 @@ def collect_database(
     unused: Counter[str] = Counter()
     for video_id, entry in database.items():
         if not isinstance(entry, dict):
-            collector.fault(where, f"must be a table, found {entry!r}", video_id=video_id)
+            collector.error(where, f"must be a table, found {entry!r}", video_id=video_id)
             continue
         unused.update(key for key in entry if key not in _VIDEO_KEYS)
         stated, doubts = _video_facts(entry, manifest, published=published)
         attributes = entry.get("attributes")
         if not isinstance(attributes, dict | None):
-            collector.fault(where, f"attributes: must be a table, found {attributes!r}", video_id=video_id)
+            collector.error(where, f"attributes: must be a table, found {attributes!r}", video_id=video_id)
             attributes = None
         collector.video(video_id, where, attributes=attributes, **stated)
         for text in doubts:
             if published:
                 report.change("video", video_id, where, f"{text}: taken as not stated")
             else:
-                collector.fault(where, text, video_id=video_id)
+                collector.error(where, text, video_id=video_id)
         lists = {key: entry.get(key) for key in ("annotations", OTHERS, "ignored")}
         for key, value in lists.items():
             if not isinstance(value, list | None):
-                collector.fault(where, f"{key}: must be a list, found {value!r}", video_id=video_id)
+                collector.error(where, f"{key}: must be a list, found {value!r}", video_id=video_id)
         if not all(isinstance(value, list | None) for value in lists.values()):
             continue
         expected = manifest.expected.get(stated["split"]) if manifest else None
@@ -289,19 +289,19 @@ def _collect_annotation(
     ignored_label: str | None,
 ) -> None:
     if not isinstance(annotation, dict):
-        collector.fault(where, f"{prefix[:-1]}: must be a table, found {annotation!r}", video_id=video_id)
+        collector.error(where, f"{prefix[:-1]}: must be a table, found {annotation!r}", video_id=video_id)
         return
     label, labels, attributes = (annotation.get(key) for key in ("label", "labels", "attributes"))
     if not (isinstance(label, str) and label) and not (label is None and labels):
-        collector.fault(where, f"{prefix}label: must be the name of a class, found {label!r}", video_id=video_id)
+        collector.error(where, f"{prefix}label: must be the name of a class, found {label!r}", video_id=video_id)
         return
     if not isinstance(attributes, dict | None):
-        collector.fault(where, f"{prefix}attributes: must be a table, found {attributes!r}", video_id=video_id)
+        collector.error(where, f"{prefix}attributes: must be a table, found {attributes!r}", video_id=video_id)
         return
     labels = labels or {vocabulary: label}
     if not (isinstance(labels, dict) and all(isinstance(name, str) for name in labels.values())):
         text = f"{prefix}labels: must be the name of a class for each vocabulary, found {labels!r}"
-        collector.fault(where, text, video_id=video_id)
+        collector.error(where, text, video_id=video_id)
         return
     others = {key: value for key, value in annotation.items() if key not in _SEGMENT_KEYS}
     start, end = _times(collector, video_id, annotation, where, prefix)
@@ -320,7 +320,7 @@ def _collect_annotation(
 
 def _collect_ignored(collector: Collector, video_id: str, ignored: object, where: str, prefix: str) -> None:
     if not (isinstance(ignored, dict) and isinstance(ignored.get("reason"), str)):
-        collector.fault(where, f"{prefix[:-1]}: must have a segment and a reason, found {ignored!r}", video_id=video_id)
+        collector.error(where, f"{prefix[:-1]}: must have a segment and a reason, found {ignored!r}", video_id=video_id)
         return
     start, end = _times(collector, video_id, ignored, where, prefix)
     collector.segment(video_id, where, start=start, end=end, labels=None, reason=ignored["reason"], prefix=prefix)
@@ -333,7 +333,7 @@ def _times(
         case [start, end]:
             return start, end
         case found:
-            collector.fault(where, f"{prefix}segment: must be [start, end], found {found!r}", video_id=video_id)
+            collector.error(where, f"{prefix}segment: must be [start, end], found {found!r}", video_id=video_id)
             return 0.0, 1.0
 
 

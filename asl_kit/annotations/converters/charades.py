@@ -83,14 +83,14 @@ def _read_classes(path: Path) -> list[tuple[str, str]]:
 def _collect_video(collector: Collector, row: dict[str, str], where: str, *, split: str, names: dict[str, str]) -> None:
     video_id = row["id"]
     if not video_id:
-        collector.fault(where, "id: must be the name of a video, found ''")
+        collector.error(where, "id: must be the name of a video, found ''")
         return
     if video_id in collector:
-        collector.fault(where, "id: the video has a row already", video_id=video_id)
+        collector.error(where, "id: the video has a row already", video_id=video_id)
         return
     duration_s = as_number(number_from_text(row["length"]))
     if duration_s is None or duration_s <= 0:
-        collector.fault(where, f"length: must be a number above 0, found {row['length']!r}", video_id=video_id)
+        collector.error(where, f"length: must be a number above 0, found {row['length']!r}", video_id=video_id)
         duration_s = None
     attributes = {name: row[name] for name in ATTRIBUTES if row.get(name)}
     collector.video(video_id, where, split=split, duration=duration_s, attributes=attributes)
@@ -99,7 +99,7 @@ def _collect_video(collector: Collector, row: dict[str, str], where: str, *, spl
         cells = action.split()
         if len(cells) != 3:
             text = f"actions.{number}: expected `class start end`, found {action!r}"
-            collector.fault(where, text, video_id=video_id)
+            collector.error(where, text, video_id=video_id)
             continue
         code, start, end = cells
         collector.segment(

@@ -73,7 +73,7 @@ def convert(sources: Sequence[Path], *, manifest: Manifest | None, report: Conve
     MissingFileError
         If a file does not exist.
     AnnotationError
-        If a file is not such a table; the message lists every fault with file, line, video and field.
+        If a file is not such a table; the message lists every error with file, line, video and field.
     """
     collector = Collector(report, mend=False)
     for path in sources:
@@ -129,7 +129,7 @@ def read_table(path: Path, *, required: Sequence[str], optional: Sequence[str] =
     required, optional : sequence of str
         Names of columns.
     others : bool
-        True: columns of other names are no fault, and are returned too.
+        True: columns of other names are no error, and are returned too.
 
     Raises
     ------
@@ -139,13 +139,13 @@ def read_table(path: Path, *, required: Sequence[str], optional: Sequence[str] =
         If it is empty, has other columns, or rows of another length.
     """
     table = _read(path, _expected(required, optional))
-    faults = [f"column {name!r} is missing" for name in required if name not in table.columns]
+    errors = [f"column {name!r} is missing" for name in required if name not in table.columns]
     for name in dict.fromkeys(table.columns):
         if table.columns.count(name) > 1:
-            faults.append(f"column {name!r} appears twice")
+            errors.append(f"column {name!r} appears twice")
         elif name not in (*required, *optional) and not others:
-            faults.append(_unknown(name, (*required, *optional)))
-    _refuse_columns(path, table, faults, _expected(required, optional))
+            errors.append(_unknown(name, (*required, *optional)))
+    _refuse_columns(path, table, errors, _expected(required, optional))
     return _complete(path, table)
 
 
@@ -165,8 +165,8 @@ def _read(path: Path, expected: str) -> Table:
     rows: list[tuple[int, list[str]]] = []
     try:
         rows.extend((reader.line_num, [cell.strip() for cell in row]) for row in reader if any(map(str.strip, row)))
-    except csv.Error as fault:
-        raise AnnotationError(f"{path}:{reader.line_num}: not a CSV file: {fault}") from fault
+    except csv.Error as error:
+        raise AnnotationError(f"{path}:{reader.line_num}: not a CSV file: {error}") from error
     if not rows:
         raise AnnotationError(f"{path}: empty; expected a first line {expected}")
     return Table(separator, rows[0][1], rows[1:])
@@ -196,47 +196,47 @@ def _unknown(name: str, known: Sequence[str]) -> str:
     return f"unknown column {name!r}" + (f" (did you mean {close[0]!r}?)" if close else "")
 
 
-def _refuse_columns(path: Path, table: Table, faults: Sequence[str], expected: str) -> None:
-    if faults:
+def _refuse_columns(path: Path, table: Table, errors: Sequence[str], expected: str) -> None:
+    if errors:
         hint = "Rename the column, or take it out."
         if len(table.columns) == 1:
             hint = "Separate the columns by commas, semicolons or tabs."
         elif "start" not in table.columns and any("frame" in name.lower() for name in table.columns):
             hint = "Times are in seconds: divide numbers of frames by the frames per second."
-        raise AnnotationError(f"{path}:1: {'; '.join(faults)}; expected {expected}", hint=hint)
+        raise AnnotationError(f"{path}:1: {'; '.join(errors)}; expected {expected}", hint=hint)
 
 
 def _name_columns(path: Path, table: Table, report: ConversionReport) -> Table:
     """Return the table with its columns under our names, unnamed and empty ones taken out."""
     plain = [re.sub(r"[ -]+", "_", column.lower()) for column in table.columns]
     has_vocabularies = any(name.startswith(_LABEL) for name in plain)
-    columns, faults, read_as = list(table.columns), [], []
+    columns, errors, read_as = list(table.columns), [], []
     for place, name in enumerate(plain):
         if name in (*REQUIRED, *OPTIONAL):
             columns[place] = name
         elif name.startswith(_LABEL):
             columns[place] = _LABEL + columns[place].partition(":")[2].strip()
             if columns[place] == _LABEL:
-                faults.append(f"column {table.columns[place]!r} names no vocabulary")
+                errors.append(f"column {table.columns[place]!r} names no vocabulary")
     for name, synonyms in SYNONYMS.items():
         places = [place for place, found in enumerate(plain) if found in synonyms]
         if name in columns or not places or (name == "label" and has_vocabularies):
             continue
         if len(places) > 1:
             found = " and ".join(repr(table.columns[place]) for place in places)
-            faults.append(f"columns {found} could each be {name!r}: give one of them this name")
+            errors.append(f"columns {found} could each be {name!r}: give one of them this name")
         columns[places[0]] = name
         read_as.append(f"{table.columns[places[0]]!r} as {name!r}")
     missing = [name for name in (*REQUIRED, *OPTIONAL) if name not in columns]
     if has_vocabularies and "label" in missing:
         missing.remove("label")
-    faults += [f"column {name!r} is missing" for name in missing if name in REQUIRED]
+    errors += [f"column {name!r} is missing" for name in missing if name in REQUIRED]
     for name in dict.fromkeys(columns):
         if name and columns.count(name) > 1:
-            faults.append(f"column {name!r} appears twice")
+            errors.append(f"column {name!r} appears twice")
         elif name in table.columns and difflib.get_close_matches(name.lower(), missing, n=1, cutoff=_MISSPELT):
-            faults.append(_unknown(name, missing))
-    _refuse_columns(path, table, faults, _expected(REQUIRED, OPTIONAL))
+            errors.append(_unknown(name, missing))
+    _refuse_columns(path, table, errors, _expected(REQUIRED, OPTIONAL))
     if read_as:
         report.note(f"{path.name}: column {', '.join(read_as)}")
     return _without_unnamed(path, _complete(path, Table(table.separator, columns, table.rows)))
@@ -257,14 +257,14 @@ def _collect(collector: Collector, table: Table, row: dict[str, str], where: str
     """Collect a row; return whether it has cells that cannot be kept."""
     video_id, path = split_name(row["video"])
     if not video_id:
-        collector.fault(where, "video: must be the name of a video, found ''")
+        collector.error(where, "video: must be the name of a video, found ''")
         return False
     stated: dict[str, Any] = {"split": row.get("split") or None, "path": row.get("path", path) or None}
     for name in ("duration", "fps"):
         text = row.get(name, "")
         stated[name] = table.positive(text, clock=name == "duration")
         if text and stated[name] is None:
-            collector.fault(where, f"{name}: must be a number above 0, found {text!r}", video_id=video_id)
+            collector.error(where, f"{name}: must be a number above 0, found {text!r}", video_id=video_id)
     collector.video(video_id, where, **stated)
     labels = {_vocabulary(name): cell for name, cell in row.items() if _vocabulary(name) and cell}
     attributes = {name: cell for name, cell in row.items() if cell and not (name in _KNOWN or _vocabulary(name))}
@@ -274,7 +274,7 @@ def _collect(collector: Collector, table: Table, row: dict[str, str], where: str
         return bool(attributes)
     if len(given) < 3:
         missing = ", ".join(name for name in ("start", "end", "label") if name not in given)
-        collector.fault(where, f"{missing}: empty, but {', '.join(given)} is given", video_id=video_id)
+        collector.error(where, f"{missing}: empty, but {', '.join(given)} is given", video_id=video_id)
         return False
     start, end = table.seconds(row["start"]), table.seconds(row["end"])
     collector.segment(video_id, where, start=start, end=end, labels=labels, attributes=attributes)

@@ -96,7 +96,7 @@ def convert(sources: Sequence[Path], *, manifest: Manifest | None, report: Conve
     MissingFileError
         If a source does not exist.
     AnnotationError
-        If a source is of no layout that is known; the message lists every fault.
+        If a source is of no layout that is known; the message lists every error.
     """
     files = find_files(sources, FILES, beside=["*"])
     documents = {path: read_json(path, AnnotationError) for path in files}
@@ -147,7 +147,7 @@ def _collect_clip(
     duration_s = clip.video_end_sec - clip.video_start_sec
     if duration_s <= 0:
         text = f"{place}video_end_sec: must be after video_start_sec ({clip.video_start_sec!r})"
-        collector.fault(where, f"{text}, found {clip.video_end_sec!r}", video_id=clip_id)
+        collector.error(where, f"{text}, found {clip.video_end_sec!r}", video_id=clip_id)
         return
     fps, frames = _frame_rate(report, clip, duration_s, where, place)
     attributes = {

@@ -16,7 +16,7 @@ What becomes of it:
   delete it in a copy of the file.
 - A `REF_ANNOTATION` has the time of the annotation that it refers to, the whole of it.
 - A time slot without a value is not aligned: nobody said when it is, and ELAN only draws it evenly between its
-  neighbours. Annotations that begin or end there are refused, in one fault a tier. So is a medium that is
+  neighbours. Annotations that begin or end there are refused, in one error a tier. So is a medium that is
   shifted against the annotations (`TIME_ORIGIN`).
 - A file without annotations is a video without action. ELAN does not say how long a video is: add a table
   `video,duration` (`asl_kit.annotations.video_facts`) to the sources, or it ends with its last segment.
@@ -55,7 +55,7 @@ def convert(sources: Sequence[Path], *, manifest: Manifest | None, report: Conve
     MissingFileError
         If a source does not exist.
     AnnotationError
-        If a file is not of this layout; the message lists every fault with file, tier and annotation.
+        If a file is not of this layout; the message lists every error with file, tier and annotation.
     """
     files, tables = find_sources(sources, ".eaf")
     collector = Collector(report, mend=False)
@@ -98,10 +98,10 @@ def _read(path: Path) -> ElementTree.Element:
     try:
         parser.feed(path.read_bytes())
         document = parser.close()
-    except AnnotationError as fault:
-        raise AnnotationError(f"{path}: {fault.message}") from None
-    except (ElementTree.ParseError, LookupError, ValueError) as fault:
-        raise AnnotationError(f"{path}: not an XML file: {fault}") from fault
+    except AnnotationError as error:
+        raise AnnotationError(f"{path}: {error.message}") from None
+    except (ElementTree.ParseError, LookupError, ValueError) as error:
+        raise AnnotationError(f"{path}: not an XML file: {error}") from error
     if document.tag != "ANNOTATION_DOCUMENT":
         raise AnnotationError(f"{path}: not an ELAN file: expected <ANNOTATION_DOCUMENT>, found <{document.tag[:60]}>")
     return document
@@ -111,7 +111,7 @@ def _video_id(collector: Collector, document: ElementTree.Element, path: Path) -
     units = (header.get("TIME_UNITS", "milliseconds") for header in document.iterfind("HEADER"))
     for unit in units:
         if unit != "milliseconds":
-            collector.fault(str(path), f"TIME_UNITS: must be milliseconds, found {unit!r}")
+            collector.error(str(path), f"TIME_UNITS: must be milliseconds, found {unit!r}")
     media = [
         (name, medium)
         for medium in document.iterfind("HEADER/MEDIA_DESCRIPTOR")
@@ -126,7 +126,7 @@ def _video_id(collector: Collector, document: ElementTree.Element, path: Path) -
         text = (
             f"TIME_ORIGIN: the video is shifted by {medium.get('TIME_ORIGIN')!r} ms against the annotations; expected 0"
         )
-        collector.fault(str(path), text, video_id=video_id)
+        collector.error(str(path), text, video_id=video_id)
     return video_id
 
 
@@ -148,24 +148,24 @@ def _collect(collector: Collector, document: ElementTree.Element, video_id: str,
         slot_id, time_ms = slot.get("TIME_SLOT_ID", ""), slot.get("TIME_VALUE")
         if times_ms.setdefault(slot_id, time_ms) != time_ms:
             text = f"time slot {slot_id!r}: {time_ms!r} contradicts {times_ms[slot_id]!r}"
-            collector.fault(str(path), text, video_id=video_id)
+            collector.error(str(path), text, video_id=video_id)
     listed = list(_annotations(document, path))
     annotations = dict(listed)
     in_all = sum(element.tag in _ANNOTATION_TAGS for element in document.iter())
     if in_all != len(listed):
         text = f"{in_all} annotations in the file, but {len(listed)} directly in an ANNOTATION of a TIER"
-        collector.fault(str(path), text, video_id=video_id)
+        collector.error(str(path), text, video_id=video_id)
     for annotation_id, times in Counter(annotation_id for annotation_id, _ in listed).items():
         if times > 1:
             text = f"{times} annotations have the ANNOTATION_ID {annotation_id!r}"
-            collector.fault(str(path), text, video_id=video_id)
+            collector.error(str(path), text, video_id=video_id)
     slots_of = _slots(annotations)
     unaligned: dict[str, list[str]] = {}
     for annotation_id, annotation in listed:
         slots = slots_of.get(annotation_id)
         if slots is None:
             text = f"refers to {annotation.parent!r}, which leads to no annotation with a time"
-            collector.fault(annotation.where, text, video_id=video_id)
+            collector.error(annotation.where, text, video_id=video_id)
             continue
         if any(times_ms.get(slot, "") is None for slot in slots):
             unaligned.setdefault(annotation.tier.get("TIER_ID", ""), []).append(annotation_id)
@@ -183,24 +183,24 @@ def _collect(collector: Collector, document: ElementTree.Element, video_id: str,
             labels={ACTION: annotation.value or tier.get("TIER_ID", "")},
             attributes={name: value for name, key in names.items() if (value := tier.get(key))},
         )
-    for tier_id, ids in unaligned.items():  # one fault a tier: where one is not aligned, most are not
+    for tier_id, ids in unaligned.items():  # one error a tier: where one is not aligned, most are not
         count = f"{len(ids)} annotations, the first of them {ids[0]!r}," if len(ids) > 1 else f"annotation {ids[0]!r}"
         text = f"{count} not aligned: a time slot without TIME_VALUE; align in ELAN, or delete the tier in a copy"
-        collector.fault(f"{path}: tier {tier_id!r}", text, video_id=video_id)
+        collector.error(f"{path}: tier {tier_id!r}", text, video_id=video_id)
     return bool(listed)
 
 
 def _seconds(
     collector: Collector, video_id: str, where: str, slot: str, times_ms: dict[str, str | None]
 ) -> float | None:
-    """Return the time of a slot, or None if it has none, which is a fault."""
+    """Return the time of a slot, or None if it has none, which is a error."""
     time_ms = times_ms.get(slot, "")
     if time_ms is not None and time_ms.isascii() and time_ms.isdigit() and len(time_ms) <= _MAX_DIGITS:
         return int(time_ms) / 1000
     text = f"TIME_VALUE: must be a whole number of milliseconds, found {time_ms!r:.40}"
     if slot not in times_ms:
         text = "no such time slot"
-    collector.fault(where, f"time slot {slot!r}: {text}", video_id=video_id)
+    collector.error(where, f"time slot {slot!r}: {text}", video_id=video_id)
     return None
 
 

@@ -113,12 +113,12 @@ def _collect_classes(
         for line, row in read_rows(path, required=("id", "key", "instances"), others=True):
             class_id, name = row["id"], row["key"]
             if found.setdefault(class_id, name) != name or not name:
-                collector.fault(f"{path}:{line}", f"key: {name!r} cannot be the class {class_id!r}")
+                collector.error(f"{path}:{line}", f"key: {name!r} cannot be the class {class_id!r}")
             if known is not None and class_id not in map(str, range(len(known))):
                 unknown += 1
             elif known is not None and known[int(class_id)] != name:
                 text = f"key: {name!r} contradicts {known[int(class_id)]!r}, the class {class_id} of the manifest"
-                collector.fault(f"{path}:{line}", text)
+                collector.error(f"{path}:{line}", text)
             said = {first or second for first, second in _WORD.findall(row["instances"])}
             words[vocabulary, class_id] = words.get((vocabulary, class_id), frozenset()) | said
         if unknown:

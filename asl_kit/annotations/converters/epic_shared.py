@@ -58,7 +58,7 @@ def timed_rows(
     for line, cells in read_rows(path, required=required, others=True):
         where, video_id = f"{path}:{line}", cells["video_id"]
         if not video_id:
-            collector.fault(where, "video_id: must be the name of a video, found ''")
+            collector.error(where, "video_id: must be the name of a video, found ''")
             continue
         if split is not None and video_id not in videos:
             videos.add(video_id)
@@ -119,7 +119,7 @@ def collect_video_info(
         for name, value in facts.items():
             if value is None or value <= 0:
                 text = f"{name}: must be a number above 0, found {row[name]!r}"
-                collector.fault(where, text, video_id=video_id)
+                collector.error(where, text, video_id=video_id)
         collector.video(video_id, where, duration=facts["duration"], fps=facts["fps"])
         told.add(video_id)
     if path and unused:
@@ -132,7 +132,7 @@ def collect_video_info(
 
 
 def annotations_of(entry: object) -> list[dict[str, Any]]:
-    """Return the annotations of a video in a JSON file that can be worked on; faults are found elsewhere."""
+    """Return the annotations of a video in a JSON file that can be worked on; errors are found elsewhere."""
     annotations = entry.get("annotations") if isinstance(entry, dict) else None
     return [item for item in annotations if isinstance(item, dict)] if isinstance(annotations, list) else []
 

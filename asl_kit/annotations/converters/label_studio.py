@@ -72,7 +72,7 @@ def convert(sources: Sequence[Path], *, manifest: Manifest | None, report: Conve
     MissingFileError
         If a source does not exist.
     AnnotationError
-        If a file is not of this layout; the message lists every fault with file, task and video.
+        If a file is not of this layout; the message lists every error with file, task and video.
     """
     files, tables = find_sources(sources, ".json")
     collector = Collector(report, mend=False)
@@ -117,12 +117,12 @@ class _Export:
         location = _location(task["data"])
         video_id = _video_id(location)
         if not video_id:
-            self._collector.fault(where, f"data: names no video; expected one of the keys {', '.join(_VIDEO_KEYS)}")
+            self._collector.error(where, f"data: names no video; expected one of the keys {', '.join(_VIDEO_KEYS)}")
             return
         video = self._videos.setdefault(video_id, _Video(where, location))
         if video.location != location:
             text = f"another video has the same name: {location!r} and {video.location!r} ({video.where})"
-            self._collector.fault(where, text, video_id=video_id)
+            self._collector.error(where, text, video_id=video_id)
         results = [result for annotation in task["annotations"] for result in annotation["result"]]
         if video.duration_s is None:
             video.duration_s = _first_number(task, ("duration",)) or _duration_s(results)
@@ -154,7 +154,7 @@ class _Export:
             self._collector.video(video_id, video.where, duration=duration_s)
             if duration_s is None and not video.has_segment:
                 text = f"duration: not stated, and there is no segment to tell it{DURATION_HINT}"
-                self._collector.fault(video.where, text, video_id=video_id)
+                self._collector.error(video.where, text, video_id=video_id)
         if unknown := sum(video_id not in self._videos for video_id in self._facts):
             self._report.note(f"{unknown} videos of the tables of durations are not annotated, and left out")
         if self._counted_rates:
@@ -191,7 +191,7 @@ class _Export:
         place = f"{where}, region {result.get('id')!r}"
         labels = value.get(kind)
         if not (isinstance(labels, list) and labels and all(isinstance(name, str) and name for name in labels)):
-            self._collector.fault(place, f"{kind}: must be names of classes, found {labels!r:.60}", video_id=video_id)
+            self._collector.error(place, f"{kind}: must be names of classes, found {labels!r:.60}", video_id=video_id)
             return
         times_s = [(value["start"], value.get("end"))] if kind == "labels" else []
         if kind == "timelinelabels":
@@ -212,21 +212,21 @@ class _Export:
                 )
 
     def _times_s(self, video_id: str, where: str, ranges: object, rate: float | None) -> list[tuple[float, float]]:
-        """Return the times of ranges of frames; what is no range is a fault."""
+        """Return the times of ranges of frames; what is no range is a error."""
         if rate is None:
             if video_id not in self._without_rate:  # once is enough
-                self._collector.fault(where, _RATE_HINT, video_id=video_id)
+                self._collector.error(where, _RATE_HINT, video_id=video_id)
             self._without_rate.add(video_id)
             return []
         if not (isinstance(ranges, list) and ranges):
-            self._collector.fault(where, f"ranges: must be a list of ranges, found {ranges!r:.60}", video_id=video_id)
+            self._collector.error(where, f"ranges: must be a list of ranges, found {ranges!r:.60}", video_id=video_id)
             return []
         times_s = []
         for found in ranges:
             start, end = (_frame(found.get(name)) if isinstance(found, dict) else None for name in ("start", "end"))
             if start is None or end is None:
                 text = f"ranges: must be numbers of frames from 1 on, start and end, found {found!r:.60}"
-                self._collector.fault(where, text, video_id=video_id)
+                self._collector.error(where, text, video_id=video_id)
             else:
                 times_s.append(((start - 1) / rate, end / rate))
         return times_s

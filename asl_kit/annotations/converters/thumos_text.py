@@ -51,12 +51,12 @@ def collect_instances(
         if not cells:
             continue
         if len(cells) != 3:
-            collector.fault(where, f"expected `video start end`, found {line.strip()!r}")
+            collector.error(where, f"expected `video start end`, found {line.strip()!r}")
             continue
         video_id, start, end = cells
         if split is None and split_of(video_id) is None:
             text = f"the name tells no split: expected one that begins with {' or '.join(_SPLITS)}"
-            collector.fault(where, text, video_id=video_id)
+            collector.error(where, text, video_id=video_id)
             continue
         collector.video(video_id, where, split=split or split_of(video_id))
         collector.annotated(video_id)

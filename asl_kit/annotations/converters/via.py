@@ -53,7 +53,7 @@ def convert(sources: Sequence[Path], *, manifest: Manifest | None, report: Conve
     MissingFileError
         If a source does not exist.
     AnnotationError
-        If a file is not of this layout; the message lists every fault with file, place and video.
+        If a file is not of this layout; the message lists every error with file, place and video.
     """
     files, tables = find_sources(sources, ".json")
     collector = Collector(report, mend=False)
@@ -122,8 +122,8 @@ class _Project:
         for metadata_id, metadata in self._tables["metadata"].items():
             self._collect_metadata(f"{self.path}: metadata {metadata_id!r}", metadata)
 
-    def _fault(self, place: str, text: str, video_id: str | None = None) -> None:
-        self._collector.fault(f"{self.path}: {place}" if place else str(self.path), text, video_id=video_id)
+    def _error(self, place: str, text: str, video_id: str | None = None) -> None:
+        self._collector.error(f"{self.path}: {place}" if place else str(self.path), text, video_id=video_id)
 
     def _find_attributes(self) -> dict[str, _Attribute]:
         asked = {
@@ -136,12 +136,12 @@ class _Project:
             place = f"attribute {attribute_id!r}"
             name, options = attribute.get("aname"), attribute.get("options") or {}
             if not (isinstance(name, str) and name.strip()):
-                self._fault(place, f"aname: must be a name, found {name!r}")
+                self._error(place, f"aname: must be a name, found {name!r}")
                 continue
             if name.strip() in (other.vocabulary for other in found.values()):
-                self._fault(place, f"aname: two attributes have the name {name!r}")
+                self._error(place, f"aname: two attributes have the name {name!r}")
             if not (isinstance(options, dict) and all(isinstance(option, str) for option in options.values())):
-                self._fault(place, f"options: must be a table of names, found {options!r:.60}")
+                self._error(place, f"options: must be a table of names, found {options!r:.60}")
                 options = {}
             vocabulary = name.strip() if len(asked) > 1 else ACTION
             found[attribute_id] = _Attribute(vocabulary, attribute.get("type") == _CHECKBOX, options)
@@ -150,12 +150,12 @@ class _Project:
     def _collect_view(self, view_id: str, view: Mapping[str, Any]) -> None:
         place, files = f"view {view_id!r}", view.get("fid_list")
         if not (isinstance(files, list) and len(files) == 1):
-            self._fault(place, f"fid_list: must be one file, for times to be of it, found {files!r:.60}")
+            self._error(place, f"fid_list: must be one file, for times to be of it, found {files!r:.60}")
             return
         file: dict[str, Any] = self._tables["file"].get(str(files[0]), {})
         name = file_name(file["fname"]) if isinstance(file.get("fname"), str) else ""
         if not name:
-            self._fault(place, f"fid_list: {files[0]!r} is no file with a name (fname)")
+            self._error(place, f"fid_list: {files[0]!r} is no file with a name (fname)")
             return
         video_id = PurePosixPath(name).stem
         if file.get("type") == _IMAGE:
@@ -164,7 +164,7 @@ class _Project:
             self._report.exclude("video", video_id, f"{self.path}: {place}", "an image, no video")
             return
         if self._files.setdefault(video_id, str(files[0])) != str(files[0]):
-            self._fault(place, "another file has the same name: rename one of the two", video_id)
+            self._error(place, "another file has the same name: rename one of the two", video_id)
         self.videos[view_id] = video_id
         self._collector.video(video_id, str(self.path))
         self._collector.annotated(video_id)
@@ -175,13 +175,13 @@ class _Project:
         view_id = str(view_id) if isinstance(view_id, str | int) else ""
         known = self.videos | self._images
         if view_id not in known:
-            if view_id not in self._tables["view"]:  # else the view itself is at fault already
-                self._collector.fault(where, f"vid: must be a view, found {metadata.get('vid')!r:.60}")
+            if view_id not in self._tables["view"]:  # else the view itself is wrong already
+                self._collector.error(where, f"vid: must be a view, found {metadata.get('vid')!r:.60}")
             return
         video_id = known[view_id]
         if not (isinstance(times_s, list) and isinstance(shape, list) and isinstance(values, dict)):
             text = f"must have lists z and xy and a table av, found {metadata!r:.90}"
-            self._collector.fault(where, text, video_id=video_id)
+            self._collector.error(where, text, video_id=video_id)
             return
         if shape or len(times_s) < 2 or view_id in self._images:
             reason = "a shape" if shape else "a single frame" if times_s else "said of the whole file"
@@ -189,7 +189,7 @@ class _Project:
             self._report.exclude("segment", video_id, where, f"{reason}, no stretch of time")
             return
         if len(times_s) > 2:
-            self._collector.fault(where, f"z: must be start and end, found {len(times_s)} times", video_id=video_id)
+            self._collector.error(where, f"z: must be start and end, found {len(times_s)} times", video_id=video_id)
             return
         self.annotated.add(video_id)
         labels = {
@@ -199,9 +199,9 @@ class _Project:
         given = [[(vocabulary, label) for label in found] for vocabulary, found in labels.items() if found]
         if not given:
             names = " or ".join(map(repr, labels)) or "of a stretch of time: there is none"
-            self._collector.fault(where, f"av: no value for the attribute {names}", video_id=video_id)
+            self._collector.error(where, f"av: no value for the attribute {names}", video_id=video_id)
         elif (count := math.prod(map(len, given))) > _MAX_COMBINATIONS:
-            self._collector.fault(where, f"av: {count} combinations of ticked options", video_id=video_id)
+            self._collector.error(where, f"av: {count} combinations of ticked options", video_id=video_id)
         else:
             for combination in product(*given):
                 self._collector.segment(video_id, where, start=times_s[0], end=times_s[1], labels=dict(combination))
@@ -211,7 +211,7 @@ class _Project:
         attribute, value = self._attributes[attribute_id], values.get(attribute_id, "")
         if not isinstance(value, str):
             text = f"av.{attribute_id}: must be the id of an option, or a text, found {value!r:.60}"
-            self._collector.fault(where, text, video_id=video_id)
+            self._collector.error(where, text, video_id=video_id)
             return []
         chosen = value.split(",") if attribute.is_checkbox else [value]
         labels = []

@@ -38,11 +38,11 @@ def _collect(collector: Collector, path: Path) -> None:
         if first == "length":
             duration_s = number_from_text(rest)
             if isinstance(duration_s, str):
-                collector.fault(where, f"length: must be a number of seconds, found {rest!r}", video_id=video_id)
+                collector.error(where, f"length: must be a number of seconds, found {rest!r}", video_id=video_id)
             else:
                 collector.video(video_id, where, duration=duration_s)
         elif not (dash and rest):
-            collector.fault(where, f"must be `start-end what`, found {line!r}", video_id=video_id)
+            collector.error(where, f"must be `start-end what`, found {line!r}", video_id=video_id)
         else:
             collector.segment(
                 video_id,

@@ -80,7 +80,7 @@ def test_faulty_action_is_reported(tmp_path, action, outcome, reason):
 
 def test_actions_of_other_shape_are_refused_at_once(tmp_path):
     path = write(tmp_path, row("A", "c000 0.00;c001 1 2 3"), row("B", "c000"), row("", "c000 0.00 1.00"))
-    with pytest.raises(AnnotationError, match="4 faults") as caught:
+    with pytest.raises(AnnotationError, match="4 errors") as caught:
         run(path)
     for text in (
         "train.csv:2: video 'A': actions.0: expected `class start end`, found 'c000 0.00'",

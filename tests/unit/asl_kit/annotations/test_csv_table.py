@@ -226,7 +226,7 @@ def test_fault_is_named_with_its_line(tmp_path, text, message):
 
 
 def test_all_faults_at_once(tmp_path):
-    with pytest.raises(AnnotationError, match="3 faults") as caught:
+    with pytest.raises(AnnotationError, match="3 errors") as caught:
         run(tmp_path, "video,start,end,label\na,3,2,x\nb,1,x,x\nc,-1,2,x\nd,1,2,x\n")
     assert [f":{line}: " in caught.value.message for line in (2, 3, 4, 5)] == [True, True, True, False]
 

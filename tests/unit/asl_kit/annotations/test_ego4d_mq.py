@@ -175,7 +175,7 @@ def test_binary_file(tmp_path):
 def test_all_wrong_types_are_named_at_once(tmp_path):
     first = clip("a", [label(1, 2, primary=1), label(1, 2, 7)])
     second = clip("", end="70", annotations=[{"annotator_uid": "1", "labels": {}}])
-    with pytest.raises(AnnotationError, match="5 faults") as caught:
+    with pytest.raises(AnnotationError, match="5 errors") as caught:
         run(write(tmp_path, first, second))
     for place in (
         "videos.0.clips.0.annotations.0.labels.0.primary",

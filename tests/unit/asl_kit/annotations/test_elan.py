@@ -177,7 +177,7 @@ def test_annotations_that_are_not_aligned_are_one_fault_a_tier(tmp_path):
 
 
 def test_all_faults_at_once(tmp_path):
-    with pytest.raises(AnnotationError, match="3 faults") as caught:
+    with pytest.raises(AnnotationError, match="3 errors") as caught:
         run(tmp_path, eaf(aligned(start="x"), referring("b", "y")), eaf(aligned("c", "t2", "t1")))
     assert all(f"annotation '{name}'" in caught.value.message for name in ("a1", "b", "c"))
 

@@ -226,7 +226,7 @@ def test_fault_is_named_with_its_place(tmp_path, document, message):
 
 def test_an_unknown_frame_rate_is_said_once_a_video(tmp_path):
     tasks = [task(annotation(*[frames()] * 30), data={"video": f"{name}.mp4"}) for name in "ab"]
-    with pytest.raises(AnnotationError, match="2 faults"):
+    with pytest.raises(AnnotationError, match="2 errors"):
         run(tmp_path, tasks)
 
 

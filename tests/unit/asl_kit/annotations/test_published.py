@@ -165,7 +165,7 @@ def test_users_json_is_refused_with_all_faults(tmp_path):
         "e": entry(frames=1.5, ignored=7),
         "f": entry() | {"annotations": 3},
     }
-    with pytest.raises(AnnotationError, match="11 faults") as caught:
+    with pytest.raises(AnnotationError, match="11 errors") as caught:
         run(activitynet_json, [write_json(tmp_path, database)])
     for text in (
         "video 'a': annotations.0.end: must be after the start (3.0), found 2.0",

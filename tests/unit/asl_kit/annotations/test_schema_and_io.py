@@ -4,7 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from asl_kit.annotations import AnnotationSet, Segment, Source, Video, json_schema, read_annotations, write_annotations
-from asl_kit.annotations.io import find_faults
+from asl_kit.annotations.io import find_errors
 from asl_kit.errors import AnnotationError, MissingFileError
 
 
@@ -73,7 +73,7 @@ def test_fault_is_named(tmp_path, videos, message):
     with pytest.raises(AnnotationError, match=message) as caught:
         read_annotations(path)
     assert str(path) in caught.value.message
-    assert len(find_faults(path)) == 1
+    assert len(find_errors(path)) == 1
 
 
 def test_repeated_class_is_named(tmp_path):
@@ -85,7 +85,7 @@ def test_repeated_class_is_named(tmp_path):
 def test_all_faults_at_once_even_beside_wrong_types(tmp_path):
     videos = {"a": segment(start="1")["a"], "b": segment(end=99.0)["a"], "c": segment(labels={"action": "fly"})["a"]}
     path = save(tmp_path, document(videos=videos))
-    with pytest.raises(AnnotationError, match="3 faults") as caught:
+    with pytest.raises(AnnotationError, match="3 errors") as caught:
         read_annotations(path)
     for place in ("videos.a.segments.0.start", "videos.b.segments.0.end", "videos.c.segments.0.labels.action"):
         assert place in caught.value.message

@@ -176,7 +176,7 @@ def test_fault_is_named_with_its_place(tmp_path, document, message):
 
 def test_all_faults_at_once(tmp_path):
     metadata = {"m": segment(3, 2), "n": segment(values={}), "o": segment(vid="9"), "p": segment()}
-    with pytest.raises(AnnotationError, match="3 faults") as caught:
+    with pytest.raises(AnnotationError, match="3 errors") as caught:
         run(tmp_path, project(metadata=metadata))
     assert [f"metadata '{name}'" in caught.value.message for name in "mnop"] == [True, True, True, False]
 

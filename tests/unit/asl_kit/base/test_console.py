@@ -79,6 +79,6 @@ def test_names_on_a_terminal_are_shown_and_not_obeyed(
 
 @given(st.text())
 def test_visible_text_moves_nothing(text: str) -> None:
-    shown = progress.visible(text)
+    shown = progress.escape_control_characters(text)
     assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]", shown)
-    assert progress.visible(shown) == shown
+    assert progress.escape_control_characters(shown) == shown

@@ -153,7 +153,7 @@ def test_what_is_not_supported_is_named(folder: Path, table: str, key: str, foun
 
 def test_all_faults_are_listed_at_once(folder: Path) -> None:
     write(folder, changed(model={"fpn_type": "fpn", "backbone_type": "conv"}, test_cfg={"nms_method": "none"}))
-    with pytest.raises(CheckpointError, match="3 faults"):
+    with pytest.raises(CheckpointError, match="3 errors"):
         run(folder)
 
 

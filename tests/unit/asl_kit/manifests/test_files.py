@@ -66,7 +66,7 @@ videos = 1
 def test_all_faults_at_once(tmp_path):
     path = tmp_path / "toy.toml"
     path.write_text(GOOD.replace('licence = "CC0"', 'license = "CC0"').replace("[0.5]", "[1.5]"))
-    with pytest.raises(ManifestError, match="3 faults") as caught:
+    with pytest.raises(ManifestError, match="3 errors") as caught:
         read_manifest(path)
     for text in ("licence: missing", "license: unknown key", "tiou_thresholds.0"):
         assert text in caught.value.message

@@ -47,7 +47,7 @@ def test_all_faults_are_listed_at_once(tmp_path: Path) -> None:
     with pytest.raises(RecipeError) as caught:
         load_recipe(str(path))
     message = caught.value.message
-    assert "4 faults" in message
+    assert "4 errors" in message
     assert str(path) in message
     parts = (
         "optimizer.lerning_rate: unknown key",
