@@ -1,18 +1,17 @@
-"""What converters share: they hand over what they read, and get back a sound annotation set.
+"""What all converters share: they pass on what they read, and get a valid annotation set.
 
-The collector checks every item the same way whatever the layout it came from,
-so a converter only has to know its layout. Two policies:
+The collector checks every item in the same way, so a converter only has to know its layout. There are two policies:
 
-- refuse (users' own data): every error is listed in one error, nothing is written;
-- mend (published data, which nobody can correct at its source): a segment that ends
-  after its video is clipped, one that cannot be mended is dropped, and both are reported.
+- refuse (users' own data): all errors are listed in one message, and nothing is written;
+- mend (published data, which users cannot correct): a segment that ends after its video is
+  clipped, a segment that cannot be corrected is dropped, and the report lists both.
 """
 
 from __future__ import annotations
 
 import codecs
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,15 +24,16 @@ from asl_kit.annotations.validation import DURATION_TOLERANCE_S, time_error
 from asl_kit.base.files import sha256_of
 from asl_kit.base.validation import list_errors, validate
 from asl_kit.errors import AnnotationError, MissingFileError
+from asl_kit.manifests.schema import Manifest
 
 ACTION = "action"
-"""Name of the vocabulary of a dataset that has one."""
+"""Name of the vocabulary of a dataset that has only one."""
 DEFAULT_SPLIT = "train"
 
 
 @dataclass(slots=True)
 class _Item:
-    """A segment as it was read; `labels` is None for a stretch to ignore."""
+    """A segment as it was read; `labels` is None for an ignored segment."""
 
     where: str
     prefix: str
@@ -50,7 +50,7 @@ class _Item:
 
 @dataclass(slots=True)
 class _Facts:
-    """What is known of a video so far."""
+    """What is known about a video so far."""
 
     where: str
     stated: dict[str, Any] = field(default_factory=dict)
@@ -60,33 +60,60 @@ class _Facts:
     no_action_at: str | None = None
 
 
+def as_number(value: object) -> float | None:
+    """Return a finite number as a float, and None for anything else."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def number_from_text(text: str) -> float | str:
+    """Return the number that a text holds, or the text itself if it holds none."""
+    try:
+        return text if "_" in text else float(text)
+    except ValueError:
+        return text
+
+
 class Collector:
-    """Gathers videos and segments of a source and makes an `AnnotationSet` of them.
+    """Collects the videos and segments of a source, and builds an `AnnotationSet` from them.
 
     Parameters
     ----------
     report : ConversionReport
-        Is told of everything read, dropped and changed.
+        Records everything that is read, dropped and changed.
     mend : bool
-        True: mend or drop faulty items, and report them. False: refuse them.
+        True: correct or drop invalid items, and report them. False: refuse them.
+    manifest : Manifest, optional
+        Facts of the dataset: its classes are those of the result.
+    duration_hint : str
+        Added to the error of a video without a duration and without segments.
     """
 
-    def __init__(self, report: ConversionReport, *, mend: bool) -> None:
-        self._report = report
+    def __init__(
+        self, report: ConversionReport, *, mend: bool, manifest: Manifest | None = None, duration_hint: str = ""
+    ) -> None:
+        self.report = report
+        self.manifest = manifest
         self._mend = mend
+        self._duration_hint = duration_hint
         self._videos: dict[str, _Facts] = {}
-        self._faults: list[str] = []
+        self._errors: list[str] = []
         self._faulty: set[str] = set()
 
     def __contains__(self, video_id: str) -> bool:
         return video_id in self._videos
 
     def error(self, where: str, text: str, *, video_id: str | None = None) -> None:
-        """Record something that makes the source unusable; `finish` raises all of them."""
+        """Record an error that makes the source unusable; `finish` raises all errors at once."""
         if video_id is None:
-            self._faults.append(f"{where}: {text}")
+            self._errors.append(f"{where}: {text}")
         else:
-            self._faults.append(f"{where}: video {video_id!r}: {text}")
+            self._errors.append(f"{where}: video {video_id!r}: {text}")
             self._faulty.add(video_id)
 
     def video(
@@ -101,19 +128,19 @@ class Collector:
         path: str | None = None,
         attributes: Mapping[str, Any] | None = None,
     ) -> None:
-        """Record a video, or more facts of one; None: not stated here.
+        """Record a video, or more facts about one; None: not stated here.
 
         Parameters
         ----------
         video_id, where : str
-            The video, and where it was read: file and line.
+            The video, and the place that states it: file and line.
         split, duration, fps, frames, path, attributes
-            As in `asl_kit.annotations.schema.Video`; what contradicts an earlier statement is a error.
+            As in `asl_kit.annotations.schema.Video`. A value that contradicts an earlier one is an error.
         """
         facts = self._videos.get(video_id)
         if facts is None:
             facts = self._videos[video_id] = _Facts(where)
-            self._report.videos_read += 1
+            self.report.videos_read += 1
         facts_read = {"split": split, "duration": duration, "fps": fps, "frames": frames, "path": path}
         stated = {name: value for name, value in facts_read.items() if value is not None}
         for table, fields in ((facts.stated, stated), (facts.attributes, attributes or {})):
@@ -123,12 +150,12 @@ class Collector:
                     self.error(where, text, video_id=video_id)
 
     def no_action(self, video_id: str, where: str) -> None:
-        """Record that a video, already recorded, was annotated and has no action."""
+        """Record that a video, which is already recorded, was annotated and has no action."""
         self._videos[video_id].annotated = True
         self._videos[video_id].no_action_at = where
 
     def annotated(self, video_id: str) -> None:
-        """Record that a video, already recorded, was annotated, whatever was found in it."""
+        """Record that a video, which is already recorded, was annotated, with or without actions."""
         self._videos[video_id].annotated = True
 
     def segment(
@@ -143,24 +170,24 @@ class Collector:
         attributes: dict[str, Any] | None = None,
         prefix: str = "",
     ) -> None:
-        """Record a segment of a video already recorded.
+        """Record a segment of a video that is already recorded.
 
         Parameters
         ----------
         video_id, where : str
-            The video, and where the segment was read: file and line.
+            The video, and the place that states the segment: file and line.
         start, end : object
-            Seconds as they were read; anything but a finite number is a error.
+            Seconds as they were read; anything but a finite number is an error.
         labels : dict or None
-            Class name by vocabulary; None: a stretch of time to ignore, for `reason`.
+            Class name by vocabulary; None: an ignored segment.
         reason : str
             Why it is ignored.
         attributes : dict, optional
-            What else is said of it.
+            Other facts about the segment.
         prefix : str
-            Put before the field's name in messages: `annotations.3.`.
+            Precedes the name of the field in messages: ``annotations.3.``.
         """
-        self._report.segments_read += 1
+        self.report.segments_read += 1
         facts = self._videos[video_id]
         facts.annotated = facts.annotated or labels is not None
         times = []
@@ -173,31 +200,48 @@ class Collector:
             times.append(number)
         facts.items.append(_Item(where, prefix, times[0], times[1], labels, reason, attributes or {}))
 
+    def positive(
+        self, where: str, name: str, text: str, *, video_id: str, parse: Callable[[str], object] = number_from_text
+    ) -> float | None:
+        """Return the number above 0 that a text holds; anything else is an error, and None is returned."""
+        number = as_number(parse(text))
+        if number is None or number <= 0:
+            self.error(where, f"{name}: must be a number above 0, found {text!r}", video_id=video_id)
+            return None
+        return number
+
     def finish(
         self,
+        files: Iterable[Path],
         *,
         dataset: str,
-        source: Source,
+        converter: str | None = None,
         vocabularies: Mapping[str, Sequence[str]] | None = None,
+        source: Source | None = None,
     ) -> AnnotationSet:
         """Check everything and return the annotation set, in canonical order.
 
         Parameters
         ----------
+        files : iterable of Path
+            The files that were converted; the annotation set records their names and checksums.
         dataset : str
             Name of the dataset.
-        source : Source
-            See `describe_source`; notes of the report are added to it.
+        converter : str, optional
+            Name of the converter. Default: `dataset`.
         vocabularies : mapping, optional
-            Class names by vocabulary; None: those found, sorted.
+            Class names by vocabulary. Default: those of the manifest; without them, the labels that were read, sorted.
+        source : Source, optional
+            The record of the source, in place of one of `files`. Notes of the report are added to it.
 
         Raises
         ------
         AnnotationError
-            Listing every error.
+            Lists every error.
         """
+        source = source or _describe_source(files, converter or dataset)
         if vocabularies is None:
-            vocabularies = self._found_vocabularies()
+            vocabularies = self.manifest.vocabularies if self.manifest else self._found_vocabularies()
         classes = {name: frozenset(labels) for name, labels in vocabularies.items()}
         without = {"duration": 0, "split": 0}
         videos = {}
@@ -214,25 +258,25 @@ class Collector:
                 stated["duration"] = duration_s
                 without["duration"] += 1
             videos[video_id] = self._video(video_id, facts, stated, classes)
-        if not self._videos and not self._faults:
-            self._faults.append("no video in " + ", ".join(file.name for file in source.files))
-        if self._faults:
-            raise AnnotationError(list_errors(self._faults))
+        if not self._videos and not self._errors:
+            self._errors.append("no video in " + ", ".join(file.name for file in source.files))
+        if self._errors:
+            raise AnnotationError(list_errors(self._errors))
         if without["duration"]:
-            self._report.note(
+            self.report.note(
                 f"the duration of {without['duration']} videos is not stated: taken from the end of their last segment"
             )
         if without["split"]:
-            self._report.note(f"the split of {without['split']} videos is not stated: taken as {DEFAULT_SPLIT!r}")
-        notes = [*source.notes, *self._report.notes]
+            self.report.note(f"the split of {without['split']} videos is not stated: taken as {DEFAULT_SPLIT!r}")
+        notes = [*source.notes, *self.report.notes]
         document = {
             "dataset": dataset,
             "source": {**source.model_dump(), "notes": notes},
             "vocabularies": {name: list(labels) for name, labels in vocabularies.items()},
             "videos": videos,
         }
-        files = ", ".join(file.name for file in source.files)
-        return validate(AnnotationSet, ordered(document), source=files, error=AnnotationError)
+        names = ", ".join(file.name for file in source.files)
+        return validate(AnnotationSet, ordered(document), source=names, error=AnnotationError)
 
     def _found_vocabularies(self) -> dict[str, list[str]]:
         found: dict[str, set[str]] = {ACTION: set()}
@@ -261,7 +305,7 @@ class Collector:
             {"start": item.start_s, "end": item.end_s, "reason": item.reason} for item in kept if item.labels is None
         ]
         if labelled and not segments:
-            self._report.change(
+            self.report.change(
                 "video", video_id, facts.where, "all its segments were dropped: it counts as without action"
             )
         optional = {name: stated.get(name) for name in ("fps", "frames", "path")}
@@ -275,7 +319,7 @@ class Collector:
         }
 
     def _is_sound(self, video_id: str, item: _Item, duration_s: float, classes: Mapping[str, frozenset[str]]) -> bool:
-        """Say whether an item can be kept, mending its times if that is the policy."""
+        """Return whether an item can be kept; with the policy "mend", clip its times first."""
         if self._mend:
             self._clip(video_id, item, duration_s)
         error = time_error(item.start_s, item.end_s, duration_s)
@@ -298,52 +342,33 @@ class Collector:
         if (start_s, end_s) != (item.start_s, item.end_s) and start_s < end_s and item.start_s < item.end_s:
             text = f"[{item.start_s!r}, {item.end_s!r}) clipped to [{start_s!r}, {end_s!r}), the time of the video"
             place = item.prefix.removesuffix(".")
-            self._report.change(item.kind, video_id, item.where, f"{place}: {text}" if place else text)
+            self.report.change(item.kind, video_id, item.where, f"{place}: {text}" if place else text)
             item.start_s, item.end_s = start_s, end_s
 
     def _problem(self, kind: Kind, video_id: str, where: str, text: str) -> None:
         if self._mend:
-            self._report.drop(kind, video_id, where, text)
+            self.report.drop(kind, video_id, where, text)
         else:
             self.error(where, text, video_id=video_id)
 
     def _refuse_timeless(self, video_id: str, facts: _Facts, classes: Mapping[str, frozenset[str]]) -> None:
-        """Report a video without duration, and with no segment that ends after 0 to tell it."""
+        """Report a video without a duration, and without a segment that ends after 0."""
         for item in facts.items:
             self._is_sound(video_id, item, math.inf, classes)
         if self._mend or not (facts.items or video_id in self._faulty):
-            text = "duration: not stated, and there is no segment to tell it"
+            text = f"duration: not stated, and there is no segment to tell it{self._duration_hint}"
             self._problem("video", video_id, facts.where, text)
 
 
-def as_number(value: object) -> float | None:
-    """Return a finite number as a float, or None if it is anything else."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    try:
-        number = float(value)
-    except OverflowError:
-        return None
-    return number if math.isfinite(number) else None
-
-
-def number_from_text(text: str) -> float | str:
-    """Return the number that a text says, or the text itself if it says none."""
-    try:
-        return text if "_" in text else float(text)
-    except ValueError:
-        return text
-
-
 def read_text(path: Path) -> str:
-    """Read a UTF-8 text file, with or without a byte order mark, or a UTF-16 one with its mark.
+    """Read a text file in UTF-8, with or without a byte order mark, or in UTF-16 with a byte order mark.
 
     Raises
     ------
     MissingFileError
         If there is no such file.
     AnnotationError
-        If it is neither.
+        If it is not such text.
     """
     try:
         with path.open("rb") as file:
@@ -355,8 +380,7 @@ def read_text(path: Path) -> str:
         raise AnnotationError(f"{path}: not UTF-8 text: {error}", hint="Save the file as UTF-8.") from None
 
 
-def describe_source(files: Iterable[Path], *, converter: str) -> Source:
-    """Return the record of the files that were converted: names and checksums, sorted."""
+def _describe_source(files: Iterable[Path], converter: str) -> Source:
     records = sorted({(path.name, sha256_of(path)) for path in files})
     return Source(
         files=[SourceFile(name=name, sha256=digest) for name, digest in records],

@@ -1,11 +1,10 @@
-"""`asl-kit convert`: find the converter, run it, hold the result against the manifest, write it."""
+"""`asl_kit.convert`: find the converter, run it, compare the result with the manifest, and write it."""
 
 from __future__ import annotations
 
 import difflib
-import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
@@ -15,16 +14,15 @@ from rich.table import Table
 from asl_kit.annotations.io import without_garbage_collection, write_annotations
 from asl_kit.annotations.report import ConversionReport
 from asl_kit.annotations.schema import AnnotationSet
-from asl_kit.base.files import write_text
 from asl_kit.base.plugins import entry_names, find_entry, is_own, load_entry, package_of
-from asl_kit.errors import AnnotationError, AslKitError, ConverterError, MissingDependencyError, UsageError
+from asl_kit.errors import AslKitError, ConverterError, MissingDependencyError, UsageError
 from asl_kit.manifests.files import find_manifest
 from asl_kit.manifests.schema import Manifest
 
 ENTRY_POINT_GROUP = "asl_kit.converters"
 
 Converter = Callable[..., AnnotationSet]
-"""``convert(sources, *, manifest, report) -> AnnotationSet``"""
+"""``convert(sources, *, manifest, report) -> AnnotationSet``; see `asl_kit.annotations.converters`."""
 
 
 def converter_names() -> list[str]:
@@ -63,7 +61,7 @@ def _load(entry: EntryPoint) -> Converter:
 def _run(
     entry: EntryPoint, sources: Sequence[Path], manifest: Manifest | None, report: ConversionReport
 ) -> AnnotationSet:
-    """Run a converter; what goes wrong in another package's is one message that names the package."""
+    """Run a converter; an exception in another package's converter becomes one message that names the package."""
     converter = _load(entry)
     who = f"the converter {entry.name!r} of the package {package_of(entry)}"
     try:
@@ -72,10 +70,10 @@ def _run(
         raise
     except Exception as error:
         if is_own(entry):
-            raise  # a bug of ours: its traceback says more
+            raise  # our own bug: the traceback is needed
         raise ConverterError(
             f"{who} failed: {type(error).__name__}: {error}",
-            hint="Show its authors what `asl-kit --debug convert ...` prints.",
+            hint="Send its authors the output of `asl-kit --debug convert ...`.",
         ) from error
     if not isinstance(annotations, AnnotationSet):
         raise ConverterError(f"{who} must return an AnnotationSet, found {annotations!r:.60}")
@@ -83,7 +81,7 @@ def _run(
 
 
 def datasets_table() -> Table:
-    """Return a table of all installed converters, with what the manifests say of their datasets."""
+    """Return a table of all installed converters, with facts of the manifests about their datasets."""
     table = Table(box=box.SIMPLE_HEAD)
     for name in ("dataset", "what it is", "splits: videos", "classes"):
         table.add_column(name, no_wrap=name != "what it is")
@@ -112,33 +110,54 @@ def _describe(name: str) -> str:
 
 
 @without_garbage_collection()
+def read_sources(dataset: str, sources: str | Path | Iterable[str | Path]) -> tuple[AnnotationSet, ConversionReport]:
+    """Return the annotations that `convert` would write, and the report of the conversion.
+
+    Parameters
+    ----------
+    dataset, sources
+        As in `convert`.
+
+    Raises
+    ------
+    UsageError
+        If there is no such converter.
+    ConverterError
+        If a converter of another package fails.
+    MissingFileError
+        If a source does not exist.
+    AnnotationError
+        If a source cannot be converted.
+    """
+    paths = [Path(source) for source in ([sources] if isinstance(sources, str | Path) else sources)]
+    entry = _find_entry(dataset)
+    manifest = find_manifest(dataset)
+    report = ConversionReport(dataset=manifest.name if manifest else dataset)
+    annotations = _run(entry, paths, manifest, report)
+    report.compare(annotations, manifest)
+    return annotations, report
+
+
 def convert(
-    dataset: str,
-    sources: Sequence[Path],
-    output: Path,
-    *,
-    report_path: Path | None = None,
-    strict: bool = False,
+    dataset: str, sources: str | Path | Iterable[str | Path], output: str | Path, *, strict: bool = False
 ) -> ConversionReport:
     """Convert a dataset's annotations to the unified format.
 
     Parameters
     ----------
     dataset : str
-        Name of a converter; if a manifest has this name or alias, its counts are expected.
-    sources : sequence of Path
-        What the dataset's publisher distributes.
-    output : Path
+        Name of a converter. If a manifest has this name or alias, the result is compared with it.
+    sources : path or iterable of paths
+        Files or folders as the dataset's publisher distributes them.
+    output : path
         The annotation file to write.
-    report_path : Path, optional
-        Where to write the report, as JSON.
     strict : bool
         Refuse to write a result that differs from the manifest.
 
     Returns
     -------
     ConversionReport
-        Counts, and each dropped or changed item.
+        Counts, and each item that was dropped or changed.
 
     Raises
     ------
@@ -150,19 +169,19 @@ def convert(
         If a source does not exist.
     AnnotationError
         If a source cannot be converted, or, with `strict`, if there are differences.
+    OutputError
+        If the annotation file cannot be written.
+
+    Examples
+    --------
+    >>> report = convert("csv", "segments.csv", "annotations.json")
+    >>> report.counts["train"].segments
+    2
+    >>> report.notes
+    ["the split of 1 videos is not stated: taken as 'train'"]
     """
-    entry = _find_entry(dataset)
-    manifest = find_manifest(dataset)
-    report = ConversionReport(dataset=manifest.name if manifest else dataset)
-    annotations = _run(entry, sources, manifest, report)
-    report.compare(annotations, manifest)
-    if report_path is not None:
-        write_text(report_path, json.dumps(report.to_json(), indent=1, ensure_ascii=False) + "\n")
-    if strict and report.differences:
-        lines = "\n  ".join(report.differences)
-        raise AnnotationError(
-            f"--strict: {len(report.differences)} difference{'s' if len(report.differences) > 1 else ''}\n  {lines}",
-            hint="Nothing was written. Without --strict the file is written and the differences are printed.",
-        )
-    write_annotations(annotations, output)
+    annotations, report = read_sources(dataset, sources)
+    if strict:
+        report.check_differences()
+    write_annotations(annotations, Path(output))
     return report

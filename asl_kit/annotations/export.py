@@ -1,7 +1,6 @@
-"""The unified format in the layouts that other programs read.
+"""Export of the unified format to layouts that other programs read.
 
-Each export returns the text and what the layout cannot hold, so that nothing is
-lost in silence.
+Each export returns the text, and a list of what the layout cannot represent.
 """
 
 from __future__ import annotations
@@ -20,17 +19,10 @@ from asl_kit.base.files import write_text
 from asl_kit.errors import UsageError
 
 
-def to_activitynet(annotations: AnnotationSet, *, vocabulary: str | None = None) -> tuple[str, list[str]]:
-    """Return ActivityNet JSON; it leaves nothing out.
+def _to_activitynet(annotations: AnnotationSet, vocabulary: str | None) -> tuple[str, list[str]]:
+    """Return ActivityNet JSON, which represents everything: converting it back gives the same file, byte for byte.
 
-    `asl-kit convert activitynet-json` gives the same annotation file back, byte for byte.
-
-    Parameters
-    ----------
-    annotations : AnnotationSet
-        What to export.
-    vocabulary : str, optional
-        Whose classes to give as `label`; None: the first. Others are kept too, where only asl-kit reads them.
+    `label` is a class of `vocabulary`, or of the first one; labels of other vocabularies are where only asl-kit reads.
     """
     name = next(iter(annotations.vocabularies)) if vocabulary is None else annotations.vocabulary(vocabulary)
     class_ids = {label: index for index, label in enumerate(annotations.classes(name))}
@@ -67,16 +59,8 @@ def to_activitynet(annotations: AnnotationSet, *, vocabulary: str | None = None)
     return text, []
 
 
-def to_csv(annotations: AnnotationSet, *, vocabulary: str | None = None) -> tuple[str, list[str]]:
-    """Return the table that `asl-kit convert csv` reads, and what it leaves out.
-
-    Parameters
-    ----------
-    annotations : AnnotationSet
-        What to export.
-    vocabulary : str, optional
-        Whose labels to write; None: of all, one column each if there are several.
-    """
+def _to_csv(annotations: AnnotationSet, vocabulary: str | None) -> tuple[str, list[str]]:
+    """Return the table that `asl-kit convert csv` reads, with a column for each vocabulary, and what it leaves out."""
     names = list(annotations.vocabularies) if vocabulary is None else [annotations.vocabulary(vocabulary)]
     columns = ["label"] if names == [ACTION] else [f"label:{name}" for name in names]
     losses = [f"the vocabulary {other!r}" for other in annotations.vocabularies if other not in names]
@@ -110,7 +94,7 @@ def to_csv(annotations: AnnotationSet, *, vocabulary: str | None = None) -> tupl
     return buffer.getvalue(), losses
 
 
-EXPORTS: dict[str, Callable[..., tuple[str, list[str]]]] = {"activitynet": to_activitynet, "csv": to_csv}
+EXPORTS: dict[str, Callable[..., tuple[str, list[str]]]] = {"activitynet": _to_activitynet, "csv": _to_csv}
 
 
 def export(annotations: AnnotationSet, output: Path, *, layout: str, vocabulary: str | None = None) -> list[str]:
@@ -119,18 +103,18 @@ def export(annotations: AnnotationSet, output: Path, *, layout: str, vocabulary:
     Parameters
     ----------
     annotations : AnnotationSet
-        What to export.
+        The annotations.
     output : Path
         The file to write.
     layout : {"activitynet", "csv"}
         The layout.
     vocabulary : str, optional
-        Whose labels to write; None: of all.
+        The vocabulary whose labels are written. Default: all; for ActivityNet, the first one gives `label`.
 
     Returns
     -------
     list of str
-        What the layout cannot hold, and was left out.
+        What was left out because the layout cannot represent it.
 
     Raises
     ------
@@ -141,6 +125,6 @@ def export(annotations: AnnotationSet, output: Path, *, layout: str, vocabulary:
     """
     if layout not in EXPORTS:
         raise UsageError(f"no layout {layout!r}; there are: {', '.join(EXPORTS)}")
-    text, losses = EXPORTS[layout](annotations, vocabulary=vocabulary)
+    text, losses = EXPORTS[layout](annotations, vocabulary)
     write_text(output, text)
     return losses

@@ -1,4 +1,4 @@
-"""Reading and writing the unified annotation format: quick to read, the same bytes for the same annotations."""
+"""Reading and writing the unified annotation format; equal annotations give equal bytes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from asl_kit.errors import AnnotationError
 
 @contextmanager
 def without_garbage_collection() -> Iterator[None]:
-    """Pause the search for reference cycles: documents of a million small objects have none, and it costs a third."""
+    """Pause garbage collection: it takes a third of the time to read a million small objects, which form no cycles."""
     was_on = gc.isenabled()
     gc.disable()
     try:
@@ -32,7 +32,12 @@ def without_garbage_collection() -> Iterator[None]:
 
 @without_garbage_collection()
 def read_annotations(path: str | Path) -> AnnotationSet:
-    """Read and check an annotation file, as ``asl-kit convert`` writes it.
+    """Read and validate an annotation file, as `asl_kit.convert` writes it.
+
+    Parameters
+    ----------
+    path : path
+        The annotation file.
 
     Raises
     ------
@@ -41,37 +46,46 @@ def read_annotations(path: str | Path) -> AnnotationSet:
     AnnotationError
         If it is not an annotation file of version 1, or contradicts itself; the
         message lists all errors with file, video and field.
+
+    Examples
+    --------
+    >>> annotations = read_annotations("annotations.json")
+    >>> annotations.classes()
+    ['jump', 'run']
+    >>> [segment.end for segment in annotations.videos["a"].segments]
+    [2.0, 4.0]
     """
-    path = Path(path)
-    document = read_json(path, AnnotationError)
-    _check_format(document, path)
-    try:
-        return AnnotationSet.model_validate(document)
-    except ValidationError as error:
-        raise AnnotationError(f"{path}: {list_errors(_all_faults(document, error))}") from error
+    annotations, errors = _read_and_validate(Path(path))
+    if annotations is None:
+        raise AnnotationError(f"{path}: {list_errors(errors)}")
+    return annotations
 
 
 def find_errors(path: Path) -> list[str]:
-    """Return every error of an annotation file, one line each; empty: it is valid.
+    """Return every error of an annotation file, one line each; an empty list means that it is valid.
 
     Raises
     ------
     MissingFileError
         If there is no such file.
     AnnotationError
-        If it is not an annotation file of version 1 at all.
+        If it is not an annotation file of version 1.
     """
+    return _read_and_validate(path)[1]
+
+
+def _read_and_validate(path: Path) -> tuple[AnnotationSet | None, list[str]]:
+    """Return the annotations of a file, or None and its errors."""
     document = read_json(path, AnnotationError)
     _check_format(document, path)
     try:
-        AnnotationSet.model_validate(document)
+        return AnnotationSet.model_validate(document), []
     except ValidationError as error:
-        return _all_faults(document, error)
-    return []
+        return None, _all_errors(document, error)
 
 
 def write_annotations(annotations: AnnotationSet, path: Path) -> None:
-    """Write annotations in canonical order, whole or not at all; equal annotations give equal bytes."""
+    """Write annotations in canonical order, atomically."""
     write_text(path, to_text(annotations))
 
 
@@ -81,7 +95,7 @@ def canonical(annotations: AnnotationSet) -> AnnotationSet:
 
 
 def to_text(annotations: AnnotationSet) -> str:
-    """Return the text of the annotation file: one line a segment, so that differences can be read."""
+    """Return the text of the annotation file, with one line for each segment, so that diffs are readable."""
     document = ordered(annotations.model_dump())
     videos = document.pop("videos")
     head = [f' "{key}": {compact(value)},' for key, value in document.items()]
@@ -102,12 +116,12 @@ def _list_text(items: list[dict[str, Any]] | None) -> str:
 
 
 def compact(value: object) -> str:
-    """Return a value as JSON on one line, its text as it is; numbers that JSON does not know are refused."""
+    """Return a value as JSON on one line, without ASCII escapes; NaN and infinity are refused."""
     return json.dumps(value, ensure_ascii=False, allow_nan=False)
 
 
 def ordered(document: dict[str, Any]) -> dict[str, Any]:
-    """Return a document (plain data, of the right types) in canonical order."""
+    """Return a valid document, as JSON-ready data, in canonical order."""
     videos = {}
     for video_id, video in sorted(document["videos"].items()):
         segments = video["segments"]
@@ -158,8 +172,8 @@ def _check_format(document: object, path: Path) -> None:
     )
 
 
-def _all_faults(document: dict[str, Any], error: ValidationError) -> list[str]:
-    """Return all error lines: those found, and of the sound parts what was not looked for because types are wrong."""
+def _all_errors(document: dict[str, Any], error: ValidationError) -> list[str]:
+    """Return all error lines, including inconsistencies of the valid parts, which pydantic skips if types are wrong."""
     lines = error_lines(error)
     if all(item["type"] == "inconsistent" for item in error.errors(include_url=False)):
         return lines

@@ -1,8 +1,9 @@
-"""What happened to every item of a source on its way into the unified format."""
+"""The report of a conversion: what happened to every item of a source."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
@@ -11,17 +12,17 @@ from rich.console import Console
 from rich.table import Table
 
 from asl_kit.annotations.schema import AnnotationSet, Video
+from asl_kit.errors import AnnotationError
 from asl_kit.manifests.schema import ExpectedCounts, Manifest
 
 MAX_ITEMS_PRINTED = 5
 
 Kind = Literal["segment", "ignored", "video"]
-"""A segment of a class, a stretch of time to ignore, or a whole video."""
-
+"""A segment of a class, an ignored segment, or a whole video."""
 
 Outcome = Literal["dropped", "changed", "excluded", "flagged"]
-"""Left out because it is faulty; kept, but not as it was; left out because it is no part of the benchmark;
-kept as it was, though there is reason to doubt it."""
+"""Left out because it is invalid; kept with changes; left out because it is not part of the benchmark;
+kept unchanged although it is doubtful."""
 
 _NOUNS = {
     "segment": ("segment", "segments"),
@@ -32,7 +33,7 @@ _NOUNS = {
 
 @dataclass(frozen=True, slots=True)
 class ReportItem:
-    """One item of the source that is not in the result as it was, or that deserves a look."""
+    """One item of the source that was left out, changed, or that is doubtful."""
 
     outcome: Outcome
     kind: Kind
@@ -44,7 +45,7 @@ class ReportItem:
 
 @dataclass(frozen=True, slots=True)
 class SplitCounts:
-    """What a split holds."""
+    """Counts of one split."""
 
     videos: int = 0
     segments: int = 0
@@ -54,8 +55,9 @@ class SplitCounts:
     unannotated: int = 0
 
     @classmethod
-    def of(cls, videos: list[Video]) -> SplitCounts:
-        """Count the videos of a split."""
+    def of(cls, videos: Iterable[Video]) -> SplitCounts:
+        """Return the counts of the videos of a split."""
+        videos = list(videos)
         segments = [segment for video in videos for segment in video.segments or ()]
         return cls(
             videos=len(videos),
@@ -69,26 +71,26 @@ class SplitCounts:
 
 @dataclass(slots=True)
 class ConversionReport:
-    """Collects what a converter does; nothing may vanish without an entry here.
+    """Records what a converter does; every item that is left out has an entry here.
 
-    A converter counts every video and segment that it reads, and reports those
-    that it drops or changes. `compare` then holds the result against both the
-    source and the manifest.
+    A converter counts every video and segment that it reads, and records those
+    that it drops or changes. `compare` then compares the result with the
+    source and with the manifest.
     """
 
     dataset: str
     videos_read: int = 0
     segments_read: int = 0
-    """Segments of the source, ignored ones included."""
+    """Segments of the source, including ignored ones."""
     items: list[ReportItem] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     counts: dict[str, SplitCounts] = field(default_factory=dict)
     expected: dict[str, ExpectedCounts] = field(default_factory=dict)
     differences: list[str] = field(default_factory=list)
-    """Where items are unaccounted for, or the source is not what the manifest expects; empty is good."""
+    """Items that are unaccounted for, and differences of the source from the manifest; empty if there are none."""
 
     def note(self, text: str) -> None:
-        """Record a decision that touches many items, once."""
+        """Record a decision that affects many items."""
         self.notes.append(text)
 
     def drop(self, kind: Kind, video: str, where: str, reason: str) -> None:
@@ -96,23 +98,20 @@ class ConversionReport:
         self.items.append(ReportItem("dropped", kind, video, where, reason))
 
     def change(self, kind: Kind, video: str, where: str, reason: str) -> None:
-        """Record an item that is kept, but not as it was."""
+        """Record an item that is kept with changes."""
         self.items.append(ReportItem("changed", kind, video, where, reason))
 
     def exclude(self, kind: Kind, video: str, where: str, reason: str) -> None:
-        """Record an item that is left out because the benchmark itself does not count it."""
+        """Record an item that is left out because the benchmark does not count it."""
         self.items.append(ReportItem("excluded", kind, video, where, reason))
 
     def flag(self, kind: Kind, video: str, where: str, reason: str) -> None:
-        """Record an item that is kept as it was, though the source contradicts itself on it."""
+        """Record an item that is kept unchanged although the source contradicts itself about it."""
         self.items.append(ReportItem("flagged", kind, video, where, reason))
 
     def compare(self, annotations: AnnotationSet, manifest: Manifest | None) -> None:
-        """Count the result per split and list every difference from the source and from the manifest."""
-        by_split: dict[str, list[Video]] = {}
-        for video in annotations.videos.values():
-            by_split.setdefault(video.split, []).append(video)
-        self.counts = {split: SplitCounts.of(videos) for split, videos in sorted(by_split.items())}
+        """Count the items of each split, and list every difference from the source and from the manifest."""
+        self.counts = {split: SplitCounts.of(videos.values()) for split, videos in annotations.by_split().items()}
         self.expected = dict(manifest.expected) if manifest else {}
         self.differences = [*self._unaccounted(), *self._against_manifest(annotations, manifest)]
         for exclusion in manifest.exclusions if manifest else ():
@@ -134,7 +133,7 @@ class ConversionReport:
         ]
 
     def _against_manifest(self, annotations: AnnotationSet, manifest: Manifest | None) -> list[str]:
-        """Compare what the source has, dropped items included: those are reported by themselves."""
+        """Compare the counts of the source, which include dropped items, with those of the manifest."""
         videos = annotations.videos
         dropped = Counter((videos[item.video].split, item.kind) for item in self._dropped() if item.video in videos)
         lines = []
@@ -162,14 +161,23 @@ class ConversionReport:
     def _dropped(self) -> list[ReportItem]:
         return [item for item in self.items if item.outcome == "dropped"]
 
+    def check_differences(self) -> None:
+        """Raise an AnnotationError that lists the differences, if there are any."""
+        if self.differences:
+            count = f"{len(self.differences)} difference{'s' if len(self.differences) > 1 else ''}"
+            raise AnnotationError(
+                "\n  ".join([f"--strict: {count}", *self.differences]),
+                hint="Nothing was written. Without --strict the file is written and the differences are printed.",
+            )
+
     def to_json(self) -> dict[str, Any]:
-        """Return the whole report as plain data."""
+        """Return the whole report as JSON-ready data."""
         report = asdict(self)
         report["expected"] = {split: counts.model_dump() for split, counts in self.expected.items()}
         return report
 
     def print(self, console: Console) -> None:
-        """Print counts, notes, differences, and the first items of each kind; the rest is in `--report`."""
+        """Print counts, notes, differences, and the first items of each kind; `to_json` has all items."""
         console.print(self._table())
         for note in self.notes:
             console.print(f"note: {note}")
@@ -181,7 +189,7 @@ class ConversionReport:
             for item in items[:MAX_ITEMS_PRINTED]:
                 console.print(f"  {item.where}: video {item.video!r}: {item.reason}")
             if len(items) > MAX_ITEMS_PRINTED:
-                console.print(f"  and {len(items) - MAX_ITEMS_PRINTED} more (--report FILE lists all)")
+                console.print(f"  and {len(items) - MAX_ITEMS_PRINTED} more (--json FILE lists all)")
         for line in self.differences:
             console.print(f"difference: {line}")
 

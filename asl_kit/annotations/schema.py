@@ -1,4 +1,4 @@
-"""The unified annotation format, version 1: what a file holds, checked on construction."""
+"""The unified annotation format, version 1: the contents of a file, validated on construction."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ Seconds = Annotated[float, Field(ge=0)]
 
 
 class _Record(StrictModel):
-    model_config = ConfigDict(strict=True, json_schema_serialization_defaults_required=True)  # "1.5" is no number
+    model_config = ConfigDict(strict=True, json_schema_serialization_defaults_required=True)  # "1.5" is not a number
 
 
 class Segment(_Record):
-    """One action: [start, end) in seconds, with a class name for each vocabulary that it has."""
+    """One action: [start, end) in seconds, with a class name for each vocabulary that has a class for it."""
 
     start: Seconds
     end: Seconds
     labels: Annotated[dict[str, str], Field(min_length=1)]
     """Class name by vocabulary: `{"action": "Diving"}`, or `{"verb": "wash", "noun": "cup"}`."""
     attributes: dict[str, JsonValue] = Field(default_factory=dict)
-    """Whatever else the source says of the segment."""
+    """Other facts of the source about the segment."""
 
 
 class IgnoredSegment(_Record):
-    """A stretch of time, [start, end) in seconds, that counts neither as action nor as background."""
+    """A span of time, [start, end) in seconds, that counts neither as action nor as background."""
 
     start: Seconds
     end: Seconds
@@ -41,21 +41,21 @@ class IgnoredSegment(_Record):
 
 
 class Video(_Record):
-    """One video and what happens in it."""
+    """One video and its segments."""
 
     split: Name
     duration: Annotated[float, Field(gt=0)]
     """Length in seconds."""
     fps: Annotated[float, Field(gt=0)] | None = None
-    """Frames per second; None: not known."""
+    """Frames per second; None: unknown."""
     frames: Annotated[int, Field(gt=0)] | None = None
-    """Number of frames; None: not known."""
+    """Number of frames; None: unknown."""
     path: str | None = None
-    """The video file, relative to the user's folder of videos; None: named like the id."""
+    """The video file, relative to the user's folder of videos; None: the name of the file is the id."""
     attributes: dict[str, JsonValue] = Field(default_factory=dict)
-    """Whatever else the source says of the video."""
+    """Other facts of the source about the video."""
     segments: list[Segment] | None
-    """Empty: annotated, and no action found. None: not annotated."""
+    """Empty: annotated, without actions. None: not annotated."""
     ignored: list[IgnoredSegment] = Field(default_factory=list)
 
 
@@ -67,27 +67,27 @@ class SourceFile(_Record):
 
 
 class Source(_Record):
-    """Where annotations come from."""
+    """The origin of annotations."""
 
     files: list[SourceFile] = Field(default_factory=list)
     converter: str
     asl_kit: str
     """Version of asl-kit that converted them."""
     notes: list[str] = Field(default_factory=list)
-    """What was decided on the way, for people to read."""
+    """Decisions of the conversion, for people to read."""
 
 
 class AnnotationSet(_Record):
     """The annotations of a dataset.
 
-    Besides its types, a set checks its meaning (`asl_kit.annotations.validation`):
-    segments end after they start and within their video, labels are in
+    Besides types, validation checks consistency (`asl_kit.annotations.validation`):
+    segments end after they start and within their video, and labels are in
     their vocabulary.
 
     Raises
     ------
     pydantic.ValidationError
-        Listing every error with its place.
+        Lists every error with its place.
     """
 
     format: Literal["asl-kit/annotations"] = FORMAT
@@ -99,9 +99,16 @@ class AnnotationSet(_Record):
     videos: dict[Name, Video]
 
     @model_validator(mode="after")
-    def _has_meaning(self) -> AnnotationSet:
+    def _check_consistency(self) -> AnnotationSet:
         raise_errors("AnnotationSet", semantic_errors(self.vocabularies, self.videos))
         return self
+
+    def by_split(self) -> dict[str, dict[str, Video]]:
+        """Return the videos by split and id, with the splits sorted."""
+        splits: dict[str, dict[str, Video]] = {}
+        for video_id, video in self.videos.items():
+            splits.setdefault(video.split, {})[video_id] = video
+        return dict(sorted(splits.items()))
 
     def split(self, name: str) -> dict[str, Video]:
         """Return the videos of one split, by id.
@@ -109,16 +116,16 @@ class AnnotationSet(_Record):
         Raises
         ------
         AnnotationError
-            If no video is in this split; the message lists the splits there are.
+            If no video is in this split; the message lists the splits.
         """
-        videos = {video_id: video for video_id, video in self.videos.items() if video.split == name}
-        if not videos:
-            found = ", ".join(sorted({video.split for video in self.videos.values()})) or "none"
+        splits = self.by_split()
+        if name not in splits:
+            found = ", ".join(splits) or "none"
             raise AnnotationError(f"dataset {self.dataset}: no video in split {name!r}; splits there are: {found}")
-        return videos
+        return splits[name]
 
     def classes(self, vocabulary: str | None = None) -> list[str]:
-        """Return the class names of one vocabulary; None: of the only one.
+        """Return the class names of a vocabulary; None: of the only one.
 
         Raises
         ------
@@ -148,7 +155,7 @@ class AnnotationSet(_Record):
 
 
 def json_schema() -> dict[str, Any]:
-    """Return the JSON Schema of the format, for other programs; it knows the types, not the meaning."""
+    """Return the JSON Schema of the format, for other programs; it describes types, but not consistency."""
     schema = AnnotationSet.model_json_schema(mode="serialization")
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

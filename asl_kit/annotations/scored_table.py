@@ -1,10 +1,10 @@
-"""Detections as a table: what `asl-kit predict -o x.csv` writes, also after a spreadsheet program has had it."""
+"""Detections as a table, as `asl-kit predict -o x.csv` writes it, or after a spreadsheet program has edited it."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from asl_kit.annotations.converters.csv_table import read_table
+from asl_kit.annotations.tables import read_table
 from asl_kit.errors import AnnotationError, PredictionError
 
 COLUMNS = ("video", "start", "end", "label", "score")
@@ -13,10 +13,10 @@ Row = tuple[str, float, float, str, float]
 
 
 def read_scored_rows(path: Path) -> tuple[list[str], list[Row]]:
-    """Return the ids of all videos, and (video id, start, end, label, score) rows, in the order of the file.
+    """Return the ids of all videos, and the rows (video id, start, end, label, score), in the order of the file.
 
-    Columns may stand in any order and among others. A row with a video alone states that nothing was found in it.
-    Separators, and how times are written, are those of `asl_kit.annotations.converters.csv_table`.
+    Columns may be in any order, and there may be others. A row with only a video states that nothing was detected in
+    it. `asl_kit.annotations.tables` describes the separators and the formats of times.
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ def read_scored_rows(path: Path) -> tuple[list[str], list[Row]]:
     MissingFileError
         If there is no such file.
     PredictionError
-        If a column is missing, or a cell is empty or holds no number. Names file, line and column.
+        If a column is missing, or a cell is empty or not a number. The message names file, line and column.
     """
     try:
         table = read_table(path, required=COLUMNS, others=True)

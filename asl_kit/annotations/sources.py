@@ -1,4 +1,4 @@
-"""The files among what users name: files themselves, and those in folders."""
+"""The files among the sources of a conversion: files that users name, and files in folders that they name."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ from asl_kit.errors import AnnotationError, MissingFileError
 
 
 def find_files(sources: Iterable[Path], patterns: Sequence[str], *, beside: Sequence[str] = ()) -> list[Path]:
-    """Return the files that match a pattern: those named, and those in folders named, however deep.
+    """Return the files that match a pattern, including those in folders and their subfolders.
 
     Parameters
     ----------
     sources : iterable of Path
-        What users name.
+        Files and folders that the user names.
     patterns : sequence of str
-        Names of files, with ``*`` for anything; capitals do not count.
+        Names of files, with ``*`` as a wildcard; not case-sensitive.
     beside : sequence of str
-        Further patterns, for files that are taken only where they are named themselves.
+        Further patterns, for files that the user names explicitly.
 
     Returns
     -------
     list of Path
-        Each file once, in the order of the sources, those of a folder sorted.
+        Each file once, in the order of the sources, with the files of a folder sorted.
 
     Raises
     ------
     MissingFileError
         If a source does not exist.
     AnnotationError
-        If a file's name matches no pattern, or a folder holds no file that does.
+        If the name of a file matches no pattern, or a folder contains no matching file.
     """
     expected = " or ".join(filter(None, [", ".join(patterns[:-1]), patterns[-1]]))
     files: list[Path] = []
@@ -46,15 +46,15 @@ def find_files(sources: Iterable[Path], patterns: Sequence[str], *, beside: Sequ
         elif matches(source, (*patterns, *beside)):
             files.append(source)
         else:
-            hint = f"Beside them may lie: {', '.join(beside)}" if beside else None
+            hint = f"Also accepted: {', '.join(beside)}" if beside else None
             if source.suffix == ".json":
-                hint = "JSON files are taken by themselves, not beside others."
-            raise AnnotationError(f"{source}: expected {expected}, or a folder that holds such files", hint=hint)
+                hint = "JSON files cannot be combined with other files."
+            raise AnnotationError(f"{source}: expected {expected}, or a folder that contains such files", hint=hint)
     return list(dict.fromkeys(files))
 
 
 def matches(path: Path, patterns: Iterable[str]) -> bool:
-    """Say whether a file's name matches one of the patterns; capitals do not count."""
+    """Return whether the name of a file matches one of the patterns; not case-sensitive."""
     return any(fnmatchcase(path.name.lower(), pattern.lower()) for pattern in patterns)
 
 
@@ -64,10 +64,10 @@ def by_name(files: Iterable[Path]) -> dict[str, Path]:
     Raises
     ------
     AnnotationError
-        If two of them have one name.
+        If two of them have the same name.
     """
     named: dict[str, Path] = {}
     for path in files:
         if named.setdefault(path.name, path) != path:
-            raise AnnotationError(f"{path}: given twice, also as {named[path.name]}", hint="Name the one that counts.")
+            raise AnnotationError(f"{path}: given twice, also as {named[path.name]}", hint="Give only one of them.")
     return named

@@ -1,4 +1,4 @@
-"""What an annotation file holds: counts, durations, lengths and overlaps, per split and per class."""
+"""Statistics of an annotation set: counts, durations, lengths and overlaps, by split and by class."""
 
 from __future__ import annotations
 
@@ -12,38 +12,32 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from asl_kit.annotations.report import SplitCounts
 from asl_kit.annotations.schema import AnnotationSet, Segment, Video
 
 
 @dataclass(frozen=True, slots=True)
-class SplitStatistics:
-    """What one split holds; lengths are 0 where there is no segment."""
+class SplitStatistics(SplitCounts):
+    """Statistics of one split; lengths are 0 if there is no segment."""
 
-    videos: int
-    without_action: int
-    """Annotated, and no action found."""
-    unannotated: int
-    segments: int
-    ignored: int
-    classes: int
-    overlapping: int
-    """Segments that share time with another one of the same video."""
-    duration_s: float
-    """All videos together."""
-    mean_video_s: float
-    mean_segment_s: float
-    median_segment_s: float
-    shortest_segment_s: float
-    longest_segment_s: float
+    overlapping: int = 0
+    """Segments that overlap another segment of the same video."""
+    duration_s: float = 0.0
+    """Duration of all videos together."""
+    mean_video_s: float = 0.0
+    mean_segment_s: float = 0.0
+    median_segment_s: float = 0.0
+    shortest_segment_s: float = 0.0
+    longest_segment_s: float = 0.0
     shorter_than_step: int | None = None
-    """Segments shorter than one feature step; None: the step is not known."""
+    """Segments shorter than one feature step; None: the step is unknown."""
     without_step: int = 0
-    """Videos whose step is not known, though that of others is."""
+    """Videos whose step is unknown, although that of other videos is known."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClassStatistics:
-    """What there is of one class, over all splits."""
+    """Statistics of one class over all splits."""
 
     vocabulary: str
     label: str
@@ -54,14 +48,14 @@ class ClassStatistics:
 
 @dataclass(frozen=True, slots=True)
 class Statistics:
-    """The description of an annotation set."""
+    """Statistics of an annotation set."""
 
     dataset: str
     splits: dict[str, SplitStatistics]
     classes: list[ClassStatistics]
 
     def to_json(self) -> dict[str, Any]:
-        """Return everything as plain data."""
+        """Return the statistics as JSON-ready data."""
         return asdict(self)
 
     def print(self, console: Console) -> None:
@@ -76,7 +70,7 @@ class Statistics:
 
 
 def split_rows(statistics: Statistics) -> tuple[list[str], list[list[str]]]:
-    """Return the columns and rows of the table of the splits, as text."""
+    """Return the columns and rows of the table of splits, as text."""
     splits = list(statistics.splits.values())
     rows = {row: name for row, name in _ROWS.items() if any(getattr(split, name) is not None for split in splits)}
     if not any(split.without_step for split in splits):
@@ -88,7 +82,7 @@ def split_rows(statistics: Statistics) -> tuple[list[str], list[list[str]]]:
 
 
 def class_rows(statistics: Statistics) -> tuple[list[str], list[list[str]]]:
-    """Return the columns and rows of the table of the classes, as text; shares are of their vocabulary."""
+    """Return the columns and rows of the table of classes, as text; percentages are of the vocabulary."""
     total: Counter[str] = Counter()
     for item in statistics.classes:
         total[item.vocabulary] += item.segments
@@ -127,29 +121,26 @@ _ROWS = {
 
 
 def describe(annotations: AnnotationSet, *, step_s: float | Mapping[str, float] | None = None) -> Statistics:
-    """Return the statistics of an annotation set, splits sorted, classes in the order of their ids.
+    """Return the statistics of an annotation set, with splits sorted and classes in the order of their ids.
 
     Parameters
     ----------
     annotations : AnnotationSet
-        What to describe.
+        The annotations.
     step_s : float or mapping, optional
-        Time between two features in seconds, of all videos or by video: segments shorter than it are counted.
+        Time between two features in seconds, for all videos or by video: shorter segments are counted.
     """
-    by_split: dict[str, dict[str, Video]] = {}
-    for video_id, video in annotations.videos.items():
-        by_split.setdefault(video.split, {})[video_id] = video
     if not isinstance(step_s, Mapping):
         step_s = None if step_s is None else dict.fromkeys(annotations.videos, step_s)
     return Statistics(
         dataset=annotations.dataset,
-        splits={split: _describe_split(videos, step_s) for split, videos in sorted(by_split.items())},
+        splits={split: _describe_split(videos, step_s) for split, videos in annotations.by_split().items()},
         classes=_describe_classes(annotations),
     )
 
 
 def count_overlapping(segments: Sequence[Segment]) -> int:
-    """Return how many segments of one video share time with another one; [0, 1) and [1, 2) do not."""
+    """Return how many segments of one video overlap another segment; [0, 1) and [1, 2) do not overlap."""
     ordered = sorted((segment.start, segment.end) for segment in segments)
     count, latest_end_s = 0, float("-inf")
     for number, (start_s, end_s) in enumerate(ordered):
@@ -166,12 +157,7 @@ def _describe_split(by_id: Mapping[str, Video], step_s: Mapping[str, float] | No
     lengths_s = [segment.end - segment.start for segment in segments] or [0.0]
     duration_s = sum(video.duration for video in videos)
     return SplitStatistics(
-        videos=len(videos),
-        without_action=sum(video.segments == [] for video in videos),
-        unannotated=sum(video.segments is None for video in videos),
-        segments=len(segments),
-        ignored=sum(len(video.ignored) for video in videos),
-        classes=len({tuple(sorted(segment.labels.items())) for segment in segments}),
+        **asdict(SplitCounts.of(videos)),
         overlapping=sum(count_overlapping(video.segments or ()) for video in videos),
         duration_s=duration_s,
         mean_video_s=duration_s / len(videos),

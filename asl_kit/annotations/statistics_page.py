@@ -1,4 +1,4 @@
-"""The statistics of an annotation set as a page of plots and tables."""
+"""The statistics of an annotation set as an HTML page of plots and tables."""
 
 from __future__ import annotations
 
@@ -20,24 +20,22 @@ if TYPE_CHECKING:
 BINS = 40
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 MAX_TOGETHER = 5
-"""From here on, the number of actions at the same time is counted as one group."""
+"""Larger numbers of simultaneous actions are counted as one group."""
 
 
 def write_page(annotations: AnnotationSet, statistics: Statistics, path: Path) -> None:
-    """Write the statistics of an annotation set as one HTML file that needs no network.
+    """Write the statistics of an annotation set as one HTML file that works offline.
 
     Parameters
     ----------
     annotations : AnnotationSet
         The annotations.
     statistics : Statistics
-        What `asl_kit.annotations.statistics.describe` returned for them.
+        Their statistics, from `asl_kit.annotations.statistics.describe`.
     path : Path
         The file to write.
     """
-    splits = {
-        split: [video for video in annotations.videos.values() if video.split == split] for split in statistics.splits
-    }
+    splits = {split: list(videos.values()) for split, videos in annotations.by_split().items()}
     page = HtmlPage(f"{annotations.dataset}: annotations")
     columns, rows = split_rows(statistics)
     page.table(columns, rows)
@@ -66,7 +64,7 @@ def write_page(annotations: AnnotationSet, statistics: Statistics, path: Path) -
     page.heading("Overlap")
     page.figure(
         _together({split: _share_of_time(videos) for split, videos in splits.items()}),
-        "How much of the annotated videos' time has no action, one, or several at once.",
+        "Share of the annotated videos' time with no action, one action, or several at once.",
     )
 
     page.heading("Classes")
@@ -89,7 +87,7 @@ def _segment_lengths_s(videos: Sequence[Video]) -> NDArray[np.float64]:
 
 
 def _histogram(values_by_split: dict[str, NDArray[np.float64]], label: str, *, counts: bool = False) -> Figure:
-    """Return a histogram over a logarithmic axis: lengths spread over four powers of ten."""
+    """Return a histogram with a logarithmic axis, because lengths span four orders of magnitude."""
     from plotly import graph_objects
 
     figure = graph_objects.Figure()
@@ -97,12 +95,12 @@ def _histogram(values_by_split: dict[str, NDArray[np.float64]], label: str, *, c
     if found:
         low, high = min(values.min() for values in found), max(values.max() for values in found)
         edges = np.geomspace(low * 0.999, max(high, low * 1.01) * 1.001, BINS + 1)
-        if counts:  # whole numbers: no bin without one
+        if counts:  # integers: every bin contains one
             edges = np.unique(np.ceil(np.append(edges, high + 1)))
         for colour, (split, values) in zip(cycle(PALETTE), values_by_split.items(), strict=False):
             if values.size:
                 share = np.histogram(values, edges)[0] / values.size * 100
-                # steps; the last bin ends where the last edge is
+                # a step plot; the last value is repeated at the last edge
                 line = {"shape": "hv", "color": colour}
                 figure.add_scatter(x=edges, y=[*share, share[-1]], name=split, line=line, fill="tozeroy")
     figure.update_layout(showlegend=True)
@@ -112,7 +110,7 @@ def _histogram(values_by_split: dict[str, NDArray[np.float64]], label: str, *, c
 
 
 def _share_of_time(videos: Sequence[Video]) -> NDArray[np.float64]:
-    """Return the share of the annotated videos' time with 0, 1, ..., MAX_TOGETHER or more actions: sums to 1."""
+    """Return the shares of the annotated videos' time with 0, 1, ..., MAX_TOGETHER or more actions; they sum to 1."""
     seconds = np.zeros(MAX_TOGETHER + 1)
     for video in videos:
         if video.segments is None:
@@ -184,7 +182,7 @@ def _class_lengths(splits: dict[str, list[Video]], classes: Sequence[str], vocab
 
 
 def _labelled(videos: Sequence[Video], vocabulary: str) -> Iterator[tuple[str, float]]:
-    """Yield label and length in seconds of every segment with a label in the vocabulary."""
+    """Yield the label and the length in seconds of every segment with a label in the vocabulary."""
     for video in videos:
         for segment in video.segments or ():
             if vocabulary in segment.labels:

@@ -1,4 +1,4 @@
-"""What annotations must mean, beyond their types. The one place of the tolerance."""
+"""Consistency of annotations: times, and labels in their vocabularies."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ if TYPE_CHECKING:
     from asl_kit.annotations.schema import IgnoredSegment, Segment, Video
 
 DURATION_TOLERANCE_S = 0.1
-"""How far a segment may end after its video: annotation tools write times to a tenth of a second,
-and containers round their duration."""
+"""How much later than its video a segment may end, in seconds: annotation tools round times to a tenth of a second,
+and containers round durations."""
 
 Place = tuple[str | int, ...]
 
 
 def time_error(start_s: float, end_s: float, duration_s: float | None) -> tuple[str, str] | None:
-    """Return the field and the error of a segment's times, or None if they are sound.
+    """Return the field and the error of a segment's times, or None if they are valid.
 
     Parameters
     ----------
     start_s, end_s : float
         The segment, [start, end).
     duration_s : float or None
-        Length of its video; None: not known, not checked.
+        Duration of its video; None: unknown, and not checked.
     """
     if start_s < 0:
         return "start", "must be 0 or more"
@@ -37,7 +37,7 @@ def time_error(start_s: float, end_s: float, duration_s: float | None) -> tuple[
 def semantic_errors(
     vocabularies: Mapping[str, Sequence[str]], videos: Mapping[str, Video]
 ) -> Iterator[tuple[Place, str, object]]:
-    """Yield (place, error, value found) for all that is well typed and still wrong."""
+    """Yield (place, text, value found) for every inconsistency of values that have the right type."""
     known = {name: frozenset(classes) for name, classes in vocabularies.items()}
     for name, classes in vocabularies.items():
         if len(known[name]) < len(classes):

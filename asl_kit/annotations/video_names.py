@@ -1,4 +1,4 @@
-"""Which id a video has: its file's name without the suffix, however the file is referred to."""
+"""The id of a video: the name of its file without the suffix, from a path or a URL."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ VIDEO_SUFFIXES = (
 def split_name(name: str) -> tuple[str, str | None]:
     """Return the id of a video, and its path if `name` is that of a video file.
 
-    Ids may hold dots: only the suffixes of video files are taken off.
+    Ids may contain dots: only the suffixes of video files are removed.
 
     Examples
     --------
@@ -26,7 +26,7 @@ def split_name(name: str) -> tuple[str, str | None]:
 
 
 def file_name(location: str) -> str:
-    """Return the name of the file that a path or URL leads to; empty if it leads to none.
+    """Return the name of the file in a path or URL, or an empty text if there is none.
 
     Examples
     --------
@@ -39,6 +39,6 @@ def file_name(location: str) -> str:
     elif "://" in path:
         try:
             path = unquote(urlsplit(path).path)
-        except ValueError:  # no URL after all, such as http://[
+        except ValueError:  # not a URL, such as http://[
             return ""
     return PurePosixPath(path).name

@@ -1,4 +1,4 @@
-"""`asl-kit annotations`: check, describe and export annotation files."""
+"""`asl-kit annotations`: validate, describe and export annotation files."""
 
 import json
 from pathlib import Path
@@ -13,14 +13,14 @@ AS_JSON = json_option("the result")
 
 @click.group()
 def annotations() -> None:
-    """Check, describe and export annotation files."""
+    """Validate, describe and export annotation files."""
 
 
 @annotations.command()
 @FILE
 @AS_JSON
 def validate(file: Path, json_path: str | None) -> None:
-    """Check an annotation file; list every error with its video and field."""
+    """Validate an annotation file; list every error with its video and field."""
     from asl_kit.annotations.io import find_errors, read_annotations
     from asl_kit.base.console import out
     from asl_kit.cli.output import write_json
@@ -37,11 +37,13 @@ def validate(file: Path, json_path: str | None) -> None:
 @annotations.command()
 @FILE
 @AS_JSON
-@click.option("--html", "html_path", type=click.Path(path_type=Path), help="Write plots and tables here, as one page.")
-@click.option("--step", "step_s", type=click.FloatRange(0, min_open=True), help="Seconds from one feature to the next.")
-@click.option("--features", "store", type=click.Path(path_type=Path), help="Store to take each video's step from.")
+@click.option("--html", "html_path", type=click.Path(path_type=Path), help="Write plots and tables as one HTML page.")
+@click.option(
+    "--step", "step_s", type=click.FloatRange(0, min_open=True), help="Time between two features, in seconds."
+)
+@click.option("--features", "store", type=click.Path(path_type=Path), help="Store that states the step of each video.")
 def stats(file: Path, json_path: str | None, html_path: Path | None, step_s: float | None, store: Path | None) -> None:
-    """Count videos, segments and classes; describe lengths, overlaps and class balance.
+    """Print counts of videos, segments and classes, lengths, overlaps and class balance.
 
     With --features or --step, also count the segments that are shorter than one feature step.
     """
@@ -52,7 +54,7 @@ def stats(file: Path, json_path: str | None, html_path: Path | None, step_s: flo
     from asl_kit.errors import UsageError
 
     if step_s is not None and store is not None:
-        raise UsageError("--step and --features: give one of them")
+        raise UsageError("--step and --features: give only one of them")
     described = read_annotations(file)
     steps: float | dict[str, float] | None = step_s
     if store is not None:
@@ -76,15 +78,15 @@ def stats(file: Path, json_path: str | None, html_path: Path | None, step_s: flo
 @FILE
 @click.option("--to", "layout", required=True, type=click.Choice(["activitynet", "csv"]), help="Layout to write.")
 @click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="File to write.")
-@click.option("--vocabulary", help="Whose labels to write, if there are several vocabularies.")
+@click.option("--vocabulary", help="Vocabulary whose labels are written. Default: all.")
 def export(file: Path, layout: str, out: Path, vocabulary: str | None) -> None:
-    """Write annotations in another layout; say what it cannot hold."""
+    """Export annotations to another layout; print what it cannot represent."""
     from asl_kit.annotations.export import export as export_annotations
     from asl_kit.annotations.io import read_annotations
     from asl_kit.base.console import err
 
     for loss in export_annotations(read_annotations(file), out, layout=layout, vocabulary=vocabulary):
-        err().print(f"left out, as {layout} cannot hold it: {loss}")
+        err().print(f"left out, because {layout} cannot represent it: {loss}")
     err().print(f"wrote {out}")
 
 

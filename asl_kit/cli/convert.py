@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from asl_kit.cli.options import json_option
+
 
 def _list_datasets(ctx: click.Context, _: click.Parameter, is_wanted: bool) -> None:
     if is_wanted and not ctx.resilient_parsing:
@@ -20,27 +22,37 @@ def _list_datasets(ctx: click.Context, _: click.Parameter, is_wanted: bool) -> N
 @click.argument("dataset")
 @click.argument("sources", metavar="SOURCE...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="Annotation file to write.")
-@click.option("--report", "report_path", type=click.Path(path_type=Path), help="Write the whole report here, as JSON.")
-@click.option("--strict", is_flag=True, help="Fail, and write nothing, if a count differs from the published one.")
+@json_option("the whole report")
+@click.option(
+    "--strict", is_flag=True, help="Fail, and write no annotations, if a count differs from the published one."
+)
 @click.option(
     "--list", is_flag=True, is_eager=True, expose_value=False, callback=_list_datasets, help="List all datasets."
 )
-def convert(dataset: str, sources: tuple[Path, ...], out: Path, report_path: Path | None, strict: bool) -> None:
+def convert(dataset: str, sources: tuple[Path, ...], out: Path, json_path: str | None, strict: bool) -> None:
     """Convert a dataset's annotations to the unified format.
 
     \b
     DATASET is csv or activitynet-json for your own data; elan, via or label-studio for
-    what these tools export; or a published dataset: `asl-kit convert --list`.
+    files of these tools; or a published dataset: `asl-kit convert --list`.
     SOURCE... are the files or folders as published.
 
     \b
     asl-kit convert csv segments.csv -o annotations.json
     with the columns video,start,end,label[,split,duration,fps,path]
     """
-    from asl_kit.annotations.conversion import convert as convert_dataset
+    from asl_kit.annotations.conversion import read_sources
+    from asl_kit.annotations.io import write_annotations
     from asl_kit.base.console import err
     from asl_kit.base.console import out as stdout
+    from asl_kit.cli.output import write_json
 
-    report = convert_dataset(dataset, sources, out, report_path=report_path, strict=strict)
-    report.print(stdout())
+    annotations, report = read_sources(dataset, sources)
+    if json_path is not None:
+        write_json(report.to_json(), json_path)
+    if strict:
+        report.check_differences()
+    write_annotations(annotations, out)
+    if json_path != "-":
+        report.print(stdout())
     err().print(f"wrote {out}")

@@ -113,7 +113,7 @@ def main() -> None:
             output = folder / "annotations.json"
             report = convert(dataset, sources, output)
             parse_s = best_s(partial(parse, sources))
-            convert_s = best_s(partial(convert, dataset, sources, output, report_path=folder / "report.json"))
+            convert_s = best_s(partial(convert, dataset, sources, output))
         videos, segments = report.videos_read, report.segments_read
         print(
             f"{dataset:<16}{videos:>8,}{segments:>10,}{parse_s:>10.3f}{convert_s:>11.2f}"

@@ -65,7 +65,7 @@ def test_wrong_table_is_one_message(tmp_path, text, exit_code, message):
 
 def test_convert_prints_counts_and_writes_the_report(tmp_path, table):
     result = invoke(
-        "convert", "csv", table, "-o", tmp_path / "out.json", "--report", tmp_path / "report.json", "--strict"
+        "convert", "csv", table, "-o", tmp_path / "out.json", "--json", tmp_path / "report.json", "--strict"
     )
     assert result.exit_code == 0
     rows = [line.split() for line in result.stdout.splitlines()]
@@ -74,10 +74,16 @@ def test_convert_prints_counts_and_writes_the_report(tmp_path, table):
     assert json.loads((tmp_path / "report.json").read_text())["segments_read"] == 2
 
 
+def test_json_on_stdout_is_all_that_is_there(tmp_path, table):
+    result = invoke("convert", "csv", table, "-o", tmp_path / "out.json", "--json", "-")
+    assert (result.exit_code, result.stderr) == (0, f"wrote {tmp_path / 'out.json'}\n")
+    assert json.loads(result.stdout)["counts"]["train"]["segments"] == 2
+
+
 def test_strict_fails_and_writes_no_annotations(tmp_path):
     (tmp_path / "Diving_val.txt").write_text("video_validation_0000001 1.0 2.0\n")
     arguments = ("convert", "thumos14", tmp_path / "Diving_val.txt", "-o", tmp_path / "out.json")
-    strict = invoke(*arguments, "--strict", "--report", tmp_path / "report.json")
+    strict = invoke(*arguments, "--strict", "--json", tmp_path / "report.json")
     assert strict.exit_code == 1
     assert "split validation: 3007 segments expected, 1 found" in strict.stderr
     assert not (tmp_path / "out.json").exists()
@@ -170,7 +176,7 @@ def test_stats_takes_the_step_of_a_store(tmp_path, annotations):
 
 
 WRONG_STEPS = {
-    "both": (["--step", 1, "--features", "x"], 2, "--step and --features: give one of them"),
+    "both": (["--step", 1, "--features", "x"], 2, "--step and --features: give only one of them"),
     "no step": (["--step", 0], 2, "Invalid value for '--step'"),
     "no store": (["--features", "nowhere.zarr"], 2, "nowhere.zarr: no such feature store"),
 }

@@ -50,7 +50,7 @@ SCORED = "--predictions p.json --annotations a.json"
     ("arguments", "name"),
     [
         ("convert csv s.csv -o out/x.json", "x.json"),
-        ("convert csv s.csv -o new.json --report out/x.json", "x.json"),
+        ("convert csv s.csv -o new.json --json out/x.json", "x.json"),
         ("annotations stats a.json --html out/x.html", "x.html"),
         ("annotations export a.json -o out/x.csv --to csv", "x.csv"),
         (f"eval {SCORED} --json out/x.json", "x.json"),

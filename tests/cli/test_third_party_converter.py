@@ -79,7 +79,7 @@ def test_unexpected_exception_is_one_message_that_names_the_package(offer: Offer
     assert result.exit_code == 1
     assert result.stderr.splitlines() == [
         "error: the converter 'other' of the package other-package failed: KeyError: 'frames'",
-        "hint: Show its authors what `asl-kit --debug convert ...` prints.",
+        "hint: Send its authors the output of `asl-kit --debug convert ...`.",
     ]
     assert not (notes.parent / "out.json").exists()
     assert "return {}['frames']" in convert("other", notes, before=("--debug",)).stderr
@@ -104,7 +104,7 @@ LOSSY = """collector = Collector(report, mend=False)
     collector.video("a", "x", duration=9.0)
     collector.segment("a", "x", start=1, end=2, labels={"action": "run"})
     report.segments_read += 2  # read, and neither kept nor reported
-    return collector.finish(dataset="other", source=describe_source(sources, converter="other"))
+    return collector.finish(sources, dataset="other")
 """
 
 

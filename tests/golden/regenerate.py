@@ -21,7 +21,8 @@ def convert_sample(name: str, folder: Path) -> None:
     """Convert one sample into `folder`, the version of asl-kit and the place of the sources taken out."""
     raw = GOLDEN / name / "raw"
     converter, _, _ = name.partition("--")
-    convert(converter, sorted(raw.iterdir()), folder / RESULTS[0], report_path=folder / RESULTS[1])
+    report = convert(converter, sorted(raw.iterdir()), folder / RESULTS[0]).to_json()
+    (folder / RESULTS[1]).write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     for result in RESULTS:
         path = folder / result
         text = path.read_text(encoding="utf-8").replace(f'"asl_kit": "{__version__}"', '"asl_kit": "VERSION"')

@@ -30,5 +30,5 @@ def test_export_to_activitynet_comes_back_the_same(tmp_path, name):
     file, exported, back = (tmp_path / name for name in ("annotations.json", "activitynet.json", "back.json"))
     regenerate.convert_sample(name, tmp_path)
     assert export(read_annotations(file), exported, layout="activitynet") == []
-    convert("activitynet-json", [exported], back)
+    convert("activitynet-json", exported, back)
     assert back.read_bytes() == file.read_bytes()

@@ -1,4 +1,4 @@
-"""Class numbers in JSON: the layout that multi-label work on MultiTHUMOS and Charades passes on.
+"""Class numbers in JSON: the layout used by multi-label work on MultiTHUMOS and Charades.
 
 ``{"video": {"subset": "training", "duration": 23.2, "actions": [[class, start, end], ...]}}`` with times
 in seconds; subsets are `training` and `testing`. First published with super-events
@@ -12,13 +12,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from asl_kit.annotations.converters.activitynet_json import has_database
 from asl_kit.base.files import read_json
 from asl_kit.base.validation import list_errors
 from asl_kit.errors import AnnotationError
 
 
 def read_json_database(path: Path, *, classes: Sequence[str], first_number: int) -> dict[str, Any]:
-    """Read a file of this layout, or of ActivityNet's, and return ActivityNet's.
+    """Read a file in this layout or in ActivityNet's, and return it in ActivityNet's.
 
     Parameters
     ----------
@@ -34,11 +35,11 @@ def read_json_database(path: Path, *, classes: Sequence[str], first_number: int)
     MissingFileError
         If there is no such file.
     AnnotationError
-        If it is of neither layout.
+        If it is in neither layout.
     """
     document = read_json(path, AnnotationError)
-    if isinstance(document, dict) and isinstance(document.get("database"), dict):
-        return document
+    if has_database(document):
+        return dict(document)
     if not isinstance(document, dict) or not any(isinstance(entry, dict) for entry in document.values()):
         raise AnnotationError(
             f'{path}: expected {{"database": {{video: {{"subset", "duration", "annotations"}}}}}} '

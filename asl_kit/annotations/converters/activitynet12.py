@@ -1,7 +1,7 @@
 """ActivityNet 1.2, from `activity_net.v1-2.min.json` (http://activity-net.org/download.html).
 
-The layout is that of ActivityNet 1.3, with 100 classes and a smaller choice of videos: all of
-`asl_kit.annotations.converters.activitynet` holds here, relatives of the layout included. Weakly
+The layout is that of ActivityNet 1.3, with 100 classes and fewer videos. Everything that
+`asl_kit.annotations.converters.activitynet` says applies here too, including the variants of the layout. Weakly
 supervised localization is usually reported on this release.
 """
 
@@ -17,15 +17,5 @@ from asl_kit.manifests.schema import Manifest
 
 
 def convert(sources: Sequence[Path], *, manifest: Manifest | None, report: ConversionReport) -> AnnotationSet:
-    """Convert the JSON file of ActivityNet 1.2.
-
-    Raises
-    ------
-    MissingFileError
-        If a file does not exist.
-    AnnotationError
-        If a file is none of the layouts of ActivityNet.
-    """
-    return convert_release(
-        sources, dataset="activitynet12", converter="activitynet12", manifest=manifest, report=report
-    )
+    """Convert the JSON file of ActivityNet 1.2, or a variant of it."""
+    return convert_release(sources, dataset="activitynet12", manifest=manifest, report=report)

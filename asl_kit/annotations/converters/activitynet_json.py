@@ -1,26 +1,26 @@
-"""The ActivityNet JSON layout, and its relatives.
+"""The ActivityNet JSON layout and its variants.
 
 ``{"database": {id: {"subset", "duration", "annotations": [{"label", "segment": [start, end]}]}}}``
 with times in seconds. ActionFormer and OpenTAD add `fps`, `frame`, `label_id` and
 `segment(frames)`, FineAction `frame_num` and `filename`; `asl-kit annotations export --to activitynet`
 adds `frames`, `path`, `ignored`, `annotated`, `attributes`, `labels` and a table `asl_kit`, so that
 converting back gives the same file, byte for byte. An empty list of annotations means that the video
-has no action; a missing or null one, or `"annotated": false`, that it was not annotated.
+has no action; a missing or null list, or `"annotated": false`, that it was not annotated.
 
-The order of classes is that of `asl_kit.vocabularies`, or of `label_id` if the classes have
-each one, 0 to N-1; otherwise alphabetical.
+Classes are in the order of `asl_kit.vocabularies`, or of `label_id` if each class has
+one id and the ids are 0 to N-1; otherwise in alphabetical order.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pydantic import Field
 
-from asl_kit.annotations.collector import ACTION, Collector, as_number, describe_source, number_from_text
+from asl_kit.annotations.collector import ACTION, Collector, as_number, number_from_text
 from asl_kit.annotations.report import ConversionReport
 from asl_kit.annotations.schema import AnnotationSet, Source
 from asl_kit.base.files import read_json
@@ -29,13 +29,13 @@ from asl_kit.errors import AnnotationError
 from asl_kit.manifests.schema import Manifest
 
 EXTENSION = "asl_kit"
-"""Top-level key of what `export` adds: `{"dataset": name, "vocabulary": name, "vocabularies": {name: [names]},
-"source": {...}}`; `vocabulary` is the one that `label` is of."""
+"""Top-level key that `export` adds: `{"dataset": name, "vocabulary": name, "vocabularies": {name: [names]},
+"source": {...}}`; `label` is a class of `vocabulary`."""
 
 _FRAMES_KEYS = ("frames", "frame", "frame_num")
 _PATH_KEYS = ("path", "filename")
 OTHERS = "other_annotations"
-"""Key of a video for the segments without a label in the exported vocabulary: other programs must not meet them."""
+"""Key of a video for segments without a label in the exported vocabulary, which other programs must not read."""
 
 _FACT_KEYS = ("subset", "duration", "fps", *_FRAMES_KEYS, *_PATH_KEYS, "attributes", "url", "resolution")
 _VIDEO_KEYS = frozenset((*_FACT_KEYS, "annotations", OTHERS, "annotated", "ignored"))
@@ -43,34 +43,26 @@ _SEGMENT_KEYS = frozenset(("label", "labels", "segment", "label_id", "segment(fr
 
 
 def convert(sources: Sequence[Path], *, manifest: Manifest | None, report: ConversionReport) -> AnnotationSet:
-    """Convert JSON files of users' own data: errors are refused, all in one message.
-
-    Raises
-    ------
-    MissingFileError
-        If a file does not exist.
-    AnnotationError
-        If a file is not of this layout, or contradicts itself.
-    """
-    collector = Collector(report, mend=False)
+    """Convert JSON files of users' own data: errors are refused, all in one message."""
+    collector = Collector(report, mend=False, manifest=manifest)
     documents = {path: read_database(path) for path in sources}
-    own = [_Extension.read(document.get(EXTENSION), path) for path, document in documents.items()]
-    extension = own[0] if all(item == own[0] for item in own) else _Extension()
-    label_ids: dict[str, set[object]] = {}
-    for path, document in documents.items():
-        collect_database(collector, report, document["database"], path, vocabulary=extension.vocabulary)
-        _collect_label_ids(document["database"], label_ids)
-    source = extension.source or describe_source(sources, converter="activitynet-json")
-    found = extension.vocabularies or {extension.vocabulary: _class_order(label_ids)}
+    extensions = [_Extension.read(document.get(EXTENSION), path) for path, document in documents.items()]
+    extension = extensions[0] if all(item == extensions[0] for item in extensions) else _Extension()
+    databases = {path: document["database"] for path, document in documents.items()}
+    for path, database in databases.items():
+        collect_database(collector, database, path, vocabulary=extension.vocabulary)
+    found = extension.vocabularies or {extension.vocabulary: _class_order(_label_ids(databases.values()))}
     return collector.finish(
+        sources,
         dataset=extension.dataset or sources[0].stem,
-        source=source,
+        converter="activitynet-json",
         vocabularies=manifest.vocabularies if manifest else found,
+        source=extension.source,
     )
 
 
 class _Extension(StrictModel):
-    """What `export` adds to a file, so that nothing is lost on the way back."""
+    """What `export` adds to a file, so that nothing is lost when the file is converted back."""
 
     dataset: str | None = None
     vocabulary: str = ACTION
@@ -88,68 +80,64 @@ def convert_published(
     sources: Sequence[Path],
     *,
     dataset: str,
-    converter: str,
     manifest: Manifest | None,
     report: ConversionReport,
+    converter: str | None = None,
     ignored_label: str | None = None,
     read: Callable[[Path], dict[str, Any]] | None = None,
 ) -> AnnotationSet:
-    """Convert JSON files of a published dataset: errors are mended or dropped, and reported.
+    """Convert JSON files of a published dataset: errors are corrected or dropped, and reported.
 
-    Numbers may be written as text; a duration, frame rate or number of frames that cannot be right counts
-    as not stated. Where the manifest does not name the classes, they are those of the files.
+    Numbers may be written as text. A duration, frame rate or number of frames that cannot be right counts
+    as not stated. If the manifest does not name the classes, they are those of the files.
 
     Parameters
     ----------
     sources : sequence of Path
         The JSON files.
-    dataset, converter : str
-        Names for the record.
+    dataset : str
+        Name of the dataset.
     manifest : Manifest or None
-        Gives the classes, the spelling of the splits, and the splits whose labels are withheld.
+        States the classes, the spelling of the splits, and the splits whose labels are withheld.
     report : ConversionReport
-        Is told of everything mended or dropped.
+        Records everything that is corrected or dropped.
+    converter : str, optional
+        Name of the converter. Default: `dataset`.
     ignored_label : str, optional
-        Label of segments that are no class, to ignore.
+        Label of segments that belong to no class and become `ignored`.
     read : callable, optional
-        Reads a file of another layout and returns it in this one; None: `read_database`.
+        Reads a file in another layout and returns it in this one. Default: `read_database`.
 
     Raises
     ------
     MissingFileError
         If a file does not exist.
     AnnotationError
-        If a file is not of this layout.
+        If a file is not in this layout.
     """
-    collector = Collector(report, mend=True)
+    collector = Collector(report, mend=True, manifest=manifest)
     named = manifest.vocabularies if manifest else {}
     vocabulary = next(iter(named), ACTION)
-    label_ids: dict[str, set[object]] = {}
+    databases = []
     for path in sources:
         database = (read or read_database)(path)["database"]
-        collect_database(
-            collector,
-            report,
-            database,
-            path,
-            vocabulary=vocabulary,
-            published=True,
-            manifest=manifest,
-            ignored_label=ignored_label,
-        )
-        _collect_label_ids(database, label_ids)
+        databases.append(database)
+        collect_database(collector, database, path, vocabulary=vocabulary, published=True, ignored_label=ignored_label)
+    label_ids = _label_ids(databases)
     label_ids.pop(ignored_label or "", None)
     if named:
         _note_other_ids(named[vocabulary], label_ids, report)
-    return collector.finish(
-        dataset=dataset,
-        source=describe_source(sources, converter=converter),
-        vocabularies=named or {vocabulary: _class_order(label_ids)},
-    )
+    vocabularies = named or {vocabulary: _class_order(label_ids)}
+    return collector.finish(sources, dataset=dataset, converter=converter, vocabularies=vocabularies)
+
+
+def has_database(document: object) -> bool:
+    """Return whether a document is in this layout: it has a table `database`."""
+    return isinstance(document, dict) and isinstance(document.get("database"), dict)
 
 
 def read_database(path: Path) -> dict[str, Any]:
-    """Read a file of this layout.
+    """Read a file in this layout.
 
     Raises
     ------
@@ -158,37 +146,36 @@ def read_database(path: Path) -> dict[str, Any]:
     AnnotationError
         If it is not JSON, or has no table `database`.
     """
-    return checked(read_json(path, AnnotationError), path)
+    return check_database(read_json(path, AnnotationError), path)
 
 
-def checked(document: object, path: Path) -> dict[str, Any]:
-    """Return a document that was read from `path`, if it has a table `database`.
-
-    Raises
-    ------
-    AnnotationError
-        If it has none.
-    """
-    if not isinstance(document, dict) or not isinstance(document.get("database"), dict):
+def check_database(document: Any, path: Path) -> dict[str, Any]:
+    """Return a document that was read from `path`; raise an AnnotationError if it has no table `database`."""
+    if not has_database(document):
         raise AnnotationError(
             f'{path}: database: missing; expected {{"database": {{video: {{"subset", "duration", "annotations"}}}}}}'
         )
-    return document
+    checked: dict[str, Any] = document
+    return checked
+
+
+def annotations_of(entry: object) -> list[dict[str, Any]]:
+    """Return the well-formed annotations of a video in a `database`; `collect_database` reports the others."""
+    annotations = entry.get("annotations") if isinstance(entry, dict) else None
+    return [item for item in annotations if isinstance(item, dict)] if isinstance(annotations, list) else []
 
 
 def collect_database(
     collector: Collector,
-    report: ConversionReport,
     database: Mapping[str, Any],
     path: Path,
     *,
     vocabulary: str,
     published: bool = False,
-    manifest: Manifest | None = None,
     ignored_label: str | None = None,
 ) -> None:
-    """Hand every video and segment of a `database` to the collector; keys of no use are noted once each."""
-    where = str(path)
+    """Pass every video and segment of a `database` to the collector; the report notes each key that is not used."""
+    where, report, manifest = str(path), collector.report, collector.manifest
     unused: Counter[str] = Counter()
     for video_id, entry in database.items():
         if not isinstance(entry, dict):
@@ -207,10 +194,10 @@ def collect_database(
             else:
                 collector.error(where, text, video_id=video_id)
         lists = {key: entry.get(key) for key in ("annotations", OTHERS, "ignored")}
-        for key, value in lists.items():
-            if not isinstance(value, list | None):
-                collector.error(where, f"{key}: must be a list, found {value!r}", video_id=video_id)
-        if not all(isinstance(value, list | None) for value in lists.values()):
+        wrong = {key: value for key, value in lists.items() if not isinstance(value, list | None)}
+        for key, value in wrong.items():
+            collector.error(where, f"{key}: must be a list, found {value!r}", video_id=video_id)
+        if wrong:
             continue
         expected = manifest.expected.get(stated["split"]) if manifest else None
         withheld = entry.get("annotated") is False or (expected is not None and not expected.annotated)
@@ -237,7 +224,7 @@ def collect_database(
 def _video_facts(
     entry: Mapping[str, Any], manifest: Manifest | None, *, published: bool
 ) -> tuple[dict[str, Any], list[str]]:
-    """Return what is stated of a video, and a message for each statement that cannot be right."""
+    """Return the facts that are stated about a video, and a message for each value that cannot be right."""
     spelling = manifest.subsets | {split.lower(): split for split in manifest.expected} if manifest else {}
     facts: dict[str, Any] = {}
     doubts = []
@@ -273,7 +260,7 @@ def _first_stated(entry: Mapping[str, Any], keys: Sequence[str]) -> tuple[str, A
 
 
 def _number(value: object, *, published: bool) -> object:
-    """Return the number that a text of a published file says; anything else as it is."""
+    """Return the number that a text in a published file holds; return anything else as it is."""
     return number_from_text(value) if published and isinstance(value, str) else value
 
 
@@ -337,29 +324,25 @@ def _times(
             return 0.0, 1.0
 
 
-def _collect_label_ids(database: Mapping[str, Any], label_ids: dict[str, set[object]]) -> None:
-    """Add the ids that each label goes with (None: no id) to `label_ids`."""
-    for entry in database.values():
-        annotations = entry.get("annotations") if isinstance(entry, dict) else None
-        for annotation in annotations if isinstance(annotations, list) else ():
-            if isinstance(annotation, dict) and isinstance(annotation.get("label"), str):
-                label_id = annotation.get("label_id")
-                label_ids.setdefault(annotation["label"], set()).add(label_id if type(label_id) is int else None)
+def _label_ids(databases: Iterable[Mapping[str, Any]]) -> dict[str, set[int | None]]:
+    """Return the ids that each label has in the databases; None: no id."""
+    label_ids: dict[str, set[int | None]] = {}
+    for annotation in (item for entries in databases for entry in entries.values() for item in annotations_of(entry)):
+        if isinstance(annotation.get("label"), str):
+            label_id = annotation.get("label_id")
+            label_ids.setdefault(annotation["label"], set()).add(label_id if type(label_id) is int else None)
+    return label_ids
 
 
-def _class_order(label_ids: Mapping[str, set[object]]) -> list[str]:
-    """Return the labels in order of their ids, if they are 0 to N-1, one each; otherwise alphabetically."""
+def _class_order(label_ids: Mapping[str, set[int | None]]) -> list[str]:
+    """Return the labels in order of their ids if each has one and they are 0 to N-1; otherwise alphabetically."""
     by_id = {next(iter(ids)): label for label, ids in label_ids.items() if len(ids) == 1}
     order = range(len(label_ids))
     return [by_id[index] for index in order] if set(by_id) == set(order) else sorted(label_ids)
 
 
-def _note_other_ids(classes: Sequence[str], label_ids: Mapping[str, set[object]], report: ConversionReport) -> None:
-    other = [
-        label
-        for index, label in enumerate(classes)
-        if any(label_id not in (None, index) for label_id in label_ids.get(label, ()))
-    ]
+def _note_other_ids(classes: Sequence[str], label_ids: Mapping[str, set[int | None]], report: ConversionReport) -> None:
+    other = [label for index, label in enumerate(classes) if label_ids.get(label, set()) - {None, index}]
     if other:
         report.note(
             f"label_id of {len(other)} classes (such as {other[0]!r}) differs from the manifest's order, which is used"

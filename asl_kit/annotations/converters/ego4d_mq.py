@@ -5,19 +5,19 @@
 ``{"video_uid", "split", "clips": [{"clip_uid", "video_start_sec", "video_end_sec", "video_start_frame",
 "video_end_frame", ..., "annotations": [{"annotator_uid", "labels": [{"label", "primary", "start_time", "end_time",
 "video_start_time", "video_end_time", ...}]}]}]}``. Times are in seconds, those of a label from the start of its
-clip, `video_...` from the start of the video. Give the files, or their folder. As in the official baseline
+clip, those of `video_...` from the start of the video. Give the files, or their folder. As in the official baseline
 (`Convert_annotation.py` of https://github.com/EGO4D/episodic-memory):
 
-- a clip becomes a video, named by its `clip_uid`, as long as `video_end_sec - video_start_sec`; the attributes
-  `parent_video`, `parent_start_s` and `parent_end_s` tell which part of which video it is;
-- labels of all annotators are taken, equal ones too; the attribute `annotator` tells who;
-- only primary labels count. The others, and clips of the annotated splits that have no primary one, are excluded.
+- a clip becomes a video with the id `clip_uid` and the duration `video_end_sec - video_start_sec`; the attributes
+  `parent_video`, `parent_start_s` and `parent_end_s` state which part of which video it is;
+- labels of all annotators are kept, including equal ones; the attribute `annotator` identifies the annotator;
+- only primary labels count. Other labels, and clips of the annotated splits without a primary label, are excluded.
 
-JSON that people have: ActionFormer's `ego4d.json` and OpenTAD's `ego4d_v2_220429.json`
+Other JSON files: ActionFormer's `ego4d.json` and OpenTAD's `ego4d_v2_220429.json`
 (`asl_kit.annotations.converters.activitynet_json`), and the `ego4d_clip_annotations.json` of ASL's authors
 (https://github.com/JonnyS1226/ego4d_asl, 4ffbce5): ``{clip: {"video_id", "clip_id", "duration",
 "parent_start_sec", "parent_end_sec", "fps", "annotations": [{"segment", "label", "label_id"}], "subset"}}``,
-whose `fps` is the rate of features.
+in which `fps` is the rate of the features.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field
 
-from asl_kit.annotations.collector import ACTION, Collector, as_number, describe_source
-from asl_kit.annotations.converters.activitynet_json import convert_published
+from asl_kit.annotations.collector import ACTION, Collector, as_number
+from asl_kit.annotations.converters.activitynet_json import convert_published, has_database
 from asl_kit.annotations.report import ConversionReport
 from asl_kit.annotations.schema import AnnotationSet, Name
 from asl_kit.annotations.sources import find_files
@@ -42,12 +42,12 @@ from asl_kit.manifests.schema import Manifest
 NAME = "ego4d-mq"
 FILES = ("moments_train.json", "moments_val.json", "moments_test_unannotated.json")
 PLAUSIBLE_FPS = (10.0, 100.0)
-"""ActionFormer and OpenTAD leave out clips whose frames and seconds make another rate."""
+"""ActionFormer and OpenTAD exclude clips whose numbers of frames and seconds give another rate."""
 _NOT_PRIMARY = "not a primary label: the benchmark does not count it"
 
 
 class _Layout(StrictModel):
-    """A table of the official files: the keys that are used, the others ignored."""
+    """A table of the official files: the keys that are used; others are ignored."""
 
     model_config = ConfigDict(extra="ignore", strict=True)
 
@@ -89,45 +89,25 @@ class _Moments(_Layout):
 
 
 def convert(sources: Sequence[Path], *, manifest: Manifest | None, report: ConversionReport) -> AnnotationSet:
-    """Convert the official files, or other JSON files, of Ego4D Moment Queries.
-
-    Raises
-    ------
-    MissingFileError
-        If a source does not exist.
-    AnnotationError
-        If a source is of no layout that is known; the message lists every error.
-    """
+    """Convert the official files, or other JSON files, of Ego4D Moment Queries."""
     files = find_files(sources, FILES, beside=["*"])
     documents = {path: read_json(path, AnnotationError) for path in files}
     official = [isinstance(document, dict) and "videos" in document for document in documents.values()]
     if not any(official):
         databases = {path: _as_database(document, path, report) for path, document in documents.items()}
-        return convert_published(
-            files, dataset=NAME, converter=NAME, manifest=manifest, report=report, read=databases.__getitem__
-        )
-    collector = Collector(report, mend=True)
+        return convert_published(files, dataset=NAME, manifest=manifest, report=report, read=databases.__getitem__)
+    collector = Collector(report, mend=True, manifest=manifest)
     for path, document in documents.items():
         for index, video in enumerate(validate(_Moments, document, source=str(path), error=AnnotationError).videos):
             for number, clip in enumerate(video.clips):
                 place = f"videos.{index}.clips.{number}."
-                _collect_clip(collector, report, video, clip, str(path), place, manifest=manifest)
-    source = describe_source(files, converter=NAME)
-    return collector.finish(dataset=NAME, source=source, vocabularies=manifest.vocabularies if manifest else None)
+                _collect_clip(collector, video, clip, str(path), place)
+    return collector.finish(files, dataset=NAME)
 
 
-def _collect_clip(
-    collector: Collector,
-    report: ConversionReport,
-    video: _Video,
-    clip: _Clip,
-    where: str,
-    place: str,
-    *,
-    manifest: Manifest | None,
-) -> None:
-    """Hand a clip and its primary labels to the collector, and report the other labels."""
-    clip_id = clip.clip_uid
+def _collect_clip(collector: Collector, video: _Video, clip: _Clip, where: str, place: str) -> None:
+    """Pass a clip and its primary labels to the collector, and report the other labels."""
+    clip_id, report, manifest = clip.clip_uid, collector.report, collector.manifest
     labels = [
         (f"{place}annotations.{number}.labels.{index}.", annotator.annotator_uid, label)
         for number, annotator in enumerate(clip.annotations or ())
@@ -174,7 +154,7 @@ def _collect_clip(
 def _frame_rate(
     report: ConversionReport, clip: _Clip, duration_s: float, where: str, place: str
 ) -> tuple[float | None, int | None]:
-    """Return frame rate and number of frames of a clip, or None for both where they cannot be right."""
+    """Return the frame rate and the number of frames of a clip, or None for both if they cannot be right."""
     if clip.video_start_frame is None or clip.video_end_frame is None:
         return None, None
     frames = clip.video_end_frame - clip.video_start_frame
@@ -187,7 +167,7 @@ def _frame_rate(
 
 
 def _flag_other_times(report: ConversionReport, clip: _Clip, label: _Label, where: str, prefix: str) -> None:
-    """Report a label whose times in the clip and in the video are not the same."""
+    """Report a label whose times in the clip and in the video differ."""
     for name, in_clip, in_video in (
         ("start_time", label.start_time, label.video_start_time),
         ("end_time", label.end_time, label.video_end_time),
@@ -201,15 +181,15 @@ def _flag_other_times(report: ConversionReport, clip: _Clip, label: _Label, wher
 
 
 def _as_database(document: Any, path: Path, report: ConversionReport) -> dict[str, Any]:
-    """Return a document of ActivityNet's layout or of the one of ASL's authors as the former."""
-    if isinstance(document, dict) and isinstance(document.get("database"), dict):
+    """Return a document in ActivityNet's layout or in that of ASL's authors, in ActivityNet's layout."""
+    if has_database(document):
         if any(
             isinstance(entry, dict) and entry.get("subset") == "training" for entry in document["database"].values()
         ):
             report.note(
                 f"{path.name}: subsets as in ActionFormer's file, whose times begin up to half a second before the clip"
             )
-        return document
+        return dict(document)
     entries = document if isinstance(document, dict) else {}
     if not any(isinstance(entry, dict) and "parent_start_sec" in entry for entry in entries.values()):
         raise AnnotationError(

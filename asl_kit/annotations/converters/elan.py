@@ -1,27 +1,27 @@
-"""Annotations made with ELAN: `.eaf` files, one or more a video.
+"""Annotations made with ELAN: one or more `.eaf` files for each video.
 
 The layout (EAF 2.x and 3.x, schema http://www.mpi.nl/tools/elan/EAFv3.0.xsd; seen in the samples of versions 2.7,
 2.8 and 3.0 in test/ of github.com/dopefishh/pympi): `HEADER` names the media (`MEDIA_DESCRIPTOR` with `MEDIA_URL`,
 `RELATIVE_MEDIA_URL` and `MIME_TYPE`); `TIME_ORDER` lists time slots, `TIME_SLOT_ID` and `TIME_VALUE` in
 milliseconds; each `TIER` holds `ALIGNABLE_ANNOTATION`s between two time slots, or `REF_ANNOTATION`s that refer to
-another annotation. What an annotation says is its `ANNOTATION_VALUE`.
+another annotation. The text of an annotation is its `ANNOTATION_VALUE`.
 
-What becomes of it:
+How it is converted:
 
 - A video's id is the name, without suffix, of the first medium that is a video (by `MIME_TYPE`; otherwise of
-  the first medium), or of the .eaf file if no medium is named. Files of the same medium are taken together.
-- Every annotation is a segment, and all tiers share one vocabulary, "action". The label is the annotation's value;
-  an empty value means the name of its tier, as where each action has a tier of its own. Which tier it came
-  from, and the tier's `PARTICIPANT` and `ANNOTATOR`, are attributes of the segment. To leave a tier out,
+  the first medium), or of the .eaf file if no medium is named. Files of the same medium are merged.
+- Every annotation is a segment, and all tiers share one vocabulary, "action". The label is the annotation's value,
+  or the name of its tier if the value is empty, as when each action has its own tier. The name of the tier
+  and its `PARTICIPANT` and `ANNOTATOR` are attributes of the segment. To exclude a tier,
   delete it in a copy of the file.
-- A `REF_ANNOTATION` has the time of the annotation that it refers to, the whole of it.
-- A time slot without a value is not aligned: nobody said when it is, and ELAN only draws it evenly between its
-  neighbours. Annotations that begin or end there are refused, in one error a tier. So is a medium that is
-  shifted against the annotations (`TIME_ORIGIN`).
-- A file without annotations is a video without action. ELAN does not say how long a video is: add a table
-  `video,duration` (`asl_kit.annotations.video_facts`) to the sources, or it ends with its last segment.
+- A `REF_ANNOTATION` has the whole time of the annotation that it refers to.
+- A time slot without a value is not aligned: its time is unknown, and ELAN only draws it evenly between its
+  neighbours. Annotations that start or end there are refused, with one error for each tier. A medium that is
+  shifted against the annotations (`TIME_ORIGIN`) is refused too.
+- A file without annotations is a video without action. ELAN does not state the duration of a video: add a table
+  `video,duration` (`asl_kit.annotations.video_facts`) to the sources, or the video ends with its last segment.
 
-A document type declaration, and with it every entity, is refused: ELAN writes none.
+A document type declaration, and with it every entity, is refused: ELAN does not write them.
 """
 
 from __future__ import annotations
@@ -32,62 +32,43 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from asl_kit.annotations.collector import ACTION, Collector, describe_source
+from asl_kit.annotations.collector import ACTION, Collector
 from asl_kit.annotations.report import ConversionReport
 from asl_kit.annotations.schema import AnnotationSet
-from asl_kit.annotations.video_facts import dataset_name, find_sources, read_facts, state_durations
+from asl_kit.annotations.video_facts import DURATION_HINT, dataset_name, find_sources, read_facts, state_facts
 from asl_kit.annotations.video_names import file_name
 from asl_kit.errors import AnnotationError
 from asl_kit.manifests.schema import Manifest
 
 _ANNOTATION_TAGS = ("ALIGNABLE_ANNOTATION", "REF_ANNOTATION")
 _MAX_DIGITS = 12
-"""Of a time in milliseconds: 30 years."""
+"""Largest number of digits of a time in milliseconds: 30 years."""
 _MAX_DEPTH = 100
-"""How many annotations may refer to each other in a row: tiers, one below the other."""
+"""Longest chain of annotations that refer to each other, as in nested tiers."""
 
 
 def convert(sources: Sequence[Path], *, manifest: Manifest | None, report: ConversionReport) -> AnnotationSet:
-    """Convert .eaf files, or folders of them.
-
-    Raises
-    ------
-    MissingFileError
-        If a source does not exist.
-    AnnotationError
-        If a file is not of this layout; the message lists every error with file, tier and annotation.
-    """
-    files, tables = find_sources(sources, ".eaf")
-    collector = Collector(report, mend=False)
+    """Convert .eaf files, or folders of them."""
+    files, tables = find_sources(sources, ["*.eaf"])
+    collector = Collector(report, mend=False, manifest=manifest, duration_hint=DURATION_HINT)
     facts = read_facts(collector, tables)
-    places: dict[str, list[str]] = {}
-    annotated: set[str] = set()
+    files_of = Counter[str]()
     for path in files:
         document = _read(path)
         video_id = _video_id(collector, document, path)
-        places.setdefault(video_id, []).append(str(path))
+        files_of[video_id] += 1
         collector.video(video_id, str(path))
         collector.annotated(video_id)
-        if _collect(collector, document, video_id, path):
-            annotated.add(video_id)
-    state_durations(
-        collector,
-        report,
-        facts,
-        {video_id: paths[0] for video_id, paths in places.items() if video_id not in annotated},
-    )
-    for video_id, paths in places.items():
-        if len(paths) > 1:
-            report.note(f"{len(paths)} files are of the video {video_id!r}: taken together")
-    return collector.finish(
-        dataset=dataset_name(sources, "elan"),
-        source=describe_source([*files, *tables], converter="elan"),
-        vocabularies=manifest.vocabularies if manifest else None,
-    )
+        _collect(collector, document, video_id, path)
+    state_facts(collector, facts, fps=False)
+    for video_id, count in files_of.items():
+        if count > 1:
+            report.note(f"{count} files are of the video {video_id!r}: taken together")
+    return collector.finish([*files, *tables], dataset=dataset_name(sources, "elan"), converter="elan")
 
 
 class _Builder(ElementTree.TreeBuilder):
-    """Builds a tree, and stops at a document type declaration, before any entity is read."""
+    """Builds a tree, and refuses a document type declaration before any entity is read."""
 
     def doctype(self, name: str, *_: object) -> None:
         raise AnnotationError(f"has a document type declaration (<!DOCTYPE {name[:40]}), which ELAN does not write")
@@ -132,7 +113,7 @@ def _video_id(collector: Collector, document: ElementTree.Element, path: Path) -
 
 @dataclass(frozen=True, slots=True)
 class _Annotation:
-    """An annotation of a tier; either its two time slots, or the annotation that it refers to."""
+    """An annotation of a tier, with either two time slots or the annotation that it refers to."""
 
     where: str
     tier: ElementTree.Element
@@ -141,8 +122,8 @@ class _Annotation:
     parent: str = ""
 
 
-def _collect(collector: Collector, document: ElementTree.Element, video_id: str, path: Path) -> bool:
-    """Hand every annotation of a file to the collector; return whether there is one."""
+def _collect(collector: Collector, document: ElementTree.Element, video_id: str, path: Path) -> None:
+    """Pass every annotation of a file to the collector."""
     times_ms: dict[str, str | None] = {}
     for slot in document.iterfind("TIME_ORDER/TIME_SLOT"):
         slot_id, time_ms = slot.get("TIME_SLOT_ID", ""), slot.get("TIME_VALUE")
@@ -164,7 +145,7 @@ def _collect(collector: Collector, document: ElementTree.Element, video_id: str,
     for annotation_id, annotation in listed:
         slots = slots_of.get(annotation_id)
         if slots is None:
-            text = f"refers to {annotation.parent!r}, which leads to no annotation with a time"
+            text = f"refers to {annotation.parent!r}, which does not lead to an annotation with a time"
             collector.error(annotation.where, text, video_id=video_id)
             continue
         if any(times_ms.get(slot, "") is None for slot in slots):
@@ -183,17 +164,16 @@ def _collect(collector: Collector, document: ElementTree.Element, video_id: str,
             labels={ACTION: annotation.value or tier.get("TIER_ID", "")},
             attributes={name: value for name, key in names.items() if (value := tier.get(key))},
         )
-    for tier_id, ids in unaligned.items():  # one error a tier: where one is not aligned, most are not
+    for tier_id, ids in unaligned.items():  # one error for each tier: usually most of its annotations are not aligned
         count = f"{len(ids)} annotations, the first of them {ids[0]!r}," if len(ids) > 1 else f"annotation {ids[0]!r}"
         text = f"{count} not aligned: a time slot without TIME_VALUE; align in ELAN, or delete the tier in a copy"
         collector.error(f"{path}: tier {tier_id!r}", text, video_id=video_id)
-    return bool(listed)
 
 
 def _seconds(
     collector: Collector, video_id: str, where: str, slot: str, times_ms: dict[str, str | None]
 ) -> float | None:
-    """Return the time of a slot, or None if it has none, which is a error."""
+    """Return the time of a slot in seconds; a slot without a time is an error, and None is returned."""
     time_ms = times_ms.get(slot, "")
     if time_ms is not None and time_ms.isascii() and time_ms.isdigit() and len(time_ms) <= _MAX_DIGITS:
         return int(time_ms) / 1000
@@ -225,7 +205,7 @@ def _annotations(document: ElementTree.Element, path: Path) -> Iterator[tuple[st
 
 
 def _slots(annotations: dict[str, _Annotation]) -> dict[str, tuple[str, str]]:
-    """Return the time slots of every annotation that has any, its own or those of the one that it goes back to."""
+    """Return the two time slots of each annotation: its own, or those of the annotation that it refers to."""
     slots: dict[str, tuple[str, str]] = {}
     for annotation_id in annotations:
         line = [annotation_id]

@@ -1,11 +1,11 @@
 """FineAction, from `annotations_gt.json` (OpenDataLab, by way of https://github.com/Richard-61/FineAction).
 
 The layout is that of `asl_kit.annotations.converters.activitynet_json`; a video may also have `filename`, `fps`
-and `frame_num`, an annotation its `label_id`. The relatives of the file that ActionFormer's descendants use,
-such as `annotations_gt_af.json` and `fineaction_annotations_gt_filter.json`, are taken too.
+and `frame_num`, an annotation a `label_id`. The variants of the file in projects derived from ActionFormer,
+such as `annotations_gt_af.json` and `fineaction_annotations_gt_filter.json`, are accepted too.
 
-The classes are those that the files name, in the order of `label_id` if each class has one, 0 to N-1;
-otherwise alphabetical, which is the order of OpenTAD.
+The classes are those of the files, in the order of `label_id` if each class has one id and the ids are 0 to N-1;
+otherwise in alphabetical order, as in OpenTAD.
 """
 
 from __future__ import annotations
@@ -20,13 +20,5 @@ from asl_kit.manifests.schema import Manifest
 
 
 def convert(sources: Sequence[Path], *, manifest: Manifest | None, report: ConversionReport) -> AnnotationSet:
-    """Convert the JSON file of FineAction.
-
-    Raises
-    ------
-    MissingFileError
-        If a file does not exist.
-    AnnotationError
-        If a file is not of this layout.
-    """
-    return convert_published(sources, dataset="fineaction", converter="fineaction", manifest=manifest, report=report)
+    """Convert the JSON file of FineAction."""
+    return convert_published(sources, dataset="fineaction", manifest=manifest, report=report)

@@ -1,13 +1,13 @@
 """HACS Segments 1.1.1, from `HACS_segments_v1.1.1.json` (https://github.com/hangzhaomit/HACS-dataset).
 
-The repository's `HACS_v1.1.1.zip` holds two datasets. This one has the layout of
+The repository's `HACS_v1.1.1.zip` contains two datasets. HACS Segments is in the layout of
 `asl_kit.annotations.converters.activitynet_json`, with `subset`, `duration` (seconds, as text:
 `"92.166667"`) and `url` for each video; classes and their names are ActivityNet's, ids YouTube's. The
-labels of the testing split are withheld: its videos count as not annotated. The JSON files of ActionFormer's
-descendants, such as `HACS_segments_v1.1.1_af.json`, have the same layout with `label_id`.
+labels of the testing split are withheld: its videos count as not annotated. The JSON files of projects derived from
+ActionFormer, such as `HACS_segments_v1.1.1_af.json`, have the same layout with `label_id`.
 
-The other one, HACS Clips (`HACS_clips_v1.1.1.csv`), says of clips of two seconds whether they show an
-action: a task of classification, not converted here.
+The other dataset, HACS Clips (`HACS_clips_v1.1.1.csv`), states for clips of two seconds whether they show an
+action. It is made for classification, and is not converted.
 """
 
 from __future__ import annotations
@@ -23,19 +23,11 @@ from asl_kit.manifests.schema import Manifest
 
 
 def convert(sources: Sequence[Path], *, manifest: Manifest | None, report: ConversionReport) -> AnnotationSet:
-    """Convert the JSON file of HACS Segments.
-
-    Raises
-    ------
-    MissingFileError
-        If a file does not exist.
-    AnnotationError
-        If a file is not of this layout, or is the CSV file of HACS Clips.
-    """
+    """Convert the JSON file of HACS Segments."""
     for path in sources:
         if path.suffix.lower() == ".csv":
             raise AnnotationError(
                 f"{path}: HACS Clips labels clips of two seconds and has no segments",
-                hint="Give HACS_segments_v1.1.1.json, of the same archive.",
+                hint="Use HACS_segments_v1.1.1.json from the same archive.",
             )
-    return convert_published(sources, dataset="hacs", converter="hacs", manifest=manifest, report=report)
+    return convert_published(sources, dataset="hacs", manifest=manifest, report=report)

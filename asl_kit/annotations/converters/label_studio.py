@@ -3,36 +3,36 @@
 The layout (https://labelstud.io/guide/export and https://labelstud.io/tags/timelinelabels; read in
 github.com/HumanSignal/label-studio, docs/source/guide/export.md, docs/source/tags/timelinelabels.md and video.md,
 web/libs/editor/src/regions/TimelineRegion.js and AudioRegion/AudioRegionModel.js): a list of tasks, each with
-`data` (what was annotated), and `annotations`, one for each time that somebody did; `completed_by` says who,
-`was_cancelled` that it was skipped, and `result` lists the regions, of which two types are segments:
+`data` (what was annotated), and `annotations`, one for each pass; `completed_by` is the annotator,
+`was_cancelled` means that the pass was skipped, and `result` lists the regions, of which two types are segments:
 
 - `timelinelabels`: `value` is `{"ranges": [{"start", "end"}], "timelinelabels": [names]}`, in frames;
 - `labels` (the template "video timeline segmentation", by sound): `value` is `{"start", "end", "labels": [names]}`,
   in seconds, and `original_length` beside it is the duration.
 
-JSON-MIN is a list with an entry for each annotation: the task's data, who annotated (`annotator`), and by the
+JSON-MIN is a list with an entry for each annotation: the task's data, the annotator (`annotator`), and by the
 name of each control a list of the values above.
 
-What becomes of it:
+How it is converted:
 
-- A range of frames from `start` to `end` is the time [(start - 1) / rate, end / rate): frames are counted from
-  1 and `end` is the last one, as a range of one frame, whose start and end are equal, shows; so reads
-  it Label Studio's own code (label-studio-ml-backend at 5c12977, label_studio_ml/examples/yolo/utils/converter.py).
-- The rate is the one that Label Studio counted frames at, the `frameRate` of the Video tag (24 unless set), which the
-  export does not hold. It is taken from the column `fps` of a table `video,duration,fps` among the sources; or
+- A range of frames from `start` to `end` is the time [(start - 1) / rate, end / rate). Frames are counted from
+  1 and `end` is the last frame: a range of one frame has equal start and end. Label Studio's own code reads
+  ranges in this way (label-studio-ml-backend at 5c12977, label_studio_ml/examples/yolo/utils/converter.py).
+- The rate is the one at which Label Studio counted frames, the `frameRate` of the Video tag (24 unless set), which the
+  export does not contain. It is read from the column `fps` of a table `video,duration,fps` among the sources; or
   from `fps`, `frame_rate`, `framerate` or `frameRate` in the task's data or `meta`; or from a region that
-  gives both `framesCount` and `duration`. Otherwise the video is refused.
-- The duration is taken from the table, from `duration` in the task's data or meta, or from a region; otherwise
+  states both `framesCount` and `duration`. Otherwise the video is refused.
+- The duration is read from the table, from `duration` in the task's data or meta, or from a region; otherwise
   a video ends with its last segment.
 - The video is the entry `video`, `video_url`, `url` or `audio` of the task's data, or the only entry that names a video
-  file; its id is that file's name without suffix, and without the eight digits that Label Studio puts before the
+  file. Its id is the name of that file without suffix, and without the eight digits that Label Studio adds to the
   names of uploaded files (`upload/1/3d3ad63e-a.mp4`).
-- All annotations of a task are kept, whoever made them, and so are tasks of the same video. All labels
+- All annotations of a task are kept, from all annotators, and tasks of the same video are merged. All labels
   share one vocabulary, "action". `annotator` (the number of `completed_by`) and `control` (the name of the control,
-  `from_name`) are attributes of the segment. A region with several labels is a segment for each.
-- Regions of cancelled annotations and of other types are left out and reported; predictions and drafts are no
-  annotations. A task that nobody annotated is a video that is not annotated, if its duration is known, and
-  otherwise left out and reported.
+  `from_name`) are attributes of the segment. A region with several labels gives a segment for each.
+- Regions of cancelled annotations and of other types are excluded and reported; predictions and drafts are not
+  annotations. A task without annotations is a video that is not annotated if its duration is known; otherwise it is
+  excluded and reported.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import unquote
 
-from asl_kit.annotations.collector import ACTION, Collector, as_number, describe_source, number_from_text
+from asl_kit.annotations.collector import ACTION, Collector, as_number, number_from_text
 from asl_kit.annotations.report import ConversionReport
 from asl_kit.annotations.schema import AnnotationSet
 from asl_kit.annotations.video_facts import DURATION_HINT, VideoFacts, dataset_name, find_sources, read_facts
@@ -65,47 +65,33 @@ _RATE_HINT = (
 
 
 def convert(sources: Sequence[Path], *, manifest: Manifest | None, report: ConversionReport) -> AnnotationSet:
-    """Convert exports of Label Studio, or folders of them.
-
-    Raises
-    ------
-    MissingFileError
-        If a source does not exist.
-    AnnotationError
-        If a file is not of this layout; the message lists every error with file, task and video.
-    """
-    files, tables = find_sources(sources, ".json")
-    collector = Collector(report, mend=False)
-    facts = read_facts(collector, tables)
-    export = _Export(collector, report, facts)
+    """Convert exports of Label Studio, or folders of them."""
+    files, tables = find_sources(sources, ["*.json"])
+    collector = Collector(report, mend=False, manifest=manifest, duration_hint=DURATION_HINT)
+    export = _Export(collector, read_facts(collector, tables))
     for path in files:
         for where, task in _tasks(path):
             export.collect(where, task)
     export.finish()
-    return collector.finish(
-        dataset=dataset_name(sources, "label-studio"),
-        source=describe_source([*files, *tables], converter="label-studio"),
-        vocabularies=manifest.vocabularies if manifest else None,
-    )
+    return collector.finish([*files, *tables], dataset=dataset_name(sources, "label-studio"), converter="label-studio")
 
 
 @dataclass(slots=True)
 class _Video:
-    """What the tasks of a video say of it."""
+    """What the tasks of a video state about it."""
 
     where: str
     location: str
     duration_s: float | None = None
     is_annotated: bool = False
-    has_segment: bool = False
 
 
 class _Export:
-    """The tasks of all files on their way into the collector."""
+    """The tasks of all files while they are collected."""
 
-    def __init__(self, collector: Collector, report: ConversionReport, facts: Mapping[str, VideoFacts]) -> None:
+    def __init__(self, collector: Collector, facts: Mapping[str, VideoFacts]) -> None:
         self._collector = collector
-        self._report = report
+        self._report = collector.report
         self._facts = facts
         self._videos: dict[str, _Video] = {}
         self._left_out = Counter[str]()
@@ -113,7 +99,7 @@ class _Export:
         self._without_rate: set[str] = set()
 
     def collect(self, where: str, task: dict[str, Any]) -> None:
-        """Hand a task's segments to the collector."""
+        """Pass the segments of a task to the collector."""
         location = _location(task["data"])
         video_id = _video_id(location)
         if not video_id:
@@ -143,7 +129,7 @@ class _Export:
                 self._collect_region(video_id, place, annotation, result, rate)
 
     def finish(self) -> None:
-        """Hand over what is known of the videos as a whole."""
+        """Pass the durations of the videos to the collector, and add notes to the report."""
         for video_id, video in self._videos.items():
             fact = self._facts.get(video_id)
             duration_s = (fact and fact.duration_s) or video.duration_s
@@ -152,9 +138,6 @@ class _Export:
                 self._report.exclude("video", video_id, video.where, "not annotated, and its duration is not stated")
                 continue
             self._collector.video(video_id, video.where, duration=duration_s)
-            if duration_s is None and not video.has_segment:
-                text = f"duration: not stated, and there is no segment to tell it{DURATION_HINT}"
-                self._collector.error(video.where, text, video_id=video_id)
         if unknown := sum(video_id not in self._videos for video_id in self._facts):
             self._report.note(f"{unknown} videos of the tables of durations are not annotated, and left out")
         if self._counted_rates:
@@ -164,7 +147,7 @@ class _Export:
                 self._report.note(f"{count} {what} are left out")
 
     def _rate(self, video_id: str, task: Mapping[str, Any], results: Sequence[dict[str, Any]]) -> float | None:
-        """Return the frames per second that frames are counted at, or None if nothing tells it."""
+        """Return the rate at which frames are counted, in frames per second, or None if it is not stated."""
         fact = self._facts.get(video_id)
         stated = (fact and fact.fps) or _first_number(task, _RATE_KEYS)
         if stated or not any(result.get("type") == "timelinelabels" for result in results):
@@ -187,7 +170,6 @@ class _Export:
         if kind not in ("timelinelabels", "labels") or (kind == "labels" and "start" not in value):
             self._exclude(video_id, where, result, f"of type {kind!r}, no stretch of time with a label")
             return
-        self._videos[video_id].has_segment = True
         place = f"{where}, region {result.get('id')!r}"
         labels = value.get(kind)
         if not (isinstance(labels, list) and labels and all(isinstance(name, str) and name for name in labels)):
@@ -198,7 +180,7 @@ class _Export:
             times_s = self._times_s(video_id, place, value.get("ranges"), rate)
         annotator = annotation.get("completed_by")
         if isinstance(annotator, dict):
-            annotator = annotator.get("id")  # no address: annotations are passed on
+            annotator = annotator.get("id")  # no e-mail address: annotations are shared
         attributes = {"annotator": annotator, "control": result.get("from_name")}
         for start, end in times_s:
             for label in dict.fromkeys(labels):
@@ -212,9 +194,9 @@ class _Export:
                 )
 
     def _times_s(self, video_id: str, where: str, ranges: object, rate: float | None) -> list[tuple[float, float]]:
-        """Return the times of ranges of frames; what is no range is a error."""
+        """Return the times of ranges of frames, in seconds; anything else is an error."""
         if rate is None:
-            if video_id not in self._without_rate:  # once is enough
+            if video_id not in self._without_rate:  # report it once
                 self._collector.error(where, _RATE_HINT, video_id=video_id)
             self._without_rate.add(video_id)
             return []
@@ -233,9 +215,10 @@ class _Export:
 
 
 def _tasks(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the place of every task, and the task: `data` a table, `annotations` a list of tables, each with `result`.
+    """Yield the place of every task, and the task.
 
-    Every `result` is a list of tables, each with a table `value`. Entries of JSON-MIN are brought into this form.
+    A task has a table `data` and a list of tables `annotations`, each with a list of tables `result`, each with a
+    table `value`. Entries of JSON-MIN are converted to this form.
     """
     document = read_json(path, AnnotationError)
     tasks = [document] if isinstance(document, dict) else document
@@ -279,7 +262,7 @@ def _from_minimal(entry: dict[str, Any]) -> dict[str, Any]:
 
 
 def _location(data: Mapping[str, Any]) -> str:
-    """Return the path or URL of a task's video; empty if there is none, or several could be meant."""
+    """Return the path or URL of a task's video, or an empty text if there is none or it is ambiguous."""
     for key in _VIDEO_KEYS:
         if isinstance(data.get(key), str) and data[key]:
             return str(data[key])
@@ -298,7 +281,7 @@ def _video_id(location: str) -> str:
 
 
 def _first_number(task: Mapping[str, Any], keys: Sequence[str]) -> float | None:
-    """Return the first number above 0 that the task's data, or its `meta`, has under one of the keys."""
+    """Return the first number above 0 under one of the keys in the task's data or its `meta`."""
     tables = (task["data"], task.get("meta"))
     values = (table.get(key) for table in tables if isinstance(table, dict) for key in keys)
     return next((number for value in values if (number := _positive(value))), None)
@@ -310,7 +293,7 @@ def _positive(value: object) -> float | None:
 
 
 def _duration_s(results: Sequence[Mapping[str, Any]]) -> float | None:
-    """Return the duration that a region states: of the sound that it is of, or of the video."""
+    """Return the duration of the sound or the video that a region states, in seconds."""
     values = (
         table.get(key)
         for result in results

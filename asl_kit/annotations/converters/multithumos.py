@@ -1,16 +1,16 @@
-"""MultiTHUMOS: 65 classes, densely, in the videos of THUMOS14.
+"""MultiTHUMOS: dense annotations of 65 classes in the videos of THUMOS14.
 
 `multithumos.zip` (http://ai.stanford.edu/~syyeung/everymoment.html) unpacks to a folder with a
-README, `class_list.txt` (`number name` a line, from 1) and `annotations/`: one text
-file a class, `BaseballPitch.txt`, each line `video start end` in seconds, of both splits;
-a video's name tells its split. Give the unpacked folder, its `annotations`, or text files of classes.
+README, `class_list.txt` (lines `number name`, from 1) and `annotations/`: one text
+file for each class, `BaseballPitch.txt`, with lines `video start end` in seconds for both splits;
+the name of a video states its split. Give the unpacked folder, its `annotations`, or text files of classes.
 
-The text files tell neither durations nor frame rates: add a CSV file `video,duration[,fps]` to
-the sources to give them; without it a video ends with its last segment, and the report says so once.
+The text files state neither durations nor frame rates: add a CSV file `video,duration[,fps]` to
+the sources to state them; without it a video ends with its last segment, and the report says so once.
 
 JSON: OpenTAD's `multithumos_anno.json` (`asl_kit.annotations.converters.activitynet_json`), in which the test
 videos are called `validation`, and `multithumos.json` with class numbers from 1
-(`asl_kit.annotations.converters.actions_json`). Names tell the splits there too.
+(`asl_kit.annotations.converters.actions_json`). There, too, the names of the videos state the splits.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from asl_kit.annotations.collector import ACTION, Collector, describe_source, read_text
+from asl_kit.annotations.collector import ACTION, Collector, read_text
 from asl_kit.annotations.converters.actions_json import read_json_database
 from asl_kit.annotations.converters.activitynet_json import convert_published
 from asl_kit.annotations.converters.thumos_text import collect_instances, with_splits_by_name
@@ -37,32 +37,23 @@ CLASS_LIST = "class_list.txt"
 
 
 def convert(sources: Sequence[Path], *, manifest: Manifest | None, report: ConversionReport) -> AnnotationSet:
-    """Convert the text files, or a JSON file, of MultiTHUMOS.
-
-    Raises
-    ------
-    MissingFileError
-        If a source does not exist.
-    AnnotationError
-        If a source is of no layout that is known, or holds no annotations.
-    """
+    """Convert the text files, or a JSON file, of MultiTHUMOS."""
     if any(path.suffix == ".json" for path in sources):
         read = partial(_read_json, classes=manifest.classes if manifest else ())
-        return convert_published(sources, dataset=NAME, converter=NAME, manifest=manifest, report=report, read=read)
+        return convert_published(sources, dataset=NAME, manifest=manifest, report=report, read=read)
     files = [path for path in find_files(sources, ["*.txt"], beside=["*.csv", "readme"]) if not matches(path, ABOUT)]
     tables = [path for path in files if path.suffix.lower() == ".csv"]
     class_lists = [path for path in files if path.name == CLASS_LIST]
     text_files = [path for path in files if path not in (*tables, *class_lists)]
     if not text_files:
         raise AnnotationError(f"{', '.join(map(str, sources))}: no file named CLASS.txt")
-    collector = Collector(report, mend=True)
+    collector = Collector(report, mend=True, manifest=manifest)
     for path in text_files:
         collect_instances(collector, path, labels={ACTION: path.stem})
     for path in class_lists:
         _compare_classes(path, manifest, report)
-    state_facts(collector, report, read_facts(collector, tables))
-    source = describe_source(files, converter=NAME)
-    return collector.finish(dataset=NAME, source=source, vocabularies=manifest.vocabularies if manifest else None)
+    state_facts(collector, read_facts(collector, tables))
+    return collector.finish(files, dataset=NAME)
 
 
 def _read_json(path: Path, *, classes: Sequence[str]) -> dict[str, Any]:
@@ -70,7 +61,7 @@ def _read_json(path: Path, *, classes: Sequence[str]) -> dict[str, Any]:
 
 
 def _compare_classes(path: Path, manifest: Manifest | None, report: ConversionReport) -> None:
-    """Note where a list of classes (`number name`, or `name`, a line) is not the manifest's."""
+    """Note the first place where a list of classes (lines `number name` or `name`) differs from the manifest."""
     listed = [line.split()[-1] for line in read_text(path).splitlines() if line.strip()]
     if manifest is not None and listed != manifest.classes:
         pairs = zip([*listed, "nothing"], [*manifest.classes, "nothing"], strict=False)

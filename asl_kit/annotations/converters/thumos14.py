@@ -1,17 +1,17 @@
 """THUMOS14, from the official text files or from a JSON file made of them.
 
 Text files (https://www.crcv.ucf.edu/THUMOS14/, temporal annotations of validation and
-test): one file a class and split, `BaseballPitch_val.txt`, `BaseballPitch_test.txt`,
-each line `video start end` in seconds. `Ambiguous_val.txt` and `Ambiguous_test.txt` hold
-stretches that are no class: they become `ignored`. Give the files, or their folders.
+test): one file for each class and split, `BaseballPitch_val.txt`, `BaseballPitch_test.txt`,
+with lines `video start end` in seconds. `Ambiguous_val.txt` and `Ambiguous_test.txt` hold
+segments that belong to no class: they become `ignored`. Give the files, or their folders.
 
-The text files tell neither durations nor frame rates. Add a CSV file
-`video,duration[,fps]` to the sources to give them; without it a video ends with its
+The text files state neither durations nor frame rates. Add a CSV file
+`video,duration[,fps]` to the sources to state them; without it a video ends with its
 last segment, and the report says so once. Each CliffDiving segment is also in the files of
-Diving, and stays in both.
+Diving, and is kept in both.
 
-JSON files, in the layout of `asl_kit.annotations.converters.activitynet_json`, label `Ambiguous` to be
-ignored; the id of a video tells its split, whatever the file calls it:
+JSON files, in the layout of `asl_kit.annotations.converters.activitynet_json`. Segments with the label `Ambiguous` are
+ignored, and the split of a video is the one that its id states, whatever the file says:
 
 - `thumos14.json` of ActionFormer (https://github.com/happyharrycn/actionformer_release): subsets `Validation`
   and `Test`, with `duration`, `fps`, `label_id` and `segment(frames)`.
@@ -27,50 +27,36 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from asl_kit.annotations.collector import ACTION, Collector, describe_source
+from asl_kit.annotations.collector import ACTION, Collector
 from asl_kit.annotations.converters.activitynet_json import convert_published, read_database
 from asl_kit.annotations.converters.thumos_text import collect_instances, with_splits_by_name
 from asl_kit.annotations.report import ConversionReport
 from asl_kit.annotations.schema import AnnotationSet
-from asl_kit.annotations.sources import find_files
-from asl_kit.annotations.video_facts import read_facts, state_facts
+from asl_kit.annotations.video_facts import find_sources, read_facts, state_facts
 from asl_kit.manifests.schema import Manifest
 
 SPLITS = {"val": "validation", "test": "test"}
-"""Split by the last part of a text file's name."""
+"""Split by the last part of the name of a text file."""
 AMBIGUOUS = "Ambiguous"
-"""Class of the stretches to ignore, and the reason given for it."""
+"""Class of the ignored segments, and the reason that is recorded for them."""
 
 
 def convert(sources: Sequence[Path], *, manifest: Manifest | None, report: ConversionReport) -> AnnotationSet:
-    """Convert the text files, or one JSON file, of THUMOS14.
-
-    Raises
-    ------
-    MissingFileError
-        If a source does not exist.
-    AnnotationError
-        If a source is neither layout, or holds no annotations.
-    """
+    """Convert the text files, or one JSON file, of THUMOS14."""
     if any(path.suffix == ".json" for path in sources):
         return convert_published(
             sources,
             dataset="thumos14",
-            converter="thumos14",
             manifest=manifest,
             report=report,
             ignored_label=AMBIGUOUS,
             read=lambda path: with_splits_by_name(read_database(path)),
         )
-    files = find_files(sources, [f"*_{split}.txt" for split in SPLITS], beside=["*.csv"])
-    tables = [path for path in files if path.suffix.lower() == ".csv"]
-    text_files = [path for path in files if path not in tables]
-    collector = Collector(report, mend=True)
+    text_files, tables = find_sources(sources, [f"*_{split}.txt" for split in SPLITS])
+    collector = Collector(report, mend=True, manifest=manifest)
     for path in text_files:
         label, _, split = path.stem.rpartition("_")
         labels = None if label == AMBIGUOUS else {ACTION: label}
         collect_instances(collector, path, labels=labels, reason=AMBIGUOUS, split=SPLITS[split])
-    state_facts(collector, report, read_facts(collector, tables))
-    source = describe_source(files, converter="thumos14")
-    vocabularies = manifest.vocabularies if manifest else None
-    return collector.finish(dataset="thumos14", source=source, vocabularies=vocabularies)
+    state_facts(collector, read_facts(collector, tables))
+    return collector.finish([*text_files, *tables], dataset="thumos14")

@@ -1,22 +1,22 @@
-"""Annotations made with VIA 3, the VGG Image Annotator for video: its project file, JSON.
+"""Annotations made with VIA 3, the VGG Image Annotator for video: its project file, in JSON.
 
 The layout (https://gitlab.com/vgg/via, via-3.x.y/CodeDoc.md and src/js/_via_attribute.js, _via_file.js,
 _via_file_annotator.js; read at commit aa9b87f of github.com/ox-vgg/via): `file` lists files by id (`fname`,
 `type`: 2 image, 4 video, 8 sound); `view` lists which files are shown together (`fid_list`); `attribute` lists
-what is asked (`aname`; `anchor_id`: FILE1_Z2_XY0 for stretches of time; `type`: 1 text, 2 checkbox, 3 radio,
+the questions (`aname`; `anchor_id`: FILE1_Z2_XY0 for temporal segments; `type`: 1 text, 2 checkbox, 3 radio,
 4 select; `options`: name by id); `metadata` lists the answers: `vid` is a view, `z` times in seconds, `xy` a
 shape, `av` the value by attribute: an option's id, ids separated by commas (checkbox), or text.
 
-What becomes of it:
+How it is converted:
 
-- A video's id is the name of its file without suffix. A file that nothing is said of is a video without action,
+- A video's id is the name of its file without suffix. A file without metadata is a video without action,
   and needs its duration from a table `video,duration` (`asl_kit.annotations.video_facts`) among the sources:
-  VIA does not say how long a video is. Images are left out. Projects of the same videos are taken together.
-- Metadata with two times and no shape are segments. Others (shapes, single frames, what is said of a whole file)
-  are left out and reported.
-- Each attribute of stretches of time is a vocabulary under its own name; if there is only one, it is called
-  "action". A checkbox with several options ticked gives a segment for each.
-- A value that is none of the options of its attribute is taken as the label, as VIA shows it, and reported.
+  VIA does not state the duration of a video. Images are excluded. Projects of the same videos are merged.
+- Metadata with two times and no shape are segments. Others (shapes, single frames, metadata of a whole file)
+  are excluded and reported.
+- Each attribute of temporal segments is a vocabulary with its own name; if there is only one, it is called
+  "action". A checkbox with several ticked options gives a segment for each.
+- A value that is not one of the options of its attribute is used as the label, as VIA shows it, and reported.
 """
 
 from __future__ import annotations
@@ -28,56 +28,38 @@ from itertools import product
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from asl_kit.annotations.collector import ACTION, Collector, describe_source
+from asl_kit.annotations.collector import ACTION, Collector
 from asl_kit.annotations.report import ConversionReport
 from asl_kit.annotations.schema import AnnotationSet
-from asl_kit.annotations.video_facts import dataset_name, find_sources, read_facts, state_durations
+from asl_kit.annotations.video_facts import DURATION_HINT, dataset_name, find_sources, read_facts, state_facts
 from asl_kit.annotations.video_names import file_name
 from asl_kit.base.files import read_json
 from asl_kit.errors import AnnotationError
 from asl_kit.manifests.schema import Manifest
 
 _TABLES = ("attribute", "file", "view", "metadata")
-_STRETCH_OF_TIME = "FILE1_Z2_XY0"
+_TEMPORAL_SEGMENT = "FILE1_Z2_XY0"
 _IMAGE, _CHECKBOX = 2, 2
 """Type of a file, and of an attribute."""
 _MAX_COMBINATIONS = 100
-"""Of ticked options, of one stretch of time."""
+"""Largest number of combinations of ticked options of one segment."""
 
 
 def convert(sources: Sequence[Path], *, manifest: Manifest | None, report: ConversionReport) -> AnnotationSet:
-    """Convert VIA 3 projects, or folders of them.
-
-    Raises
-    ------
-    MissingFileError
-        If a source does not exist.
-    AnnotationError
-        If a file is not of this layout; the message lists every error with file, place and video.
-    """
-    files, tables = find_sources(sources, ".json")
-    collector = Collector(report, mend=False)
+    """Convert VIA 3 projects, or folders of them."""
+    files, tables = find_sources(sources, ["*.json"])
+    collector = Collector(report, mend=False, manifest=manifest, duration_hint=DURATION_HINT)
     facts = read_facts(collector, tables)
-    projects = [_Project(path, _read(path), collector, report) for path in files]
-    places: dict[str, str] = {}
-    for project in projects:
+    for project in [_Project(path, _read(path), collector) for path in files]:
         project.collect()
-        places = {video_id: str(project.path) for video_id in project.videos.values()} | places
-    annotated = {video_id for project in projects for video_id in project.annotated}
-    state_durations(
-        collector, report, facts, {video_id: where for video_id, where in places.items() if video_id not in annotated}
-    )
-    return collector.finish(
-        dataset=dataset_name(sources, "via"),
-        source=describe_source([*files, *tables], converter="via"),
-        vocabularies=manifest.vocabularies if manifest else None,
-    )
+    state_facts(collector, facts, fps=False)
+    return collector.finish([*files, *tables], dataset=dataset_name(sources, "via"), converter="via")
 
 
 def _read(path: Path) -> dict[str, Any]:
     document = read_json(path, AnnotationError)
     if isinstance(document, dict) and "_via_img_metadata" in document:
-        raise AnnotationError(f"{path}: a project of VIA 2, which knows no time", hint="Annotate videos with VIA 3.")
+        raise AnnotationError(f"{path}: a project of VIA 2, which has no times", hint="Annotate videos with VIA 3.")
     missing = [name for name in _TABLES if not isinstance(document, dict) or not isinstance(document.get(name), dict)]
     if missing:
         raise AnnotationError(f"{path}: not a project of VIA 3: expected the tables {', '.join(missing)}")
@@ -91,7 +73,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class _Attribute:
-    """Something asked of a stretch of time."""
+    """A question about temporal segments."""
 
     vocabulary: str
     is_checkbox: bool
@@ -99,37 +81,34 @@ class _Attribute:
 
 
 class _Project:
-    """One project on its way into the collector."""
+    """One project while it is collected."""
 
-    def __init__(
-        self, path: Path, tables: Mapping[str, dict[str, Any]], collector: Collector, report: ConversionReport
-    ) -> None:
-        self.path = path
-        self.videos: dict[str, str] = {}
-        """Id of the video by view."""
-        self.annotated: set[str] = set()
+    def __init__(self, path: Path, tables: Mapping[str, dict[str, Any]], collector: Collector) -> None:
+        self._path = path
         self._tables = tables
         self._collector = collector
-        self._report = report
+        self._report = collector.report
+        self._videos: dict[str, str] = {}
+        """Id of the video by view."""
         self._images: dict[str, str] = {}
         self._files: dict[str, str] = {}
         self._attributes = self._find_attributes()
 
     def collect(self) -> None:
-        """Hand all videos and segments to the collector."""
+        """Pass all videos and segments to the collector."""
         for view_id, view in self._tables["view"].items():
             self._collect_view(view_id, view)
         for metadata_id, metadata in self._tables["metadata"].items():
-            self._collect_metadata(f"{self.path}: metadata {metadata_id!r}", metadata)
+            self._collect_metadata(f"{self._path}: metadata {metadata_id!r}", metadata)
 
     def _error(self, place: str, text: str, video_id: str | None = None) -> None:
-        self._collector.error(f"{self.path}: {place}" if place else str(self.path), text, video_id=video_id)
+        self._collector.error(f"{self._path}: {place}" if place else str(self._path), text, video_id=video_id)
 
     def _find_attributes(self) -> dict[str, _Attribute]:
         asked = {
             attribute_id: attribute
             for attribute_id, attribute in self._tables["attribute"].items()
-            if attribute.get("anchor_id") == _STRETCH_OF_TIME
+            if attribute.get("anchor_id") == _TEMPORAL_SEGMENT
         }
         found: dict[str, _Attribute] = {}
         for attribute_id, attribute in asked.items():
@@ -150,32 +129,32 @@ class _Project:
     def _collect_view(self, view_id: str, view: Mapping[str, Any]) -> None:
         place, files = f"view {view_id!r}", view.get("fid_list")
         if not (isinstance(files, list) and len(files) == 1):
-            self._error(place, f"fid_list: must be one file, for times to be of it, found {files!r:.60}")
+            self._error(place, f"fid_list: must be one file, which the times refer to, found {files!r:.60}")
             return
         file: dict[str, Any] = self._tables["file"].get(str(files[0]), {})
         name = file_name(file["fname"]) if isinstance(file.get("fname"), str) else ""
         if not name:
-            self._error(place, f"fid_list: {files[0]!r} is no file with a name (fname)")
+            self._error(place, f"fid_list: {files[0]!r} is not a file with a name (fname)")
             return
         video_id = PurePosixPath(name).stem
         if file.get("type") == _IMAGE:
             self._images[view_id] = video_id
             self._report.videos_read += 1
-            self._report.exclude("video", video_id, f"{self.path}: {place}", "an image, no video")
+            self._report.exclude("video", video_id, f"{self._path}: {place}", "an image, no video")
             return
         if self._files.setdefault(video_id, str(files[0])) != str(files[0]):
             self._error(place, "another file has the same name: rename one of the two", video_id)
-        self.videos[view_id] = video_id
-        self._collector.video(video_id, str(self.path))
+        self._videos[view_id] = video_id
+        self._collector.video(video_id, str(self._path))
         self._collector.annotated(video_id)
 
     def _collect_metadata(self, where: str, metadata: dict[str, Any]) -> None:
         view_id, times_s, shape = metadata.get("vid"), metadata.get("z"), metadata.get("xy", [])
         values = metadata.get("av")
         view_id = str(view_id) if isinstance(view_id, str | int) else ""
-        known = self.videos | self._images
+        known = self._videos | self._images
         if view_id not in known:
-            if view_id not in self._tables["view"]:  # else the view itself is wrong already
+            if view_id not in self._tables["view"]:  # otherwise the error of the view is enough
                 self._collector.error(where, f"vid: must be a view, found {metadata.get('vid')!r:.60}")
             return
         video_id = known[view_id]
@@ -191,14 +170,13 @@ class _Project:
         if len(times_s) > 2:
             self._collector.error(where, f"z: must be start and end, found {len(times_s)} times", video_id=video_id)
             return
-        self.annotated.add(video_id)
         labels = {
             attribute.vocabulary: self._labels(where, video_id, attribute_id, values)
             for attribute_id, attribute in self._attributes.items()
         }
         given = [[(vocabulary, label) for label in found] for vocabulary, found in labels.items() if found]
         if not given:
-            names = " or ".join(map(repr, labels)) or "of a stretch of time: there is none"
+            names = " or ".join(map(repr, labels)) or "of temporal segments: the project has none"
             self._collector.error(where, f"av: no value for the attribute {names}", video_id=video_id)
         elif (count := math.prod(map(len, given))) > _MAX_COMBINATIONS:
             self._collector.error(where, f"av: {count} combinations of ticked options", video_id=video_id)
@@ -207,7 +185,7 @@ class _Project:
                 self._collector.segment(video_id, where, start=times_s[0], end=times_s[1], labels=dict(combination))
 
     def _labels(self, where: str, video_id: str, attribute_id: str, values: Mapping[str, Any]) -> list[str]:
-        """Return the labels that metadata have of one attribute."""
+        """Return the labels that metadata have for one attribute."""
         attribute, value = self._attributes[attribute_id], values.get(attribute_id, "")
         if not isinstance(value, str):
             text = f"av.{attribute_id}: must be the id of an option, or a text, found {value!r:.60}"

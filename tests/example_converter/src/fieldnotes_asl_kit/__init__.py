@@ -1,8 +1,8 @@
-"""Field notes: a text file for each video, named like it, with a line for each action.
+"""Field notes: a text file for each video, with the name of the video and a line for each action.
 
-The first line is `length 42.5`, the video's duration in seconds. Each further line is `start-end what`, in
-seconds: `3.5-8 heron lands`. A line that starts with `#` is a remark; `?` instead of an action is a stretch
-of which nobody could tell what happens.
+The first line is `length 42.5`, the video's duration in seconds. The other lines are `start-end action`, in
+seconds: `3.5-8 heron lands`. A line that starts with `#` is a comment; `?` instead of an action is a segment
+to ignore, because it is unclear what happens.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from asl_kit.annotations.collector import ACTION, Collector, describe_source, number_from_text, read_text
+from asl_kit.annotations.collector import ACTION, Collector, number_from_text, read_text
 from asl_kit.annotations.report import ConversionReport
 from asl_kit.annotations.schema import AnnotationSet
 from asl_kit.manifests.schema import Manifest
@@ -21,8 +21,7 @@ def convert(sources: Sequence[Path], *, manifest: Manifest | None, report: Conve
     collector = Collector(report, mend=False)
     for path in sources:
         _collect(collector, path)
-    source = describe_source(sources, converter="fieldnotes")
-    return collector.finish(dataset="fieldnotes", source=source)
+    return collector.finish(sources, dataset="fieldnotes")
 
 
 def _collect(collector: Collector, path: Path) -> None:

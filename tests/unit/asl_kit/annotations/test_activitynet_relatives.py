@@ -241,7 +241,7 @@ def test_missing_files(tmp_path, name):
 @pytest.mark.parametrize("name", ["activitynet", "activitynet12"])
 def test_lists_that_are_not_of_blocked_videos(tmp_path, name):
     path = write(tmp_path, {"database": {"a": entry((1.0, 2.0, "Zumba"))}})
-    with pytest.raises(AnnotationError, match=r"list\.json: a list, but not one of the ids of blocked videos"):
+    with pytest.raises(AnnotationError, match=r"list\.json: expected a list of the ids of blocked videos, found"):
         run(name, path, write(tmp_path, ["a", {"id": "b"}], "list.json"))
     with pytest.raises(AnnotationError, match=r"no video in list\.json"):
         run(name, write(tmp_path, ["a"], "list.json"))

@@ -139,7 +139,7 @@ def test_column_path_goes_before_the_name_of_the_file(tmp_path):
 def test_numbers_of_frames_are_not_taken_for_seconds(tmp_path):
     with pytest.raises(AnnotationError, match="column 'start' is missing") as caught:
         run(tmp_path, "video,start_frame,end_frame,label\na,1,2,run\n")
-    assert caught.value.hint == "Times are in seconds: divide numbers of frames by the frames per second."
+    assert caught.value.hint == "Times are in seconds: divide frame numbers by the frame rate."
 
 
 FAULTS = {
@@ -159,7 +159,7 @@ FAULTS = {
     "no column of labels": ("video,start,end,note\na,1,2,x\n", r"column 'label' is missing"),
     "value below no name": (
         "video,start,end,label,\na,1,2,x,y\n",
-        r"own\.csv:2: 'y' stands in a column without a name",
+        r"own\.csv:2: 'y' is in a column without a name",
     ),
     "seconds above 59": (
         "video,start,end,label\na,1:75,2:00,run\n",

@@ -184,7 +184,7 @@ def test_all_faults_at_once(tmp_path):
 
 def test_a_long_line_of_references_takes_no_longer_than_it_is(tmp_path):
     references = [referring(f"r{number}", f"r{number + 1}") for number in range(20_000)]
-    with pytest.raises(AnnotationError, match="leads to no annotation with a time"):
+    with pytest.raises(AnnotationError, match="does not lead to an annotation with a time"):
         run(tmp_path, eaf(aligned(), *references))
 
 
@@ -192,7 +192,7 @@ SOURCES = {
     "missing": ([], MissingFileError, r"none\.eaf: no such file"),
     "other suffix": (["a.txt"], AnnotationError, r"a\.txt: expected \*\.eaf, or a folder"),
     "empty folder": (["folder/x.txt"], AnnotationError, r"folder: no file named \*\.eaf in this folder"),
-    "table only": (["d.csv"], AnnotationError, r"d\.csv: only durations; expected a \.eaf file beside them"),
+    "table only": (["d.csv"], AnnotationError, r"d\.csv: only durations; expected \*\.eaf as well"),
 }
 
 

@@ -316,7 +316,7 @@ DAMAGED_JSON = {
     "no table": ("verb.json", ["take"], r"annotations\.0: must be a table, found 'take'"),
     "no list": ("verb.json", {"a": 1}, r"annotations: must be a list, found \{'a': 1\}"),
     "half of a pair": ("x.json", [{"segment": [1, 2], "verb_label": "id_000"}], r"labels: must be the name of a class"),
-    "which vocabulary": ("x.json", [labelled("id_000")], r"x\.json: neither its name nor its version tells"),
+    "which vocabulary": ("x.json", [labelled("id_000")], r"x\.json: neither its name nor its version states"),
 }
 
 

@@ -104,7 +104,7 @@ DAMAGED = {
     ),
     "other name": (
         b"holiday 1.0 2.0\n",
-        r"Walk\.txt:1: video 'holiday': the name tells no split: expected .*video_test_",
+        r"Walk\.txt:1: video 'holiday': the name states no split: expected .*video_test_",
     ),
     "binary": (bytes(range(256)), r"Walk\.txt: not UTF-8"),
 }

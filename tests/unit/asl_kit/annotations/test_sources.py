@@ -34,8 +34,8 @@ REFUSED = {
     "another file": (
         "notes.md",
         AnnotationError,
-        r"notes\.md: expected \*_val\.txt or x\.txt, or a folder that holds such files",
-        "Beside them may lie: *.csv",
+        r"notes\.md: expected \*_val\.txt or x\.txt, or a folder that contains such files",
+        "Also accepted: *.csv",
     ),
     "folder without": ("d_val.txt", AnnotationError, r"no file named \*_val\.txt or x\.txt in this folder", None),
 }
@@ -52,7 +52,7 @@ def test_json_among_tables_is_told_to_come_alone(folder):
     (folder / "x.json").write_text("{}")
     with pytest.raises(AnnotationError) as caught:
         find_files([folder / "x.json"], ["*_val.txt"])
-    assert caught.value.hint == "JSON files are taken by themselves, not beside others."
+    assert caught.value.hint == "JSON files cannot be combined with other files."
 
 
 def test_two_files_of_one_name(folder):

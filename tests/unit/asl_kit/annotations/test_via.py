@@ -124,11 +124,11 @@ FAULTS = {
     "binary": (b"\x89PNG\r\n\x00", r"0\.json: not a JSON file"),
     "a list": ([], r"0\.json: not a project of VIA 3: expected the tables attribute, file, view, metadata"),
     "a table missing": ({"attribute": {}, "file": {}, "view": {}}, r"expected the tables metadata$"),
-    "VIA 2": ({"_via_img_metadata": {}}, r"0\.json: a project of VIA 2, which knows no time"),
+    "VIA 2": ({"_via_img_metadata": {}}, r"0\.json: a project of VIA 2, which has no times"),
     "key twice": (b'{"file": {}, "file": {}}', r"the key 'file' appears twice"),
     "file no table": (project(file={"1": "a.mp4"}), r"file '1': must be a table, found 'a\.mp4'"),
-    "file without name": (changed("file", "1", fname=None), r"view '1': fid_list: 1 is no file with a name"),
-    "no such file": (changed("view", "1", fid_list=[7]), r"view '1': fid_list: 7 is no file"),
+    "file without name": (changed("file", "1", fname=None), r"view '1': fid_list: 1 is not a file with a name"),
+    "no such file": (changed("view", "1", fid_list=[7]), r"view '1': fid_list: 7 is not a file"),
     "two files in a view": (changed("view", "1", fid_list=[1, 1]), r"view '1': fid_list: must be one file"),
     "no list of files": (changed("view", "1", fid_list="1"), r"view '1': fid_list: must be one file.*found '1'"),
     "two files of one name": (
@@ -147,7 +147,10 @@ FAULTS = {
     "time huge": (changed("metadata", "m", z=[1, 10**400]), r"end: must be a finite number"),
     "end before start": (changed("metadata", "m", z=[3, 2]), r"end: must be after the start \(3\.0\), found 2\.0"),
     "no label": (changed("metadata", "m", av={"1": ""}), r"metadata 'm': video 'a': av: no value for .* 'action'"),
-    "no attribute": (project(attribute={}), r"av: no value for the attribute of a stretch of time: there is none"),
+    "no attribute": (
+        project(attribute={}),
+        r"av: no value for the attribute of temporal segments: the project has none",
+    ),
     "label no text": (changed("metadata", "m", av={"1": 3}), r"av\.1: must be the id of an option, or a text, found 3"),
     "attribute without name": (project(attribute={"1": attribute("")}), r"attribute '1': aname: must be a name"),
     "attributes of one name": (

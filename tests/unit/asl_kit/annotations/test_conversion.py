@@ -1,0 +1,38 @@
+import doctest
+
+import pytest
+
+from asl_kit.annotations import conversion, io
+from asl_kit.annotations.conversion import convert
+from asl_kit.errors import AnnotationError
+
+ROWS = "video,start,end,label,duration\na,0.5,2,run,5\na,3,4,jump,\n"
+
+
+@pytest.fixture
+def table(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "segments.csv").write_text(ROWS)
+    return tmp_path / "segments.csv"
+
+
+def test_examples(table):
+    assert doctest.testmod(conversion) == (0, 3)
+    assert doctest.testmod(io) == (0, 3)
+
+
+def test_one_source_or_several_as_text_or_path(table, tmp_path):
+    convert("csv", str(table), str(tmp_path / "text.json"))
+    expected = (tmp_path / "text.json").read_bytes()
+    for sources in (table, [table], (str(table),)):
+        convert("csv", sources, tmp_path / "other.json")
+        assert (tmp_path / "other.json").read_bytes() == expected
+
+
+def test_strict_writes_nothing_and_lists_the_differences(tmp_path):
+    (tmp_path / "Diving_val.txt").write_text("video_validation_0000001 1.0 2.0\n")
+    with pytest.raises(
+        AnnotationError, match=r"^--strict: \d+ differences\n  split validation: 200 videos expected, 1 found"
+    ):
+        convert("thumos14", tmp_path / "Diving_val.txt", tmp_path / "out.json", strict=True)
+    assert not (tmp_path / "out.json").exists()
