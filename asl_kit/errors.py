@@ -1,8 +1,8 @@
-"""Every error that a user's input can cause, each with a message, a hint and an exit code.
+"""Errors that a user's input can cause, each with a message, a hint and an exit code.
 
 The message names the file, the video and the field, what was found and what was
-expected; the hint says what to do. `asl_kit.cli` is the one boundary that
-prints them. A bug of ours is never an `AslKitError`.
+expected; the hint says what to do. `asl_kit.cli` prints them. A bug in asl-kit
+is never an `AslKitError`.
 """
 
 from __future__ import annotations
@@ -12,19 +12,19 @@ from contextlib import contextmanager
 
 
 class AslKitError(Exception):
-    """Base of all errors meant for the user.
+    """Base class of all errors for the user.
 
     Parameters
     ----------
     message : str
         What was found, where, and what was expected.
     hint : str, optional
-        What to do about it.
+        How to solve the problem.
 
     Attributes
     ----------
     exit_code : int
-        1 when the work failed, 2 when the command was called wrongly.
+        1 if the work failed, 2 if the command was called incorrectly.
     """
 
     exit_code = 1
@@ -36,7 +36,7 @@ class AslKitError(Exception):
 
 
 class UsageError(AslKitError, ValueError):
-    """The command line itself is wrong: options that conflict, a value out of range."""
+    """The command line is wrong: options that conflict, or a value out of range."""
 
     exit_code = 2
 
@@ -47,78 +47,78 @@ class MissingFileError(AslKitError, FileNotFoundError):
     exit_code = 2
 
     def __str__(self) -> str:
-        return self.message  # FileNotFoundError would print its (absent) errno
+        return self.message  # FileNotFoundError would print its errno, which is not set
 
 
 class AnnotationError(AslKitError, ValueError):
-    """Annotations that cannot be read, or that contradict themselves."""
+    """Annotations cannot be read, or contradict themselves."""
 
 
 class ConverterError(AslKitError, RuntimeError):
-    """A converter of another package that fails, or does not give what a converter must."""
+    """A converter of another package fails, or does not return an annotation set."""
 
 
 class ManifestError(AslKitError, ValueError):
-    """A manifest with unknown, missing or wrong keys."""
+    """A manifest has unknown, missing or wrong keys."""
 
 
 class RecipeError(AslKitError, ValueError):
-    """A recipe with unknown, missing or wrong keys."""
+    """A recipe has unknown, missing or wrong keys."""
 
     exit_code = 2
 
 
 class StoreError(AslKitError, ValueError):
-    """A feature store that is absent, damaged or of another format version."""
+    """A feature store is missing, damaged or of another format version."""
 
 
 class SpecConflictError(StoreError):
-    """Features made in one way would be mixed with features made in another."""
+    """Features with different extraction specs would be mixed."""
 
     exit_code = 2
 
 
 class FeatureError(AslKitError, ValueError):
-    """Features of a video that cannot be used: not finite, wrong shape."""
+    """Features of a video cannot be used: they are not finite or have the wrong shape."""
 
 
 class VideoError(AslKitError, OSError):
-    """A video file that cannot be decoded, wholly and faithfully."""
+    """A video file cannot be decoded completely and correctly."""
 
     def __str__(self) -> str:
         return self.message
 
 
 class OutputError(AslKitError, OSError):
-    """A file or folder that cannot be written; what was there before is as it was."""
+    """A file or folder cannot be written; existing files are unchanged."""
 
     def __str__(self) -> str:
         return self.message
 
 
 class CheckpointError(AslKitError, ValueError):
-    """A checkpoint that is not one, or of another format version, or that does not fit the data."""
+    """A file is not a checkpoint, has another format version, or does not fit the data."""
 
 
 class TrainingError(AslKitError, RuntimeError):
-    """Training cannot start or cannot go on: no data, a loss that is not finite."""
+    """Training cannot start or continue: there is no data, or a loss is not finite."""
 
 
 class PredictionError(AslKitError, ValueError):
-    """A predictions file that cannot be read or scored."""
+    """A predictions file cannot be read or scored."""
 
 
 class SensitivityError(AslKitError, ValueError):
-    """A file of learned sensitivity that cannot be read."""
+    """A file of learned sensitivity cannot be read."""
 
 
 class MissingDependencyError(AslKitError, ImportError):
-    """A package, decoder or device that this command needs is not installed."""
+    """A package, decoder or device that the command needs is not available."""
 
 
 @contextmanager
 def error_context(source: object, kind: type[AslKitError]) -> Iterator[None]:
-    """Put a source (a file, a place in it) in front of the messages of errors of this kind."""
+    """Prefix the messages of errors of this kind with their source: a file, or a place in it."""
     try:
         yield
     except kind as error:

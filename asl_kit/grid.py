@@ -1,4 +1,4 @@
-"""The one time base: where in a video each feature lies.
+"""The time grid: the time of each feature in a video.
 
 Everything that turns seconds into feature indices, or back, goes through
 `FeatureGrid`. Seconds are floats; intervals are half-open, [start, end).
@@ -27,7 +27,7 @@ class FeatureGrid:
     first_center_s : float
         Centre of feature 0, in seconds.
     step_s : float
-        Time between the centres of neighbours, in seconds; above 0.
+        Time between the centres of neighbouring features, in seconds; above 0.
     length : int
         Number of features; 0 or more.
 
@@ -75,7 +75,7 @@ class FeatureGrid:
 
     @classmethod
     def from_json(cls, fields: dict[str, Any]) -> FeatureGrid:
-        """Return the grid that `to_json` described."""
+        """Return the grid from the dict that `to_json` returned."""
         return cls(float(fields["first_center_s"]), float(fields["step_s"]), int(fields["length"]))
 
     def to_json(self) -> dict[str, float | int]:
@@ -96,12 +96,12 @@ class FeatureGrid:
 
     @property
     def start_s(self) -> float:
-        """Begin of the time that the grid covers: half a step before the first centre."""
+        """Start of the time that the grid covers, in seconds: half a step before the first centre."""
         return self.first_center_s - self.step_s / 2
 
     @property
     def end_s(self) -> float:
-        """End of the time that the grid covers: half a step after the last centre."""
+        """End of the time that the grid covers, in seconds: half a step after the last centre."""
         return self.start_s + self.length * self.step_s
 
     def crop(self, start: int, stop: int) -> FeatureGrid:
@@ -115,10 +115,9 @@ class FeatureGrid:
         return replace(self, first_center_s=self.first_center_s + seconds)
 
     def resized(self, length: int) -> FeatureGrid:
-        """Return a grid of `length` features over the same time.
+        """Return a grid of `length` features over the same time [start_s, end_s).
 
-        It fits features resampled by linear interpolation with
-        ``align_corners=False``: [start_s, end_s) stays, the step changes.
+        This is the grid of features that are resampled by linear interpolation with ``align_corners=False``.
         """
         if self.length == 0 or length < 1:
             raise ValueError(f"cannot resize a grid of {self.length} features to {length}")

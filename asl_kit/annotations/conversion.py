@@ -111,24 +111,7 @@ def _describe(name: str) -> str:
 
 @without_garbage_collection()
 def read_sources(dataset: str, sources: str | Path | Iterable[str | Path]) -> tuple[AnnotationSet, ConversionReport]:
-    """Return the annotations that `convert` would write, and the report of the conversion.
-
-    Parameters
-    ----------
-    dataset, sources
-        As in `convert`.
-
-    Raises
-    ------
-    UsageError
-        If there is no such converter.
-    ConverterError
-        If a converter of another package fails.
-    MissingFileError
-        If a source does not exist.
-    AnnotationError
-        If a source cannot be converted.
-    """
+    """Return the annotations that `convert` writes, and its report; parameters and errors are those of `convert`."""
     paths = [Path(source) for source in ([sources] if isinstance(sources, str | Path) else sources)]
     entry = _find_entry(dataset)
     manifest = find_manifest(dataset)

@@ -19,7 +19,7 @@ from asl_kit.base.files import write_text
 from asl_kit.errors import UsageError
 
 
-def _to_activitynet(annotations: AnnotationSet, vocabulary: str | None) -> tuple[str, list[str]]:
+def to_activitynet(annotations: AnnotationSet, vocabulary: str | None = None) -> tuple[str, list[str]]:
     """Return ActivityNet JSON, which represents everything: converting it back gives the same file, byte for byte.
 
     `label` is a class of `vocabulary`, or of the first one; labels of other vocabularies are where only asl-kit reads.
@@ -59,7 +59,7 @@ def _to_activitynet(annotations: AnnotationSet, vocabulary: str | None) -> tuple
     return text, []
 
 
-def _to_csv(annotations: AnnotationSet, vocabulary: str | None) -> tuple[str, list[str]]:
+def to_csv(annotations: AnnotationSet, vocabulary: str | None = None) -> tuple[str, list[str]]:
     """Return the table that `asl-kit convert csv` reads, with a column for each vocabulary, and what it leaves out."""
     names = list(annotations.vocabularies) if vocabulary is None else [annotations.vocabulary(vocabulary)]
     columns = ["label"] if names == [ACTION] else [f"label:{name}" for name in names]
@@ -94,7 +94,7 @@ def _to_csv(annotations: AnnotationSet, vocabulary: str | None) -> tuple[str, li
     return buffer.getvalue(), losses
 
 
-EXPORTS: dict[str, Callable[..., tuple[str, list[str]]]] = {"activitynet": _to_activitynet, "csv": _to_csv}
+EXPORTS: dict[str, Callable[..., tuple[str, list[str]]]] = {"activitynet": to_activitynet, "csv": to_csv}
 
 
 def export(annotations: AnnotationSet, output: Path, *, layout: str, vocabulary: str | None = None) -> list[str]:

@@ -125,13 +125,7 @@ class AnnotationSet(_Record):
         return splits[name]
 
     def classes(self, vocabulary: str | None = None) -> list[str]:
-        """Return the class names of a vocabulary; None: of the only one.
-
-        Raises
-        ------
-        AnnotationError
-            If there is no such vocabulary, or None is given and there are several.
-        """
+        """Return the class names of a vocabulary; see `vocabulary`."""
         return self.vocabularies[self.vocabulary(vocabulary)]
 
     def vocabulary(self, name: str | None = None) -> str:

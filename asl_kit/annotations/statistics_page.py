@@ -24,17 +24,7 @@ MAX_TOGETHER = 5
 
 
 def write_page(annotations: AnnotationSet, statistics: Statistics, path: Path) -> None:
-    """Write the statistics of an annotation set as one HTML file that works offline.
-
-    Parameters
-    ----------
-    annotations : AnnotationSet
-        The annotations.
-    statistics : Statistics
-        Their statistics, from `asl_kit.annotations.statistics.describe`.
-    path : Path
-        The file to write.
-    """
+    """Write the annotations' statistics, as returned by `describe`, as one HTML file that works offline."""
     splits = {split: list(videos.values()) for split, videos in annotations.by_split().items()}
     page = HtmlPage(f"{annotations.dataset}: annotations")
     columns, rows = split_rows(statistics)

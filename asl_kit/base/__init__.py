@@ -1,1 +1,1 @@
-"""Files, validation, the console, plug-ins, child processes: what every other package stands on."""
+"""Files, validation, the console, plug-ins, HTML pages and child processes, for all other packages."""

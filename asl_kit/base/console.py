@@ -1,6 +1,6 @@
-"""What long work shows: a bar on a terminal, plain lines elsewhere; both on stderr.
+"""Consoles and progress: a bar on a terminal, plain lines elsewhere.
 
-Results go to stdout, everything else to stderr, so that ``--json`` output can be piped.
+Results go to stdout, and messages and progress to stderr, so that ``--json`` output can be piped.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from rich.text import Text
 
 PLAIN_INTERVAL_S = 10.0
 PLAIN_WIDTH = 160
-"""Columns of text that goes to a file or pipe, so that tables keep their columns whole."""
+"""Width of text that is written to a file or a pipe, so that table columns are not cut."""
 
 
 _UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
-"""What moves the cursor, changes colours or titles, turns the direction of writing round, or cannot be written."""
+"""Characters that move the cursor, change colours, titles or the direction of writing, or cannot be encoded."""
 
 _silent = False
 
 
 def escape_control_characters(text: str) -> str:
-    r"""Return text that a terminal shows and does not obey: control characters but tab and line feed as escapes.
+    r"""Return a text with its control characters, except tab and line feed, as escape sequences.
 
-    Names come from files of others.
+    Names in files of others could otherwise control the terminal.
 
     Examples
     --------
@@ -40,24 +40,24 @@ def escape_control_characters(text: str) -> str:
 
 
 class _PlainConsole(Console):
-    """A console that takes no text for markup, and shows control characters instead of sending them."""
+    """A console without markup that escapes control characters."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(markup=False, highlight=False, emoji=False, soft_wrap=True, **options)
 
     def render_str(self, text: str, **options: Any) -> Text:
-        """Return what all text is printed from, that of tables too."""
+        """Return the text to print; rich calls this for every text, including cells of tables."""
         return super().render_str(escape_control_characters(text), **options)
 
 
 def silence() -> None:
-    """Show no more messages and progress of this process: another one shows them for it."""
+    """Print no more messages and progress in this process, because another process prints them."""
     global _silent
     _silent = True
 
 
 def out() -> Console:
-    """Return the console for results (stdout). Made anew, so that it follows redirection."""
+    """Return a new console for results (stdout), which follows redirection."""
     console = _PlainConsole()
     if not console.is_terminal:
         console.width = PLAIN_WIDTH
@@ -65,29 +65,29 @@ def out() -> Console:
 
 
 def err() -> Console:
-    """Return the console for messages and progress (stderr)."""
+    """Return a new console for messages and progress (stderr)."""
     return _PlainConsole(stderr=True, quiet=_silent)
 
 
 def warn(console: Console, text: str, *, what: str = "warning") -> None:
-    """Print a warning, its first word in colour."""
+    """Print a warning, with its first word in colour."""
     console.print(Text.assemble((f"{what}: ", "yellow"), escape_control_characters(text)))
 
 
 class ProgressBar(Protocol):
-    """Reports how far a piece of work has come."""
+    """Shows the progress of some work."""
 
     def advance(self, amount: float = 1.0) -> None:
         """Count `amount` more units as done."""
 
     def expect(self, total: float) -> None:
-        """Change how many units there are in all."""
+        """Change the total number of units."""
 
     def note(self, text: str) -> None:
-        """Show a short text beside the bar: a rate, a loss, a file name."""
+        """Show a short text next to the bar: a rate, a loss, a file name."""
 
     def message(self, text: str) -> None:
-        """Print a line of its own above the bar."""
+        """Print a line above the bar."""
 
 
 class _RichBar:
@@ -109,7 +109,7 @@ class _RichBar:
 
 
 def _number(value: float) -> str:
-    """Return a number to one decimal at most, with all its digits."""
+    """Return a number with at most one decimal, and without an exponent."""
     return f"{value:.1f}".removesuffix(".0")
 
 
@@ -147,7 +147,7 @@ class _PlainLines:
 
 @contextmanager
 def progress_bar(description: str, total: float | None) -> Iterator[ProgressBar]:
-    """Show the progress of `total` units of work (None: unknown) while the block runs."""
+    """Show the progress of `total` units of work (None: unknown) while the context is active."""
     console = err()
     if not console.is_terminal:
         yield _PlainLines(console, description, total)

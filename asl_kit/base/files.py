@@ -1,4 +1,4 @@
-"""Files written whole or not at all, and their checksums."""
+"""Reading JSON and TOML, writing files atomically, and checksums."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import secrets
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,15 +18,15 @@ from asl_kit.errors import AslKitError, MissingFileError, OutputError
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path` that takes its place on success and vanishes on failure.
+    """Yield a temporary path, which is renamed to `path` on success and deleted on failure.
 
-    Parent folders are made. The data is flushed to the disk before the rename,
-    so that after a crash `path` holds either the old file or the whole new one.
+    Parent folders are created. The data is flushed to the disk before the rename,
+    so that after a crash `path` is either the old file or the complete new one.
 
     Raises
     ------
     OutputError
-        If the file system refuses.
+        If the file cannot be written.
     """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     with name_write_errors(path):
@@ -41,12 +42,12 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def name_write_errors(path: Path) -> Iterator[None]:
-    """Turn what the file system says to writing into an error that names the file; the system's own may not.
+    """Turn an `OSError` into an error that names the file, which the `OSError` may not do.
 
     Raises
     ------
     OutputError
-        If the file system refuses.
+        If the file cannot be written.
     """
     try:
         yield
@@ -61,7 +62,7 @@ def name_write_errors(path: Path) -> Iterator[None]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 text, whole or not at all."""
+    """Write UTF-8 text atomically."""
     with atomic_write(path) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="\n")
 
@@ -74,17 +75,15 @@ def read_json(path: Path, error: type[AslKitError]) -> Any:
     MissingFileError
         If there is no such file.
     error
-        If the file is not UTF-8 JSON, or an object has a key twice; the message names the place.
+        If the file is not UTF-8 JSON, or an object has a duplicate key; the message names the place.
     """
+    data = _read_bytes(path)
     try:
-        data = path.read_bytes()
-        text = data.decode(json.detect_encoding(data))  # json.loads of bytes would let half a surrogate pair pass
+        text = data.decode(json.detect_encoding(data))  # json.loads of bytes would accept half a surrogate pair
         document = json.loads(text, object_pairs_hook=_unique_keys)
-        if "\\ud" in text or "\\uD" in text:  # the same, escaped: it can be read, but never be written again
+        if "\\ud" in text or "\\uD" in text:  # the same as an escape: it can be read, but not written again
             json.dumps(document, ensure_ascii=False).encode()
         return document
-    except (FileNotFoundError, IsADirectoryError):
-        raise MissingFileError(f"{path}: no such file") from None
     except (ValueError, RecursionError) as exception:  # not UTF-8, not JSON, or an integer of thousands of digits
         raise error(f"{path}: not a JSON file: {exception}") from exception
     except _DuplicateKeyError as exception:
@@ -93,8 +92,32 @@ def read_json(path: Path, error: type[AslKitError]) -> Any:
         ) from None
 
 
+def read_toml(path: Path, error: type[AslKitError]) -> dict[str, Any]:
+    """Read a TOML file.
+
+    Raises
+    ------
+    MissingFileError
+        If there is no such file.
+    error
+        If the file is not UTF-8 TOML; the message names the place.
+    """
+    data = _read_bytes(path)
+    try:
+        return tomllib.loads(data.decode())
+    except (ValueError, RecursionError) as exception:  # not UTF-8, not TOML, or nested too deeply
+        raise error(f"{path}: not a TOML file: {exception}") from exception
+
+
+def _read_bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except (FileNotFoundError, IsADirectoryError):
+        raise MissingFileError(f"{path}: no such file") from None
+
+
 class _DuplicateKeyError(Exception):
-    """JSON allows a key twice and keeps the last value: data would be lost in silence."""
+    """A duplicate key: the standard library would keep the last value and drop the others silently."""
 
 
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -106,6 +129,6 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def sha256_of(path: Path) -> str:
-    """Return the SHA-256 of a file's bytes, in hexadecimal."""
+    """Return the SHA-256 checksum of a file in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

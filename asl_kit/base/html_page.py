@@ -1,4 +1,4 @@
-"""One HTML file with tables and plots that needs no network: headings, tables, plotly figures, dark and light."""
+"""One HTML file with headings, tables and plotly figures, which works offline, in light and dark mode."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#b3a400", "#7f7f7f")
-"""Colours that the colour-blind can tell apart, on white and on black (Okabe and Ito, 2008)."""
+"""Colours that colour-blind people can distinguish, on white and on black (Okabe and Ito, 2008)."""
 
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1b1f24; --paper: #ffffff; --line: #d8dee4; --quiet: #57606a;
@@ -38,7 +38,7 @@ summary { cursor: pointer; width: fit-content; } details > .scroll { max-height:
 .plot .crisp:is(.xgrid, .ygrid, .zl), .plot :is(.xlines-above, .ylines-above) { stroke: var(--line) !important; }
 """
 
-# The program that plots is large: it is text to the browser until the page has been painted and a plot comes near.
+# plotly.js is large: the browser parses it only when the page has been painted and a plot is almost in view.
 _SCRIPT = """
 const drawn = new Set();
 function draw(element) {
@@ -58,7 +58,7 @@ requestAnimationFrame(() => setTimeout(() =>
   document.querySelectorAll(".plot").forEach(element => observer.observe(element))));
 addEventListener("beforeprint", () => document.querySelectorAll(".plot").forEach(element => {
   if (!drawn.has(element)) draw(element);
-  Plotly.relayout(element, {width: 680});  // what a sheet of A4 or Letter holds
+  Plotly.relayout(element, {width: 680});  // the width of A4 and Letter paper
 }));
 addEventListener("afterprint", () => drawn.forEach(element => Plotly.relayout(element, {width: null, autosize: true})));
 """
@@ -68,16 +68,16 @@ _POLICY = (
     "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:; "
     "media-src 'self' file:; base-uri 'none'; form-action 'none'"
 )
-"""The page asks nothing of the network, whatever stands in it."""
+"""The page makes no network requests, whatever names it contains."""
 
 
 def json_for_script(text: str) -> str:
-    """Return JSON text such that nothing in it ends the script element that holds it, whatever names it contains."""
-    return text.replace("<", "\\u003c")  # outside strings JSON has no such sign
+    """Return JSON text that cannot end the script element that contains it, whatever names it contains."""
+    return text.replace("<", "\\u003c")  # JSON has "<" only in strings
 
 
 class HtmlPage:
-    """A page that is built from top to bottom and written once.
+    """A page that is built from top to bottom and then written.
 
     Parameters
     ----------
@@ -94,7 +94,7 @@ class HtmlPage:
         self._num_figures = 0
 
     def heading(self, text: str) -> None:
-        """Begin a part of the page."""
+        """Start a part of the page."""
         self._headings.append(text)
         self._body.append(f'<h2 id="part-{len(self._headings)}">{html.escape(text)}</h2>')
 
@@ -115,13 +115,13 @@ class HtmlPage:
         Parameters
         ----------
         columns : sequence of str
-            Their headings.
+            Headings of the columns.
         rows : sequence of sequence of str
-            Cells; the first of each names its row.
+            Cells; the first cell names its row.
         text_columns : int
-            The first so many columns are text, the others numbers, set flush right.
+            Number of columns, from the left, that contain text; the others contain numbers and are aligned right.
         folded : str, optional
-            Show this line in place of the table, until the reader opens it.
+            Collapse the table below this line until the reader opens it.
         """
 
         def cell(tag: str, index: int, text: str, scope: str = "") -> str:
@@ -147,16 +147,16 @@ class HtmlPage:
         self._body.append(table)
 
     def part(self, markup: str, *, style: str = "", script: str = "", data: Mapping[str, str] | None = None) -> None:
-        """Add a part of one's own making.
+        """Add custom HTML.
 
         Parameters
         ----------
         markup : str
-            HTML; whoever makes it has escaped every name in it.
+            HTML in which the caller has escaped every name.
         style, script : str
-            CSS, and JavaScript that runs when the whole page has been read.
+            CSS, and JavaScript that runs when the whole page has been parsed.
         data : mapping of str to str, optional
-            JSON by the id of the script element that is to hold it, for the script to read.
+            JSON for the script, by the id of the script element that will contain it.
         """
         self._body.append(markup)
         self._styles.append(style)
@@ -168,10 +168,10 @@ class HtmlPage:
         self._scripts.append(f'<script type="application/json" id="{name}">{json_for_script(text)}</script>')
 
     def figure(self, figure: Figure, caption: str) -> None:
-        """Add a plot; it is drawn when it comes into view, in the colours of the reader's system.
+        """Add a plot, which is drawn when it comes into view, in the colours of the reader's system.
 
-        Texts in it are plain texts: what plotly would take for markup is shown as it stands,
-        but in templates (``hovertemplate``, ``texttemplate``).
+        Texts in the figure are shown literally: plotly's markup works only in templates
+        (``hovertemplate``, ``texttemplate``).
         """
         self._num_figures += 1
         name = f"figure-{self._num_figures}"
@@ -191,7 +191,7 @@ class HtmlPage:
         )
 
     def write(self, path: Path) -> None:
-        """Write the page, whole or not at all; plotly's program is part of the file (about 5 MB)."""
+        """Write the page atomically; a page with plots contains plotly.js (about 5 MB)."""
         from plotly.offline import get_plotlyjs
 
         title = html.escape(self._title)
@@ -222,11 +222,11 @@ def _finish_axis(axis: Any) -> None:
 
 
 def _plain(value: Any, key: str = "") -> Any:
-    """Return a part of a figure with its texts escaped, so that plotly shows them as they are."""
+    """Return a part of a figure with its texts escaped, so that plotly shows them literally."""
     if isinstance(value, dict):
         return {name: _plain(item, name) for name, item in value.items()}
     if isinstance(value, list):
         return [_plain(item, key) for item in value]
     if not isinstance(value, str) or key.endswith("template"):
         return value
-    return html.escape(value, quote=False).replace("$", "&#36;")  # dollars would begin a formula
+    return html.escape(value, quote=False).replace("$", "&#36;")  # a dollar sign would start a formula

@@ -1,4 +1,4 @@
-"""What other installed packages bring, found by their entry points; nothing of them is imported before it is used."""
+"""Plug-ins of other installed packages, found by entry points and imported when they are used."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from asl_kit.errors import MissingDependencyError, UsageError
 
 
 def entry_names(group: str) -> set[str]:
-    """Return the names that installed packages bring in a group of entry points."""
+    """Return the names of the entry points in a group."""
     return set(entry_points(group=group).names)
 
 
@@ -23,22 +23,22 @@ def find_entry(group: str, name: str, *, kind: str) -> EntryPoint | None:
     name : str
         Name in the group.
     kind : str
-        What it is, for messages: ``converter``.
+        The kind of plug-in, for messages: ``converter``.
 
     Raises
     ------
     UsageError
-        If two packages bring it.
+        If two packages provide it.
     """
     found = list(entry_points(group=group, name=name))
     if len(found) > 1:
         places = ", ".join(sorted(f"{package_of(entry)} ({entry.value})" for entry in found))
-        raise UsageError(f"{len(found)} packages bring a {kind} {name!r}: {places}", hint="Uninstall all but one.")
+        raise UsageError(f"{len(found)} packages provide a {kind} {name!r}: {places}", hint="Uninstall all but one.")
     return found[0] if found else None
 
 
 def load_entry(entry: EntryPoint, *, kind: str) -> Any:
-    """Import what an entry point names.
+    """Import the object that an entry point names.
 
     Raises
     ------
@@ -47,7 +47,7 @@ def load_entry(entry: EntryPoint, *, kind: str) -> Any:
     """
     try:
         return entry.load()
-    except Exception as error:  # the package may do anything when it is imported
+    except Exception as error:  # importing the package may raise anything
         if is_own(entry) and not isinstance(error, ImportError | AttributeError):
             raise
         raise MissingDependencyError(
@@ -56,10 +56,10 @@ def load_entry(entry: EntryPoint, *, kind: str) -> Any:
 
 
 def is_own(entry: EntryPoint) -> bool:
-    """Whether an entry point is of this package."""
+    """Return whether an entry point belongs to asl-kit."""
     return entry.module.startswith("asl_kit.")
 
 
 def package_of(entry: EntryPoint) -> str:
-    """Return the name of the package that brings an entry point."""
+    """Return the name of the package that provides an entry point."""
     return entry.dist.name if entry.dist else entry.module

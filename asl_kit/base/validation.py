@@ -1,16 +1,14 @@
-"""Checked input: pydantic models that refuse unknown keys, and one message that lists every error."""
+"""Validation of input: pydantic models that refuse unknown keys, and one message that lists all errors."""
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable, Sequence
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from asl_kit.errors import AslKitError, MissingFileError
+from asl_kit.errors import AslKitError
 
 MAX_ERRORS_SHOWN = 20
 
@@ -22,24 +20,6 @@ class StrictModel(BaseModel):
 
 
 Model = TypeVar("Model", bound=BaseModel)
-
-
-def read_toml(path: Path, error: type[AslKitError]) -> dict[str, Any]:
-    """Read a TOML file.
-
-    Raises
-    ------
-    MissingFileError
-        If there is no such file.
-    error
-        If the file is not UTF-8 TOML; the message names the place.
-    """
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, IsADirectoryError):
-        raise MissingFileError(f"{path}: no such file") from None
-    except (ValueError, RecursionError) as exception:  # not UTF-8, not TOML, or nested too deep
-        raise error(f"{path}: not a TOML file: {exception}") from exception
 
 
 def validate(
@@ -69,22 +49,22 @@ def validate(
 def check_version(
     found: object, known: int, *, source: str, what: str, error: type[AslKitError], hint: str | None = None
 ) -> None:
-    """Refuse a file of another version of its format than this asl-kit reads.
+    """Refuse a file whose format version is not the one that this asl-kit reads.
 
     Parameters
     ----------
     found : object
-        What the file says.
+        The version in the file.
     known : int
-        The version that is read.
+        The version that this asl-kit reads.
     source : str
         The file.
     what : str
-        What it holds: ``checkpoint``.
+        The kind of file: ``checkpoint``.
     error : type of AslKitError
-        What to raise; the message names both versions.
+        The error to raise; the message names both versions.
     hint : str, optional
-        Shown below the message. Default: where the version that reads it is had.
+        Shown below the message. Default: how to install another version of asl-kit.
     """
     if type(found) is not int or found != known:
         raise error(

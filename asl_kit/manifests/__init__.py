@@ -1,1 +1,1 @@
-"""What is known of published datasets: the schema, and the files of the folder `manifests/`."""
+"""Facts of published datasets: the schema of manifests, and the files in the folder `manifests/`."""

@@ -1,20 +1,21 @@
-"""Manifest files: found by name, in a checkout or in an installed wheel, and read."""
+"""Finding manifest files by name, in a checkout or in an installed wheel, and reading them."""
 
 from __future__ import annotations
 
 import difflib
 from pathlib import Path
 
-from asl_kit.base.validation import check_version, read_toml, validate
+from asl_kit.base.files import read_toml
+from asl_kit.base.validation import check_version, validate
 from asl_kit.errors import ManifestError
 from asl_kit.manifests.schema import Manifest
 
 _INSTALLED = Path(__file__).parent / "data"
 FOLDER = _INSTALLED if _INSTALLED.is_dir() else Path(__file__).parents[2] / "manifests"
-"""Where manifests lie: in an installed wheel, or else at the top of the repository."""
+"""The folder of the manifests: in an installed wheel, or at the top of the repository."""
 
 VERSION = 1
-"""Of the format, which a file may state as `version`."""
+"""Version of the format, which a file may state as `version`."""
 
 
 def read_manifest(path: Path) -> Manifest:
@@ -25,7 +26,7 @@ def read_manifest(path: Path) -> Manifest:
     MissingFileError
         If there is no such file.
     ManifestError
-        If it is not TOML, or has unknown, missing or wrong keys; the message lists all errors.
+        If it is not TOML, or has unknown, missing or wrong keys; the message lists all of them.
     """
     fields = read_toml(path, ManifestError)
     check_version(fields.pop("version", VERSION), VERSION, source=str(path), what="manifest", error=ManifestError)
@@ -36,7 +37,7 @@ def read_manifest(path: Path) -> Manifest:
 
 
 def manifest_paths() -> dict[str, Path]:
-    """Return the file of every manifest there is, by name, sorted."""
+    """Return the file of every manifest by its name, sorted."""
     return {path.stem: path for path in sorted(FOLDER.glob("*.toml"))}
 
 
@@ -54,7 +55,7 @@ def load_manifest(name: str) -> Manifest:
     Raises
     ------
     ManifestError
-        If there is none, or the file is wrong.
+        If there is none, or its file is invalid.
     """
     manifest = find_manifest(name)
     if manifest is None:

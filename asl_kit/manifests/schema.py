@@ -1,8 +1,8 @@
-"""What is known of a published dataset before its files are opened: one TOML file each, in `manifests/`.
+"""Facts of a published dataset, in a TOML file in `manifests/`.
 
-A manifest holds facts only: class names in the order of the literature, splits,
-tIoU thresholds, how many videos and segments there must be, which videos are
-left out by convention and why, the licence and the home page.
+A manifest contains class names in the order of the literature, splits,
+tIoU thresholds, expected numbers of videos and segments, videos that are
+excluded by convention, the licence and the home page.
 """
 
 from __future__ import annotations
@@ -16,28 +16,28 @@ from asl_kit.errors import ManifestError
 
 
 class SplitRoles(StrictModel):
-    """Which of the dataset's own splits plays which part."""
+    """The role of the dataset's splits."""
 
     train: str
-    """Split that models are trained on."""
+    """The split for training."""
     evaluate: str
-    """Split that results are reported on."""
+    """The split that results are reported on."""
     held_out: str | None = None
-    """Split whose labels are withheld."""
+    """The split whose labels are withheld."""
 
 
 class ExpectedCounts(StrictModel):
-    """What the publisher says that a split holds; None: not known, and not checked."""
+    """Counts of a split that its publisher states; None: unknown, and not checked."""
 
     videos: Annotated[int, Field(ge=0)] | None = None
     segments: Annotated[int, Field(ge=0)] | None = None
     ignored: Annotated[int, Field(ge=0)] | None = None
     annotated: bool = True
-    """False: the labels of this split are withheld, so an empty list means not annotated."""
+    """False: the labels of this split are withheld, and an empty list means that a video is not annotated."""
 
 
 class Exclusion(StrictModel):
-    """A video that results in the literature leave out."""
+    """A video that results in the literature exclude."""
 
     video: str
     split: str
@@ -45,41 +45,41 @@ class Exclusion(StrictModel):
 
 
 class FeatureSet(StrictModel):
-    """Features of the dataset that people pass around, and where in time each lies.
+    """Published features of the dataset, and their times.
 
-    Feature i looks at frames ``[i * stride_frames, i * stride_frames + window_frames)`` of the video
-    at `fps`, `offset_s` seconds later.
+    The window of feature i is frames ``[i * stride_frames, i * stride_frames + window_frames)`` of the video
+    at `fps`, shifted by `offset_s` seconds.
     """
 
     title: str
-    """Backbone, what it was trained on, and who publishes the features."""
+    """Backbone, its training data, and the publisher of the features."""
     source: str
-    """Where the figures below are stated: a page, or a configuration file and its commit."""
+    """The source of the values below: a page, or a configuration file and its commit."""
     dimensions: Annotated[int, Field(gt=0)]
     """Values per feature, D."""
     window_frames: Annotated[int, Field(gt=0)]
     stride_frames: Annotated[int, Field(gt=0)]
     fps: Annotated[float, Field(gt=0)] | None = None
-    """Frame rate of the frames counted above; None: each video's own."""
+    """Frame rate at which windows and strides are counted; None: each video's own rate."""
     offset_s: float = 0.0
-    """Time at which the first window starts."""
+    """Start of the first window, in seconds."""
     resized_to: Annotated[int, Field(gt=0)] | None = None
-    """Number of features that every video was resized to, from its begin to its end; None: not resized."""
+    """Number of features that every video was resized to over its whole duration; None: not resized."""
     prefix: str = ""
-    """What a file's name has before the video's id."""
+    """Prefix of the video's id in file names."""
     suffix: str = ""
-    """What a file's name has between the video's id and the extension."""
+    """Suffix of the video's id in file names, before the extension."""
     backbones: tuple[str, ...] = ()
-    """Backbones of asl-kit that make such features, one store each; none: it has no such network or weights."""
+    """Backbones of asl-kit that extract such features, one store each; empty if it has no such network or weights."""
     flow: str = ""
-    """Method of optical flow for those backbones that look at flow."""
+    """Method of optical flow for backbones with flow input."""
     extraction_notes: tuple[str, ...] = ()
-    """How features that asl-kit extracts may differ from the published ones."""
+    """Possible differences between features that asl-kit extracts and the published ones."""
     notes: tuple[str, ...] = ()
 
 
 Protocol = Literal["activitynet", "thumos14", "multithumos", "charades", "proposals", "ego4d-mq", "epic-kitchens"]
-"""How results are scored: the official tool of which dataset."""
+"""Scoring protocols, named after the dataset of the official tool."""
 
 
 class Manifest(StrictModel):
@@ -90,28 +90,28 @@ class Manifest(StrictModel):
     home: str
     licence: str
     aliases: tuple[str, ...] = ()
-    """Other names that `asl-kit convert` knows the dataset by."""
+    """Other names of the dataset that `asl-kit convert` accepts."""
     splits: SplitRoles
     tiou_thresholds: tuple[Annotated[float, Field(gt=0, le=1)], ...]
-    """Temporal IoU at which average precision is reported."""
+    """Temporal IoU thresholds at which average precision is reported."""
     protocol: Protocol
-    """How results are scored unless another way is asked for."""
+    """The default protocol."""
     other_protocols: tuple[Protocol, ...] = ()
-    """Other ways in which results on it are published."""
+    """Other protocols in which results are published."""
     vocabularies: dict[str, list[str]] = Field(default_factory=dict)
-    """Class names; a class's place in its list is its id. Empty: the names are those of the source."""
+    """Class names by vocabulary, in order of their ids. Empty: the names are those of the source."""
     expected_classes: dict[str, int] = Field(default_factory=dict)
-    """Number of classes by vocabulary, where the names are those of the source."""
+    """Number of classes by vocabulary, if the names are those of the source."""
     expected: dict[str, ExpectedCounts]
     subsets: dict[str, str] = Field(default_factory=dict)
-    """Split by what JSON files that people have of the dataset call it, where that is another name."""
+    """Split by its name in JSON files of the dataset, where that differs."""
     exclusions: tuple[Exclusion, ...] = ()
     features: dict[str, FeatureSet] = Field(default_factory=dict)
-    """Feature sets in common use, by name."""
+    """Published feature sets, by name."""
     notes: tuple[str, ...] = ()
 
     @model_validator(mode="after")
-    def _facts_agree(self) -> Manifest:
+    def _check_consistency(self) -> Manifest:
         errors: list[tuple[tuple[str | int, ...], str, object]] = []
         for name, classes in self.vocabularies.items():
             repeated = sorted({label for label in classes if classes.count(label) > 1})
@@ -133,7 +133,7 @@ class Manifest(StrictModel):
                 errors.append((("subsets", name), f"must be one of {known}", split))
         thresholds = list(self.tiou_thresholds)
         if not thresholds or thresholds != sorted(set(thresholds)):
-            errors.append((("tiou_thresholds",), "must be one or more values that rise", thresholds))
+            errors.append((("tiou_thresholds",), "must be one or more increasing values", thresholds))
         raise_errors("Manifest", errors)
         return self
 

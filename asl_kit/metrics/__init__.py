@@ -1,4 +1,4 @@
-"""Detection metrics in numpy: no files, no names, no torch. `asl_evaluate.scoring` gives them names."""
+"""Detection metrics on NumPy arrays of numbered videos and classes; `asl_evaluate.scoring` computes them by name."""
 
 from asl_kit.metrics.average_precision import average_precision
 from asl_kit.metrics.frames import frame_average_precision, highest_scores

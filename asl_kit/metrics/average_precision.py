@@ -22,9 +22,9 @@ def average_precision(
     Parameters
     ----------
     truth : Segments
-        Ground truth. Its duplicates count, unless `drop_duplicates` was used before.
+        Ground truth, duplicates included; `drop_duplicates` finds them.
     detections : ScoredSegments
-        Detections in the same videos. One in a video without that class is a false positive.
+        Detections in the same videos. A detection in a video without its class is a false positive.
     num_classes : int
         All labels are in [0, num_classes).
     tiou_thresholds : sequence of float
@@ -33,8 +33,8 @@ def average_precision(
     Returns
     -------
     (num_thresholds, num_classes) float
-        NaN for a class without ground truth: the official mean leaves it out (`numpy.nanmean`).
-        0 for a class with ground truth and no detections.
+        NaN for a class without ground truth, which the official mean excludes (`numpy.nanmean`).
+        0 for a class with ground truth and without detections.
 
     Raises
     ------
@@ -57,9 +57,10 @@ def average_precision(
 
 
 def _interpolated(ranks: NDArray[np.int64], num_truth: int) -> float:
-    """Return the AP of one class from the ranks (1 is the highest score) of its true positives (K,), rising.
+    """Return the AP of one class from the increasing ranks (1: highest score) of its true positives (K,).
 
-    Recall rises at true positives only, by as much at each, and precision falls between them: they are enough.
+    These are sufficient: recall increases only at true positives, by the same amount, and precision decreases between
+    them.
     """
     precision = np.arange(1, len(ranks) + 1) / ranks
     highest_from_here_on = np.maximum.accumulate(precision[::-1])

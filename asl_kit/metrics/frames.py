@@ -1,4 +1,4 @@
-"""Average precision over moments of videos: whether the class is there."""
+"""Average precision over moments of videos: whether a class is present."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from numpy.typing import ArrayLike, NDArray
 def frame_average_precision(scores: ArrayLike, targets: ArrayLike) -> float:
     """Return the average precision of one class over moments: the mean of the precision at each positive.
 
-    Not interpolated. Equal scores stay in the order in which they are given.
+    Precision is not interpolated. Equal scores keep their order.
 
     Parameters
     ----------
     scores : (N,) float
-        A higher one is surer; -inf for a moment of which nothing is said.
+        Confidence; -inf for a moment without a prediction.
     targets : (N,) bool
-        Whether the class is there.
+        Whether the class is present.
 
     Returns
     -------
@@ -26,7 +26,7 @@ def frame_average_precision(scores: ArrayLike, targets: ArrayLike) -> float:
     References
     ----------
     Charades, ``Charades_v1_localize.m``; MultiTHUMOS and others, ``apmeter.py`` of
-    piergiaj/super-events-cvpr18. Both give the same number, in double precision.
+    piergiaj/super-events-cvpr18. Both give the same result in double precision.
     """
     targets = np.asarray(targets, bool)
     order = np.argsort(-np.asarray(scores, np.float64), kind="stable")
@@ -37,21 +37,21 @@ def frame_average_precision(scores: ArrayLike, targets: ArrayLike) -> float:
 
 
 def highest_scores(
-    begin: NDArray[np.integer], end: NDArray[np.integer], score: NDArray[np.float64], length: int
+    start: NDArray[np.integer], end: NDArray[np.integer], score: NDArray[np.float64], length: int
 ) -> NDArray[np.float64]:
-    """Return at each of `length` moments the highest score of the detections there, -inf where there is none.
+    """Return the highest score of the detections at each moment (length,), or -inf without a detection.
 
     Parameters
     ----------
-    begin, end : (K,) int
-        Detection k is there at moments [begin[k], end[k]).
+    start, end : (K,) int
+        Detection k is present at moments [start[k], end[k]).
     score : (K,) float
-        Its score.
+        Scores of the detections.
     length : int
         Number of moments.
     """
     result = np.full(length, -np.inf)
-    order = np.argsort(score)  # the highest is written last, and stays
-    for first, last, value in zip(begin[order].tolist(), end[order].tolist(), score[order].tolist(), strict=True):
+    order = np.argsort(score)  # the highest score is written last
+    for first, last, value in zip(start[order].tolist(), end[order].tolist(), score[order].tolist(), strict=True):
         result[first:last] = value
     return result

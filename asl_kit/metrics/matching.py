@@ -1,4 +1,4 @@
-"""Which detection finds which ground-truth segment: ActivityNet's greedy matching, all classes at once."""
+"""ActivityNet's greedy matching of detections and ground-truth segments, for all classes at once."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from numpy.typing import NDArray
 
 from asl_kit.metrics.segments import ScoredSegments, Segments, temporal_iou
 
-PAIRS_AT_ONCE = 1 << 18  # bounds the memory, and keeps a block of pairs in the processor's cache
+PAIRS_AT_ONCE = 1 << 18  # limits memory, and keeps a block of pairs in the CPU cache
 
 
 @dataclass(frozen=True, eq=False)
 class Matching:
-    """Detections in order of class and falling score, and the segments that they find.
+    """Detections in order of class and decreasing score, and the segments that they match.
 
     Parameters
     ----------
     order : (N,) int
-        Row of each detection: class 0 first, and within a class by falling score.
+        Row of each detection: by class, and within a class by decreasing score.
     first : (num_classes + 1,) int
         The detections of class c are ``order[first[c]:first[c + 1]]``.
     position : tuple of (K,) int
-        For each tIoU threshold, the positions in `order` that are true positives, rising.
+        For each tIoU threshold, the positions in `order` of true positives, increasing.
     truth : tuple of (K,) int
-        For each tIoU threshold, the ground-truth row that each of them finds.
+        For each tIoU threshold, the ground-truth row that each of them matches.
     """
 
     order: NDArray[np.int64]
@@ -39,7 +39,7 @@ class Matching:
 class Pairs:
     """Detections and ground-truth segments of the same video and class that overlap, as columns (K,).
 
-    ``detection`` rises; ``truth`` rises within a detection.
+    ``detection`` is increasing, and ``truth`` is increasing within a detection.
     """
 
     detection: NDArray[np.int64]
@@ -48,7 +48,7 @@ class Pairs:
 
 
 def check_thresholds(tiou_thresholds: Sequence[float]) -> NDArray[np.float64]:
-    """Return the thresholds as an array (T,); ValueError unless each is in (0, 1] and there is one."""
+    """Return the thresholds as an array (T,); ValueError if there is none, or one is outside (0, 1]."""
     thresholds = np.asarray(tiou_thresholds, np.float64)
     if thresholds.ndim != 1 or not len(thresholds) or not bool(np.all((thresholds > 0) & (thresholds <= 1))):
         raise ValueError(f"tIoU thresholds must be one or more numbers in (0, 1], got {list(tiou_thresholds)}")
@@ -63,10 +63,10 @@ def check_labels(truth: Segments, detections: Segments, num_classes: int) -> Non
 
 
 def order_by_score(detections: ScoredSegments, group: NDArray[np.integer]) -> NDArray[np.int64]:
-    """Return the rows by rising group and, within a group, by falling score.
+    """Return the rows in order of group and, within a group, of decreasing score.
 
-    Equal scores go by video, class, start and end, so that the order does not depend on the
-    order of the rows. (The official script leaves it to an unstable sort.)
+    Rows with equal scores are in order of video, class, start and end, so that the result does not depend on the
+    order of the rows. (The official script uses an unstable sort.)
     """
     order = np.argsort(-detections.score)
     score = detections.score[order]
@@ -79,8 +79,13 @@ def order_by_score(detections: ScoredSegments, group: NDArray[np.integer]) -> ND
     return order[np.argsort(group[order], kind="stable")]
 
 
+def rank_within_groups(group: NDArray[np.integer]) -> NDArray[np.int64]:
+    """Return the position of each row within its group, from 0, for groups in increasing order."""
+    return np.arange(len(group)) - np.searchsorted(group, group)
+
+
 def number_groups(truth: Segments, detections: Segments) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return a number for the video and class of each segment, and of each detection."""
+    """Return a number for the pair of video and class of each segment, and of each detection."""
     num_classes = int(max(truth.label.max(initial=-1), detections.label.max(initial=-1))) + 1
     first, second = (rows.video.astype(np.int64) * num_classes + rows.label for rows in (truth, detections))
     return first, second
@@ -102,7 +107,7 @@ def overlapping_pairs(
         return Pairs(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
 
     place = np.minimum(np.searchsorted(group, detection_group), len(group) - 1)
-    candidates = np.flatnonzero(group[place] == detection_group)  # the others are alone in their video
+    candidates = np.flatnonzero(group[place] == detection_group)  # the others have no segment to overlap
     place = place[candidates]
     num_pairs = np.cumsum(count[place])
     blocks = np.searchsorted(num_pairs, np.arange(PAIRS_AT_ONCE, num_pairs[-1:].sum(), PAIRS_AT_ONCE))
@@ -126,10 +131,10 @@ def match_detections(
 ) -> Matching:
     """Match detections to ground truth greedily, as ActivityNet's official script does.
 
-    In order of falling score, each detection takes, among the segments of its video and class
-    that none has taken yet, the one of highest tIoU, if that is not below the threshold. Among
-    segments of equal tIoU it takes the one that starts last (then the one that ends last): what
-    the official script's reversed sort does with up to 16 segments in order of time.
+    In order of decreasing score, each detection matches, among the segments of its video and class
+    that are still free, the one with the highest tIoU, if that is not below the threshold. Among
+    segments with equal tIoU it matches the one that starts last, then the one that ends last, like
+    the reversed sort of the official script for up to 16 segments in order of time.
 
     Parameters
     ----------
@@ -145,7 +150,7 @@ def match_detections(
     Returns
     -------
     Matching
-        The same for any order of the rows, but for rows that are equal.
+        It does not depend on the order of the rows, except for equal rows.
 
     Raises
     ------
@@ -156,15 +161,15 @@ def match_detections(
     check_labels(truth, detections, num_classes)
     order = order_by_score(detections, detections.label)
     first = np.searchsorted(detections.label[order], np.arange(num_classes + 1))
-    late_first = np.lexsort((-truth.end_s, -truth.start_s))  # so that a stable sort by tIoU breaks ties as stated
+    late_first = np.lexsort((-truth.end_s, -truth.start_s))  # a stable sort by tIoU then breaks ties as documented
     pairs = overlapping_pairs(truth.take(late_first), detections.take(order), float(thresholds.min()))
 
-    wish = np.lexsort((pairs.truth, -pairs.tiou, pairs.detection))
-    segment, tiou = pairs.truth[wish], pairs.tiou[wish]
-    begin = np.flatnonzero(np.diff(pairs.detection, prepend=-1))
-    position = pairs.detection[begin]
+    preference = np.lexsort((pairs.truth, -pairs.tiou, pairs.detection))
+    segment, tiou = pairs.truth[preference], pairs.tiou[preference]
+    start = np.flatnonzero(np.diff(pairs.detection, prepend=-1))
+    position = pairs.detection[start]
 
-    found = [serve_in_turn(segment, tiou >= threshold, begin, len(truth)) for threshold in thresholds]
+    found = [match_in_order(segment, tiou >= threshold, start, len(truth)) for threshold in thresholds]
     return Matching(
         order=order,
         first=first,
@@ -173,32 +178,32 @@ def match_detections(
     )
 
 
-def serve_in_turn(
-    segment: NDArray[np.int64], allowed: NDArray[np.bool_], begin: NDArray[np.int64], num_segments: int
+def match_in_order(
+    segment: NDArray[np.int64], allowed: NDArray[np.bool_], start: NDArray[np.int64], num_segments: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Give each chooser, in order, its first allowed wish that is free; return (choosers, what they got).
+    """Match proposers, one after another, to their first allowed preference that is free; return both as columns.
 
-    Chooser i wishes for ``segment[begin[i]:begin[i + 1]]``; those allowed come first. Instead of
-    one chooser after another, all ask at once and a segment stays with the first in order, who
-    gives way when an earlier one asks later (deferred acceptance, Gale and Shapley 1962). As all
-    segments rank the choosers alike there is one stable outcome: that of serving them in turn.
+    Proposer i prefers ``segment[start[i]:start[i + 1]]`` in this order; allowed segments come first. Instead of
+    one proposer after another, all propose at once, and a segment keeps the first in order and
+    rejects the others (deferred acceptance, Gale and Shapley 1962). Because all
+    segments rank the proposers alike, there is one stable result: that of the sequential matching.
     """
-    num_choosers = len(begin)
-    if not num_choosers:
+    num_proposers = len(start)
+    if not num_proposers:
         return np.empty(0, np.int64), np.empty(0, np.int64)
-    end = begin + np.add.reduceat(allowed, begin)
-    at = begin.copy()
-    holder = np.full(num_segments, num_choosers, np.int64)  # num_choosers: free
+    end = start + np.add.reduceat(allowed, start)
+    at = start.copy()
+    holder = np.full(num_segments, num_proposers, np.int64)  # num_proposers: free
     asking = np.flatnonzero(at < end)
     while len(asking):
         wanted = segment[at[asking]]
         before = holder[wanted]
         np.minimum.at(holder, wanted, asking)
         after = holder[wanted]
-        displaced = np.unique(before[(before != after) & (before < num_choosers)])
-        refused = np.concatenate([asking[after != asking], displaced])
-        at[refused] += 1
-        asking = refused[at[refused] < end[refused]]
-    taken = np.flatnonzero(holder < num_choosers)
-    by_chooser = taken[np.argsort(holder[taken])]
-    return holder[by_chooser], by_chooser
+        displaced = np.unique(before[(before != after) & (before < num_proposers)])
+        rejected = np.concatenate([asking[after != asking], displaced])
+        at[rejected] += 1
+        asking = rejected[at[rejected] < end[rejected]]
+    matched = np.flatnonzero(holder < num_proposers)
+    by_proposer = matched[np.argsort(holder[matched])]
+    return holder[by_proposer], by_proposer

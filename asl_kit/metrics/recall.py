@@ -1,4 +1,4 @@
-"""Recall: how much of the ground truth is found at all."""
+"""Recall of the best detections of each video."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from asl_kit.metrics.matching import check_thresholds, order_by_score, overlapping_pairs
+from asl_kit.metrics.matching import check_thresholds, order_by_score, overlapping_pairs, rank_within_groups
 from asl_kit.metrics.segments import ScoredSegments, Segments
 
 
 def recall_at_top(
     truth: Segments, detections: ScoredSegments, *, per_video: int, tiou_thresholds: Sequence[float]
 ) -> NDArray[np.float64]:
-    """Return the share of ground truth that some of each video's best detections overlap enough.
+    """Return the share of the ground truth that one of the best detections of its video matches.
 
-    A segment is found at a threshold if one of the `per_video` detections of highest score in
-    its video, all classes counted together, has its class and a tIoU with it at or above the
-    threshold. One detection may find several segments. All segments count alike.
+    A segment is matched at a threshold if one of the `per_video` detections with the highest scores in
+    its video, over all classes together, has its class and a tIoU with it at or above the
+    threshold. One detection may match several segments. All segments have the same weight.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ def recall_at_top(
     detections : ScoredSegments
         Detections in the same videos. Equal scores are ordered by class, start and end.
     per_video : int
-        Number of detections that count in each video; 1 or more.
+        Number of detections of each video that count; 1 or more.
     tiou_thresholds : sequence of float
         Each in (0, 1].
 
@@ -47,8 +47,7 @@ def recall_at_top(
     if not len(truth):
         return np.full(len(thresholds), np.nan)
     order = order_by_score(detections, detections.video)
-    video = detections.video[order]
-    rank = np.arange(len(order)) - np.searchsorted(video, video)
+    rank = rank_within_groups(detections.video[order])
     pairs = overlapping_pairs(truth, detections.take(order[rank < per_video]), float(thresholds.min()))
     best = np.zeros(len(truth))
     np.maximum.at(best, pairs.truth, pairs.tiou)

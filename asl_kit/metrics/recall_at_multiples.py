@@ -1,8 +1,8 @@
-"""Recall at k times the ground truth, "recall@kx": what Moment Queries asks of a model, in its two forms.
+"""Recall at k times the ground truth, "recall@kx": the metric of Moment Queries, in its two variants.
 
 For each video and class with n segments, the first k * n detections of that class in that video
-count, and a segment is found if one of them overlaps it enough; one may find several. The
-challenge and ActionFormer differ in which detections come first, in whether a tIoU equal to the
+count. A segment is found if one of them overlaps it enough, and one detection may find several. The
+challenge and ActionFormer differ in the order of the detections, in whether a tIoU equal to the
 threshold is enough, and in what is averaged.
 """
 
@@ -13,25 +13,31 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from asl_kit.metrics.matching import check_labels, check_thresholds, number_groups, order_by_score, overlapping_pairs
-from asl_kit.metrics.segments import ScoredSegments, Segments
+from asl_kit.metrics.matching import (
+    check_labels,
+    check_thresholds,
+    number_groups,
+    order_by_score,
+    overlapping_pairs,
+    rank_within_groups,
+)
+from asl_kit.metrics.segments import ScoredSegments, Segments, hull_iou
 
 
 def pooled_recall_at_multiples(
     truth: Segments, detections: ScoredSegments, *, multiples: Sequence[int], tiou_thresholds: Sequence[float]
 ) -> NDArray[np.float64]:
-    """Return recall@kx over all segments alike, as the Ego4D Moment Queries challenge.
+    """Return recall@kx over all segments with equal weight, as in the Ego4D Moment Queries challenge.
 
-    Detections count in the order in which they are given, whatever their scores. A tIoU must
-    exceed the threshold. Its union is the time from the first start to the last end, which for
-    segments that overlap is the union, rounded otherwise than in `temporal_iou`.
+    Detections count in the given order, whatever their scores. A tIoU must
+    exceed the threshold, and is computed by `hull_iou`.
 
     Parameters
     ----------
     truth : Segments
-        Ground truth; duplicates count.
+        Ground truth, duplicates included.
     detections : ScoredSegments
-        Detections in the same videos, those of a video in the order of its list.
+        Detections in the same videos, in order within each video.
     multiples : sequence of int
         Each k, 1 or more.
     tiou_thresholds : sequence of float
@@ -54,8 +60,9 @@ def pooled_recall_at_multiples(
     thresholds, counts_at = check_thresholds(tiou_thresholds), check_multiples(multiples)
     order = np.argsort(number_groups(truth, detections)[1], kind="stable")
     first, multiple = _first_of_groups(truth, detections.take(order), int(counts_at.max()))
-    pairs = overlapping_pairs(truth, first, float(thresholds.min()) / 2)  # half: surely all that the rounding lets in
-    tiou = _hull_tiou(truth.take(pairs.truth), first.take(pairs.detection))
+    pairs = overlapping_pairs(truth, first, float(thresholds.min()) / 2)  # half: rounding errors exclude none
+    segments, found_by = truth.take(pairs.truth), first.take(pairs.detection)
+    tiou = hull_iou(found_by.start_s, found_by.end_s, segments.start_s, segments.end_s)
     found = _found(pairs.truth, multiple[pairs.detection], tiou > thresholds[:, None], counts_at, len(truth))
     return found.mean(axis=2) if len(truth) else np.full(found.shape[:2], np.nan)
 
@@ -68,16 +75,16 @@ def class_recall_at_multiples(
     multiples: Sequence[int],
     tiou_thresholds: Sequence[float],
 ) -> NDArray[np.float64]:
-    """Return the recall@kx of each class, as ActionFormer.
+    """Return the recall@kx of each class, as ActionFormer computes it.
 
-    Detections count by falling score; equal ones by start and end. A tIoU equal to the threshold
-    is enough. ActionFormer reports the mean over the classes with ground truth, and drops
-    duplicates before.
+    Detections count in order of decreasing score, then of start and end. A tIoU equal to the threshold
+    is enough. ActionFormer reports the mean over the classes with ground truth, after it has removed
+    duplicates.
 
     Parameters
     ----------
     truth : Segments
-        Ground truth. Its duplicates count, unless `drop_duplicates` was used before.
+        Ground truth, duplicates included; `drop_duplicates` finds them.
     detections : ScoredSegments
         Detections in the same videos.
     num_classes : int
@@ -114,7 +121,7 @@ def class_recall_at_multiples(
 
 
 def check_multiples(multiples: Sequence[int] | NDArray[np.integer]) -> NDArray[np.int64]:
-    """Return the multiples as an array (K,); ValueError unless there is one and each is a whole number from 1."""
+    """Return the multiples as an array (K,); ValueError if there is none, or one is not an integer of 1 or more."""
     values = np.asarray(multiples)
     if values.ndim != 1 or not len(values) or not np.issubdtype(values.dtype, np.integer) or values.min() < 1:
         raise ValueError(f"multiples must be one or more whole numbers from 1, got {list(multiples)}")
@@ -124,27 +131,19 @@ def check_multiples(multiples: Sequence[int] | NDArray[np.integer]) -> NDArray[n
 def _first_of_groups(
     truth: Segments, detections: ScoredSegments, max_multiple: int
 ) -> tuple[ScoredSegments, NDArray[np.int64]]:
-    """Return the detections that may count, and for each the smallest multiple at which it does.
+    """Return the detections that can count, and the smallest multiple at which each of them counts.
 
-    `detections` are in order of group (video and class) and, within one, of rank. Those at ranks
+    `detections` are in order of group (video and class) and, within a group, of rank. Those at ranks
     [(k - 1) * n, k * n) of a group with n segments count from multiple k on.
     """
     truth_group, group = number_groups(truth, detections)
-    rank = np.arange(len(group)) - np.searchsorted(group, group)
+    rank = rank_within_groups(group)
     groups, sizes = np.unique(truth_group, return_counts=True)
     if not len(groups):
         return detections.take(np.empty(0, np.int64)), np.empty(0, np.int64)
     place = np.minimum(np.searchsorted(groups, group), len(groups) - 1)
     rows = np.flatnonzero((groups[place] == group) & (rank < max_multiple * sizes[place]))
     return detections.take(rows), rank[rows] // sizes[place[rows]] + 1
-
-
-def _hull_tiou(truth: Segments, detections: ScoredSegments) -> NDArray[np.float64]:
-    """Return the overlap of segments that overlap, row by row, over the time from the first start to the last end."""
-    overlap_s = np.minimum(detections.end_s, truth.end_s) - np.maximum(detections.start_s, truth.start_s)
-    hull_s = np.maximum(detections.end_s, truth.end_s) - np.minimum(detections.start_s, truth.start_s)
-    result: NDArray[np.float64] = overlap_s / hull_s
-    return result
 
 
 def _found(
@@ -156,7 +155,7 @@ def _found(
 ) -> NDArray[np.bool_]:
     """Return whether each segment is found, (num_thresholds, num_multiples, num_segments).
 
-    From pairs (P,) of a segment and a detection: the segment, the smallest multiple at which the
+    The arguments describe pairs (P,) of a segment and a detection: the segment, the smallest multiple at which the
     detection counts, and whether they overlap enough at each threshold (num_thresholds, P).
     """
     least = np.full((len(is_enough), num_segments), np.iinfo(np.int64).max)

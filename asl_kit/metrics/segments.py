@@ -1,4 +1,4 @@
-"""Segments as columns of numbers, the temporal IoU between them, and the removal of duplicates."""
+"""Segments as columns of numbers, their temporal IoU, and duplicates."""
 
 from __future__ import annotations
 
@@ -45,13 +45,13 @@ class Segments:
         return len(self.video)
 
     def take(self, rows: NDArray[np.integer] | NDArray[np.bool_]) -> Self:
-        """Return the given rows (numbers, or a mask)."""
+        """Return the given rows, by number or by mask."""
         return type(self)(**{column.name: getattr(self, column.name)[rows] for column in fields(self)})
 
 
 @dataclass(frozen=True, eq=False)
 class ScoredSegments(Segments):
-    """Detections: `Segments`, each with a finite score; a higher one is surer."""
+    """Detections: `Segments` with finite scores; a higher score is more confident."""
 
     score: NDArray[np.float64]
 
@@ -59,15 +59,15 @@ class ScoredSegments(Segments):
 def temporal_iou(
     start_a_s: ArrayLike, end_a_s: ArrayLike, start_b_s: ArrayLike, end_b_s: ArrayLike
 ) -> NDArray[np.float64]:
-    """Return the intersection over union of segments a and b, element by element (they broadcast).
+    """Return the intersection over union of segments a and b, element by element, with broadcasting.
 
     The arithmetic is that of ActivityNet's ``segment_iou``, operation by operation, with one
-    difference: two segments without length have tIoU 0. The official code divides 0 by 0
-    there, and takes the result for a match wherever the two segments lie.
+    difference: two segments without length have tIoU 0. The official code divides 0 by 0,
+    and counts the result as a match wherever the two segments are.
     """
     start_a_s, end_a_s = np.asarray(start_a_s, np.float64), np.asarray(end_a_s, np.float64)
     start_b_s, end_b_s = np.asarray(start_b_s, np.float64), np.asarray(end_b_s, np.float64)
-    with np.errstate(over="ignore", invalid="ignore"):  # times beyond 1e307 s overlap nothing
+    with np.errstate(over="ignore", invalid="ignore"):  # times above 1e307 s do not overlap
         intersection_s = np.maximum(np.minimum(end_a_s, end_b_s) - np.maximum(start_a_s, start_b_s), 0.0)
         union_s: NDArray[np.float64] = (end_b_s - start_b_s) + (end_a_s - start_a_s) - intersection_s
     tiou = np.zeros_like(union_s)
@@ -75,12 +75,31 @@ def temporal_iou(
     return tiou
 
 
+def hull_iou(
+    start_a_s: NDArray[np.float64],
+    end_a_s: NDArray[np.float64],
+    start_b_s: NDArray[np.float64],
+    end_b_s: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Return the intersection over the time from the first start to the last end, element by element.
+
+    For segments that overlap this is the tIoU, with other rounding errors than `temporal_iou`: the
+    arithmetic of THUMOS14's tool and of the Ego4D Moment Queries challenge.
+    """
+    with np.errstate(over="ignore"):
+        intersection_s = np.minimum(end_a_s, end_b_s) - np.maximum(start_a_s, start_b_s)
+        hull_s = np.maximum(end_a_s, end_b_s) - np.minimum(start_a_s, start_b_s)
+    result = np.zeros_like(intersection_s)
+    np.divide(intersection_s, hull_s, out=result, where=(intersection_s > 0) & np.isfinite(hull_s))
+    return result
+
+
 def drop_duplicates(truth: Segments, tolerance_s: float = DUPLICATE_TOLERANCE_S) -> NDArray[np.int64]:
     """Return the rows of `truth` that are neither duplicates nor shorter than the tolerance.
 
-    A row is a duplicate if an earlier row that stays has the same video and class, and a
-    start and an end within `tolerance_s` of its own (ActionFormer's
-    ``remove_duplicate_annotations``, also OpenTAD's).
+    A row is a duplicate if an earlier row that is kept has the same video and class, and its
+    start and end differ by at most `tolerance_s` (``remove_duplicate_annotations`` of
+    ActionFormer and OpenTAD).
     """
     kept: dict[tuple[int, int], list[tuple[float, float]]] = {}
     rows = []

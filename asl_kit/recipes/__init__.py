@@ -1,1 +1,1 @@
-"""Recipes: every choice of a training run, and the built-in ones."""
+"""Recipes: the settings of a training run, and the built-in recipes."""

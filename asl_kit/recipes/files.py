@@ -1,8 +1,8 @@
-"""Recipe files before they are checked: the built-in ones, what each one is for, and files that extend others.
+"""Recipe files: built-in recipes, files that extend others, settings of the command line, and output as TOML.
 
-Three keys of a file are no choices of a run. ``version`` is that of the format, 1
-where it is not given; ``extends`` names another recipe, built-in or a file beside this
-one, whose tables it starts from; ``[about]`` says what a published recipe is for.
+Three keys of a file are not settings of a run. ``version`` is the version of the format, by
+default 1; ``extends`` names another recipe, built-in or a file relative to this
+one, whose tables it starts from; ``[about]`` describes a published recipe.
 """
 
 from __future__ import annotations
@@ -17,79 +17,80 @@ from typing import Annotated, Any, NamedTuple
 from pydantic import Field
 from rich.table import Table
 
-from asl_kit.base.validation import StrictModel, check_version, read_toml, validate
+from asl_kit.base.files import read_toml
+from asl_kit.base.validation import StrictModel, check_version, validate
 from asl_kit.errors import RecipeError
 from asl_kit.recipes.schema import Recipe
 
 FOLDER = Path(__file__).parent
-"""Where the built-in recipes lie."""
+"""The folder of the built-in recipes."""
 
 VERSION = 1
-"""Of the format."""
+"""Version of the format."""
 
 
 class PublishedResult(StrictModel):
-    """A figure in the literature, to compare one's own with."""
+    """A result in the literature, for comparison."""
 
     method: str
-    """What was trained: ActionFormer, ASL, ..."""
+    """The method: ActionFormer, ASL, ..."""
     average_map: Annotated[float, Field(gt=0, lt=100)]
     """Mean average precision in per cent, over the tIoU thresholds of the dataset."""
     source: str
-    """Where the figure stands; a file and its commit where it is one."""
+    """The source of the result: a paper, or a file and its commit."""
     features: str = ""
-    """Feature set, where the recipe serves several and the figure is of one."""
+    """Feature set of the result, if the recipe is for several."""
     note: str = ""
-    """What makes it not wholly comparable."""
+    """What makes the result not fully comparable."""
 
 
 class About(StrictModel):
-    """What a published recipe is for, where its values come from, and what to expect."""
+    """Dataset and features of a published recipe, the source of its values, and the results to expect."""
 
     dataset: str
     """Name of the dataset's manifest."""
     features: tuple[str, ...]
-    """Feature sets of the manifest; several streams are joined by commas, in the order of ``--features``."""
+    """Feature sets of the manifest; several streams are separated by commas, in the order of ``--features``."""
     settings: str
-    """The configuration that the values are taken from: repository, file and commit."""
+    """The configuration with these values: repository, file and commit."""
     published: tuple[PublishedResult, ...] = ()
     limits: tuple[str, ...] = ()
-    """What the published configuration does and this recipe cannot; those of an extended recipe hold too."""
+    """Differences from the published configuration, in addition to those of an extended recipe."""
 
     @property
     def feature_sets(self) -> set[str]:
-        """Every feature set of the manifest that takes part."""
+        """All feature sets of the manifest in `features`."""
         return {name for streams in self.features for name in streams.split(",")}
 
 
 class RecipeFile(NamedTuple):
-    """A recipe file with what it extends, its tables not yet checked."""
+    """A recipe file merged with what it extends; its tables are not validated yet."""
 
     fields: dict[str, Any]
     about: About | None
 
 
 def built_in_recipes() -> list[str]:
-    """Return the names of the recipes that come with the package."""
+    """Return the names of the built-in recipes."""
     return sorted(path.stem for path in FOLDER.glob("*.toml"))
 
 
 def read_recipe(name_or_path: str, *, beside: Path | None = None, extended_by: tuple[str, ...] = ()) -> RecipeFile:
-    """Read a built-in recipe or a TOML file, and all that it extends.
+    """Read a built-in recipe or a TOML file, and the recipes that it extends.
 
     Parameters
     ----------
     name_or_path : str
         Name of a built-in recipe or path of a TOML file.
     beside : Path, optional
-        Folder that a relative path starts from.
+        Folder of a relative path.
     extended_by : tuple of str
-        The recipes on the way here.
+        The recipes that extend this one.
 
     Raises
     ------
     MissingFileError, RecipeError
-        If there is no such recipe, it is no TOML, its ``[about]`` is wrong, or recipes extend each other in a ring.
+        If there is no such recipe, it is not TOML, its ``[about]`` is invalid, or recipes extend each other in a cycle.
     """
     if name_or_path in built_in_recipes():
         source, folder = name_or_path, None
@@ -101,7 +102,7 @@ def read_recipe(name_or_path: str, *, beside: Path | None = None, extended_by: t
         source, folder = str(path), path.parent
         fields = read_toml(path, RecipeError)
     if source in extended_by:
-        raise RecipeError(f"recipes extend each other in a ring: {' -> '.join((*extended_by, source))}")
+        raise RecipeError(f"recipes extend each other in a cycle: {' -> '.join((*extended_by, source))}")
     about = None
     if "about" in fields:
         about = validate(About, fields.pop("about"), source=f"{source}: about", error=RecipeError)
@@ -118,7 +119,7 @@ def read_recipe(name_or_path: str, *, beside: Path | None = None, extended_by: t
 
 
 def recipes_table() -> Table:
-    """Return the built-in recipes with their feature sets, the figures to expect and where both come from."""
+    """Return a table of the built-in recipes with their feature sets, published results and sources."""
     table = Table(title="Built-in recipes")
     table.add_column("recipe", no_wrap=True)
     for column in ("features (presets)", "published average mAP in %", "settings from"):
@@ -126,7 +127,7 @@ def recipes_table() -> Table:
     for name in built_in_recipes():
         about = read_recipe(name).about
         if about is None:
-            table.add_row(name, "any, of few short videos", "", "asl-kit")
+            table.add_row(name, "any, for few short videos", "", "asl-kit")
             continue
         table.add_row(
             name,
@@ -138,7 +139,7 @@ def recipes_table() -> Table:
 
 
 def describe_result(result: PublishedResult) -> str:
-    """Return a published figure in a few words, without its source."""
+    """Return a published result as short text, without its source."""
     features = f" with {result.features}" if result.features else ""
     note = f" ({result.note})" if result.note else ""
     return f"{result.method} {result.average_map:.2f}{features}{note}"
@@ -153,7 +154,7 @@ def _merged(base: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
 
 
 def _meant(name: str) -> str:
-    """Return a hint: the recipes for the feature set of this name, or those with a like name."""
+    """Return a hint: the recipes for the feature set of this name, or those with a similar name."""
     names = built_in_recipes()
     abouts = {recipe: about for recipe in names if (about := read_recipe(recipe).about) is not None}
     close = [
@@ -171,14 +172,14 @@ def load_recipe(name_or_path: str | None = None, settings: Sequence[str] = ()) -
     Parameters
     ----------
     name_or_path : str, optional
-        Name of a built-in recipe or path of a TOML file; None: the defaults.
+        Name of a built-in recipe or path of a TOML file. Default: the default settings.
     settings : sequence of str
-        ``optimizer.epochs=20``: the value is TOML; a bare word is taken as a string.
+        ``optimizer.epochs=20``: the value is TOML; a bare word is a string.
 
     Raises
     ------
     RecipeError
-        Listing all unknown keys and wrong values at once, or the known names.
+        If there is no such recipe, or it has unknown keys or wrong values; the message lists all of them.
     """
     fields: dict[str, Any] = {}
     source = "recipe"
@@ -208,13 +209,13 @@ def _apply(fields: dict[str, Any], setting: str) -> None:
 
 
 def to_toml(recipe: Recipe) -> str:
-    """Return a recipe as TOML that loads again, every key with its documentation as a comment."""
-    lines = ["# Of this file's format.", f"version = {VERSION}", ""]
+    """Return a recipe as TOML that can be loaded again, with the documentation of every key as a comment."""
+    lines = ["# Version of the format of this file.", f"version = {VERSION}", ""]
     for table_name, table in recipe:
         lines += [f"# {(type(table).__doc__ or '').strip()}", f"[{table_name}]"]
         for key, value in table.model_dump(mode="json").items():
             lines.append(f"# {type(table).model_fields[key].description}")
-            # TOML knows no null; JSON's other values are TOML's.
+            # TOML has no null; other JSON values are valid TOML.
             lines.append(f"# {key} is not set" if value is None else f"{key} = {json.dumps(value)}")
         lines.append("")
     return "\n".join(lines)

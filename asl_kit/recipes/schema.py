@@ -1,8 +1,8 @@
-"""The recipe: every choice of a training run, typed, checked at once, and carried by the checkpoint.
+"""The recipe: the settings of a training run, validated together and stored in the checkpoint.
 
-A recipe is a TOML file whose tables are the classes below. Keys left out take
-the values of the recipe that it extends, else the defaults here; unknown keys
-are refused. Built-in recipes are the files of ``asl_kit/recipes``. Recipes hold
+A recipe is a TOML file whose tables are the classes below. Missing keys have
+the values of the recipe that it extends, or else the defaults here; unknown keys
+are refused. Built-in recipes are the files in ``asl_kit/recipes``. Recipes contain
 no facts of the data: frame rate, stride and class names are read from the store
 and the annotations.
 """
@@ -16,9 +16,9 @@ from pydantic import ConfigDict, Field, model_validator
 from asl_kit.base.validation import StrictModel
 
 Auto = Literal["auto"]
-# Strict: true is no 1.
+# strict: true is not accepted as 1.
 Share = Annotated[float, Field(ge=0, le=1, strict=True)]
-# What is divided by stays far from where float32 overflows.
+# Divisors are large enough that float32 does not overflow.
 Positive = Annotated[float, Field(ge=1e-9, strict=True)]
 NonNegative = Annotated[float, Field(ge=0, strict=True)]
 Window = Annotated[int, Field(ge=0, le=2**24, strict=True)]
@@ -27,30 +27,30 @@ Layers = Annotated[int, Field(ge=1, le=64, strict=True)]
 
 
 class RecipeTable(StrictModel):
-    """A table of the recipe; the text below each key is its documentation, also for `asl-kit train --print-recipe`."""
+    """A table of the recipe; the text below each key is its documentation in `asl-kit train --print-recipe`."""
 
     model_config = ConfigDict(use_attribute_docstrings=True)
 
 
 class DataRecipe(RecipeTable):
-    """What is read, and how it is cut into training sequences."""
+    """The data, and how it is cut into training sequences."""
 
     train_split: str = "auto"
     """Split to train on; auto: the manifest's, else `train` or `training`."""
     validation_split: str = "auto"
-    """Split scored while training; auto: one that is neither trained on nor the test split; `none`: none."""
+    """Split that is scored during training; auto: one that is neither the training nor the test split; `none`: none."""
     vocabulary: str | Annotated[tuple[str, ...], Field(min_length=1)] | None = None
-    """Vocabulary that is learned, or several together: ["verb", "noun"]; needed where the annotations have several."""
+    """Vocabulary that is learned, or several: ["verb", "noun"]; required if the annotations have several."""
     sequence_length: Count | Auto = "auto"
     """Features in a training sequence; auto: the longest training video, at most `max_sequence_length`."""
     max_sequence_length: Count = 2304
-    """Longer videos are cut at random while training."""
+    """Longer videos are cropped at random positions during training."""
     crop_ratio: tuple[Share, Share] = (0.9, 1.0)
-    """A video that needs no cut is still cut to a random share in this range; [1.0, 1.0]: never."""
+    """Shorter videos are cropped to a random share in this range; [1.0, 1.0]: not at all."""
     min_segment_share: Share = 0.5
-    """A segment stays in a cut sequence if at least this share of it does."""
+    """A segment is kept in a cropped sequence if at least this share of it is inside."""
     resize_length: Count | None = None
-    """Every video's features are resized to so many, by linear interpolation. Default: as they are."""
+    """Every video is resized to this number of features, by linear interpolation. Default: not resized."""
     standardize: bool = True
     """Scale each feature dimension to mean 0 and deviation 1 over the training videos."""
 
@@ -73,29 +73,29 @@ class ModelRecipe(RecipeTable):
     attention_heads: Count = 4
     """Heads of each attention."""
     attention_window: Window | tuple[Window, ...] = 19
-    """Features that one feature attends to, itself in the middle; 0: all. A list: one for each pyramid level."""
+    """Features that a feature attends to, with itself in the middle; 0: all. A list: one for each pyramid level."""
     projection_layers: Layers = 2
     """Convolutions before the transformer."""
     stem_blocks: Annotated[int, Field(ge=0, le=64, strict=True)] = 2
     """Transformer blocks at full rate."""
     pyramid_levels: Annotated[int, Field(ge=1, le=10, strict=True)] | Auto = "auto"
-    """Levels, each at half the rate of the one below; auto: as many as the longest segments need."""
+    """Number of levels, each at half the rate of the one below; auto: as many as the longest segments need."""
     first_regression_range: Positive = 4.0
     """Upper bound of level 0's regression range in feature steps; it doubles with each level."""
     regression_overlap: Annotated[float, Field(ge=1, strict=True)] = 1.0
-    """Each range starts at the upper bound of the level below, divided by this; 1: ranges do not overlap."""
+    """Each range starts at the upper bound of the level below divided by this value; 1: ranges do not overlap."""
     head_layers: Layers = 3
-    """Convolutions of each head, the last one included."""
+    """Convolutions of each head, including the last one."""
     position_embedding: bool = False
     """Whether to add sinusoids to the projected features."""
     padding: Literal["spare", "full"] = "spare"
-    """spare: one step of the top level more than needed; full: to the training length at least, as ActionFormer."""
+    """spare: one step of the top level more than needed; full: at least to the training length, as in ActionFormer."""
     dropout: Annotated[float, Field(ge=0, lt=1, strict=True)] = 0.0
-    """Share of values dropped behind attention and MLP."""
+    """Share of values that are dropped after attention and MLP."""
     drop_path: Annotated[float, Field(ge=0, lt=1, strict=True)] = 0.1
     """Share of videos for which a branch of a block is dropped."""
     class_prior: Annotated[float, Field(ge=1e-9, lt=1, strict=True)] = 0.01
-    """Probability that the untrained classifier gives every class."""
+    """Probability of every class from the untrained classifier."""
 
     @model_validator(mode="after")
     def _check(self) -> ModelRecipe:
@@ -117,110 +117,110 @@ class LossRecipe(RecipeTable):
     center_radius: Positive = 1.5
     """Points within this many strides of a segment's centre are its positives."""
     focal_alpha: Share = 0.25
-    """Weight of positives in the focal loss; negatives get the rest."""
+    """Weight of positives in the focal loss; that of negatives is 1 minus this value."""
     focal_gamma: NonNegative = 2.0
-    """Exponent that quiets what is classified well."""
+    """Exponent of the focal loss, which reduces the weight of well-classified points."""
     label_smoothing: Share = 0.0
-    """Share of each target that is spread over the classes."""
+    """Share of each target that is distributed over the classes."""
     localization_weight: NonNegative = 1.0
-    """Weight of the localization loss beside the classification loss."""
+    """Weight of the localization loss relative to the classification loss."""
     initial_positives: Positive = 100.0
-    """Start of the moving average of positives that the losses are divided by."""
+    """Initial value of the moving average of the number of positives, which divides the losses."""
     positives_momentum: Annotated[float, Field(ge=0, lt=1, strict=True)] = 0.9
     """Momentum of that average."""
 
 
 class SensitivityRecipe(RecipeTable):
-    """The action sensitivity evaluator. With both levels off, every positive weighs 1: the baseline."""
+    """The action sensitivity evaluator. With both levels off, every positive has weight 1: the baseline."""
 
     class_level: bool = True
-    """Learn per class how sensitivity runs over a segment (Gaussians)."""
+    """Learn the distribution of sensitivity over a segment for each class (Gaussians)."""
     instance_level: bool = True
-    """Learn at every point how sensitive it is (two light branches)."""
+    """Learn the sensitivity of every point (two light branches)."""
     mode: Literal["paper", "normalized", "quality"] = "quality"
     """How the weights are learned and applied: see `asl_kit.model.sensitivity`."""
     evaluator_weight: NonNegative = 1.0
-    """Weight of the loss that teaches the evaluator."""
+    """Weight of the loss of the evaluator."""
     detached: bool = True
-    """Whether that loss teaches the two branches only, and leaves the encoder to the detection losses."""
+    """Whether the gradient of that loss stops at the two branches, so that it does not train the encoder."""
 
 
 class ContrastiveRecipe(RecipeTable):
-    """The action sensitive contrastive loss: for features whose network has not seen the training videos' labels."""
+    """The action sensitive contrastive loss, for features of networks that were not trained on these videos' labels."""
 
     enabled: bool = False
-    """Whether to add the loss, as the paper does."""
+    """Whether to add the loss, as in the paper."""
     weight: NonNegative = 0.3
     """lambda."""
     sensitive_share: Annotated[float, Field(ge=1e-9, le=1, strict=True)] = 0.2
-    """delta: share of a segment's points taken as its sensitive ones."""
+    """delta: share of a segment's points that count as sensitive."""
     temperature: Positive = 0.1
     """tau."""
 
 
 class OptimizerRecipe(RecipeTable):
-    """AdamW, linear warm-up, cosine decay."""
+    """AdamW with linear warm-up and cosine decay."""
 
     learning_rate: Positive = 1e-4
-    """For batches of `batch_size` videos; it is not scaled by anything."""
+    """Peak learning rate for batches of `batch_size` videos; it is not scaled."""
     weight_decay: NonNegative = 0.05
-    """On the weights of convolutions only."""
+    """Weight decay of the weights of convolutions; other parameters have none."""
     batch_size: Count = 2
-    """Videos per step, of all processes together."""
+    """Videos per step, over all processes."""
     epochs: Count = 30
-    """Warm-up included."""
+    """Number of epochs, including warm-up."""
     warmup_epochs: NonNegative = 5.0
-    """Epochs over which the learning rate rises from 0."""
+    """Epochs over which the learning rate increases from 0."""
     final_learning_rate_share: Share = 0.0
-    """Learning rate at the end, as a share of the peak."""
+    """Final learning rate, as a share of the peak."""
     gradient_clip: NonNegative = 1.0
-    """Largest norm of the gradient; 0: unlimited."""
+    """Maximum norm of the gradient; 0: unlimited."""
     ema_decay: Annotated[float, Field(ge=0, lt=1, strict=True)] = 0.999
-    """Decay of the weights' moving average; 0: none. Step t uses at most (1 + t) / (10 + t)."""
+    """Decay of the moving average of the weights; 0: none. The decay at step t is at most (1 + t) / (10 + t)."""
 
 
 class InferenceRecipe(RecipeTable):
-    """From the network's outputs to detections."""
+    """How detections are made from the outputs of the network."""
 
     min_score: Share = 0.001
-    """Detections score at least this, after suppression."""
+    """Minimum score of detections after suppression."""
     sensitivity_power: NonNegative = 0.5
     """Scores are multiplied by q_cls, the instance level's sensitivity, to this power; 0: as published."""
     candidate_min_score: Share | None = None
-    """Candidates score above this, before suppression; the best of a class stays. Default: `min_score`."""
+    """Candidates with higher scores are kept before suppression, and the best one of a class. Default: `min_score`."""
     candidates_per_level: Count = 2000
-    """Highest-scoring candidates kept per pyramid level before suppression."""
+    """Number of candidates with the highest scores that are kept per pyramid level before suppression."""
     max_detections: Count = 2000
-    """Per video."""
+    """Maximum number of detections per video."""
     nms_sigma: Positive = 0.5
-    """Width of soft-NMS's Gaussian."""
+    """Width of the Gaussian of soft-NMS."""
     per_class: bool = True
-    """Whether only segments of one class suppress each other and vote; false: segments of all classes do."""
+    """Whether suppression and voting treat each class separately; false: all classes together."""
     voting_tiou: Share = 0.7
-    """Each detection's ends become the score-weighted mean of the candidates that overlap it this much; 0: off."""
+    """Start and end become the score-weighted means of the candidates that overlap by at least this tIoU; 0: off."""
     min_length_steps: NonNegative = 0.05
-    """Shorter candidates are dropped, in feature steps."""
+    """Minimum length of candidates, in feature steps."""
     combined_classes: Annotated[int, Field(ge=0, le=100, strict=True)] = 10
-    """With several vocabularies: highest-scoring classes of each that are combined at a point; 0: no combinations."""
+    """With several vocabularies: number of best classes of each that are combined at a point; 0: no combinations."""
     window_length: Count | Auto = "auto"
-    """Longer videos are read in overlapping windows of so many features and stitched; auto: 4 training sequences."""
+    """Longer videos are processed in overlapping windows of this number of features; auto: 4 training sequences."""
 
 
 class RunRecipe(RecipeTable):
     """Seed, arithmetic and bookkeeping."""
 
     seed: Annotated[int, Field(ge=0, lt=2**31, strict=True)] = 0
-    """Of initial weights, order, cuts and dropping."""
+    """Seed of initial weights, order of videos, crops and dropout."""
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
-    """auto: bfloat16 on GPUs and CPUs that compute it (AVX512-BF16 or AMX), else float16 on a GPU, float32 on a CPU."""
+    """auto: bfloat16 on GPUs and CPUs that support it (AVX512-BF16 or AMX), else float16 on a GPU, float32 on a CPU."""
     validate_every: Count = 5
     """Epochs between validations; the last epoch is always validated."""
     checkpoint_minutes: Positive = 10.0
-    """Minutes of an epoch between writings of last.ckpt, from which --resume goes on; also written after each epoch."""
+    """Minutes between updates of last.ckpt, from which --resume continues; it is also written after each epoch."""
 
 
 class Recipe(StrictModel):
-    """A whole training run."""
+    """The settings of a training run."""
 
     data: DataRecipe = DataRecipe()
     model: ModelRecipe = ModelRecipe()

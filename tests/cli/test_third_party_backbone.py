@@ -85,7 +85,7 @@ def test_two_packages_of_one_name(offer: Offer, tmp_path: Path) -> None:
     result = extract(tmp_path, "--backbone", "colour")
     assert result.exit_code == 2
     places = "first-package (first_package:SPEC), second-package (second_package:SPEC)"
-    assert f"2 packages bring a backbone 'colour': {places}\nhint: Uninstall all but one." in result.stderr
+    assert f"2 packages provide a backbone 'colour': {places}\nhint: Uninstall all but one." in result.stderr
 
 
 def test_a_name_of_ours(offer: Offer, tmp_path: Path) -> None:

@@ -148,7 +148,7 @@ def test_two_packages_of_one_name(offer: Offer, notes: Path) -> None:
     result = convert("other", notes)
     assert result.exit_code == 2
     places = "first-package (first_package:convert), second-package (second_package:convert)"
-    assert f"2 packages bring a converter 'other': {places}\nhint: Uninstall all but one." in result.stderr
+    assert f"2 packages provide a converter 'other': {places}\nhint: Uninstall all but one." in result.stderr
 
 
 def test_list_shows_a_broken_package_too(offer: Offer) -> None:

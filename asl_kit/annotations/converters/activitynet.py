@@ -53,28 +53,7 @@ def convert_release(
     report: ConversionReport,
     converter: str | None = None,
 ) -> AnnotationSet:
-    """Convert the files of one release of ActivityNet.
-
-    Parameters
-    ----------
-    sources : sequence of Path
-        JSON files of annotations, lists of blocked videos, and BSN's table of videos, in any order.
-    dataset : str
-        Name of the dataset.
-    manifest : Manifest or None
-        Facts of the release.
-    report : ConversionReport
-        Records everything that is excluded, corrected or dropped.
-    converter : str, optional
-        Name of the converter. Default: `dataset`.
-
-    Raises
-    ------
-    MissingFileError
-        If a file does not exist.
-    AnnotationError
-        If a file is in no layout of ActivityNet.
-    """
+    """Convert one release: annotations, lists of blocked videos and BSN's table, in any order."""
     documents = {path: read_json(path, AnnotationError) for path in sources if not _is_table(path)}
     stated = {video_id: facts for path in filter(_is_table, sources) for video_id, facts in _read_table(path)}
     blocked = {

@@ -78,7 +78,7 @@ CONTRADICTIONS = {
     "falling thresholds": (
         "[0.5]",
         "[0.7, 0.5]",
-        r"tiou_thresholds: must be one or more values that rise, found \[0\.7, 0\.5\]",
+        r"tiou_thresholds: must be one or more increasing values, found \[0\.7, 0\.5\]",
     ),
     "other name": ('name = "toy"', 'name = "toys"', r"name: must be 'toy'"),
     "subset of no split": (

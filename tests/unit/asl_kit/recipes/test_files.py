@@ -55,14 +55,14 @@ def test_limits_add_up_and_the_rest_of_about_is_the_files_own(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("files", "message"),
     [
-        ({"a": 'extends = "b.toml"', "b": 'extends = "a.toml"'}, r"in a ring: .*b\.toml -> .*a\.toml -> .*b\.toml"),
-        ({"a": 'extends = "a.toml"'}, r"in a ring"),
+        ({"a": 'extends = "b.toml"', "b": 'extends = "a.toml"'}, r"in a cycle: .*b\.toml -> .*a\.toml -> .*b\.toml"),
+        ({"a": 'extends = "a.toml"'}, r"in a cycle"),
         ({"a": "extends = 3"}, r"a\.toml: extends: expected the name or path of one recipe, found 3"),
         ({"a": 'extends = "thumos14-i3"'}, r"thumos14-i3: neither a built-in recipe nor a TOML file"),
         ({"a": ABOUT + "titel = 1"}, r"a\.toml: about: titel: unknown key"),
         ({"a": 'extends = "demo"\n[optimizer]\nepoks = 3'}, r"a\.toml: optimizer\.epoks: unknown key"),
     ],
-    ids=["ring", "itself", "number", "unknown", "about", "key"],
+    ids=["cycle", "itself", "number", "unknown", "about", "key"],
 )
 def test_wrong_files_are_refused(files: dict[str, str], message: str, tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match=message):
