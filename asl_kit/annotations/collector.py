@@ -293,7 +293,7 @@ class Collector:
     ) -> dict[str, Any]:
         labelled = [item for item in facts.items if item.labels is not None]
         if facts.no_action_at is not None and labelled:
-            text = f"said to have no action, but {labelled[0].where} gives it a segment"
+            text = f"stated to have no action, but {labelled[0].where} states a segment"
             self.error(facts.no_action_at, text, video_id=video_id)
         kept = [item for item in facts.items if self._is_sound(video_id, item, stated["duration"], classes)]
         segments = [

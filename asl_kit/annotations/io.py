@@ -30,7 +30,6 @@ def without_garbage_collection() -> Iterator[None]:
             gc.enable()
 
 
-@without_garbage_collection()
 def read_annotations(path: str | Path) -> AnnotationSet:
     """Read and validate an annotation file, as `asl_kit.convert` writes it.
 
@@ -74,6 +73,7 @@ def find_errors(path: Path) -> list[str]:
     return _read_and_validate(path)[1]
 
 
+@without_garbage_collection()
 def _read_and_validate(path: Path) -> tuple[AnnotationSet | None, list[str]]:
     """Return the annotations of a file, or None and its errors."""
     document = read_json(path, AnnotationError)
@@ -160,7 +160,7 @@ def _check_format(document: object, path: Path) -> None:
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         found = repr(document.get("format")) if isinstance(document, dict) else f"a {type(document).__name__}"
         dataset = "activitynet-json" if isinstance(document, dict) and "database" in document else "DATASET"
-        hint = f"asl-kit convert {dataset} {path} -o annotations.json makes one."
+        hint = f"Convert it: asl-kit convert {dataset} {path} -o annotations.json"
         raise AnnotationError(f"{path}: format: must be {FORMAT!r}, found {found}", hint=hint)
     check_version(
         document.get("version"),

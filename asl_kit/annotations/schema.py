@@ -121,7 +121,7 @@ class AnnotationSet(_Record):
         splits = self.by_split()
         if name not in splits:
             found = ", ".join(splits) or "none"
-            raise AnnotationError(f"dataset {self.dataset}: no video in split {name!r}; splits there are: {found}")
+            raise AnnotationError(f"dataset {self.dataset}: no video in split {name!r}; the splits are: {found}")
         return splits[name]
 
     def classes(self, vocabulary: str | None = None) -> list[str]:

@@ -53,6 +53,31 @@ def find_files(sources: Iterable[Path], patterns: Sequence[str], *, beside: Sequ
     return list(dict.fromkeys(files))
 
 
+def find_sources(sources: Iterable[Path], patterns: Sequence[str]) -> tuple[list[Path], list[Path]]:
+    """Return the files that match a pattern, including those in folders, and the tables (`.csv`) among the sources.
+
+    Raises
+    ------
+    MissingFileError
+        If a source does not exist.
+    AnnotationError
+        If a source is neither, or no file matches.
+    """
+    found = find_files(sources, patterns, beside=["*.csv"])
+    tables = [path for path in found if path.suffix.lower() == ".csv"]
+    files = [path for path in found if path not in tables]
+    if not files:
+        names = ", ".join(map(str, tables))
+        raise AnnotationError(f"{names}: only durations; expected {' or '.join(patterns)} as well")
+    return files, tables
+
+
+def dataset_name(sources: Sequence[Path], converter: str) -> str:
+    """Return a name for users' own annotations: that of the first source that is not a table."""
+    named = [source for source in sources if source.suffix.lower() != ".csv" or source.is_dir()]
+    return (named[0].resolve().name if named[0].is_dir() else named[0].stem) or converter
+
+
 def matches(path: Path, patterns: Iterable[str]) -> bool:
     """Return whether the name of a file matches one of the patterns; not case-sensitive."""
     return any(fnmatchcase(path.name.lower(), pattern.lower()) for pattern in patterns)

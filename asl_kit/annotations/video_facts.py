@@ -6,15 +6,13 @@ or as a clock time. `asl_kit.annotations.tables` describes the formats of tables
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from asl_kit.annotations.collector import Collector
-from asl_kit.annotations.sources import find_files
 from asl_kit.annotations.tables import Table, read_table
 from asl_kit.annotations.video_names import split_name
-from asl_kit.errors import AnnotationError
 
 DURATION_HINT = "; give it in a table video,duration (a .csv file among the sources)"
 """What to do about a video of unknown duration."""
@@ -27,31 +25,6 @@ class VideoFacts:
     where: str
     duration_s: float | None
     fps: float | None
-
-
-def find_sources(sources: Iterable[Path], patterns: Sequence[str]) -> tuple[list[Path], list[Path]]:
-    """Return the files that match a pattern, including those in folders, and the tables (`.csv`) among the sources.
-
-    Raises
-    ------
-    MissingFileError
-        If a source does not exist.
-    AnnotationError
-        If a source is neither, or no file matches.
-    """
-    found = find_files(sources, patterns, beside=["*.csv"])
-    tables = [path for path in found if path.suffix.lower() == ".csv"]
-    files = [path for path in found if path not in tables]
-    if not files:
-        names = ", ".join(map(str, tables))
-        raise AnnotationError(f"{names}: only durations; expected {' or '.join(patterns)} as well")
-    return files, tables
-
-
-def dataset_name(sources: Sequence[Path], converter: str) -> str:
-    """Return a name for users' own annotations: that of the first source that is not a table."""
-    named = [source for source in sources if source.suffix.lower() != ".csv" or source.is_dir()]
-    return (named[0].resolve().name if named[0].is_dir() else named[0].stem) or converter
 
 
 def read_row(

@@ -57,9 +57,9 @@ class DataRecipe(RecipeTable):
     @model_validator(mode="after")
     def _check(self) -> DataRecipe:
         if self.crop_ratio[0] > self.crop_ratio[1]:
-            raise ValueError("crop_ratio must be a smallest and a largest share, in this order")
+            raise ValueError("crop_ratio must be [smallest share, largest share]")
         if isinstance(self.vocabulary, tuple) and len(set(self.vocabulary)) < len(self.vocabulary):
-            raise ValueError("vocabulary must not name one twice")
+            raise ValueError("vocabulary must not contain duplicates")
         return self
 
 

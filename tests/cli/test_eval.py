@@ -133,7 +133,7 @@ def test_a_checkpoint_is_run_and_its_detections_kept(folder: Path, monkeypatch: 
         pytest.param(
             "--annotations a.json --predictions p.json --split dev",
             1,
-            "no video in split 'dev'; splits there are: test, training",
+            "no video in split 'dev'; the splits are: test, training",
             id="unknown split",
         ),
         pytest.param(

@@ -205,7 +205,7 @@ def test_labels_are_counted_through_the_vocabularies(kitchen: tuple[Path, Path])
     ("setting", "message"),
     [
         ("data.vocabulary=[]", "vocabulary"),
-        ('data.vocabulary=["verb", "verb"]', "vocabulary must not name one twice"),
+        ('data.vocabulary=["verb", "verb"]', "vocabulary must not contain duplicates"),
         ('data.vocabulary=["verb", "tool"]', "no vocabulary 'tool'; there are: noun, verb"),
         ("data.train_split=train", "several vocabularies (noun, verb)"),
     ],

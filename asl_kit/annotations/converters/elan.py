@@ -35,7 +35,8 @@ from pathlib import Path, PurePosixPath
 from asl_kit.annotations.collector import ACTION, Collector
 from asl_kit.annotations.report import ConversionReport
 from asl_kit.annotations.schema import AnnotationSet
-from asl_kit.annotations.video_facts import DURATION_HINT, dataset_name, find_sources, read_facts, state_facts
+from asl_kit.annotations.sources import dataset_name, find_sources
+from asl_kit.annotations.video_facts import DURATION_HINT, read_facts, state_facts
 from asl_kit.annotations.video_names import file_name
 from asl_kit.errors import AnnotationError
 from asl_kit.manifests.schema import Manifest

@@ -49,7 +49,8 @@ from urllib.parse import unquote
 from asl_kit.annotations.collector import ACTION, Collector, as_number, number_from_text
 from asl_kit.annotations.report import ConversionReport
 from asl_kit.annotations.schema import AnnotationSet
-from asl_kit.annotations.video_facts import DURATION_HINT, VideoFacts, dataset_name, find_sources, read_facts
+from asl_kit.annotations.sources import dataset_name, find_sources
+from asl_kit.annotations.video_facts import DURATION_HINT, VideoFacts, read_facts
 from asl_kit.annotations.video_names import VIDEO_SUFFIXES, file_name
 from asl_kit.base.files import read_json
 from asl_kit.errors import AnnotationError
@@ -207,7 +208,7 @@ class _Export:
         for found in ranges:
             start, end = (_frame(found.get(name)) if isinstance(found, dict) else None for name in ("start", "end"))
             if start is None or end is None:
-                text = f"ranges: must be numbers of frames from 1 on, start and end, found {found!r:.60}"
+                text = f"ranges: must be frame numbers from 1, start and end, found {found!r:.60}"
                 self._collector.error(where, text, video_id=video_id)
             else:
                 times_s.append(((start - 1) / rate, end / rate))

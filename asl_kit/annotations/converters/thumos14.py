@@ -32,7 +32,8 @@ from asl_kit.annotations.converters.activitynet_json import convert_published, r
 from asl_kit.annotations.converters.thumos_text import collect_instances, with_splits_by_name
 from asl_kit.annotations.report import ConversionReport
 from asl_kit.annotations.schema import AnnotationSet
-from asl_kit.annotations.video_facts import find_sources, read_facts, state_facts
+from asl_kit.annotations.sources import find_sources
+from asl_kit.annotations.video_facts import read_facts, state_facts
 from asl_kit.manifests.schema import Manifest
 
 SPLITS = {"val": "validation", "test": "test"}

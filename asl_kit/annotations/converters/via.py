@@ -31,7 +31,8 @@ from typing import Any
 from asl_kit.annotations.collector import ACTION, Collector
 from asl_kit.annotations.report import ConversionReport
 from asl_kit.annotations.schema import AnnotationSet
-from asl_kit.annotations.video_facts import DURATION_HINT, dataset_name, find_sources, read_facts, state_facts
+from asl_kit.annotations.sources import dataset_name, find_sources
+from asl_kit.annotations.video_facts import DURATION_HINT, read_facts, state_facts
 from asl_kit.annotations.video_names import file_name
 from asl_kit.base.files import read_json
 from asl_kit.errors import AnnotationError

@@ -225,7 +225,7 @@ def test_choose_split(dataset: str, splits: list[str], asked: str | None, expect
     ("splits", "asked", "error", "message"),
     [
         pytest.param(["all"], None, UsageError, "which split.* There are: all", id="none likely"),
-        pytest.param(["test"], "dev", AnnotationError, "no video in split 'dev'; splits there are: test", id="absent"),
+        pytest.param(["test"], "dev", AnnotationError, "no video in split 'dev'; the splits are: test", id="absent"),
     ],
 )
 def test_choose_split_refuses(splits: list[str], asked: str | None, error: type[Exception], message: str) -> None:

@@ -213,7 +213,7 @@ FAULTS = {
     ),
     "no action, and one": (
         "video,start,end,label\na,,,\na,1,2,x\n",
-        r"own\.csv:2: video 'a': said to have no action, but .*own\.csv:3",
+        r"own\.csv:2: video 'a': stated to have no action, but .*own\.csv:3",
     ),
     "nothing tells the duration": ("video,start,end,label\na,,,\n", r"own\.csv:2: video 'a': duration: not stated"),
 }

@@ -152,9 +152,15 @@ FAULTS = {
     "no length": (eaf(aligned(end="t1")), r"end: must be after the start \(1\.0\), found 1\.0"),
     "beyond the duration": (eaf(aligned()), r"end: must be within the video's duration \(2\.0\)"),
     "id twice": (eaf(aligned(), aligned()), r"2 annotations have the ANNOTATION_ID 'a1'"),
-    "refers to itself": (eaf(aligned(), referring("b", "b")), r"annotation 'b': .* refers to 'b', which leads to no"),
+    "refers to itself": (
+        eaf(aligned(), referring("b", "b")),
+        r"annotation 'b': .* refers to 'b', which does not lead to",
+    ),
     "refers in a circle": (eaf(referring("b", "c"), referring("c", "b")), r"annotation 'c': .* refers to 'b'"),
-    "refers to nothing": (eaf(aligned(), referring("b", "x")), r"annotation 'b': .* refers to 'x', which leads to no"),
+    "refers to nothing": (
+        eaf(aligned(), referring("b", "x")),
+        r"annotation 'b': .* refers to 'x', which does not lead to",
+    ),
     "no tier id": (eaf(aligned(), tier=""), r"0\.eaf: a TIER has no TIER_ID"),
     "unknown annotation": (eaf("<X/>"), r"expected an ALIGNABLE_ANNOTATION or REF_ANNOTATION, found X"),
 }

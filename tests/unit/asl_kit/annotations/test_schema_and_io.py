@@ -175,7 +175,7 @@ def test_split_and_classes():
     annotations = AnnotationSet.model_validate(document())
     assert list(annotations.split("test")) == ["a"]
     assert annotations.classes() == annotations.classes("action") == ["jump", "run"]
-    with pytest.raises(AnnotationError, match="no video in split 'val'; splits there are: test"):
+    with pytest.raises(AnnotationError, match="no video in split 'val'; the splits are: test"):
         annotations.split("val")
     with pytest.raises(AnnotationError, match="no vocabulary 'verb'; there are: action"):
         annotations.classes("verb")
