@@ -13,8 +13,10 @@ from random import Random
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
+from helpers.command_line import run
 from helpers.processes import (
+    Process,
     assert_same_store,
     descendants_of,
     is_running,
@@ -25,7 +27,6 @@ from helpers.processes import (
 )
 from helpers.support import write_video
 
-from asl_kit.cli import main
 from asl_kit.store import FeatureStore
 
 SETTINGS = ["--backbone", "x3d_xs", "--weights", "random", "--window", "16", "--stride", "4", "--size", "32"]
@@ -37,7 +38,7 @@ def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def extract(*arguments: object) -> Result:
-    return CliRunner().invoke(main, ["extract", *map(str, arguments)])
+    return run("extract", *arguments)
 
 
 def errors(result: Result) -> list[str]:
@@ -129,7 +130,7 @@ def test_help() -> None:
         assert option in result.output
 
 
-def start(*arguments: object, **options: Any) -> subprocess.Popen[str]:
+def start(*arguments: object, **options: Any) -> Process:
     options = {"stdout": subprocess.DEVNULL, "env": None} | options
     return start_asl_kit("extract", *arguments, *SETTINGS, "--device", "cpu", **options)
 
@@ -170,8 +171,8 @@ def test_full_disk(folder: Path, tmp_path: Path) -> None:
     resource = pytest.importorskip("resource")
     limit = (200_000, 200_000)
     arguments = (folder, "-o", tmp_path / "store", "--workers", 0)
-    process = start(*arguments, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limit))
-    _, stderr = process.communicate(timeout=120)
+    with start(*arguments, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limit)) as process:
+        _, stderr = process.communicate(timeout=120)
     assert process.returncode == 1
     (message,) = [line for line in stderr.splitlines() if line.startswith("error:")]
     assert message == f"error: {tmp_path / 'store'}: video 'v0' cannot be written: File too large"

@@ -18,8 +18,9 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from helpers.command_line import run
 from helpers.support import make_annotation_set, make_features, make_spec
-from helpers.training_runs import command, run, words
+from helpers.training_runs import command, words
 
 from asl_kit.annotations import write_annotations
 from asl_kit.checkpoint.files import load_checkpoint

@@ -14,18 +14,18 @@ _SMALLER = {
     "extract": ["--weights", "random", "--size", "32"],  # no weights can be downloaded where the tests run
     "train": ["--set", "optimizer.epochs=2", "--set", "model.width=16"],
 }
-"""Added to README's commands, to make them quick."""
+"""Options added to README's commands, to make them fast."""
 
 
 def block(name: str) -> str:
-    """Return the commands of the code block of this name."""
+    """Return the commands in README's code block of this name."""
     found = re.search(rf"<!-- run: {name} -->\n```bash\n(.*?)```", README, flags=re.DOTALL)
     assert found is not None
     return found[1].strip()
 
 
 def own_commands(name: str) -> list[list[str]]:
-    """Return the arguments of a block's ``asl-kit`` commands, made quick; to be run where `write_own_videos` wrote."""
+    """Return the arguments of a block's ``asl-kit`` commands, made fast, for files of `write_own_videos`."""
     commands = [shlex.split(line)[1:] for line in block(name).splitlines()]
     return [[*arguments, *_SMALLER.get(arguments[0], [])] for arguments in commands]
 

@@ -1,4 +1,4 @@
-"""The tools that make the documentation site, which are no package."""
+"""The scripts that build the documentation site, as modules."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-SCRIPT = Path(__file__).parents[2] / "benchmarks" / "extract_kills.py"
+SCRIPT = Path(__file__).with_name("extract_kills.py")
 
 
 @pytest.mark.slow
