@@ -6,10 +6,7 @@ import json
 import os
 import signal
 import subprocess
-import time
-from contextlib import suppress
 from pathlib import Path
-from random import Random
 from typing import Any
 
 import pytest
@@ -18,8 +15,6 @@ from helpers.command_line import run
 from helpers.processes import (
     Process,
     assert_same_store,
-    descendants_of,
-    is_running,
     shared_memory,
     start_asl_kit,
     wait_until,
@@ -180,34 +175,6 @@ def test_full_disk(folder: Path, tmp_path: Path) -> None:
     store = FeatureStore.open(tmp_path / "store")
     assert store.verify() == []
     assert list((store.path / "tmp").iterdir()) == []
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("workers", [0, 2])
-def test_kills_at_random_moments(workers: int, folder: Path, tmp_path: Path) -> None:
-    """The run, or one of its workers, is killed again and again; in the end the store is as without."""
-    whole, store = tmp_path / "whole", tmp_path / "store"
-    assert extract(folder, "-o", whole, *SETTINGS, "--device", "cpu").exit_code == 0
-    random = Random(workers)
-    for attempt in range(4):
-        with start(folder, "-o", store, "--workers", workers, "--retry-failed") as process:
-            if store.exists() and attempt:
-                time.sleep(3.0 + 4.0 * random.random())  # most of the first 3 s is loading torch
-            else:
-                wait_until((store / "videos" / "v0").exists, process=process)
-            helpers = descendants_of(process.pid)
-            with suppress(ProcessLookupError):
-                victims = workers_of(process.pid) if attempt % 2 else []
-                os.kill(random.choice(victims) if victims else process.pid, signal.SIGKILL)
-                time.sleep(0.2)
-            helpers |= descendants_of(process.pid)  # who takes a killed worker's place
-            process.kill()
-            process.communicate(timeout=30)
-        wait_until(lambda: not (any(map(is_running, helpers)) or shared_memory(process.pid)), timeout_s=10)  # noqa: B023
-        assert FeatureStore.open(store).verify() == []
-    result = extract(folder, "-o", store, *SETTINGS, "--device", "cpu", "--workers", workers, "--retry-failed")
-    assert result.exit_code == 0, result.output
-    assert_same_store(store, whole)
 
 
 @pytest.mark.slow
