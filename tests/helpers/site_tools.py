@@ -1,4 +1,4 @@
-"""The scripts that build the documentation site, as modules."""
+"""The tools that make the documentation site, which are not a package."""
 
 from __future__ import annotations
 
