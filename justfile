@@ -1,4 +1,4 @@
-# What the developers run. `just check` is what CI runs.
+# Commands for developers. `.ci/run` runs the same checks, and the slow tests.
 set shell := ["bash", "-euo", "pipefail", "-c"]
 
 default: check
@@ -19,7 +19,7 @@ type:
 test *arguments:
     python -m pytest {{arguments}}
 
-# Takes minutes: the demo from end to end, large backbones, many kills.
+# Takes minutes: the demo, large backbones, killed processes, pages in a browser.
 test-slow:
     python -m pytest -m slow
 

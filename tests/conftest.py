@@ -29,15 +29,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason="needs a CUDA device; ASL_KIT_REQUIRE_GPU=1 makes this a failure"))
 
 
-@pytest.fixture(autouse=True)
-def _decode_here(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Decode in the tests' process where nothing is said: a small video takes less time than a process to start.
-
-    Commands in processes of their own, as those of README, do as users' do.
-    """
-    monkeypatch.setattr("asl_extract.executors.filling.WORKERS_ON_CPU", 0)
-
-
 @pytest.fixture(scope="session")
 def ffmpeg() -> str:
     """Return the ffmpeg program; skip where there is none, unless ASL_KIT_REQUIRE_FFMPEG=1 forbids it."""

@@ -51,6 +51,26 @@ def test_no_module_is_long() -> None:
     assert not long
 
 
+def test_unit_tests_lie_in_the_folders_of_their_packages() -> None:
+    packages = {"asl_kit": ROOT / "asl_kit"}
+    packages |= {f"asl_{name}": ROOT / name / f"asl_{name}" for name in ("extract", "train", "evaluate")}
+    for test in (ROOT / "tests" / "unit").rglob("test_*.py"):
+        package, *folders = test.parent.relative_to(ROOT / "tests" / "unit").parts
+        assert packages[package].joinpath(*folders).is_dir(), test
+
+
+def test_the_documented_folders_of_tests_are_those_there() -> None:
+    text = (ROOT / "docs" / "contributing.md").read_text(encoding="utf-8")
+    documented = {
+        name
+        for line in text.splitlines()
+        if line.startswith("| `tests/")
+        for name in re.findall(r"`tests/(\w+)/`", line)
+    }
+    there = {path.parent.name for path in (ROOT / "tests").glob("*/*") if path.parent.name != "__pycache__"}
+    assert documented == there
+
+
 def test_every_package_is_typed() -> None:
     for package in ("asl_kit", "extract/asl_extract", "train/asl_train", "evaluate/asl_evaluate"):
         assert (ROOT / package / "py.typed").exists()

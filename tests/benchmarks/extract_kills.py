@@ -229,6 +229,9 @@ class Story:
         if victim in (RUN, DESK):
             run.process.wait(timeout=60)
             kill.gone_s = self._wait_until_gone(run, helpers)
+            if (self.store / "zarr.json").exists():
+                problems = FeatureStore.open(self.store).verify()
+                self._expect(not problems, f"after the kill: {problems}")
             self._run = None
             if victim == DESK:
                 said = "error: the Ray actor that hands out the videos is lost" in run.printed()

@@ -3,19 +3,17 @@
 import json
 
 import pytest
-from click.testing import CliRunner
+from helpers.command_line import run
 from helpers.support import add_video, make_features, make_spec
 
 from asl_kit.annotations.conversion import converter_names
-from asl_kit.cli import main
 from asl_kit.store import FeatureStore
 
 ROWS = "video,start,end,label,split,duration\na,1,2,run,train,10\na,3,4,jump,,\nb,,,,test,5\n"
 
 
 def invoke(*arguments):
-    result = CliRunner().invoke(main, [str(argument) for argument in arguments])
-    assert result.exception is None or isinstance(result.exception, SystemExit)
+    result = run(*arguments)
     assert "Traceback" not in result.stderr
     return result
 

@@ -6,11 +6,10 @@ import json
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
+from helpers.command_line import run
 from helpers.support import make_annotation_set
 
 from asl_kit.annotations import write_annotations
-from asl_kit.cli import main
 from asl_kit.detections.json_format import write_predictions
 from asl_kit.detections.table import Detections
 
@@ -36,10 +35,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     write_predictions(tmp_path / "unknown.json", Detections.from_lists([("v1", 0, 1, "jumb", 0.5)]))
     monkeypatch.chdir(tmp_path)
     return tmp_path
-
-
-def run(arguments: str) -> Result:
-    return CliRunner().invoke(main, arguments.split())
 
 
 def _cells(text: str) -> list[list[str]]:

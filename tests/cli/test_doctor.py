@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
+from helpers import command_line
 
-from asl_kit.cli import main
 from asl_kit.environment import probe
 
 
@@ -22,7 +22,7 @@ def replace_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def run(*arguments: str) -> tuple[Result, dict[str, Any]]:
-    result = CliRunner().invoke(main, ["doctor", "--json", "-", *arguments])
+    result = command_line.run("doctor", "--json", "-", *arguments)
     return result, {check["check"]: check for check in json.loads(result.stdout)["checks"]}
 
 
@@ -52,7 +52,7 @@ def test_text(rich_loads: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("asl_kit.cli.doctor.examine", lambda: found)
     if not rich_loads:
         monkeypatch.setitem(sys.modules, "rich.table", None)
-    result = CliRunner().invoke(main, ["doctor"])
+    result = command_line.run("doctor")
     assert result.exit_code == 1
     assert "a [b] c" in result.stdout
     assert ("broken: two: gone -> pip install two" in result.stdout) != rich_loads

@@ -7,12 +7,12 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
+from helpers import command_line
 from helpers.support import make_annotation_set
 
 from asl_evaluate.coverage import GridCoverage
 from asl_kit.annotations import write_annotations
-from asl_kit.cli import main
 from asl_kit.detections.json_format import read_predictions, write_predictions
 from asl_kit.detections.table import Detections
 
@@ -35,7 +35,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def run(arguments: str) -> Result:
-    return CliRunner().invoke(main, ["eval", *arguments.split()])
+    return command_line.run("eval", *arguments.split())
 
 
 @pytest.mark.usefixtures("folder")

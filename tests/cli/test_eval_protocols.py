@@ -7,11 +7,11 @@ import json
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
+from helpers import command_line
 from helpers.support import make_annotation_set
 
 from asl_kit.annotations import write_annotations
-from asl_kit.cli import main
 from asl_kit.detections.json_format import write_predictions
 from asl_kit.detections.table import Detections
 
@@ -30,9 +30,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def run(arguments: str, annotations: str = "a.json", predictions: str = "p.json") -> Result:
-    return CliRunner().invoke(
-        main, ["eval", "--annotations", annotations, "--predictions", predictions, *arguments.split()]
-    )
+    return command_line.run(f"eval --annotations {annotations} --predictions {predictions} {arguments}")
 
 
 @pytest.mark.parametrize(

@@ -6,18 +6,15 @@ import json
 import os
 import signal
 import subprocess
-import time
-from contextlib import suppress
 from pathlib import Path
-from random import Random
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
+from helpers.command_line import run
 from helpers.processes import (
+    Process,
     assert_same_store,
-    descendants_of,
-    is_running,
     shared_memory,
     start_asl_kit,
     wait_until,
@@ -25,7 +22,6 @@ from helpers.processes import (
 )
 from helpers.support import write_video
 
-from asl_kit.cli import main
 from asl_kit.store import FeatureStore
 
 SETTINGS = ["--backbone", "x3d_xs", "--weights", "random", "--window", "16", "--stride", "4", "--size", "32"]
@@ -37,7 +33,7 @@ def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def extract(*arguments: object) -> Result:
-    return CliRunner().invoke(main, ["extract", *map(str, arguments)])
+    return run("extract", *arguments)
 
 
 def errors(result: Result) -> list[str]:
@@ -129,7 +125,7 @@ def test_help() -> None:
         assert option in result.output
 
 
-def start(*arguments: object, **options: Any) -> subprocess.Popen[str]:
+def start(*arguments: object, **options: Any) -> Process:
     options = {"stdout": subprocess.DEVNULL, "env": None} | options
     return start_asl_kit("extract", *arguments, *SETTINGS, "--device", "cpu", **options)
 
@@ -170,8 +166,8 @@ def test_full_disk(folder: Path, tmp_path: Path) -> None:
     resource = pytest.importorskip("resource")
     limit = (200_000, 200_000)
     arguments = (folder, "-o", tmp_path / "store", "--workers", 0)
-    process = start(*arguments, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limit))
-    _, stderr = process.communicate(timeout=120)
+    with start(*arguments, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limit)) as process:
+        _, stderr = process.communicate(timeout=120)
     assert process.returncode == 1
     (message,) = [line for line in stderr.splitlines() if line.startswith("error:")]
     assert message == f"error: {tmp_path / 'store'}: video 'v0' cannot be written: File too large"
@@ -179,34 +175,6 @@ def test_full_disk(folder: Path, tmp_path: Path) -> None:
     store = FeatureStore.open(tmp_path / "store")
     assert store.verify() == []
     assert list((store.path / "tmp").iterdir()) == []
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("workers", [0, 2])
-def test_kills_at_random_moments(workers: int, folder: Path, tmp_path: Path) -> None:
-    """The run, or one of its workers, is killed again and again; in the end the store is as without."""
-    whole, store = tmp_path / "whole", tmp_path / "store"
-    assert extract(folder, "-o", whole, *SETTINGS, "--device", "cpu").exit_code == 0
-    random = Random(workers)
-    for attempt in range(4):
-        with start(folder, "-o", store, "--workers", workers, "--retry-failed") as process:
-            if store.exists() and attempt:
-                time.sleep(3.0 + 4.0 * random.random())  # most of the first 3 s is loading torch
-            else:
-                wait_until((store / "videos" / "v0").exists, process=process)
-            helpers = descendants_of(process.pid)
-            with suppress(ProcessLookupError):
-                victims = workers_of(process.pid) if attempt % 2 else []
-                os.kill(random.choice(victims) if victims else process.pid, signal.SIGKILL)
-                time.sleep(0.2)
-            helpers |= descendants_of(process.pid)  # who takes a killed worker's place
-            process.kill()
-            process.communicate(timeout=30)
-        wait_until(lambda: not (any(map(is_running, helpers)) or shared_memory(process.pid)), timeout_s=10)  # noqa: B023
-        assert FeatureStore.open(store).verify() == []
-    result = extract(folder, "-o", store, *SETTINGS, "--device", "cpu", "--workers", workers, "--retry-failed")
-    assert result.exit_code == 0, result.output
-    assert_same_store(store, whole)
 
 
 @pytest.mark.slow

@@ -5,19 +5,17 @@ from __future__ import annotations
 import errno
 import os
 import re
-import shlex
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
+from helpers.command_line import run
 from helpers.faults import full_disk, read_only
 from helpers.support import add_video, make_annotation_set, make_features, make_spec, write_model
 
 from asl_kit.annotations import write_annotations
 from asl_kit.base.files import write_text
-from asl_kit.cli import main
 from asl_kit.detections.json_format import write_predictions
 from asl_kit.detections.table import Detections
 from asl_kit.errors import OutputError
@@ -37,10 +35,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     add_video(FeatureStore.open_or_create(tmp_path / "s.zarr", make_spec()), "v1", make_features(9))
     monkeypatch.chdir(tmp_path)
     return tmp_path
-
-
-def run(arguments: str) -> Result:
-    return CliRunner().invoke(main, shlex.split(arguments))
 
 
 SCORED = "--predictions p.json --annotations a.json"

@@ -7,9 +7,8 @@ import re
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
-
-from asl_kit.cli import main
+from click.testing import Result
+from helpers import command_line
 
 VIDEOS = ("[bold]v[/bold]", "../../up", "/etc/passwd", "\x1b[2Jgone", "CON", "n" * 300, "<script>alert(1)</script>")
 LABELS = ("[link=file:///etc]run[/link]", "\x1b]0;title\x07", "</script><img src=x>", "../jump")
@@ -50,8 +49,7 @@ def files(tmp_path: Path) -> tuple[Path, Path]:
 
 
 def run(*arguments: object) -> Result:
-    result = CliRunner().invoke(main, [str(argument) for argument in arguments])
-    assert result.exception is None or isinstance(result.exception, SystemExit), result.output
+    result = command_line.run(*arguments)
     assert not CONTROL.search(result.output)
     return result
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
+from helpers import command_line
 from helpers.support import make_annotation_set, make_features
 
 from asl_kit.annotations import write_annotations
-from asl_kit.cli import main
 from asl_kit.feature_import import list_presets
 from asl_kit.manifests.schema import FeatureSet
 from asl_kit.store import FeatureStore
@@ -43,10 +43,8 @@ def folder(tmp_path: Path) -> Path:
 
 
 def run(folder: Path, *arguments: str) -> Result:
-    place = (str(folder / "files"), "-o", str(folder / "store"))
-    return CliRunner().invoke(
-        main, ["import-features", *place, *(word.replace("FOLDER", str(folder)) for word in arguments)]
-    )
+    place = (folder / "files", "-o", folder / "store")
+    return command_line.run("import-features", *place, *(word.replace("FOLDER", str(folder)) for word in arguments))
 
 
 def test_prints_what_it_did_and_writes_the_report(folder: Path) -> None:
@@ -165,7 +163,7 @@ def test_wrong_input(
 
 def test_presets_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("asl_kit.feature_import.list_presets", lambda: {"own/i3d": PRESET})
-    result = CliRunner().invoke(main, ["import-features", "--list-presets"])
+    result = command_line.run("import-features --list-presets")
     assert result.exit_code == 0, result.output
     row = next(line for line in result.output.splitlines() if "own/i3d" in line)
     assert [cell.strip() for cell in row.strip("│").split("│")] == [
@@ -174,6 +172,6 @@ def test_presets_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_all_real_presets_can_be_listed() -> None:
-    result = CliRunner().invoke(main, ["import-features", "--list-presets"])
+    result = command_line.run("import-features --list-presets")
     assert result.exit_code == 0, result.output
     assert all(name in result.output for name in list_presets())

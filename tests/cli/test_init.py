@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 import pytest
-from click.testing import CliRunner
+from helpers import command_line
 from helpers.support import write_video
 
 from asl_extract.decoders.probe import probe, read_header
@@ -41,7 +41,7 @@ def table(folder: Path, *rows: str, header: str = "video,start,end,label") -> Pa
 
 
 def run(*words: object) -> tuple[int, str]:
-    result = CliRunner().invoke(main, ["init", *map(str, words), "--device", "cpu"])
+    result = command_line.run("init", *words, "--device", "cpu")
     return result.exit_code, result.output
 
 
@@ -137,7 +137,7 @@ def test_annotations_of_any_converter(videos: Path, tmp_path: Path) -> None:
         *(f"clip{n},1,2,run,{s}" for n, s in enumerate(("train", "test"))),
         header="video,start,end,label,split",
     )
-    converted = CliRunner().invoke(main, ["convert", "csv", str(source), "-o", str(tmp_path / "a.json")])
+    converted = command_line.run("convert", "csv", source, "-o", tmp_path / "a.json")
     assert converted.exit_code == 0
     assert run(tmp_path / "a.json", videos, "--json", "-")[0] == run(source, videos)[0] == 0
 
@@ -198,9 +198,7 @@ class TestRunAgain:
 )
 def test_wrong_input(videos: Path, tmp_path: Path, rows: list[str], words: list[str], code: int, message: str) -> None:
     names = {"csv": table(tmp_path, *rows), "videos": videos}
-    result = CliRunner().invoke(
-        main, ["init", str(names["csv"]), str(videos), *(word.format(**names) for word in words)]
-    )
+    result = command_line.run("init", names["csv"], videos, *(word.format(**names) for word in words))
     assert result.exit_code == code, result.output
     assert message.format(**names) in result.output
 

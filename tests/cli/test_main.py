@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import pytest
-from click.testing import CliRunner
+from helpers.command_line import run
 
 from asl_kit import errors
-from asl_kit.cli import COMMANDS, main
+from asl_kit.cli import COMMANDS
 
 
 @pytest.mark.parametrize(
     "arguments", [["--help"], ["--version"], *[[name, "--help"] for name in COMMANDS]], ids=" ".join
 )
 def test_help(arguments: list[str]) -> None:
-    result = CliRunner().invoke(main, arguments)
+    result = run(*arguments)
     assert result.exit_code == 0
     assert result.output
 
@@ -28,7 +28,7 @@ def test_the_summary_in_the_list_is_the_commands_own_first_line() -> None:
 
 
 def test_unknown_command() -> None:
-    result = CliRunner().invoke(main, ["nosuch"])
+    result = run("nosuch")
     assert result.exit_code == 2
     assert "No such command 'nosuch'" in result.output
 
@@ -36,7 +36,7 @@ def test_unknown_command() -> None:
 @pytest.mark.parametrize("debug", [False, True], ids=["plain", "--debug"])
 def test_an_error_is_one_message_with_a_hint(debug: bool) -> None:
     arguments = ["annotations", "validate", "absent.json"]
-    result = CliRunner().invoke(main, ["--debug", *arguments] if debug else arguments)
+    result = run(*["--debug"] * debug, *arguments)
     assert result.exit_code == 2
     assert ("Traceback" in result.output) == debug
     assert "error: absent.json: no such file" in result.output

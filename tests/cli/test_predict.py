@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
+from helpers.command_line import run
 from helpers.support import write_model, write_video
 
 from asl_extract.extractor import Extractor
 from asl_extract.videos import VideoFile, find_videos
-from asl_kit.cli import main
 from asl_kit.cli.predict import _Frames
 from asl_kit.dataset.feature_reader import FeatureReader
 from asl_kit.detections.per_video import VideoDetections
@@ -56,7 +56,7 @@ def loaded(model: TrainedModel, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def predict(folder: Path, output: Path, *arguments: object, **options: Any) -> Result:
     words = ["predict", "--checkpoint", folder / "model.ckpt", "-o", output, "--device", "cpu", *arguments]
-    return CliRunner().invoke(main, list(map(str, words)), **options)
+    return run(*words, **options)
 
 
 def ids(path: Path) -> list[str]:
@@ -203,8 +203,8 @@ def test_detections_are_those_of_stored_features(
 
     video = folder / "videos" / "deep" / "two.mp4"
     settings = ["--backbone", "x3d_xs", "--weights", "random", "--window", "8", "--size", "32", "--stride", "4"]
-    words = ["extract", str(video), "-o", str(tmp_path / "store"), *settings, "--device", "cpu", "--dtype", "float32"]
-    assert CliRunner().invoke(main, words).exit_code == 0
+    words = ["extract", video, "-o", tmp_path / "store", *settings, "--device", "cpu", "--dtype", "float32"]
+    assert run(*words).exit_code == 0
     reader = FeatureReader(tmp_path / "store")
     assert reader.video_ids() == ["two"]
     info = reader.info("two")

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import csv
 import re
-import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pysubs2
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
+from helpers import command_line
 from helpers.support import write_video
 
 from asl_extract.videos import VideoFile
-from asl_kit.cli import main
 from asl_kit.cli.predict import predict
 from asl_kit.detections.per_video import VideoDetections
 from asl_kit.detections.table import MIN_SCORE, Detections
@@ -56,7 +55,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def run(arguments: str, output: str = "out/d.json") -> Result:
-    return CliRunner().invoke(main, ["predict", "videos", "--checkpoint", "m.ckpt", "-o", output, *arguments.split()])
+    return command_line.run(f"predict videos --checkpoint m.ckpt -o {output} {arguments}")
 
 
 def files() -> list[str]:
@@ -197,7 +196,7 @@ def test_the_commands_of_the_page_run() -> None:
     found = re.search(r"<!-- run: view -->\n```bash\n(.*?)```", page, flags=re.DOTALL)
     assert found is not None
     for line in found[1].splitlines():
-        result = CliRunner().invoke(main, shlex.split(line)[1:])
+        result = command_line.run(line.removeprefix("asl-kit "))
         assert result.exit_code == 0, f"{line}\n{result.output}"
     written = {str(path) for path in Path().rglob("*") if path.is_file()}
     assert written >= {"detections.csv", "detections.json", "report.html", "videos/a.actions.srt", "web/b.actions.vtt"}

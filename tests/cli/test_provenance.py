@@ -11,7 +11,7 @@ import click
 import numpy as np
 import pytest
 import torch
-from click.testing import CliRunner, Result
+from helpers.command_line import run
 from helpers.support import make_spec, write_video
 
 from asl_extract.backbones import get_backbone
@@ -23,12 +23,6 @@ from asl_kit.store.command import command_for
 
 SMALL = ["--backbone", "x3d_xs", "--weights", "random", "--window", "16", "--stride", "4", "--size", "32"]
 OF_THE_RUN = ("videos", "store", "annotations", "shard", "device")
-
-
-def asl_kit(*arguments: str | Path) -> Result:
-    result = CliRunner().invoke(main, [*map(str, arguments)])
-    assert result.exception is None or isinstance(result.exception, SystemExit)
-    return result
 
 
 def parsed(command_line: str) -> dict[str, Any]:
@@ -57,7 +51,7 @@ def weights_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def store(video: Path, tmp_path_factory: pytest.TempPathFactory) -> FeatureStore:
     path = tmp_path_factory.mktemp("stores") / "first store"
     options = ["--precision", "bfloat16", "--dtype", "float32", "--fps", "12.5", "--decoder", "pyav", "--device", "cpu"]
-    result = asl_kit("extract", video, "-o", path, *SMALL, *options)
+    result = run("extract", video, "-o", path, *SMALL, *options)
     assert result.exit_code == 0, result.stderr
     return FeatureStore.open(path)
 
@@ -123,10 +117,10 @@ def test_published_weights_go_by_their_name(monkeypatch: pytest.MonkeyPatch, tmp
 
 
 def test_info_prints_the_command_of_a_real_store(store: FeatureStore, video: Path, tmp_path: Path) -> None:
-    command = json.loads(asl_kit("store", "info", store.path, "--json", "-").stdout)["command"]
+    command = json.loads(run("store", "info", store.path, "--json", "-").stdout)["command"]
     words = shlex.split(command.replace("VIDEOS", shlex.quote(str(video))))[1:]
     words[words.index("-o") + 1] = str(tmp_path / "again")
-    result = asl_kit(*words, "--device", "cpu")
+    result = run(*words, "--device", "cpu")
     assert result.exit_code == 0, result.stderr
     again = FeatureStore.open(tmp_path / "again")
     assert (again.spec, again.dtype) == (store.spec, store.dtype)
@@ -134,7 +128,7 @@ def test_info_prints_the_command_of_a_real_store(store: FeatureStore, video: Pat
 
 
 def test_like_takes_everything(store: FeatureStore, video: Path, tmp_path: Path) -> None:
-    result = asl_kit("extract", video, "-o", tmp_path / "again", "--like", store.path, "--device", "cpu")
+    result = run("extract", video, "-o", tmp_path / "again", "--like", store.path, "--device", "cpu")
     assert result.exit_code == 0, result.stderr
     again = FeatureStore.open(tmp_path / "again")
     assert (again.spec, again.dtype) == (store.spec, store.dtype)
@@ -143,18 +137,18 @@ def test_like_takes_everything(store: FeatureStore, video: Path, tmp_path: Path)
 
 def test_like_wants_the_weights_file_and_checks_it(video: Path, weights_file: Path, tmp_path: Path) -> None:
     first = [*SMALL, "--device", "cpu", "--weights", weights_file]
-    assert asl_kit("extract", video, "-o", tmp_path / "first", *first).exit_code == 0
+    assert run("extract", video, "-o", tmp_path / "first", *first).exit_code == 0
     like = ["extract", video, "-o", tmp_path / "again", "--device", "cpu", "--like", tmp_path / "first"]
-    without = asl_kit(*like)
+    without = run(*like)
     assert without.exit_code == 2
     assert "features were made with the weights file 'my own.pt', which was not given" in without.stderr
-    other = asl_kit(*like, "--weights", "random")
+    other = run(*like, "--weights", "random")
     assert other.exit_code == 2
     assert "weights_sha256: " in other.stderr
     assert not (tmp_path / "again").exists()
     renamed = tmp_path / "renamed.pt"
     renamed.write_bytes(weights_file.read_bytes())
-    assert asl_kit(*like, "--weights", renamed).exit_code == 0
+    assert run(*like, "--weights", renamed).exit_code == 0
     assert FeatureStore.open(tmp_path / "again").spec == FeatureStore.open(tmp_path / "first").spec
 
 
@@ -167,7 +161,7 @@ REFUSED = {
 
 @pytest.mark.parametrize(("options", "message"), REFUSED.values(), ids=REFUSED)
 def test_like_and_a_setting(options: list[str], message: str, store: FeatureStore, video: Path, tmp_path: Path) -> None:
-    result = asl_kit("extract", video, "-o", tmp_path / "again", "--like", store.path, *options)
+    result = run("extract", video, "-o", tmp_path / "again", "--like", store.path, *options)
     assert result.exit_code == 2
     assert result.stderr.startswith(f"error: --like {store.path} {message}\n")
     assert not (tmp_path / "again").exists()
@@ -188,21 +182,21 @@ def test_like_what_cannot_be_made_here(
     changes: dict[str, str], message: str, store: FeatureStore, video: Path, tmp_path: Path
 ) -> None:
     other = FeatureStore.open_or_create(tmp_path / "other", store.spec.model_copy(update=changes))
-    result = asl_kit("extract", video, "-o", tmp_path / "again", "--like", other.path, "--device", "cpu")
+    result = run("extract", video, "-o", tmp_path / "again", "--like", other.path, "--device", "cpu")
     assert result.exit_code == 2
     assert message in result.stderr
     assert not (tmp_path / "again").exists()
 
 
 def test_like_no_store(video: Path, tmp_path: Path) -> None:
-    result = asl_kit("extract", video, "-o", tmp_path / "again", "--like", tmp_path / "nowhere")
+    result = run("extract", video, "-o", tmp_path / "again", "--like", tmp_path / "nowhere")
     assert result.exit_code in (1, 2)
     assert str(tmp_path / "nowhere") in result.stderr.splitlines()[0]
 
 
 def test_preset(video: Path, tmp_path: Path) -> None:
     options = ["--preset", "thumos14/i3d-actionformer", "--backbone", "i3d_rgb", "--size", "32", "--weights", "random"]
-    result = asl_kit("extract", video, "-o", tmp_path / "store", *options, "--device", "cpu")
+    result = run("extract", video, "-o", tmp_path / "store", *options, "--device", "cpu")
     assert result.exit_code == 0, result.stderr
     spec = FeatureStore.open(tmp_path / "store").spec
     stated = (spec.backbone, spec.window_frames, spec.stride_frames, spec.fps, spec.clip_frames, spec.feature_dim)
@@ -210,13 +204,13 @@ def test_preset(video: Path, tmp_path: Path) -> None:
 
 
 def test_no_backbone(video: Path, tmp_path: Path) -> None:
-    result = asl_kit("extract", video, "-o", tmp_path / "store")
+    result = run("extract", video, "-o", tmp_path / "store")
     assert (result.exit_code, result.stderr.splitlines()[0]) == (2, "error: no backbone is named")
 
 
 def test_list_presets(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "160")
-    result = asl_kit("extract", "--list-presets")
+    result = run("extract", "--list-presets")
     assert result.exit_code == 0
     for text in ("ego4d-mq/slowfast-actionformer", "activitynet13/tsp", "i3d_flow", "Two stores"):
         assert text in result.stdout
@@ -243,15 +237,15 @@ def test_command_of_imported_features_makes_the_same_spec(options: list[str], tm
     table = tmp_path / "segments.csv"
     table.write_text("video,start,end,label,duration,fps\na,0,1,run,4,25\n")
     annotations = tmp_path / "annotations.json"
-    assert asl_kit("convert", "csv", table, "-o", annotations).exit_code == 0
+    assert run("convert", "csv", table, "-o", annotations).exit_code == 0
     given = [*options, annotations] if options[-1] == "--annotations" else options
     layout = [] if "--preset" in options else ["--layout", "time-first"]  # nine features of 6 values could be six of 9
-    result = asl_kit("import-features", folder, "-o", tmp_path / "first", *given, *layout)
+    result = run("import-features", folder, "-o", tmp_path / "first", *given, *layout)
     assert result.exit_code == 0, result.stderr
     first = FeatureStore.open(tmp_path / "first")
     command = command_for(first.spec, dtype=first.dtype, store=tmp_path / "again")
     words = [{"DIR": folder, "ANNOTATIONS": annotations}.get(word, word) for word in shlex.split(command)[1:]]
-    result = asl_kit(*words)
+    result = run(*words)
     assert result.exit_code == 0, result.stderr
     again = FeatureStore.open(tmp_path / "again")
     assert (again.spec, again.dtype) == (first.spec, first.dtype)

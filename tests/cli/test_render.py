@@ -9,11 +9,11 @@ from typing import Any
 
 import av
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
+from helpers.command_line import run
 from helpers.support import write_video
 
 from asl_extract.decoders.probe import probe
-from asl_kit.cli import main
 from asl_kit.detections.per_video import VideoDetections
 from asl_kit.detections.table import Detections
 from asl_kit.outputs.file_start import read_start
@@ -42,7 +42,7 @@ def found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[VideoDetectio
 
 
 def render(*arguments: object) -> Result:
-    return CliRunner().invoke(main, ["render", *map(str, arguments)])
+    return run("render", *arguments)
 
 
 def contents(folder: str) -> dict[str, bytes]:

@@ -6,11 +6,11 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
+from helpers import command_line
 from helpers.support import make_annotation_set
 
 from asl_kit.annotations import write_annotations
-from asl_kit.cli import main
 from asl_kit.detections.json_format import write_predictions
 from asl_kit.detections.table import Detections
 
@@ -50,7 +50,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def run(arguments: str) -> Result:
-    return CliRunner().invoke(main, ["report", *f"--predictions p.json --annotations a.json {arguments}".split()])
+    return command_line.run(f"report --predictions p.json --annotations a.json {arguments}")
 
 
 def test_the_page_holds_the_scores_and_no_name_as_markup(folder: Path) -> None:
@@ -97,7 +97,7 @@ def test_no_predictions_at_all(folder: Path) -> None:
 
 
 def run_without_truth(arguments: str) -> Result:
-    return CliRunner().invoke(main, ["report", "--predictions", "p.json", *arguments.split()])
+    return command_line.run(f"report --predictions p.json {arguments}")
 
 
 def test_without_annotations_the_page_shows_what_was_found(folder: Path) -> None:

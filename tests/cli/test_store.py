@@ -6,10 +6,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
+from helpers import command_line
 from helpers.support import add_video, make_features, make_spec
 
-from asl_kit.cli import main
 from asl_kit.store import FeatureStore
 
 
@@ -23,8 +23,8 @@ def store(tmp_path: Path) -> FeatureStore:
     return store
 
 
-def run(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(main, ["store", *map(str, arguments)])
+def run(*arguments: object) -> Result:
+    return command_line.run("store", *arguments)
 
 
 def test_info_tells_spec_amount_and_failures(store: FeatureStore) -> None:

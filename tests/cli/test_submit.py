@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import shlex
 from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
+from helpers.command_line import run
 
 from asl_kit.annotations import AnnotationSet, write_annotations
-from asl_kit.cli import main
 from asl_kit.detections.json_format import write_predictions
 from asl_kit.detections.table import Detection, Detections
 from asl_kit.manifests.files import load_manifest
@@ -41,10 +39,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         write_predictions(tmp_path / f"{name}.json", Detections.from_lists(rows))
     monkeypatch.chdir(tmp_path)
     return tmp_path
-
-
-def run(command: str) -> Result:
-    return CliRunner().invoke(main, shlex.split(command))
 
 
 EVAL = "eval --annotations a.json --json scores.json --predictions"

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
+from helpers.command_line import run
 from helpers.support import write_video
 
 from asl_extract.backbones import BACKBONES, backbone_names, get_backbone
 from asl_extract.backbones.listing import COLUMNS, describe
 from asl_extract.extractor import Extractor
-from asl_kit.cli import main
 from asl_kit.store import FeatureStore
 
 ROOT = Path(__file__).parents[2]
@@ -35,11 +35,7 @@ def offer(offer_entry_point: Offer) -> Offer:
 
 def extract(folder: Path, *arguments: str) -> Result:
     video = write_video(folder / "clip.mp4", frames=20)
-    result = CliRunner().invoke(
-        main, ["extract", str(video), "-o", str(folder / "store"), "--device", "cpu", "--weights", "random", *arguments]
-    )
-    assert result.exception is None or isinstance(result.exception, SystemExit)
-    return result
+    return run("extract", video, "-o", folder / "store", "--device", "cpu", "--weights", "random", *arguments)
 
 
 @pytest.mark.parametrize("code", [CODE, CODE.replace("SPEC = BackboneSpec(", "SPEC = lambda: BackboneSpec(")])
@@ -100,7 +96,7 @@ def test_list_shows_all_and_a_broken_package_too(offer: Offer, monkeypatch: pyte
     offer("raise RuntimeError('no licence')")
     monkeypatch.setenv("COLUMNS", "160")
     monkeypatch.setattr("torch.hub.download_url_to_file", None)
-    result = CliRunner().invoke(main, ["extract", "--list-backbones"])
+    result = run("extract --list-backbones")
     assert result.exit_code == 0, result.output
     for name in BACKBONES:
         assert re.search(rf"^ *{name} ", result.stdout, flags=re.MULTILINE)

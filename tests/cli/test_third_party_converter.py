@@ -11,11 +11,11 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
+from helpers.command_line import run
 
 from asl_kit.annotations import read_annotations
 from asl_kit.annotations.conversion import converter_names
-from asl_kit.cli import main
 
 EXAMPLE = Path(__file__).parents[1] / "example_converter"
 NOTES = "# dull weather\nlength 42.5\n\n3.5-8 heron lands\n10-12.5 ?\n20-21 heron\n"
@@ -38,9 +38,7 @@ def notes(tmp_path: Path) -> Path:
 
 def convert(name: str, source: Path, *arguments: str, before: tuple[str, ...] = ()) -> Result:
     output = source.parent / "out.json"
-    result = CliRunner().invoke(main, [*before, "convert", name, str(source), "-o", str(output), *arguments])
-    assert result.exception is None or isinstance(result.exception, SystemExit)
-    return result
+    return run(*before, "convert", name, source, "-o", output, *arguments)
 
 
 def check_notes(path: Path) -> None:
@@ -153,7 +151,7 @@ def test_two_packages_of_one_name(offer: Offer, notes: Path) -> None:
 
 def test_list_shows_a_broken_package_too(offer: Offer) -> None:
     offer("raise RuntimeError('no licence')")
-    result = CliRunner().invoke(main, ["convert", "--list"])
+    result = run("convert --list")
     assert (result.exit_code, "no licence" in " ".join(result.stdout.split())) == (0, True)
 
 

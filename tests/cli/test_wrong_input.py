@@ -9,10 +9,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from click.testing import CliRunner
+from helpers.command_line import run
 from helpers.support import make_spec, make_task, write_video
 
-from asl_kit.cli import main
 from asl_kit.store import FeatureStore
 
 EXTRACT = ("--backbone", "x3d_xs", "--weights", "random", "--size", "64", "--window", "8", "--stride", "8")
@@ -44,8 +43,8 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_video(folder / "good.mp4")
     small = ["model.width=16", "model.attention_heads=2", "model.attention_window=5", "optimizer.epochs=1"]
     settings = [word for setting in small for word in ("--set", setting)]
-    data = ["--annotations", str(annotations), "--features", str(features)]
-    result = CliRunner().invoke(main, ["train", *data, "--out", str(folder / "run"), *settings])
+    data = ["--annotations", annotations, "--features", features]
+    result = run("train", *data, "--out", folder / "run", *settings)
     assert result.exit_code == 0, result.output
     return folder
 
@@ -168,7 +167,7 @@ CASES: list[tuple[Callable[[Place], tuple[str, ...]], int, tuple[str, ...]]] = [
 def test_wrong_input(
     make: Callable[[Place], tuple[str, ...]], exit_code: int, parts: tuple[str, ...], place: Place
 ) -> None:
-    result = CliRunner().invoke(main, list(make(place)))
+    result = run(*make(place))
     assert result.exit_code == exit_code, result.output
     assert "Traceback" not in result.output
     message = result.stderr

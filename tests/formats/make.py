@@ -14,12 +14,14 @@ from pathlib import Path
 from unittest import mock
 
 import numpy as np
+import pytest
 import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from helpers.command_line import run
 from helpers.support import make_annotation_set, make_features, make_spec
-from helpers.training_runs import command, run, words
+from helpers.training_runs import command, words
 
 from asl_kit.annotations import write_annotations
 from asl_kit.checkpoint.files import load_checkpoint
@@ -103,8 +105,8 @@ def make() -> None:
         save_last(self, curve)  # type: ignore[arg-type]
         raise StoppedError
 
-    with mock.patch.object(Trainer, "_save_last", stop_after_the_first):
-        assert isinstance(run(*RUN).exception, StoppedError)
+    with mock.patch.object(Trainer, "_save_last", stop_after_the_first), pytest.raises(StoppedError):
+        run(*RUN)
     shutil.copytree("run", "stopped", ignore=shutil.ignore_patterns("tensorboard", "model.ckpt"))
     assert run(*RUN, "--resume").exit_code == 0
     Path("run/model.ckpt").rename("model.ckpt")

@@ -14,15 +14,14 @@ from typing import Any
 
 import pytest
 import torch
-from click.testing import CliRunner
 from formats.make import MANIFEST, RUN, make, network_output
-from helpers.training_runs import curve, run
+from helpers.command_line import run
+from helpers.training_runs import curve
 
 from asl_evaluate.report.learned import read_sensitivity
 from asl_kit.annotations import read_annotations
 from asl_kit.annotations.io import to_text
 from asl_kit.checkpoint.files import load_checkpoint
-from asl_kit.cli import main
 from asl_kit.detections.json_format import read_predictions, write_predictions
 from asl_kit.errors import AslKitError
 from asl_kit.manifests.files import read_manifest
@@ -165,7 +164,7 @@ def test_a_newer_file_is_refused(
     shutil.copytree(V1, tmp_path / "v1")
     monkeypatch.chdir(tmp_path / "v1")
     change(Path())
-    result = CliRunner().invoke(main, arguments)
+    result = run(*arguments)
     assert result.exit_code in (1, 2), result.output
     assert f"{message} format version is 2, this asl-kit reads version 1\n" in result.stderr
     assert "hint: " in result.stderr

@@ -8,11 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from click.testing import CliRunner
+from helpers.command_line import run
 from helpers.support import make_task, write_video
 
 from asl_extract.extractor import Extractor
-from asl_kit.cli import main
 from asl_kit.model.network import Localizer
 
 pytestmark = pytest.mark.gpu
@@ -59,8 +58,8 @@ def test_training(precision: str, tmp_path: Path) -> None:
     annotations, features = make_task(tmp_path)
     settings = ["optimizer.epochs=3", "model.width=32", "model.attention_window=5", f"run.precision={precision}"]
     words = [word for setting in settings for word in ("--set", setting)]
-    data = ["--annotations", str(annotations), "--features", str(features)]
-    result = CliRunner().invoke(main, ["train", *data, "--out", str(tmp_path / "run"), "--device", "cuda", *words])
+    data = ["--annotations", annotations, "--features", features]
+    result = run("train", *data, "--out", tmp_path / "run", "--device", "cuda", *words)
     assert result.exit_code == 0, result.output
     curve = [json.loads(line) for line in (tmp_path / "run" / "curve.jsonl").read_text().splitlines()]
     assert all(np.isfinite(line["total"]) for line in curve if line["group"] == "train")

@@ -1,4 +1,4 @@
-"""Weights as ActionFormer writes them, of a network as small as can be."""
+"""Weights of a minimal network, in ActionFormer's layout."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import torch
 
 
 def state(classes: int = 20) -> dict[str, torch.Tensor]:
-    """Return weights as ActionFormer names and shapes them, of a network of 4 channels and 2 levels."""
+    """Return random weights of a network of 4 channels and 2 levels, named and shaped as by ActionFormer."""
     shapes = {"backbone.embd.0.conv.weight": (4, 4, 3)}
     norms = ["backbone.embd_norm.0", "neck.fpn_norms.0", "neck.fpn_norms.1"]
     block = "backbone.branch.0"

@@ -1,4 +1,4 @@
-"""A headless Chromium that tests can drive, by the DevTools protocol over two pipes: no package is needed."""
+"""A headless Chromium, controlled by the DevTools protocol over two pipes; no further package is needed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import pytest
 
 OPTIONS = ("--headless", "--no-sandbox", "--disable-gpu", "--allow-file-access-from-files", "--remote-debugging-pipe")
 PATIENCE_S = 60.0
-"""How long one answer may take: machines that run tests are busy."""
+"""Time limit of one answer; generous, because machines that run tests are busy."""
 
 
 def find_chromium() -> str:
@@ -32,19 +32,19 @@ def find_chromium() -> str:
 
 
 class Browser:
-    """One browser with one page. The browser speaks JSON, each message ended by a zero byte, over its files 3 and 4.
+    """One browser with one page. Messages are JSON, ended by a zero byte, on the browser's file descriptors 3 and 4.
 
     Parameters
     ----------
     profile : Path
-        A new folder for the browser's own files.
+        A new folder for the browser's profile.
     """
 
     def __init__(self, profile: Path) -> None:
         from_us, self._to_browser = os.pipe()
         self._from_browser, to_us = os.pipe()
         command = [find_chromium(), *OPTIONS, f"--user-data-dir={profile}", "about:blank"]
-        # The shell gives the pipes the numbers that Chromium expects, after all else is in place.
+        # The shell duplicates the pipes to the descriptors that Chromium expects.
         numbered = ["bash", "-c", f'exec "$@" 3<&{from_us} 4>&{to_us}', "bash", *command]
         self._process = subprocess.Popen(
             numbered, pass_fds=(from_us, to_us), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
@@ -88,7 +88,7 @@ class Browser:
         return document
 
     def call(self, method: str, **parameters: Any) -> dict[str, Any]:
-        """Call a method of the DevTools protocol and return its result; events that come meanwhile are kept."""
+        """Call a method of the DevTools protocol and return its result; events that arrive before it are kept."""
         self._last += 1
         message = {"id": self._last, "method": method, "params": parameters}
         if self._session is not None:
@@ -103,7 +103,7 @@ class Browser:
             self._events.append(document)
 
     def open(self, page: Path, *, width: int = 1200, height: int = 900, dark: bool = False) -> None:
-        """Open a page from disk and wait until it is loaded; what it said before is forgotten."""
+        """Open a page from disk and wait until it has loaded; earlier events are dropped."""
         self._events.clear()
         self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
@@ -113,13 +113,13 @@ class Browser:
         self.wait_for("document.readyState === 'complete' && location.href !== 'about:blank'")
 
     def evaluate(self, expression: str) -> Any:
-        """Return the value of a JavaScript expression, once its promise is kept if it is one."""
+        """Return the value of a JavaScript expression; a promise is awaited."""
         result = self.call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
         assert "exceptionDetails" not in result, f"{expression}: {result['exceptionDetails']}"
         return result["result"].get("value")
 
     def wait_for(self, expression: str) -> Any:
-        """Wait until a JavaScript expression is true, and return its value."""
+        """Wait until a JavaScript expression is truthy, and return its value."""
         end_s = time.monotonic() + PATIENCE_S
         while not (value := self.evaluate(expression)):
             assert time.monotonic() < end_s, f"{expression}: still {value!r}"
@@ -127,20 +127,20 @@ class Browser:
         return value
 
     def click(self, x: float, y: float) -> None:
-        """Click the left button at a place of the window, in pixels."""
+        """Click the left mouse button at a position of the window, in pixels."""
         for kind in ("mousePressed", "mouseReleased"):
             self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
 
     def press(self, key: str) -> None:
-        """Press and release a key that has a name, such as Tab, ArrowRight or End."""
+        """Press and release a named key, such as Tab, ArrowRight or End."""
         codes = {"Tab": 9, "Enter": 13, "End": 35, "Home": 36, "ArrowLeft": 37, "ArrowUp": 38, "ArrowRight": 39}
         codes["ArrowDown"] = 40
         for kind in ("rawKeyDown", "keyUp"):
             self.call("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=codes[key])
 
     def complaints(self) -> list[str]:
-        """Return what the page said on the console, its uncaught faults, and what it asked of the network."""
-        self.evaluate("0")  # whatever was said before is read by now
+        """Return the page's console messages, its uncaught exceptions, and its requests to the network."""
+        self.evaluate("0")  # its answer arrives after all earlier events
         found = []
         for event in self._events:
             parameters = event.get("params", {})
@@ -157,10 +157,10 @@ class Browser:
         return found
 
     def screenshot(self, path: Path, *, whole: bool = False) -> None:
-        """Write a picture of the window, or of the whole page."""
+        """Write a screenshot of the window, or of the whole page."""
         picture = self.call("Page.captureScreenshot", captureBeyondViewport=whole)["data"]
         path.write_bytes(base64.b64decode(picture))
 
     def print(self, path: Path) -> None:
-        """Write the page as it would be printed, as PDF."""
+        """Print the page to a PDF file."""
         path.write_bytes(base64.b64decode(self.call("Page.printToPDF", printBackground=True)["data"]))

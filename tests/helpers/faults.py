@@ -13,7 +13,7 @@ import pytest
 
 @contextmanager
 def full_disk(limit_bytes: int = 0) -> Iterator[None]:
-    """Let no file of this process grow beyond `limit_bytes`: the system itself refuses, in Python and in C alike."""
+    """Limit the size of every file that this process writes; the system enforces it, in Python and in C alike."""
     resource = pytest.importorskip("resource")
     _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit_bytes, hard))
@@ -25,7 +25,7 @@ def full_disk(limit_bytes: int = 0) -> Iterator[None]:
 
 @contextmanager
 def read_only(folder: Path) -> Iterator[None]:
-    """Let nobody write below a folder; for root, whom permissions do not stop, by a mount."""
+    """Make a folder read-only: by permissions, or for root, who ignores them, by a read-only mount."""
     if os.geteuid():
         modes = {path: path.stat().st_mode for path in [folder, *folder.rglob("*")]}
         for path, mode in modes.items():

@@ -1,4 +1,4 @@
-"""Other processes, seen and killed from outside: for tests of what claims to survive that. Needs Linux's /proc."""
+"""Other processes: start them, watch them through Linux's /proc, and kill them."""
 
 from __future__ import annotations
 
@@ -18,26 +18,41 @@ from asl_kit.store import FeatureStore
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1"}
 
 
-def start_asl_kit(*arguments: object, **options: Any) -> subprocess.Popen[str]:
-    """Start ``asl-kit`` with one thread; what it prints goes to pipes, unless `options` of Popen say otherwise."""
+class Process(subprocess.Popen[str]):
+    """A process that is killed when its ``with`` block is left by an exception, such as a failed assertion.
+
+    Left otherwise, the block waits for the process to end, as that of `subprocess.Popen` does; its pipes are closed
+    either way.
+    """
+
+    def __exit__(
+        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is not None:
+            self.kill()
+        super().__exit__(kind, fault, trace)
+
+
+def start_asl_kit(*arguments: object, **options: Any) -> Process:
+    """Start ``asl-kit`` with one thread, its output in pipes unless `options` of Popen say otherwise."""
     command = [sys.executable, "-m", "asl_kit", *map(str, arguments)]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "env": ENVIRONMENT}
-    return subprocess.Popen(command, text=True, **(pipes | options))
+    return Process(command, text=True, **(pipes | options))
 
 
 def wait_until(condition: Callable[[], object], *, timeout_s: float = 120, process: Any = None) -> float:
-    """Wait for a condition, which a process that should live meanwhile brings about; return the seconds taken."""
+    """Wait until a condition holds and return the seconds taken; fail if `process` ends first."""
     started_s = time.monotonic()
     while not condition():
         if process is not None and process.poll() is not None:
-            raise AssertionError(f"ended with {process.returncode} before it came to that: {process.communicate()}")
-        assert time.monotonic() - started_s < timeout_s, f"it has not come to that in {timeout_s:g} s"
+            raise AssertionError(f"the process ended with {process.returncode} first: {process.communicate()}")
+        assert time.monotonic() - started_s < timeout_s, f"the condition does not hold after {timeout_s:g} s"
         time.sleep(0.002)
     return time.monotonic() - started_s
 
 
 def is_running(pid: int) -> bool:
-    """Say whether a process runs; one that has ended and that nobody has asked after (a zombie) does not."""
+    """Return whether a process runs; a zombie does not."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except (FileNotFoundError, ProcessLookupError):
@@ -51,13 +66,13 @@ def children_of(pid: int) -> dict[int, str]:
         try:
             for child in threads_children.read_text().split():
                 found[int(child)] = Path(f"/proc/{child}/cmdline").read_bytes().replace(b"\0", b" ").decode()
-        except (FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
+        except (FileNotFoundError, ProcessLookupError):  # it has ended
             continue
     return found
 
 
 def descendants_of(pid: int) -> dict[int, str]:
-    """Return the command line of each child, child's child and so on."""
+    """Return the command line of each child, grandchild and so on."""
     found = children_of(pid)
     for child in list(found):
         found |= descendants_of(child)
@@ -65,7 +80,7 @@ def descendants_of(pid: int) -> dict[int, str]:
 
 
 def workers_of(pid: int) -> list[int]:
-    """Return the processes that a process has spawned with Python's multiprocessing, the resource tracker left out."""
+    """Return the processes that a process has spawned with multiprocessing, without its resource tracker."""
     return [child for child, command in children_of(pid).items() if "spawn_main" in command]
 
 
@@ -76,7 +91,7 @@ def open_files(pid: int, folder: Path) -> set[str]:
         for link in Path(f"/proc/{pid}/fd").iterdir():
             try:
                 path = link.readlink()
-            except FileNotFoundError:  # closed meanwhile
+            except FileNotFoundError:  # it has been closed
                 continue
             if path.is_relative_to(folder):
                 found.add(path.name)
@@ -86,12 +101,12 @@ def open_files(pid: int, folder: Path) -> set[str]:
 
 
 def shared_memory(pid: int) -> list[Path]:
-    """Return the segments of shared memory that an extraction's process has made."""
+    """Return the shared memory that the process of an extraction has created."""
     return list(Path("/dev/shm").glob(f"asl-kit-{pid}-*"))
 
 
 def assert_same_store(path: Path, expected_path: Path) -> None:
-    """Assert that a store is whole and holds the same as another, bit for bit, and nothing unfinished."""
+    """Assert that a store is valid, equals another bit for bit, and holds nothing unfinished."""
     expected, found = FeatureStore.open(expected_path), FeatureStore.open(path)
     assert found.verify() == []
     assert found.video_ids() == expected.video_ids()
@@ -119,11 +134,11 @@ cluster.shutdown()
 
 
 class TwoNodes:
-    """A Ray cluster of two nodes on this host, one CPU each, in a process of its own; for a ``with`` statement."""
+    """A Ray cluster of two nodes on this host, one CPU each, in its own process; a context manager."""
 
     def __init__(self, environment: Mapping[str, str] = ENVIRONMENT) -> None:
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
-        self._process = subprocess.Popen([sys.executable, "-c", _CLUSTER], text=True, env=environment, **pipes)
+        self._process = Process([sys.executable, "-c", _CLUSTER], text=True, env=environment, **pipes)
         self.address = self._read()
 
     @property
@@ -142,7 +157,8 @@ class TwoNodes:
     def __exit__(
         self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._process.communicate(timeout=60)
+        with self._process:
+            self._process.communicate(timeout=60)
 
     def _ask(self, what: str) -> None:
         assert self._process.stdin is not None

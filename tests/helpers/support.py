@@ -1,4 +1,4 @@
-"""Helpers that several test files share."""
+"""Small videos, stores, annotations and checkpoints for tests."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FPS = 30.0
 
 
 def make_spec(**changes: Any) -> ExtractionSpec:
-    """Return the spec of features with 4 values each, windows of 16 frames, one every 4 frames."""
+    """Return the spec of features of 4 values, with windows of 16 frames and a stride of 4 frames."""
     fields = {"backbone": "x3d_xs", "weights": "random", "feature_dim": 4, "window_frames": 16, "stride_frames": 4}
     return ExtractionSpec.model_validate(fields | {"clip_frames": 4} | changes)
 
@@ -32,7 +32,7 @@ def make_features(length: int, *, seed: int = 0, dimension: int = 4) -> NDArray[
 
 
 def add_video(store: FeatureStore, video_id: str, features: NDArray[Any], **changes: Any) -> None:
-    """Write features of a 30 fps video into a store, on the grid that the store's spec makes."""
+    """Write features of a 30 fps video into a store, on the time grid that follows from the store's spec."""
     spec = store.spec
     grid = FeatureGrid.from_windows(
         fps=FPS, window_frames=spec.window_frames, stride_frames=spec.stride_frames, length=len(features)
@@ -89,7 +89,7 @@ def write_video(
 
 
 def write_uneven_video(path: Path, *, start_ms: int = 0) -> Path:
-    """Write 23 H.264 frames, B-frames among them, that stay for 100, 250 or 437 ms: 4.585 s in all."""
+    """Write 23 H.264 frames, including B-frames, shown for 100, 250 or 437 ms each: 4.585 s in total."""
     stays_ms = [100, 100, 437, 100, 250] * 4 + [100, 437, 100]
     random = np.random.default_rng(0)
     with av.open(str(path), "w") as container:
@@ -109,7 +109,7 @@ def write_uneven_video(path: Path, *, start_ms: int = 0) -> Path:
 def make_task(
     folder: Path, *, videos: int = 8, classes: int = 2, dimension: int = 4, seed: int = 0
 ) -> tuple[Path, Path]:
-    """Write annotations and a store that hold an easy task; return their paths.
+    """Write annotations and a store for an easy task; return their paths.
 
     While an action of class c runs, value c of the features is raised by 3. The last quarter of
     the videos is the test split, the quarter before it the validation split.
@@ -138,7 +138,7 @@ def make_task(
 
 
 def write_model(path: Path, *specs: ExtractionSpec, classes: Sequence[str] = ("jump", "run"), **model: Any) -> Path:
-    """Write a checkpoint of random weights, for features of these specs; `model` goes into the recipe's table."""
+    """Write a checkpoint of random weights for features of these specs; `model` adds to the recipe's model table."""
     import torch
 
     from asl_kit.checkpoint.files import save_checkpoint
@@ -162,7 +162,7 @@ GOLDEN = Path(__file__).parents[1] / "golden"
 
 @st.composite
 def damage(draw: st.DrawFn, content: bytes) -> bytes:
-    """Draw a damaged version of a file: bytes changed, pieces cut out, repeated or put elsewhere."""
+    """Draw a damaged version of a file: with bytes replaced, removed, repeated or inserted."""
     for _ in range(draw(st.integers(1, 4))):
         start = draw(st.integers(0, len(content)))
         stop = min(len(content), start + draw(st.integers(0, 40)))

@@ -1,4 +1,4 @@
-"""Small training runs for tests: their command lines, and what they leave behind."""
+"""Small training runs for tests: their command lines, curves and weights."""
 
 from __future__ import annotations
 
@@ -7,9 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from click.testing import CliRunner, Result
-
-from asl_kit.cli import main
 
 SMALL = [
     "model.width=16",
@@ -36,11 +33,6 @@ def command(task: tuple[Path, Path], out: Path, *more: str) -> list[str]:
     """Return the arguments of a small training run on annotations and a store."""
     annotations, features = map(str, task)
     return ["train", "--annotations", annotations, "--features", features, "--out", str(out), *words(*SMALL), *more]
-
-
-def run(*arguments: str) -> Result:
-    """Run ``asl-kit`` in this process."""
-    return CliRunner().invoke(main, [*arguments])
 
 
 def curve(folder: Path) -> list[dict[str, Any]]:

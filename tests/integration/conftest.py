@@ -1,12 +1,13 @@
-"""What several files of this folder train on."""
+"""A task and a training run that several files of this folder share."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
+from helpers.command_line import run
 from helpers.support import make_task
-from helpers.training_runs import command, run
+from helpers.training_runs import command
 
 
 @pytest.fixture(scope="session")

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from helpers.command_line import run
 from helpers.support import make_task
-from helpers.training_runs import command, curve, run, words
+from helpers.training_runs import command, curve, words
 
 WARNING = "of the class-level sensitivity curves have collapsed"
 

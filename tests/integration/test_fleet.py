@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from helpers.processes import (
+    Process,
     TwoNodes,
     assert_same_store,
     descendants_of,
@@ -37,19 +37,20 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for number in range(VIDEOS):
         write_video(place / "videos" / f"{number:02}.mp4", frames=200 + 20 * number, fps=25, size=(64, 48))
     (place / "videos" / "broken.mp4").write_bytes(b"no video")
-    start(place, "one.zarr", []).communicate(timeout=240)
+    with start(place, "one.zarr", []) as run:
+        run.communicate(timeout=240)
     return place
 
 
-def start(folder: Path, store: str, options: list[str]) -> subprocess.Popen[str]:
+def start(folder: Path, store: str, options: list[str]) -> Process:
     return start_asl_kit("extract", "videos", "-o", store, *SETTINGS, "--dtype", "float32", *options, cwd=folder)
 
 
-def finish(run: subprocess.Popen[str], folder: Path, store: str) -> None:
-    """Wait for a run; its store must be the one of a single process, bit for bit."""
+def finish(run: Process, folder: Path, store: str, *, there_before: bool = False) -> None:
+    """Wait for a run; its store must equal that of a single process, bit for bit."""
     out, errors = run.communicate(timeout=280)
     assert run.returncode == 1, out + errors  # one video is broken
-    assert f"{VIDEOS} videos extracted, 0 there before, 1 failed" in out
+    assert there_before or f"{VIDEOS} videos extracted, 0 there before, 1 failed" in out
     assert "Traceback" not in errors
     assert_same(folder, store)
 
@@ -61,7 +62,7 @@ def assert_same(folder: Path, store: str) -> None:
     assert list(found.ledger.failures()) == ["broken"]
 
 
-def wait_for_videos(run: subprocess.Popen[str], store: Path, count: int) -> None:
+def wait_for_videos(run: Process, store: Path, count: int) -> None:
     end_s = time.monotonic() + 120
     while time.monotonic() < end_s and run.poll() is None:
         if (store / "zarr.json").is_file() and len(FeatureStore.open(store).video_ids()) >= count:
@@ -70,43 +71,36 @@ def wait_for_videos(run: subprocess.Popen[str], store: Path, count: int) -> None
     raise AssertionError(f"{count} videos never came: {run.communicate()}")
 
 
-def test_two_processes_fill_one_store(folder: Path) -> None:
-    finish(start(folder, "two.zarr", ["--device", "cpu,cpu"]), folder, "two.zarr")
-
-
 def test_a_process_that_is_killed_costs_nothing(folder: Path) -> None:
-    run = start(folder, "killed.zarr", ["--device", "cpu,cpu"])
-    wait_for_videos(run, folder / "killed.zarr", 2)
-    victim = workers_of(run.pid)[0]
-    os.kill(victim, signal.SIGKILL)
-    unfinished = folder / "killed.zarr" / "tmp" / f"{socket.gethostname()}-{victim}-{0:016x}"
-    unfinished.mkdir()  # as if it had been in the middle of writing
-    finish(run, folder, "killed.zarr")
+    with start(folder, "killed.zarr", ["--device", "cpu,cpu"]) as run:
+        wait_for_videos(run, folder / "killed.zarr", 2)
+        victim = workers_of(run.pid)[0]
+        os.kill(victim, signal.SIGKILL)
+        unfinished = folder / "killed.zarr" / "tmp" / f"{socket.gethostname()}-{victim}-{0:016x}"
+        unfinished.mkdir()  # as if it had been in the middle of writing
+        finish(run, folder, "killed.zarr")
 
 
 def test_the_driver_that_is_killed_leaves_no_process_and_can_go_on(folder: Path) -> None:
-    run = start(folder, "driver.zarr", ["--device", "cpu,cpu"])
-    wait_for_videos(run, folder / "driver.zarr", 2)
-    workers = workers_of(run.pid)
-    assert len(workers) == 2
-    run.kill()
-    run.communicate()
+    with start(folder, "driver.zarr", ["--device", "cpu,cpu"]) as run:
+        wait_for_videos(run, folder / "driver.zarr", 2)
+        workers = workers_of(run.pid)
+        assert len(workers) == 2
+        run.kill()
     wait_until(lambda: not any(map(is_running, workers)), timeout_s=20)
-    again = start(folder, "driver.zarr", ["--device", "cpu,cpu"])
-    out, errors = again.communicate(timeout=280)
-    assert again.returncode == 1, out + errors
-    assert_same(folder, "driver.zarr")
+    with start(folder, "driver.zarr", ["--device", "cpu,cpu"]) as again:
+        finish(again, folder, "driver.zarr", there_before=True)
 
 
 def test_what_no_worker_can_do_is_one_message(folder: Path) -> None:
-    run = start(folder, "stopped.zarr", ["--device", "cpu,cpu", "--on-error", "stop"])
-    out, errors = run.communicate(timeout=120)
+    with start(folder, "stopped.zarr", ["--device", "cpu,cpu", "--on-error", "stop"]) as run:
+        out, errors = run.communicate(timeout=120)
     assert (run.returncode, out) == (1, "")
     assert "error: videos/broken.mp4: not a video that can be read" in errors
     assert workers_of(run.pid) == []
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def cluster() -> Iterator[TwoNodes]:
     with TwoNodes() as nodes:
         yield nodes
@@ -117,47 +111,46 @@ def ray_processes(cluster: TwoNodes, name: str) -> list[int]:
     return [pid for pid, command in descendants_of(cluster.pid).items() if command.startswith(f"ray::{name}")]
 
 
-def test_ray_on_two_nodes(folder: Path, cluster: TwoNodes) -> None:
-    run = start(folder, "ray.zarr", ["--ray", cluster.address])
-    finish(run, folder, "ray.zarr")
-
-
 def test_ray_loses_a_node(folder: Path, cluster: TwoNodes) -> None:
-    run = start(folder, "lost.zarr", ["--ray", cluster.address])
-    wait_for_videos(run, folder / "lost.zarr", 3)
-    cluster.kill_second_node()
-    finish(run, folder, "lost.zarr")
+    with start(folder, "lost.zarr", ["--ray", cluster.address]) as run:
+        wait_for_videos(run, folder / "lost.zarr", 3)
+        cluster.kill_second_node()
+        finish(run, folder, "lost.zarr")
+    cluster.add_second_node()
 
 
 def test_ray_loses_an_actor(folder: Path, cluster: TwoNodes) -> None:
-    run = start(folder, "actor.zarr", ["--ray", cluster.address])
-    wait_for_videos(run, folder / "actor.zarr", 3)
-    os.kill(ray_processes(cluster, "_Actor")[0], signal.SIGKILL)
-    finish(run, folder, "actor.zarr")
+    with start(folder, "actor.zarr", ["--ray", cluster.address]) as run:
+        wait_for_videos(run, folder / "actor.zarr", 3)
+        os.kill(ray_processes(cluster, "_Actor")[0], signal.SIGKILL)
+        finish(run, folder, "actor.zarr")
 
 
-@pytest.mark.parametrize("victim", ["driver", "desk"])
-def test_ray_loses_what_all_depend_on(victim: str, folder: Path, cluster: TwoNodes) -> None:
-    """The run ends, leaves no process on the cluster, and goes on when it is started again."""
-    store = f"{victim}.ray.zarr"
-    run = start(folder, store, ["--ray", cluster.address])
-    wait_for_videos(run, folder / store, 3)
-    os.kill(run.pid if victim == "driver" else ray_processes(cluster, "_RayDispatcher")[0], signal.SIGKILL)
-    out, errors = run.communicate(timeout=120)
-    if victim == "desk":
-        assert run.returncode == 1, out + errors
-        assert "error: the Ray actor that hands out the videos is lost: The actor died" in errors
-        assert "hint: run the same command again" in errors
-        assert "Traceback" not in errors
+def test_ray_loses_what_all_depend_on(folder: Path, cluster: TwoNodes) -> None:
+    """The run ends, leaves no process on the cluster, and is resumed by the same command."""
+    options = ["--ray", cluster.address]
+    with start(folder, "resumed.zarr", options) as run:
+        wait_for_videos(run, folder / "resumed.zarr", 3)
+        os.kill(ray_processes(cluster, "_RayDispatcher")[0], signal.SIGKILL)
+        out, errors = run.communicate(timeout=120)
+    assert run.returncode == 1, out + errors
+    assert "error: the Ray actor that hands out the videos is lost: The actor died" in errors
+    assert "hint: run the same command again" in errors
+    assert "Traceback" not in errors
     wait_until(lambda: not ray_processes(cluster, "_"), timeout_s=20)
-    again = start(folder, store, ["--ray", cluster.address])
-    out, errors = again.communicate(timeout=280)
-    assert again.returncode == 1, out + errors  # one video is broken
-    assert_same(folder, store)
+
+    done = len(FeatureStore.open(folder / "resumed.zarr").video_ids())
+    with start(folder, "resumed.zarr", options) as driver:
+        wait_for_videos(driver, folder / "resumed.zarr", done + 2)
+        driver.kill()
+    wait_until(lambda: not ray_processes(cluster, "_"), timeout_s=20)
+
+    with start(folder, "resumed.zarr", options) as again:
+        finish(again, folder, "resumed.zarr", there_before=True)
 
 
 def test_no_cluster_at_the_address(folder: Path) -> None:
-    run = start(folder, "none.zarr", ["--ray", "127.0.0.1:1"])
-    out, errors = run.communicate(timeout=240)
+    with start(folder, "none.zarr", ["--ray", "127.0.0.1:1"]) as run:
+        out, errors = run.communicate(timeout=240)
     assert (run.returncode, out) == (2, "")
     assert "error: --ray 127.0.0.1:1: no Ray cluster there" in errors

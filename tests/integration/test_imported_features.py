@@ -6,20 +6,15 @@ import json
 from pathlib import Path
 
 import numpy as np
-from click.testing import CliRunner, Result
+from helpers.command_line import run
 from helpers.support import make_task, write_video
 
-from asl_kit.cli import main
 from asl_kit.store import FeatureStore
 
 SMALL = (
     "model.width=16", "model.attention_heads=2", "model.attention_window=5", "model.stem_blocks=1",
     "optimizer.batch_size=2", "optimizer.epochs=30", "optimizer.warmup_epochs=1", "optimizer.learning_rate=3e-3",
 )  # fmt: skip
-
-
-def run(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(main, [str(word) for word in arguments])
 
 
 def test_import_train_eval(tmp_path: Path) -> None:

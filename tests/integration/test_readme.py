@@ -10,22 +10,20 @@ import sys
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
+from helpers.command_line import run
 from helpers.readme import block, own_commands, write_own_videos
-
-from asl_kit.cli import main
 
 
 def test_own_videos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     write_own_videos(tmp_path)
     for arguments in own_commands("own"):
-        result = CliRunner().invoke(main, arguments)
+        result = run(*arguments)
         assert result.exit_code == 0, f"{shlex.join(arguments)}\n{result.output}"
     assert "new" in json.loads(Path("detections.json").read_text(encoding="utf-8"))["results"]
     shutil.copytree("scores", "baseline")
     for arguments in own_commands("look"):
-        result = CliRunner().invoke(main, arguments)
+        result = run(*arguments)
         assert result.exit_code == 0, f"{shlex.join(arguments)}\n{result.output}"
     assert "clip2.mp4" in Path("report.html").read_text(encoding="utf-8")
 
@@ -43,5 +41,5 @@ def test_demo(tmp_path: Path) -> None:
     result = json.loads((tmp_path / "j").read_text(encoding="utf-8"))
     assert result["scores"]["split"] == "test"
     assert result["scores"]["mAP"][result["scores"]["tiou"].index(0.5)] >= 0.60
-    verified = CliRunner().invoke(main, ["store", "verify", str(tmp_path / "demo" / "features.zarr")])
+    verified = run("store", "verify", tmp_path / "demo" / "features.zarr")
     assert verified.exit_code == 0, verified.output

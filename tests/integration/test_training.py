@@ -15,9 +15,10 @@ from typing import Any
 
 import pytest
 import torch
+from helpers.command_line import run
 from helpers.faults import full_disk, read_only
 from helpers.support import add_video, make_annotation_set, make_spec, make_task
-from helpers.training_runs import assert_same_run, command, curve, run
+from helpers.training_runs import assert_same_run, command, curve
 
 from asl_kit.store import FeatureStore
 from asl_train.run_folder import RunFolder

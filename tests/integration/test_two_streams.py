@@ -8,12 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from click.testing import CliRunner, Result
+from helpers.command_line import run
 from helpers.support import make_annotation_set, write_video
 
 from asl_extract.backbones import get_backbone
 from asl_kit.annotations import write_annotations
-from asl_kit.cli import main
 from asl_kit.store import FeatureStore
 
 SMALL = (
@@ -21,10 +20,6 @@ SMALL = (
     "optimizer.batch_size=1", "optimizer.epochs=2", "optimizer.warmup_epochs=1",
 )  # fmt: skip
 WINDOWS = ("--window", "6", "--stride", "1", "--size", "32", "--device", "cpu", "--dtype", "float32")
-
-
-def run(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(main, [str(word) for word in arguments])
 
 
 def succeed(*arguments: str | Path) -> None:

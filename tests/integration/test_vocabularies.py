@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from helpers.command_line import run
 from helpers.support import FPS, add_video, make_spec
-from helpers.training_runs import assert_same_run, command, curve, run, words
+from helpers.training_runs import assert_same_run, command, curve, words
 
 from asl_kit.annotations import AnnotationSet, write_annotations
 from asl_kit.checkpoint.files import load_checkpoint

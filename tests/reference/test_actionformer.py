@@ -14,14 +14,13 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from click.testing import CliRunner
+from helpers.command_line import run
 from numpy.typing import NDArray
 
 from asl_kit.annotations import AnnotationSet, write_annotations
 from asl_kit.checkpoint.files import load_checkpoint
 from asl_kit.checkpoint.model import Checkpoint
 from asl_kit.checkpoint_import import import_checkpoint
-from asl_kit.cli import main
 from asl_kit.detections.json_format import read_predictions
 from asl_kit.model.layers import ScaledDropPath
 from asl_kit.model.network import Localizer
@@ -158,7 +157,7 @@ def test_detections_from_the_command_line(
         f"eval --checkpoint model.ckpt --annotations ours.json --features {stores} --device cpu --out results",
     ]
     for command in commands:
-        result = CliRunner().invoke(main, command.split())
+        result = run(command)
         assert result.exit_code == 0, result.output
     found = read_predictions(Path("results/detections.json"))
     names = np.array([CLASSES.index(name) for name in found.class_names])

@@ -1,4 +1,4 @@
-"""Ways to damage a file: bytes, lines, words, and values of the document that it holds."""
+"""Ways to damage a file: its bytes, lines, words, or values of the document that it contains."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ NASTY_VALUES: tuple[Any, ...] = (
 
 
 def _other_tensor(value: torch.Tensor, chance: random.Random) -> torch.Tensor:
-    """Return a tensor in place of one: of other values, shape or type."""
+    """Return a tensor that differs from another in values, shape or type."""
     value = value.detach().clone() if value.layout == torch.strided else torch.ones(2)
     match chance.randrange(8):
         case 0:
@@ -49,7 +49,7 @@ def _other_tensor(value: torch.Tensor, chance: random.Random) -> torch.Tensor:
 
 
 class Document:
-    """How a file is read as dicts and lists, and written again."""
+    """Reads a file as dicts and lists, and writes it."""
 
     read: Callable[[Path], Any]
     write: Callable[[Path, Any], object]
@@ -77,7 +77,7 @@ DOCUMENTS |= dict.fromkeys((".ckpt", ".pt", ".pth", ".tar"), _Torch)
 
 
 def damage(files: Sequence[Path], chance: random.Random) -> str:
-    """Damage one to three things and say what."""
+    """Make one to three changes and return their description."""
     done = []
     for _ in range(chance.choice((1, 1, 1, 2, 3))):
         left = [path for path in files if path.is_file()]
@@ -165,7 +165,7 @@ def damage_lines(path: Path, chance: random.Random) -> str:
 
 
 def damage_cells(path: Path, chance: random.Random) -> str:
-    """Put a nasty text in the place of a word, a number or an attribute."""
+    """Replace a word, a number or an attribute by a text that is often mishandled."""
     text = path.read_bytes().decode("utf-8", "replace")
     words = list(re.finditer(r"[^\s,;\t\"<>{}\[\]=]+", text))
     if not words:
@@ -176,9 +176,9 @@ def damage_cells(path: Path, chance: random.Random) -> str:
 
 
 def damage_values(path: Path, chance: random.Random) -> str:
-    """Put a nasty value in the place of one in the document, or take one out.
+    """Replace, remove, repeat or rename one value of the document.
 
-    The place is found by going down at random, so that a part is damaged as often as its larger neighbours.
+    The value is found by a random walk from the root, so that small parts are damaged as often as large ones.
     """
     document_type = DOCUMENTS[path.suffix]
     try:

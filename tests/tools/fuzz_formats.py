@@ -1,4 +1,4 @@
-"""Damaged files of every format that commands read: refused in one message, or accepted and read as they stand."""
+"""Damaged files of every format that commands read: refused with one message, or read exactly as written."""
 
 from __future__ import annotations
 
@@ -23,15 +23,14 @@ import h5py
 import numpy as np
 import torch
 import yaml
-from click.testing import CliRunner
 from helpers.actionformer_files import state
+from helpers.command_line import run
 from helpers.support import make_features, write_model, write_video
 from tools.fuzz_damage import damage
 from tools.fuzz_outcomes import Outcome, at_most
 
 from asl_kit.annotations import read_annotations
 from asl_kit.annotations.io import ordered, to_text
-from asl_kit.cli import main
 from asl_kit.detections import json_format
 from asl_kit.errors import AslKitError
 from asl_kit.manifests.files import read_manifest
@@ -40,33 +39,33 @@ from asl_kit.store import FeatureStore
 
 OLD_FILES = Path(__file__).parents[1] / "formats" / "v1"
 SUBPROCESS_EVERY = 100
-"""Every so many cases run in a process of their own, as users run them."""
+"""One case in this many runs in a separate process, as users run it."""
 
 Command = list[str] | Callable[[], object]
 
 
 @dataclass(frozen=True)
 class Format:
-    """Files that a command reads."""
+    """The files of one format, and a command that reads them."""
 
     files: str
-    """Pattern of those that are damaged."""
+    """Pattern of the files to damage."""
     make: Callable[[Path], None]
-    """Writes sound ones into a folder."""
+    """Writes undamaged files into a folder."""
     command: Callable[[random.Random], Command]
-    """What reads them, from that folder."""
+    """Returns the command that reads them, to be run in that folder."""
     check: Callable[[Path, str], str | None] = lambda folder, output: None
-    """Says, of what is accepted, what is read otherwise than it stands, if anything."""
+    """Returns what was read differently from how it was written, if anything, after the command succeeded."""
     output: str = "out*"
-    """What must not be there after a refusal."""
+    """Pattern of the files that must not exist after a refusal."""
     each: bool = False
-    """Whether every file is damaged, each in its own way."""
+    """Whether every file is damaged, and not only some."""
     tested_cases: int = 12
-    """How many the tests run."""
+    """Number of cases that the test suite runs."""
 
 
 def run_format(name: str, case: int, chance: random.Random, folder: Path) -> Outcome:
-    """Damage files of a format, run a command that reads them and judge what happened."""
+    """Damage files of a format, run a command that reads them, and return the outcome."""
     form = FORMATS[name]
     place = folder / "case"
     shutil.copytree(sound_files(name), place)
@@ -106,9 +105,7 @@ def run_command(command: Command, *, apart: bool) -> tuple[int, str]:
     if apart:
         done = subprocess.run([sys.executable, "-m", "asl_kit", *command], capture_output=True, check=False)
         return done.returncode, (done.stdout + done.stderr).decode("utf-8", "replace")
-    result = CliRunner().invoke(main, command)
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise result.exception
+    result = run(*command)
     return result.exit_code, result.output
 
 
@@ -121,7 +118,7 @@ def _folder() -> Path:
 
 @cache
 def sound_files(name: str) -> Path:
-    """Return a folder with sound files; their own command accepts them."""
+    """Return a folder with undamaged files of a format."""
     folder = _folder() / name
     folder.mkdir()
     with contextlib.chdir(folder):
@@ -244,7 +241,7 @@ def _make_trained(folder: Path) -> None:
     """Write a video, a store of its features, and a model of random weights for them."""
     write_video(Path("clip.mp4"), frames=40)
     extract = ["extract", "clip.mp4", "-o", "features.zarr", "--backbone", "x3d_xs", "--weights", "random"]
-    result = CliRunner().invoke(main, [*extract, "--stride", "8", "--size", "64", "--decoder", "pyav"])
+    result = run(*extract, "--stride", "8", "--size", "64", "--decoder", "pyav")
     assert result.exit_code == 0, result.output
     write_model(Path("model.ckpt"), FeatureStore.open("features.zarr").spec)
 

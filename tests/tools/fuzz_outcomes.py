@@ -1,4 +1,4 @@
-"""What becomes of a damaged file, and how long that may take."""
+"""The outcome of reading a damaged file, and its time limit."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 PATIENCE_S = 20
-"""Of processor time; a busy or stopped machine is waited for `PATIENT_ROUNDS` times as long."""
+"""Limit of processor time; on a busy machine the wall time may be `PATIENT_ROUNDS` times as long."""
 PATIENT_ROUNDS = 6
 
 
 @dataclass
 class Outcome:
-    """What became of a damaged file: `refused`, `accepted`, or what is wrong."""
+    """The outcome of reading a damaged file: `refused`, `accepted`, or the kind of fault."""
 
     kind: str
     detail: str = ""
@@ -27,7 +27,7 @@ class Outcome:
 
 @contextmanager
 def at_most() -> Iterator[None]:
-    """Raise `TimeoutError` in what takes longer than `PATIENCE_S`."""
+    """Raise `TimeoutError` in a block that takes longer than `PATIENCE_S`."""
     started_s = time.process_time()
     rounds = 0
 

@@ -1,9 +1,9 @@
-"""Damage the files that asl-kit reads, in every way at hand: python tests/tools/fuzzing.py --format NAME --minutes 10
+"""Damage the files that asl-kit reads, in random ways: python tests/tools/fuzzing.py --format NAME --minutes 10
 
-A damaged file may be refused, with one of asl-kit's own errors, or read as it stands; of annotation sources,
-every item must then be in the result or in the report. Never a traceback, a hang, or something half-written. A case is
-made from its format's name and a number alone, so a failure is made again by
-`python tests/tools/fuzzing.py --format NAME --case NUMBER`.
+A damaged file may be refused with one of asl-kit's own errors, or read exactly as it is; every item of an annotation
+source must then be in the result or in the report. A traceback, a hang or a partly written file is a fault. A case
+depends on the name of its format and a number only, so `python tests/tools/fuzzing.py --format NAME --case NUMBER`
+reproduces it.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from tools.fuzz_outcomes import Outcome
 from tools.fuzz_sources import SAMPLES, run_sample
 
 MEMORY_BYTES = 6 * 2**30
-"""Beyond what the imports take; a hundred times what the largest sample needs."""
+"""Memory limit above what the imports use; a hundred times the need of the largest sample."""
 GROUPS = {"sources": SAMPLES, "formats": sorted(FORMATS)}
 
 
 def run_case(name: str, case: int) -> Outcome:
-    """Damage a sample or the files of a format in the way that belongs to this number; judge what happened."""
+    """Damage a sample or the files of a format in the way of this case number, and return the outcome."""
     chance = random.Random(f"{name} {case}")
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         if name in FORMATS:
@@ -46,7 +46,7 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=1.0)
     choices = [*GROUPS, *GROUPS["formats"], *GROUPS["sources"]]
     parser.add_argument("--format", choices=choices, default="sources", help="a format, a sample, or all of either")
-    parser.add_argument("--case", type=int, help="run this one alone, and say what came of it")
+    parser.add_argument("--case", type=int, help="run only this case, and print its outcome")
     parser.add_argument("--first", type=int, default=0, help="number of the first case")
     options = parser.parse_args()
     console = Console(soft_wrap=True)
@@ -62,7 +62,7 @@ def main() -> int:
     faults = 0
     case = options.first
     for name in names:
-        run_case(name, case)  # so that everything is imported
+        run_case(name, case)  # so that everything is imported before memory is limited
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     limit = pages * resource.getpagesize() + MEMORY_BYTES
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))

@@ -1,8 +1,8 @@
-"""Change one thing at a time in a module and see whether its tests notice: python tests/tools/mutation.py grid
+"""Change one thing at a time in a module and check that a test fails: python tests/tools/mutation.py grid
 
-Each change (a mutant) is one operator, number, condition, argument or result. A mutant that passes all tests of its
-module has survived: what it changes is not tested, or makes no difference. tests/tools/mutation.md says which remain
-and why.
+Each change (a mutant) affects one operator, number, condition, argument or result. A mutant that passes all tests of
+its module has survived: the changed code is not tested, or the change makes no difference.
+tests/tools/mutation.md lists the survivors and why they make no difference.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from rich.console import Console
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 60
-"""Processor time that the tests of a mutant may take; twenty times what they take."""
+"""Limit of processor time for the tests of a mutant; twenty times their usual time."""
 
 METRICS = (
     "unit/asl_kit/metrics",
@@ -48,7 +48,7 @@ METRICS = (
 
 @dataclass(frozen=True)
 class Target:
-    """A module, and the tests that concern it; the first are the quickest."""
+    """A module and its tests, the fastest first."""
 
     file: str
     tests: tuple[str, ...]
@@ -90,7 +90,7 @@ Change = Callable[[Any], ast.AST | None]
 
 
 def changes_of(node: ast.AST) -> Iterator[tuple[str, Change]]:
-    """Yield what can be changed about a node: in words, and a function that changes a copy of it."""
+    """Yield the possible changes of a node: a description, and a function that changes a copy of the node."""
     if isinstance(node, ast.Compare):
         for place, operator in enumerate(node.ops):
             yield f"{type(operator).__name__}", lambda new, at=place: _replace(new.ops, at)
@@ -133,7 +133,7 @@ def _replace(operators: list[ast.cmpop], place: int) -> None:
 
 
 def places(tree: ast.AST) -> Iterator[tuple[ast.AST, str, int | None]]:
-    """Yield (holder, field, index) of every expression and statement that runs, but for messages and annotations."""
+    """Yield (holder, field, index) of every expression and statement except messages and annotations."""
     for field, value in ast.iter_fields(tree):
         if field in ("annotation", "returns", "decorator_list", "bases") or isinstance(tree, ast.JoinedStr | ast.Raise):
             continue
@@ -181,7 +181,7 @@ def mutants_of(source: str, filename: str) -> list[Mutant]:
 
 
 class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Imports one module from code that it is given."""
+    """Imports one module from given code."""
 
     def __init__(self, target: Target, code: Any) -> None:
         self.target, self.code = target, code
@@ -196,7 +196,7 @@ class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 
 def tests_fail(target: Target, code: Any) -> bool:
-    """Return whether a test of the module fails, or takes too long, in a child of this process."""
+    """Return whether a test of the module fails or exceeds its time limit, in a child of this process."""
     child = os.fork()
     if child == 0:
         resource.setrlimit(resource.RLIMIT_CPU, (PATIENCE_S, PATIENCE_S))
@@ -215,8 +215,8 @@ def tests_fail(target: Target, code: Any) -> bool:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("targets", nargs="*", choices=[*TARGETS, []], help="modules; all, if none is named")
-    parser.add_argument("--mutant", type=int, help="this one alone")
+    parser.add_argument("targets", nargs="*", choices=[*TARGETS, []], help="modules; all of them by default")
+    parser.add_argument("--mutant", type=int, help="run only this mutant")
     options = parser.parse_args()
     os.chdir(ROOT)
     warnings.simplefilter("ignore")

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 import torch
-from click.testing import CliRunner, Result
+from click.testing import Result
+from helpers.command_line import run
 from helpers.support import make_spec, make_task
 
 from asl_kit.checkpoint.files import save_checkpoint
 from asl_kit.checkpoint.model import Checkpoint, Shape, build_network
-from asl_kit.cli import main
 from asl_kit.recipes.files import load_recipe
 from asl_kit.store import FeatureStore
 from asl_train.learner import make_objective
@@ -48,8 +48,8 @@ def save_model(path: Path, *settings: str, **provenance: Any) -> None:
 
 
 def evaluate(task: tuple[Path, Path], model: Path, *more: str) -> Result:
-    words = ["--checkpoint", str(model), "--annotations", str(task[0]), "--features", str(task[1])]
-    return CliRunner().invoke(main, ["eval", *words, "--device", "cpu", *more])
+    words = ["--checkpoint", model, "--annotations", task[0], "--features", task[1]]
+    return run("eval", *words, "--device", "cpu", *more)
 
 
 def test_the_document(task: tuple[Path, Path], tmp_path: Path) -> None:
@@ -88,7 +88,7 @@ def test_a_report_shows_what_eval_writes(task: tuple[Path, Path], tmp_path: Path
     assert result.exit_code == 0, result.output
     words = ["--predictions", str(tmp_path / "detections.json"), "--annotations", str(task[0])]
     more = ["--sensitivity", str(tmp_path / "s.json"), "-o", str(tmp_path / "r.html")]
-    result = CliRunner().invoke(main, ["report", *words, *more])
+    result = run("report", *words, *more)
     assert (result.exit_code, result.stdout) == (0, ""), result.output
     text = (tmp_path / "r.html").read_text(encoding="utf-8").split('id="timeline-data">')[1].split("</script>")[0]
     document = json.loads(text)
@@ -139,6 +139,6 @@ def test_a_model_without_sensitivity_is_refused_before_the_work(task: tuple[Path
 
 def test_predictions_have_no_sensitivity(task: tuple[Path, Path]) -> None:
     words = ["--predictions", "p.json", "--annotations", str(task[0]), "--sensitivity", "s.json"]
-    result = CliRunner().invoke(main, ["eval", *words])
+    result = run("eval", *words)
     assert result.exit_code == 2
     assert "--sensitivity FILE needs --checkpoint FILE" in result.output

@@ -1,13 +1,15 @@
-"""The moving average of the weights, against torch's own."""
+"""The learning rate; the moving average of the weights, compared with PyTorch's own."""
 
 from __future__ import annotations
 
+import pytest
 import torch
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
 from asl_kit.model.network import Localizer
-from asl_train.optimization import MovingAverage
+from asl_kit.recipes.schema import OptimizerRecipe
+from asl_train.optimization import MovingAverage, learning_rate
 
 
 def test_the_moving_average_is_torchs_with_a_warm_up() -> None:
@@ -31,3 +33,13 @@ def test_the_moving_average_is_torchs_with_a_warm_up() -> None:
     for found, wanted in zip(average.network.parameters(), expected.module.parameters(), strict=True):
         torch.testing.assert_close(found, wanted)
         assert not found.requires_grad
+
+
+@pytest.mark.parametrize(
+    ("step", "expected"),
+    [(0, 0.25), (3, 1.0), (4, 1.0), (12, 0.55), (20, 0.1)],
+    ids=["first", "warm", "peak", "mid", "end"],
+)
+def test_learning_rate(step: int, expected: float) -> None:
+    recipe = OptimizerRecipe(learning_rate=1.0, epochs=5, warmup_epochs=1, final_learning_rate_share=0.1)
+    assert learning_rate(step, steps_per_epoch=4, recipe=recipe) == pytest.approx(expected)

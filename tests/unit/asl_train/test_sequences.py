@@ -1,14 +1,11 @@
-"""Random cuts and the learning rate."""
+"""Random cuts and batches."""
 
 from __future__ import annotations
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asl_kit.recipes.schema import OptimizerRecipe
-from asl_train.optimization import learning_rate
 from asl_train.sequences import plan_batches, plan_cut
 
 
@@ -63,13 +60,3 @@ def test_videos_of_like_length_share_a_batch() -> None:
     # In random order all the same: short and long ones are spread over the epoch.
     halves = [lengths[np.concatenate(part)].mean() for part in (batches[:50], batches[50:])]
     assert 0.8 < halves[0] / halves[1] < 1.25
-
-
-@pytest.mark.parametrize(
-    ("step", "expected"),
-    [(0, 0.25), (3, 1.0), (4, 1.0), (12, 0.55), (20, 0.1)],
-    ids=["first", "warm", "peak", "mid", "end"],
-)
-def test_learning_rate(step: int, expected: float) -> None:
-    recipe = OptimizerRecipe(learning_rate=1.0, epochs=5, warmup_epochs=1, final_learning_rate_share=0.1)
-    assert learning_rate(step, steps_per_epoch=4, recipe=recipe) == pytest.approx(expected)

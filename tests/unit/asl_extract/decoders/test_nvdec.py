@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from click.testing import CliRunner
+from helpers.command_line import run
 from helpers.support import write_video
 
 from asl_extract import decoders
@@ -22,7 +22,6 @@ from asl_extract.extraction import extract_videos
 from asl_extract.extractor import Extractor
 from asl_extract.frames import FramePreparer, ResizeRule
 from asl_extract.pipeline import FeaturePipeline, FrameCount
-from asl_kit.cli import main
 from asl_kit.errors import AslKitError, MissingDependencyError, UsageError, VideoError
 from asl_kit.store import FeatureStore
 
@@ -132,8 +131,8 @@ def test_no_workers_by_default() -> None:
 
 
 def test_command_line(video: Path, tmp_path: Path) -> None:
-    words = ["extract", str(video), "-o", str(tmp_path / "store"), "--backbone", "x3d_xs", "--weights", "random"]
-    result = CliRunner().invoke(main, [*words, "--device", "cpu", "--decoder", "nvdec"])
+    words = ["extract", video, "-o", tmp_path / "store", "--backbone", "x3d_xs", "--weights", "random"]
+    result = run(*words, "--device", "cpu", "--decoder", "nvdec")
     assert result.exit_code == 2
     assert "decoder nvdec decodes on a GPU" in result.output
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers.processes import is_running, shared_memory, wait_until
+from helpers.processes import Process, is_running, shared_memory, wait_until
 from helpers.support import write_video
 
 from asl_extract.decoding import workers as decoder_workers
@@ -185,7 +185,7 @@ def test_nothing_outlives_a_killed_parent(tmp_path: Path) -> None:
         "    print(*[child.pid for child in active_children()], flush=True)\n"
         "    time.sleep(60)\n"
     )
-    with subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as p:
+    with Process([sys.executable, script], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as p:
         assert p.stdout is not None
         workers = [int(pid) for pid in p.stdout.readline().split()]
         assert len(workers) == 2

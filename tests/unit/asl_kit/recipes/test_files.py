@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
+from helpers.command_line import run
 
-from asl_kit.cli import main
 from asl_kit.errors import MissingFileError, RecipeError
 from asl_kit.recipes.files import built_in_recipes, describe_result, load_recipe, read_recipe, recipes_table
 
@@ -110,10 +109,10 @@ def test_the_table_lists_every_recipe_with_its_figures() -> None:
 
 
 def test_the_command_lists_recipes_and_answers_an_unknown_name() -> None:
-    listed = CliRunner().invoke(main, ["train", "--list-recipes"])
+    listed = run("train --list-recipes")
     assert listed.exit_code == 0
     assert all(name in listed.stdout for name in built_in_recipes())
-    refused = CliRunner().invoke(main, ["train", "--recipe", "thumos14-i3", "--print-recipe"])
+    refused = run("train --recipe thumos14-i3 --print-recipe")
     assert refused.exit_code == 2
     assert "neither a built-in recipe nor a TOML file" in refused.stderr
     assert "did you mean thumos14-i3d" in refused.stderr

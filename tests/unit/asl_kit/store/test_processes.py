@@ -8,11 +8,13 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
 import pytest
 import zarr
+from helpers.processes import Process
 from helpers.support import make_features, make_spec
 
 from asl_kit.store import FeatureStore
@@ -33,8 +35,8 @@ for number in map(int, sys.argv[2:]):
 """
 
 
-def start_writer(store: Path, numbers: list[int]) -> subprocess.Popen[str]:
-    return subprocess.Popen(
+def start_writer(store: Path, numbers: list[int]) -> Process:
+    return Process(
         [sys.executable, "-c", WRITER, str(store), *map(str, numbers)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -43,13 +45,13 @@ def start_writer(store: Path, numbers: list[int]) -> subprocess.Popen[str]:
     )
 
 
-def go(writer: subprocess.Popen[str]) -> None:
+def go(writer: Process) -> None:
     assert writer.stdin is not None
     writer.stdin.write("go\n")
     writer.stdin.flush()
 
 
-def wait_until_ready(writer: subprocess.Popen[str]) -> None:
+def wait_until_ready(writer: Process) -> None:
     assert writer.stdout is not None
     assert writer.stdout.readline() == "ready\n"
 
@@ -91,15 +93,13 @@ def test_writers_killed_at_any_moment_leave_a_store_that_goes_on(tmp_path: Path,
 
 def test_processes_that_make_and_fill_one_store_at_once(tmp_path: Path) -> None:
     path, videos = tmp_path / "store", 24
-    writers = [start_writer(path, list(range(videos))[::step]) for step in (1, 1, -1)]
-    for writer in writers:
-        wait_until_ready(writer)
-    for writer in writers:
-        go(writer)
-    for writer in writers:
-        with writer:
-            pass
-        assert writer.returncode == 0
+    with ExitStack() as stack:
+        writers = [stack.enter_context(start_writer(path, list(range(videos))[::step])) for step in (1, 1, -1)]
+        for writer in writers:
+            wait_until_ready(writer)
+        for writer in writers:
+            go(writer)
+    assert [writer.returncode for writer in writers] == [0, 0, 0]
     store = assert_complete(path, videos)
     counts = Counter((attempt.video_id, attempt.outcome) for attempt in store.ledger.attempts())
     assert all(counts[f"v{number}", "done"] == 1 for number in range(videos))

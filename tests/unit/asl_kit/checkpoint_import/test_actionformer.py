@@ -10,14 +10,13 @@ from typing import Any
 import pytest
 import torch
 import yaml
-from click.testing import CliRunner
+from helpers import command_line
 from helpers.actionformer_files import state
 from helpers.support import make_annotation_set, make_spec
 
 from asl_kit.annotations import write_annotations
 from asl_kit.checkpoint.files import load_checkpoint
 from asl_kit.checkpoint_import import ImportedCheckpoint, import_checkpoint
-from asl_kit.cli import main
 from asl_kit.errors import AslKitError, CheckpointError
 from asl_kit.store import FeatureStore
 
@@ -75,8 +74,7 @@ def test_either_weights(folder: Path, weights: str, factor: float) -> None:
 
 
 def test_from_the_command_line(folder: Path) -> None:
-    command = "import-checkpoint af.pth.tar --from actionformer --config config.yaml -o new/ours.ckpt"
-    result = CliRunner().invoke(main, command.split())
+    result = command_line.run("import-checkpoint af.pth.tar --from actionformer --config config.yaml -o new/ours.ckpt")
     assert result.exit_code == 0, result.output
     assert "classes: 20, named by manifest thumos14" in result.stdout
     assert "windows of 16 frames, one every 4, at each video's own rate" in result.stdout

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-SCRIPT = Path(__file__).parents[2] / "benchmarks" / "extract_kills.py"
+SCRIPT = Path(__file__).with_name("extract_kills.py")
 
 
 @pytest.mark.slow
-def test_two_kills_are_survived() -> None:
-    command = [sys.executable, SCRIPT, "--modes", "single", "--kills", "2", "--videos", "5"]
+def test_kills_of_runs_and_of_decoders_are_survived() -> None:
+    command = [sys.executable, SCRIPT, "--modes", "workers", "--kills", "3", "--videos", "6", "--seed", "1"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=280)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "2 of 2 kills survived" in done.stdout
+    assert "3 of 3 kills survived" in done.stdout

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+BENCHMARKS = Path(__file__).parent
 
 
 def line(variant: str, seed: int, average: float) -> dict[str, Any]:
