@@ -25,8 +25,8 @@ files. Each licence is the one stated in the package's metadata. This page is ge
 
 FOOT = """
 Some wheels contain other software: `av` includes an FFmpeg built with x264 (GPL), `decord` and
-`opencv-contrib-python-headless` include other builds of FFmpeg, and `torch` and `torchcodec` for GPUs use NVIDIA's libraries.
-Each has its own terms.
+`opencv-contrib-python-headless` include other builds of FFmpeg, and `torch` and `torchcodec` for GPUs use NVIDIA's
+libraries. Each has its own terms.
 
 ## Weights and data
 

@@ -1,4 +1,4 @@
-"""Run the commands of `docs/quick-start.md`, and write what they print into the page: `python docs/site/quick_start.py`.
+"""Write what the commands of `docs/quick-start.md` print into the page: `python docs/site/quick_start.py`.
 
 Every ``bash`` block but the first, which installs asl-kit, is run in one new folder. The ``text`` block that follows it
 is replaced by its output.
@@ -19,10 +19,18 @@ _BLOCK = re.compile(r"```bash\n(?P<commands>.*?)```\n(?:\n```text\n(?P<output>.*
 _PROGRESS = re.compile(r"^\w+( \w+)? [\d.]+/\d+( .*)?\n", flags=re.MULTILINE)
 
 
+def _all_blocks() -> list[tuple[str, str]]:
+    return [(block["commands"], block["output"] or "") for block in _BLOCK.finditer(PAGE.read_text(encoding="utf-8"))]
+
+
+def install() -> str:
+    """Return the command of the first block, which is not run."""
+    return _all_blocks()[0][0]
+
+
 def blocks() -> list[tuple[str, str]]:
     """Return the commands and the shown output of every block that is run."""
-    found = [(block["commands"], block["output"] or "") for block in _BLOCK.finditer(PAGE.read_text(encoding="utf-8"))]
-    return found[1:]
+    return _all_blocks()[1:]
 
 
 def run(folder: Path) -> Iterator[str]:
