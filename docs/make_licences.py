@@ -31,7 +31,7 @@ libraries. Each has its own terms.
 ## Weights and data
 
 asl-kit contains no weights and no data. `--weights default` downloads a backbone's weights from its publisher, see
-[backbones.md](backbones.md). Weights trained on Kinetics, ImageNet or ActivityNet may not be permitted for
+[Backbones](backbones.md). Weights trained on Kinetics, ImageNet or ActivityNet may not be permitted for
 every use, whatever the licence of the code that reads them: ask the publisher. The licence of a dataset is stated
 in its [manifest](glossary.md#manifest) (`licence`).
 """

@@ -1,1 +1,1 @@
-"""What is known of published datasets: the schema, and the files of the folder `manifests/`."""
+"""Manifests (docs/glossary.md#manifest): facts about published datasets, and their schema."""

@@ -1,1 +1,1 @@
-"""Recipes: every choice of a training run, and the built-in ones."""
+"""Recipes (docs/glossary.md#recipe): every setting of a training run, and the built-in ones."""

@@ -17,7 +17,8 @@ def command_page() -> str:
     lines = [
         "# Commands",
         "",
-        "The `--help` of each command. Exit codes: 0 success, 1 failed or partly failed, 2 wrong usage, 130 interrupted.",
+        "The `--help` of every command. Exit codes: 0 success, 1 failure (also of a part), 2 wrong usage,",
+        "130 interrupted.",
         "",
     ]
     for context in _commands(click.Context(main, info_name="asl-kit")):

@@ -1,4 +1,4 @@
-"""A page for each dataset, from its manifest, its converter's docstring, its recipes and the commands in datasets.md."""
+"""A page for each dataset, from its manifest, its converter's docstring, its recipes and datasets.md."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def dataset_pages() -> dict[str, str]:
 
 
 def _convert_commands() -> dict[str, str]:
-    """Return the command of datasets.md that converts each dataset, by the manifest's name; the first command counts."""
+    """Return the first command of datasets.md that converts each dataset, by the manifest's name."""
     commands: dict[str, str] = {}
     for line in re.findall(r"^asl-kit convert .+$", DATASETS.read_text(encoding="utf-8"), flags=re.MULTILINE):
         commands.setdefault(load_manifest(line.split()[2]).name, line)
@@ -110,8 +110,8 @@ def _steps(manifest: Manifest, convert: str, recipes: dict[str, About]) -> list[
             f"asl-kit train --annotations {annotations} --features {stores} --recipe {name} --out {name}-run",
             f"asl-kit eval --checkpoint {name}-run/model.ckpt --annotations {annotations} --features {stores}",
         ),
-        "To train the baseline, ActionFormer, with the same recipe: `asl-kit train ... --set sensitivity.class_level=false --set "
-        "sensitivity.instance_level=false --set contrastive.enabled=false`.",
+        "To train the baseline, ActionFormer, with the same recipe: `asl-kit train ... --set "
+        "sensitivity.class_level=false --set sensitivity.instance_level=false --set contrastive.enabled=false`.",
         "",
         "Figures to compare with: published average mAP in %, over the thresholds above. We have not measured any of "
         "them, because the features are not available to us.",

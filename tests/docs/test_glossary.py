@@ -13,47 +13,18 @@ ENTRIES = dict(re.findall(r"^## (.+)\n\n((?:(?!## ).*\n?)+)", GLOSSARY, flags=re
 ANCHORS = {re.sub(r"[^\w -]", "", term).lower().replace(" ", "-") for term in ENTRIES}
 """As GitHub and the site make them."""
 
-TERMS = [
-    *(
-        "ActionFormer",
-        "Action Sensitivity Learning (ASL)",
-        "Annotations",
-        "Backbone",
-        "Candidate",
-        "Checkpoint",
-        "Clip",
-    ),
-    *(
-        "Clip plan",
-        "Contrastive loss",
-        "Converter",
-        "Decoder",
-        "Detection",
-        "Extraction spec",
-        "Feature",
-        "Feature grid",
-    ),
-    *("Feature store", "Feature stream", "Ledger", "Manifest", "mAP", "Point", "Positive", "Prediction", "Preset"),
-    *(
-        "Protocol",
-        "Pyramid level",
-        "Recipe",
-        "Run",
-        "Segment",
-        "Sensitivity",
-        "Split",
-        "tIoU",
-        "Video id",
-        "Vocabulary",
-    ),
-    "Window and stride",
-]
+TERMS = """
+ActionFormer, Action Sensitivity Learning (ASL), Annotations, Backbone, Baseline, Candidate, Checkpoint, Clip,
+Clip plan, Contrastive loss, Converter, Decoder, Detection, Extraction spec, Feature, Feature grid, Feature store,
+Feature stream, Ledger, Manifest, mAP, Point, Positive, Prediction, Preset, Protocol, Pyramid level, Recipe,
+Regression range, Run, Segment, Sensitivity, Split, tIoU, Video id, Vocabulary, Window and stride
+"""
 SOURCES = [
     ROOT / "README.md",
     *(ROOT / "docs").rglob("*.md"),
     *(path for folder in ("asl_kit", "extract", "train", "evaluate") for path in (ROOT / folder).rglob("*.py")),
 ]
-FIRST_PAGES = ("quick-start", "own-data", "concepts", "extraction", "training", "evaluation", "recipes", "datasets")
+PAGES = sorted({path.stem for path in (ROOT / "docs").glob("*.md")} - {"glossary", "python"})
 
 
 def linked_anchors(path: Path) -> list[str]:
@@ -62,7 +33,7 @@ def linked_anchors(path: Path) -> list[str]:
     return re.findall(r"glossary\.md#([\w-]+)", text) + re.findall(own, text)
 
 
-@pytest.mark.parametrize("term", TERMS)
+@pytest.mark.parametrize("term", re.split(r",\s+", TERMS.strip()))
 def test_a_term_is_defined_in_a_few_sentences(term: str) -> None:
     assert 30 < len(ENTRIES[term]) < 700
 
@@ -77,6 +48,6 @@ def test_every_link_leads_to_a_term() -> None:
     assert [link for link in sorted(links) if link[1] not in ANCHORS] == []
 
 
-@pytest.mark.parametrize("page", FIRST_PAGES)
-def test_a_page_links_to_the_terms_that_it_uses(page: str) -> None:
-    assert linked_anchors(ROOT / "docs" / f"{page}.md")
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_links_to_the_glossary(page: str) -> None:
+    assert "](glossary.md" in (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8")

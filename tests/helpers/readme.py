@@ -11,10 +11,10 @@ from helpers.support import write_video
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 
 _SMALLER = {
-    "extract": ["--weights", "random", "--size", "32"],  # no weights can be downloaded where the tests run
+    "extract": ["--weights", "random", "--size", "32"],  # tests must not need a network
     "train": ["--set", "optimizer.epochs=2", "--set", "model.width=16"],
 }
-"""Added to README's commands, to make them quick."""
+"""Options added to README's commands to make them fast."""
 
 
 def block(name: str) -> str:
@@ -25,13 +25,13 @@ def block(name: str) -> str:
 
 
 def own_commands(name: str) -> list[list[str]]:
-    """Return the arguments of a block's ``asl-kit`` commands, made quick; to be run where `write_own_videos` wrote."""
+    """Return the arguments of a block's commands, made fast. Run them in the folder of `write_own_videos`."""
     commands = [shlex.split(line)[1:] for line in block(name).splitlines()]
     return [[*arguments, *_SMALLER.get(arguments[0], [])] for arguments in commands]
 
 
 def write_own_videos(folder: Path) -> None:
-    """Write the files that README's commands for users' own videos name."""
+    """Write the files that README's commands for own videos expect."""
     (folder / "videos").mkdir()
     rows = ["video,start,end,label,split,duration"]
     for number, split in enumerate(("train", "train", "test")):

@@ -1,4 +1,4 @@
-"""The tools that make the documentation site, which are no package."""
+"""The tools that make the documentation site, which are not a package."""
 
 from __future__ import annotations
 
