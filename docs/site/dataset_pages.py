@@ -104,12 +104,12 @@ def _steps(manifest: Manifest, convert: str, recipes: dict[str, About]) -> list[
         f"Import the published features into {'a store' if len(streams) == 1 else 'stores'} (replace the folder's name "
         f"by yours), train with the recipe `{name}`, and score:",
         "",
-        *([_OWN_RATE, ""] if any(manifest.features[stream].fps is None for stream in streams) else []),
         *_shell(
             *(_import(manifest, stream, annotations) for stream in streams),
             f"asl-kit train --annotations {annotations} --features {stores} --recipe {name} --out {name}-run",
             f"asl-kit eval --checkpoint {name}-run/model.ckpt --annotations {annotations} --features {stores}",
         ),
+        *([_OWN_RATE, ""] if any(manifest.features[stream].fps is None for stream in streams) else []),
         "To train the baseline, ActionFormer, with the same recipe: `asl-kit train ... --set "
         "sensitivity.class_level=false --set sensitivity.instance_level=false --set contrastive.enabled=false`.",
         "",
@@ -165,7 +165,8 @@ def _feature_sets(manifest: Manifest) -> list[str]:
 def _feature_facts(features: FeatureSet) -> list[str]:
     rate = "its own rate" if features.fps is None else f"{features.fps:g} frames per second"
     window, stride = features.window_frames, features.stride_frames
-    timing = f"windows of {window} frame{'s' * (window > 1)}, one every {stride}, of the video at {rate}"
+    each = "one feature for each frame" if window == stride == 1 else f"windows of {window} frames, one every {stride}"
+    timing = f"{each}, of the video at {rate}"
     if features.offset_s:
         timing += f", shifted by {features.offset_s:+.3f} s"
     if features.resized_to:
