@@ -69,7 +69,7 @@ def _help(text: str) -> list[str]:
 
 
 def _code(text: str) -> str:
-    return "<code>" + html.escape(text).replace("|", "&#124;") + "</code>"
+    return "<code>" + html.escape(text).replace("|", "&#124;<wbr>") + "</code>"
 
 
 def _cell(text: str) -> str:
