@@ -1,4 +1,4 @@
-"""Annotations: the unified format, its validation, statistics, converters and exports."""
+"""Annotations (docs/glossary.md#annotations): the unified format, checks, statistics, converters and exports."""
 
 from asl_kit.annotations.io import canonical, read_annotations, write_annotations
 from asl_kit.annotations.schema import AnnotationSet, IgnoredSegment, Segment, Source, SourceFile, Video, json_schema

@@ -1,1 +1,1 @@
-"""Annotations and feature stores joined into what a network is trained and tested on."""
+"""Annotations and feature streams (docs/glossary.md#feature-stream), joined for training and inference."""

@@ -1,1 +1,1 @@
-"""Detections: in memory, on disk, and of one video with the facts of its file."""
+"""Detections (docs/glossary.md#detection): in memory, on disk, and of one video together with its file."""

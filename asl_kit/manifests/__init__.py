@@ -1,1 +1,1 @@
-"""Facts of published datasets: the schema of manifests, and the files in the folder `manifests/`."""
+"""Manifests (docs/glossary.md#manifest): facts about published datasets, and their schema."""

@@ -1,1 +1,1 @@
-"""Recipes: the settings of a training run, and the built-in recipes."""
+"""Recipes (docs/glossary.md#recipe): every setting of a training run, and the built-in ones."""

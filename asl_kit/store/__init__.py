@@ -1,5 +1,7 @@
 """The feature store: one Zarr v3 array per video, filled by any number of processes.
 
+Feature store, ledger and extraction spec are defined in docs/glossary.md.
+
 Importing this package loads neither torch nor zarr; writing loads zarr.
 """
 

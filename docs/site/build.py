@@ -1,9 +1,9 @@
 """Build the documentation site: `python docs/site/build.py`, then open `build/docs/html/index.html`.
 
-Pages come from four places: README.md (the front page) and CHANGELOG.md, `docs/*.md` (which are
-read on GitHub too), `docs/site/pages` (which only make sense in the site), and what
-is generated here: a page for each manifest, and the commands. They are put side by side in a folder, from which
-Zensical makes the site. Any warning fails the build: a link or an anchor that leads nowhere, a page that is not in
+Pages come from four places: README.md (the front page) and CHANGELOG.md; `docs/*.md`, which are
+also read on GitHub; `docs/site/pages`, which only make sense on the site; and pages that are
+generated here, one for each manifest and one for the commands. They are copied into one folder, from which
+Zensical makes the site. Any warning fails the build: a broken link or anchor, a page that is not in
 the navigation, a name of the Python API that does not exist.
 
 Needs `pip install -e '.[docs]'`, and no network.
@@ -34,7 +34,7 @@ class SiteError(Exception):
 
 
 def assemble(folder: Path) -> None:
-    """Write the pages, what they need and the configuration of the site into an empty or new folder."""
+    """Write the pages, their images and styles, and the configuration of the site into a folder, replacing it."""
     shutil.rmtree(folder, ignore_errors=True)
     pages = folder / "pages"
     shutil.copytree(SITE.parent, pages, ignore=shutil.ignore_patterns("site", "*.py", "__pycache__"))
@@ -69,7 +69,7 @@ def render(folder: Path) -> Path:
     command = [sys.executable, "-m", "zensical", "build", "--strict", "--clean"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     said = re.sub(r"\x1b\[[0-9;]*m", "", done.stdout + done.stderr)
-    # What the reader of docstrings complains of is only logged.
+    # Zensical only logs the warnings of the docstring parser.
     if done.returncode or re.search(r"warning", said, flags=re.IGNORECASE):
         raise SiteError(said.strip())
     return folder / "html" / "index.html"
@@ -80,7 +80,7 @@ def _page_names(pages: Path) -> list[str]:
 
 
 def _expand(entries: list[Any], pages: Path) -> list[Any]:
-    """Return the navigation with every pattern such as `dataset/*.md` replaced by the pages that there are."""
+    """Return the navigation with every pattern such as `dataset/*.md` replaced by the pages that match."""
     expanded: list[Any] = []
     for entry in entries:
         if isinstance(entry, dict):

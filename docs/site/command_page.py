@@ -1,4 +1,4 @@
-"""The page of commands, from click's own description of them: nothing is typed twice."""
+"""The page of all commands, generated from click."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ def command_page() -> str:
     lines = [
         "# Commands",
         "",
-        "What `--help` says of each. Exit codes: 0 done, 1 failed or partly failed, 2 wrong usage, 130 interrupted.",
+        "The `--help` of every command. Exit codes: 0 success, 1 failure (also of a part), 2 wrong usage,",
+        "130 interrupted.",
         "",
     ]
     for context in _commands(click.Context(main, info_name="asl-kit")):
@@ -49,7 +50,7 @@ def _section(context: click.Context) -> list[str]:
         "",
     ]
     records = (parameter.get_help_record(context) for parameter in command.params)  # without --help
-    options = [record for record in records if record and record[1]]  # arguments stand in the usage
+    options = [record for record in records if record and record[1]]  # arguments are in the usage
     if options:
         lines += ["| option | what it does |", "|---|---|"]
         lines += [f"| {_code(names)} | {_cell(text)} |" for names, text in options]
@@ -68,11 +69,11 @@ def _help(text: str) -> list[str]:
 
 
 def _code(text: str) -> str:
-    return "<code>" + html.escape(text).replace("|", "&#124;") + "</code>"
+    return "<code>" + html.escape(text).replace("|", "&#124;<wbr>") + "</code>"
 
 
 def _cell(text: str) -> str:
-    """Return text as Markdown in one line, with nothing but code in it taken for markup."""
+    """Return text as one line of Markdown in which only code is markup."""
     parts = re.split(r"(`[^`]*`)", " ".join(text.split()))
     return "".join(
         _code(part[1:-1])

@@ -1,4 +1,4 @@
-"""A page for each dataset: of its manifest, its converter's docstring, its recipes and the commands of datasets.md."""
+"""A page for each dataset, from its manifest, its converter's docstring, its recipes and datasets.md."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from asl_kit.manifests.schema import FeatureSet, Manifest
 from asl_kit.recipes.files import About, built_in_recipes, describe_result, read_recipe
 
 _OWN_RATE = (
-    "These features count frames at each video's own rate. Where the annotations do not tell it, add a table "
-    "`video,duration,fps` to what you convert, or give [`--fps`](../datasets.md#features-you-already-have)."
+    "These features count frames at each video's own rate. If the annotations do not state it, add a table "
+    "`video,duration,fps` to the files that you convert, or give [`--fps`](../datasets.md#features-you-already-have)."
 )
 
 DATASETS = Path(__file__).parents[1] / "datasets.md"
@@ -29,7 +29,7 @@ def dataset_pages() -> dict[str, str]:
 
 
 def _convert_commands() -> dict[str, str]:
-    """Return the command of datasets.md that converts each dataset, by the manifest's name; the first one counts."""
+    """Return the first command of datasets.md that converts each dataset, by the manifest's name."""
     commands: dict[str, str] = {}
     for line in re.findall(r"^asl-kit convert .+$", DATASETS.read_text(encoding="utf-8"), flags=re.MULTILINE):
         commands.setdefault(load_manifest(line.split()[2]).name, line)
@@ -53,14 +53,14 @@ def _page(manifest: Manifest, convert: str) -> str:
 
 
 def _recipes_of(manifest: Manifest) -> dict[str, About]:
-    """Return the dataset's recipes; first the one whose published figure is closest to what is trained here."""
+    """Return the dataset's recipes; the one whose published figure is closest to ASL comes first."""
     abouts = {name: read_recipe(name).about for name in built_in_recipes()}
     own = {name: about for name, about in abouts.items() if about is not None and about.dataset == manifest.name}
     return dict(sorted(own.items(), key=lambda recipe: _unlike_asl(recipe[1])))
 
 
 def _unlike_asl(about: About) -> int:
-    """Return 0 for a recipe with a published figure of ASL itself, 1 for one of its baseline, 2 for others."""
+    """Return 0 for a recipe with a published figure of ASL, 1 for one of ActionFormer, 2 for others."""
     methods = {result.method for result in about.published}
     return 0 if "ASL" in methods else 1 if "ActionFormer" in methods else 2
 
@@ -85,13 +85,13 @@ def _facts(manifest: Manifest, recipes: dict[str, About]) -> list[str]:
 
 
 def _steps(manifest: Manifest, convert: str, recipes: dict[str, About]) -> list[str]:
-    """Return the way from the download to a number, by one recipe; the others are told of."""
+    """Return the steps from the download to a score with one recipe, and a table of all recipes."""
     annotations = shlex.split(convert)[-1]
     lines = [
-        "## From the download page to a number",
+        "## From the download to a score",
         "",
-        f"Get the annotations from the [home page]({manifest.home}), unpack and convert them. [Counts](#counts) are "
-        "held against the published ones.",
+        f"Get the annotations from the [home page]({manifest.home}), unpack them and convert them. [Counts](#counts) "
+        "are compared with the published ones.",
         "",
         *_shell(convert, f"asl-kit annotations stats {annotations}"),
     ]
@@ -101,20 +101,20 @@ def _steps(manifest: Manifest, convert: str, recipes: dict[str, About]) -> list[
     streams = about.features[0].split(",")
     stores = ",".join(_store(manifest, stream) for stream in streams)
     lines += [
-        f"Bring the published features into {'a store' if len(streams) == 1 else 'stores'} (the folder's name stands "
-        f"for yours), train by the recipe `{name}`, and score:",
+        f"Import the published features into {'a store' if len(streams) == 1 else 'stores'} (replace the folder's name "
+        f"by yours), train with the recipe `{name}`, and score:",
         "",
-        *([_OWN_RATE, ""] if any(manifest.features[stream].fps is None for stream in streams) else []),
         *_shell(
             *(_import(manifest, stream, annotations) for stream in streams),
             f"asl-kit train --annotations {annotations} --features {stores} --recipe {name} --out {name}-run",
             f"asl-kit eval --checkpoint {name}-run/model.ckpt --annotations {annotations} --features {stores}",
         ),
-        "The baseline, ActionFormer, by the same recipe: `asl-kit train ... --set sensitivity.class_level=false --set "
-        "sensitivity.instance_level=false --set contrastive.enabled=false`.",
+        *([_OWN_RATE, ""] if any(manifest.features[stream].fps is None for stream in streams) else []),
+        "To train the baseline, ActionFormer, with the same recipe: `asl-kit train ... --set "
+        "sensitivity.class_level=false --set sensitivity.instance_level=false --set contrastive.enabled=false`.",
         "",
-        "Figures to compare with: average mAP in %, as published, over the thresholds above. None was measured by us, "
-        "as the features cannot be had where asl-kit is developed.",
+        "Figures to compare with: published average mAP in %, over the thresholds above. We have not measured any of "
+        "them, because the features are not available to us.",
         "",
         "| recipe | features | published |",
         "|---|---|---|",
@@ -125,7 +125,7 @@ def _steps(manifest: Manifest, convert: str, recipes: dict[str, About]) -> list[
         lines.append(f"| `{recipe}` | {features} | {published} |")
     limits = {limit: recipe for recipe, facts in recipes.items() for limit in facts.limits}
     if limits:
-        lines += ["", "What published configurations do and these recipes do not:", ""]
+        lines += ["", "What published configurations do and these recipes do not do:", ""]
         lines += [f"- `{recipe}`: {limit}" for limit, recipe in limits.items()]
     return [*lines, ""]
 
@@ -133,7 +133,7 @@ def _steps(manifest: Manifest, convert: str, recipes: dict[str, About]) -> list[
 def _without_recipe(manifest: Manifest, annotations: str) -> list[str]:
     store = f"{manifest.name}.zarr"
     return [
-        "There is no recipe with published settings. With features of your own making, and asl-kit's defaults:",
+        "There is no recipe with published settings. With features that you extract, and asl-kit's defaults:",
         "",
         *_shell(
             f"asl-kit extract videos -o {store} --annotations {annotations} --backbone r2plus1d_18",
@@ -149,28 +149,29 @@ def _feature_sets(manifest: Manifest) -> list[str]:
     lines = [
         "## Feature sets",
         "",
-        "Published features that `--preset` knows, so that no numbers are to be given.",
+        "Published features. `--preset` supplies their window, stride and frame rate.",
         "",
     ]
     for name, features in manifest.features.items():
         lines += [f"### {name}", "", f"{features.title}.", "", *_feature_facts(features)]
         lines += _shell(_import(manifest, name, manifest.name + ".json"))
         if features.backbones:
-            lines += ["asl-kit can make them from the videos too:", ""]
+            lines += ["asl-kit can also extract them from the videos:", ""]
             lines += _shell(*_extract(manifest, name, features))
             lines += [*(f"- {note}" for note in features.extraction_notes), ""]
     return lines
 
 
 def _feature_facts(features: FeatureSet) -> list[str]:
-    rate = "its own rate" if features.fps is None else f"{features.fps:g} frames a second"
+    rate = "its own rate" if features.fps is None else f"{features.fps:g} frames per second"
     window, stride = features.window_frames, features.stride_frames
-    timing = f"windows of {window} frame{'s' * (window > 1)}, one every {stride}, of the video at {rate}"
+    each = "one feature for each frame" if window == stride == 1 else f"windows of {window} frames, one every {stride}"
+    timing = f"{each}, of the video at {rate}"
     if features.offset_s:
-        timing += f", {features.offset_s:+.3f} s shifted"
+        timing += f", shifted by {features.offset_s:+.3f} s"
     if features.resized_to:
-        timing += f"; then resized to {features.resized_to} features a video"
-    lines = [f"- {features.dimensions:,} values a feature; {timing}."]
+        timing += f"; then resized to {features.resized_to} features per video"
+    lines = [f"- {features.dimensions:,} values per feature; {timing}."]
     if features.prefix or features.suffix:
         lines.append(f"- Files are named `{features.prefix}VIDEO{features.suffix}`.")
     lines += [f"- {note}" for note in features.notes]
@@ -181,9 +182,9 @@ def _counts(manifest: Manifest) -> list[str]:
     lines = [
         "## Counts",
         "",
-        "What the publisher's files hold, and `convert` must find; `--strict` fails on any difference.",
+        "What the publisher's files contain. `asl-kit convert` prints any difference, and with `--strict` it fails.",
         "",
-        "| split | videos | segments | to be ignored |",
+        "| split | videos | segments | ignored |",
         "|---|---|---|---|",
     ]
     for split, expected in manifest.expected.items():
@@ -192,20 +193,22 @@ def _counts(manifest: Manifest) -> list[str]:
             cells[1] = "withheld"
         lines.append(f"| `{split}` | {' | '.join(cells)} |")
     if manifest.exclusions:
-        lines += ["", "Videos that some results in the literature leave out, and why:", ""]
+        lines += ["", "Videos that some publications leave out, and why:", ""]
         lines += [f"- `{item.video}` (`{item.split}`): {item.reason}." for item in manifest.exclusions]
     if manifest.subsets:
         lines += [
             "",
-            "Splits in other files: " + ", ".join(f"`{a}` is `{b}`" for a, b in manifest.subsets.items()) + ".",
+            "Names of splits in other files: "
+            + ", ".join(f"`{a}` is `{b}`" for a, b in manifest.subsets.items())
+            + ".",
         ]
     return [*lines, ""]
 
 
 def _converter(convert: str) -> list[str]:
-    """Return what the converter takes and does: the docstring of its module, less the first line, a title."""
+    """Return what the converter reads and does: the docstring of its module."""
     module = sys.modules[find_converter(convert.split()[2]).__module__]
-    return ["## What the converter takes", "", (module.__doc__ or "").strip(), ""]
+    return ["## What the converter reads", "", (module.__doc__ or "").strip(), ""]
 
 
 def _classes(manifest: Manifest) -> list[str]:

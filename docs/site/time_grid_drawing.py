@@ -8,7 +8,7 @@ from asl_kit.grid import FeatureGrid
 
 FILE = Path(__file__).parents[1] / "images" / "time-grid.svg"
 FPS, WINDOW_FRAMES, STRIDE_FRAMES = 25.0, 16, 4
-FRAMES = 32  # as many as are drawn
+FRAMES = 32  # drawn
 SEGMENT_S = (0.5, 0.9)
 
 LEFT, SCALE = 90.0, 560.0  # pixels; pixels a second
@@ -19,7 +19,7 @@ STYLE = """
 
 
 def drawing() -> str:
-    """Return the drawing, as SVG; every number in it comes from the grid. It brings its own background."""
+    """Return the drawing as SVG, with its own background. Every number in it comes from the grid."""
     grid = FeatureGrid.from_windows(
         fps=FPS,
         window_frames=WINDOW_FRAMES,

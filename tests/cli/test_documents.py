@@ -1,4 +1,4 @@
-"""Every `asl-kit` command in README, docs and the site's own pages exists with the options that it is shown with."""
+"""Every `asl-kit` command in README, in docs and on the generated pages exists, with its options."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def full_commands(document: str) -> list[str]:
     """Return the `asl-kit` commands of the code blocks: complete, ready to run."""
     blocks = re.findall(r"```bash\n(.*?)```", document, flags=re.DOTALL)
     lines = [part.strip() for block in blocks for line in block.splitlines() for part in line.split("&&")]
-    return [line for line in (line.removeprefix(".venv/bin/") for line in lines) if line.startswith("asl-kit")]
+    return [line for line in lines if line.startswith("asl-kit")]
 
 
 def mentioned_commands(document: str) -> list[str]:
