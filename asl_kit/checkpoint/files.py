@@ -13,8 +13,9 @@ from torch import Tensor
 from asl_kit import __version__
 from asl_kit.base.files import atomic_write
 from asl_kit.base.validation import StrictModel, check_version, validate
-from asl_kit.checkpoint.model import Checkpoint, Shape, build_network
+from asl_kit.checkpoint.model import Checkpoint
 from asl_kit.errors import CheckpointError, MissingFileError
+from asl_kit.model.network import Localizer, Shape
 from asl_kit.recipes.schema import Recipe
 from asl_kit.store.spec import ExtractionSpec
 from asl_kit.torch_utils.saved_tensors import find_unsound, load_saved
@@ -23,23 +24,15 @@ FORMAT = "asl-kit/checkpoint"
 VERSION = 1
 
 
-class _ShapeFields(StrictModel):
-    """`Shape`, in a file."""
-
-    feature_dims: Annotated[tuple[Annotated[int, Field(ge=1, le=2**20)], ...], Field(min_length=1)]
-    sequence_length: Annotated[int, Field(ge=1, le=2**24)]
-    levels: Annotated[int, Field(ge=1, le=10)]
-
-
 class _Fields(StrictModel):
-    """What a file holds beside its format and version."""
+    """The contents of a file, besides its format and version."""
 
     model_config = ConfigDict(arbitrary_types_allowed=True, extra="ignore")
 
     weights: dict[str, Tensor]
     recipe: Recipe
     vocabularies: Annotated[dict[str, Annotated[tuple[str, ...], Field(min_length=1)]], Field(min_length=1)]
-    shape: _ShapeFields
+    shape: Shape
     extraction: tuple[ExtractionSpec, ...]
     provenance: dict[str, Any]
     objective: dict[str, Tensor]
@@ -61,11 +54,7 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
         "weights": dict(checkpoint.weights),
         "recipe": checkpoint.recipe.model_dump(mode="json"),
         "vocabularies": {name: list(class_names) for name, class_names in checkpoint.vocabularies.items()},
-        "shape": {
-            "feature_dims": list(checkpoint.shape.feature_dims),
-            "sequence_length": checkpoint.shape.sequence_length,
-            "levels": checkpoint.shape.levels,
-        },
+        "shape": checkpoint.shape.model_dump(mode="json"),
         "extraction": [spec.model_dump(mode="json") for spec in checkpoint.extraction],
         "provenance": checkpoint.provenance,
         "objective": dict(checkpoint.objective),
@@ -129,16 +118,7 @@ def load_checkpoint(path: Path, *, device: str | torch.device = "cpu") -> Checkp
         vocabulary = provenance.get("vocabulary") if isinstance(provenance, dict) else None
         fields = fields | {"vocabularies": {vocabulary or "": fields["class_names"]}}
     read = validate(_Fields, fields, source=f"{path}: damaged checkpoint", error=CheckpointError)
-    checkpoint = Checkpoint(
-        weights=read.weights,
-        recipe=read.recipe,
-        vocabularies=read.vocabularies,
-        shape=Shape(**dict(read.shape)),
-        extraction=read.extraction,
-        provenance=read.provenance,
-        objective=read.objective,
-        training=read.training,
-    )
+    checkpoint = Checkpoint(**dict(read))
     _check_weights(checkpoint, path)
     return checkpoint
 
@@ -155,7 +135,7 @@ def _check_weights(checkpoint: Checkpoint, path: Path) -> None:
             raise CheckpointError(f"{path}: damaged checkpoint: {what}: {name} is no tensor of finite numbers")
     try:
         with torch.device("meta"):
-            network = build_network(checkpoint.recipe, checkpoint.shape, len(checkpoint.class_names))
+            network = Localizer(checkpoint.recipe, checkpoint.shape, len(checkpoint.class_names))
         network.load_state_dict(dict(checkpoint.weights), assign=True)
     except (RuntimeError, ValueError) as fault:
         reason = " ".join(str(fault).split())

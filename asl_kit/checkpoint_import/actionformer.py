@@ -12,11 +12,12 @@ from asl_kit import __version__
 from asl_kit.annotations import read_annotations
 from asl_kit.base.files import read_json, sha256_of
 from asl_kit.checkpoint.files import save_checkpoint
-from asl_kit.checkpoint.model import Checkpoint, Shape, build_network
+from asl_kit.checkpoint.model import Checkpoint
 from asl_kit.checkpoint_import.actionformer_config import ActionFormerConfig, read_config, to_recipe
 from asl_kit.checkpoint_import.actionformer_weights import read_weights, translate
 from asl_kit.errors import CheckpointError, SpecConflictError
 from asl_kit.manifests.files import load_manifest
+from asl_kit.model.network import Localizer, Shape
 from asl_kit.store import FeatureStore
 from asl_kit.store.spec import ExtractionSpec
 
@@ -106,9 +107,13 @@ def import_checkpoint(
     class_names, vocabulary, classes_from = _class_names(their_config, config, annotations, vocabulary)
     extraction = _extraction(their_config, config, features)
     recipe, notes = to_recipe(their_config, vocabulary=vocabulary, source=str(config))
-    shape = Shape(their_config.input_dims, their_config.dataset.max_seq_len, their_config.levels)
+    shape = Shape(
+        feature_dims=their_config.input_dims,
+        sequence_length=their_config.dataset.max_seq_len,
+        levels=their_config.levels,
+    )
     try:
-        translated = translate(state, build_network(recipe, shape, len(class_names)).state_dict())
+        translated = translate(state, Localizer(recipe, shape, len(class_names)).state_dict())
     except CheckpointError as fault:
         raise CheckpointError(
             f"{file}: {fault.message}", hint=f"{config} is not the configuration that these weights were trained with"

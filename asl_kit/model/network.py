@@ -12,13 +12,16 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import Annotated, NamedTuple
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from asl_kit.base.validation import StrictModel
 from asl_kit.model.layers import MaskedConv, TransformerBlock
+from asl_kit.recipes.schema import Recipe
 
 
 class Points(NamedTuple):
@@ -52,86 +55,52 @@ class Output(NamedTuple):
     """(B, T, C): pyramid features of level 0."""
 
 
+class Shape(StrictModel):
+    """The part of the network's shape that is derived from the training data, not chosen in the recipe."""
+
+    feature_dims: Annotated[tuple[Annotated[int, Field(ge=1, le=2**20)], ...], Field(min_length=1)]
+    """D of each feature stream; the network's input is their concatenation."""
+    sequence_length: Annotated[int, Field(ge=1, le=2**24)]
+    """Features in a training sequence; the position embedding is interpolated for longer ones."""
+    levels: Annotated[int, Field(ge=1, le=10)]
+    """Pyramid levels."""
+
+
 class Localizer(nn.Module):
     """ActionFormer-style network with optional instance-level sensitivity branches.
 
     Parameters
     ----------
-    feature_dims : sequence of int
-        D of each feature stream; the input is their concatenation.
+    recipe : Recipe
+        Its `model` table, and `instance_level` and `detached` of its `sensitivity` table.
+    shape : Shape
+        The shape derived from the training data; its `levels` takes the place of the recipe's `pyramid_levels`.
     classes : int
         K.
-    width : int
-        C.
-    stream_widths : sequence of int, optional
-        Channels of each stream's own projection; equal shares by default. One stream has no such projection.
-    heads : int
-        Of the attention; see `ConvAttention`.
-    window : int or sequence of int
-        Of the attention, on all levels or on each.
-    projection_layers, stem_blocks, levels, head_layers : int
-        Depth of each part; the pyramid has `levels` levels, made by ``levels - 1`` blocks of stride 2.
-    first_range : float
-        Upper bound of level 0's regression range, in features; it doubles with each level, the last is unbounded.
-    range_overlap : float
-        Lower bounds of the regression ranges are divided by it.
-    max_length : int
-        Sequence length that the position embedding is made for; longer ones are interpolated.
-    position_embedding : bool
-        Whether to add sinusoids to the projected features.
-    padding : {"spare", "full"}
-        See `padded_length`.
-    dropout, drop_path, class_prior : float
-        See the recipe.
-    instance_branches : bool
-        Whether to predict q_cls and q_loc.
-    detached_branches : bool
-        Whether what teaches these branches leaves the rest of the network alone.
     """
 
     feature_mean: Tensor
     feature_scale: Tensor
     position: Tensor
 
-    def __init__(
-        self,
-        *,
-        feature_dims: Sequence[int],
-        classes: int,
-        width: int = 512,
-        stream_widths: Sequence[int] | None = None,
-        heads: int = 4,
-        window: int | Sequence[int] = 19,
-        projection_layers: int = 2,
-        stem_blocks: int = 2,
-        levels: int = 6,
-        head_layers: int = 3,
-        first_range: float = 4.0,
-        range_overlap: float = 1.0,
-        max_length: int = 2304,
-        position_embedding: bool = False,
-        padding: Literal["spare", "full"] = "spare",
-        dropout: float = 0.0,
-        drop_path: float = 0.1,
-        class_prior: float = 0.01,
-        instance_branches: bool = True,
-        detached_branches: bool = True,
-    ) -> None:
+    def __init__(self, recipe: Recipe, shape: Shape, classes: int) -> None:
         super().__init__()
-        self.feature_dims = tuple(feature_dims)
+        model, levels, width = recipe.model, shape.levels, recipe.model.width
+        self.feature_dims = shape.feature_dims
         self.levels = levels
-        self.first_range = first_range
-        self.range_overlap = range_overlap
-        self.max_length = max_length
-        self.windows = (window,) * levels if isinstance(window, int) else tuple(window)
-        self.padding = padding
-        total = sum(feature_dims)
+        self.first_range = model.first_regression_range
+        self.range_overlap = model.regression_overlap
+        self.max_length = shape.sequence_length
+        window = model.attention_window
+        self.windows = (window,) * levels if isinstance(window, int) else window
+        self.padding = model.padding
+        total = sum(self.feature_dims)
         self.register_buffer("feature_mean", torch.zeros(total))
         self.register_buffer("feature_scale", torch.ones(total))
 
         self.streams = nn.ModuleList()
         if len(self.feature_dims) > 1:
-            stream_widths = stream_widths or _equal_shares(width, len(self.feature_dims))
+            stream_widths = model.stream_widths or _equal_shares(width, len(self.feature_dims))
             self.streams.extend(
                 MaskedConv(dim, stream_width, 1)
                 for dim, stream_width in zip(self.feature_dims, stream_widths, strict=True)
@@ -139,29 +108,38 @@ class Localizer(nn.Module):
             total = width
         self.projection = nn.ModuleList()
         self.projection_norms = nn.ModuleList()
-        for layer in range(projection_layers):
+        for layer in range(model.projection_layers):
             self.projection.append(MaskedConv(total if layer == 0 else width, width, 3, bias=False))
             self.projection_norms.append(nn.LayerNorm(width))
 
-        position = _sinusoids(max_length, width) / width**0.5 if position_embedding else torch.zeros(1, 0, width)
+        position = torch.zeros(1, 0, width)
+        if model.position_embedding:
+            position = _sinusoids(self.max_length, width) / width**0.5
         self.register_buffer("position", position, persistent=False)
 
         def block(stride: int, window: int) -> TransformerBlock:
-            return TransformerBlock(width, heads, window=window, stride=stride, dropout=dropout, drop_path=drop_path)
+            return TransformerBlock(
+                width,
+                model.attention_heads,
+                window=window,
+                stride=stride,
+                dropout=model.dropout,
+                drop_path=model.drop_path,
+            )
 
-        self.stem = nn.ModuleList(block(1, self.windows[0]) for _ in range(stem_blocks))
+        self.stem = nn.ModuleList(block(1, self.windows[0]) for _ in range(model.stem_blocks))
         self.branch = nn.ModuleList(block(2, window) for window in self.windows[1:])
         self.pyramid_norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(levels))
 
-        self.classification_head = Head(width, classes, layers=head_layers)
-        self.localization_head = Head(width, 2, layers=head_layers)
+        self.classification_head = Head(width, classes, layers=model.head_layers)
+        self.localization_head = Head(width, 2, layers=model.head_layers)
         self.offset_scale = nn.Parameter(torch.ones(levels))
-        nn.init.constant_(self.classification_head.last_bias, -math.log((1 - class_prior) / class_prior))
+        nn.init.constant_(self.classification_head.last_bias, -math.log((1 - model.class_prior) / model.class_prior))
         # Phi_cls and Phi_loc of the paper: one hidden layer each, a quarter as wide, since they are to be light.
-        self.detached_branches = detached_branches
-        hidden = max(width // 4, 1)
-        self.classification_sensitivity = Head(width, 1, layers=2, hidden=hidden) if instance_branches else None
-        self.localization_sensitivity = Head(width, 1, layers=2, hidden=hidden) if instance_branches else None
+        self.detached_branches = recipe.sensitivity.detached
+        hidden, instance_level = max(width // 4, 1), recipe.sensitivity.instance_level
+        self.classification_sensitivity = Head(width, 1, layers=2, hidden=hidden) if instance_level else None
+        self.localization_sensitivity = Head(width, 1, layers=2, hidden=hidden) if instance_level else None
 
     def set_feature_scale(self, mean: Tensor, std: Tensor) -> None:
         """Standardise the input with these statistics of the training features, each (D,)."""

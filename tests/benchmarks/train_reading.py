@@ -19,11 +19,11 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from helpers.support import add_video
-from train_step import BATCH, CLASSES, DIMS, LEVELS, LONGEST, SEGMENTS, real_lengths
+from train_step import BATCH, CLASSES, DIMS, LONGEST, SEGMENTS, SHAPE, real_lengths
 
-from asl_kit.checkpoint.model import Shape, build_network
 from asl_kit.dataset.feature_reader import FeatureReader
 from asl_kit.dataset.split import VideoItem
+from asl_kit.model.network import Localizer
 from asl_kit.recipes.files import load_recipe
 from asl_kit.store import FeatureStore
 from asl_kit.store.spec import ExtractionSpec
@@ -73,7 +73,7 @@ def main() -> None:
             seed=0,
             pin_memory=device.type == "cuda",
         )
-        network = build_network(recipe, Shape((DIMS,), LONGEST, LEVELS), CLASSES).to(device).train()
+        network = Localizer(recipe, SHAPE, CLASSES).to(device).train()
         learner = Learner(network, recipe, [CLASSES], choose_precision(options.precision, device))
         waits, reading, memory = [], [], []
         for number in range(options.rounds + 1):

@@ -39,7 +39,7 @@ class Learner:
         self.network = network
         self.device = next(network.parameters()).device
         self.recipe, self.precision = recipe, precision
-        self.objective = make_objective(recipe, classes).to(self.device)
+        self.objective = Objective(recipe, classes).to(self.device)
         self.average = MovingAverage(network, recipe.optimizer.ema_decay) if recipe.optimizer.ema_decay else None
         self.optimizer = make_optimizer(nn.ModuleList([network, self.objective]), recipe.optimizer)
         self.parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
@@ -146,25 +146,3 @@ class StepValues:
         if self._arrived is not None:
             self._arrived.synchronize()
         return dict(zip(self._names, self._values.tolist(), strict=True))
-
-
-def make_objective(recipe: Recipe, classes: Sequence[int]) -> Objective:
-    """Return the training objective of a recipe."""
-    loss, sensitivity, contrastive = recipe.loss, recipe.sensitivity, recipe.contrastive
-    return Objective(
-        classes=classes,
-        center_radius=loss.center_radius,
-        focal_alpha=loss.focal_alpha,
-        focal_gamma=loss.focal_gamma,
-        label_smoothing=loss.label_smoothing,
-        localization_weight=loss.localization_weight,
-        initial_positives=loss.initial_positives,
-        positives_momentum=loss.positives_momentum,
-        class_level=sensitivity.class_level,
-        instance_level=sensitivity.instance_level,
-        mode=sensitivity.mode,
-        evaluator_weight=sensitivity.evaluator_weight,
-        contrastive_weight=contrastive.weight if contrastive.enabled else 0.0,
-        sensitive_share=contrastive.sensitive_share,
-        temperature=contrastive.temperature,
-    )

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from asl_kit.checkpoint.files import load_checkpoint
-from asl_kit.checkpoint.model import Checkpoint, Shape
+from asl_kit.checkpoint.model import Checkpoint
 from asl_kit.errors import CheckpointError
+from asl_kit.model.network import Shape
 from asl_kit.recipes.schema import Recipe
 from asl_kit.store.spec import ExtractionSpec
 from asl_train.inputs import TrainingData
@@ -47,7 +48,7 @@ def _differences(checkpoint: Checkpoint, recipe: Recipe, data: TrainingData, sha
     if list(checkpoint.vocabularies.items()) != list(data.vocabularies.items()):
         lines.append("classes: not the same names in the same order")
     if checkpoint.shape != shape:
-        lines.append(f"derived shape: {checkpoint.shape} then, {shape} now")
+        lines.append(f"derived shape: {checkpoint.shape!r} then, {shape!r} now")
     if checkpoint.provenance.get("annotations_sha256") != data.provenance["annotations_sha256"]:
         lines.append("annotations: the file has changed")
     lines.extend(_spec_differences(checkpoint.extraction, data.streams.specs))

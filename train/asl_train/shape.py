@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 from rich.table import Table
 
-from asl_kit.checkpoint.model import Shape
 from asl_kit.dataset.split import VideoItem
+from asl_kit.model.network import Shape
 from asl_kit.recipes.schema import Recipe
 
 FEWEST_LEVELS, MOST_LEVELS = 3, 8
@@ -37,7 +37,7 @@ def derive_shape(items: Sequence[VideoItem], feature_dims: Sequence[int], recipe
     longest = max(item.grid.length for item in items)
     length = min(longest, data.max_sequence_length) if data.sequence_length == "auto" else data.sequence_length
     levels = _derive_levels(items, recipe) if model.pyramid_levels == "auto" else model.pyramid_levels
-    return Shape(tuple(feature_dims), length, levels)
+    return Shape(feature_dims=tuple(feature_dims), sequence_length=length, levels=levels)
 
 
 def _derive_levels(items: Sequence[VideoItem], recipe: Recipe) -> int:

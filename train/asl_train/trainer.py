@@ -16,10 +16,11 @@ from torch import Tensor
 
 from asl_kit.base.console import ProgressBar, err, progress_bar
 from asl_kit.checkpoint.files import save_checkpoint
-from asl_kit.checkpoint.model import Checkpoint, Shape, build_network
+from asl_kit.checkpoint.model import Checkpoint
 from asl_kit.dataset.split import feature_statistics
 from asl_kit.errors import CheckpointError, TrainingError
 from asl_kit.model.collectives import processes
+from asl_kit.model.network import Localizer, Shape
 from asl_kit.model.sensitivity import COLLAPSED_SIGMA
 from asl_kit.recipes.schema import Recipe
 from asl_kit.torch_utils.device import choose_precision
@@ -123,7 +124,7 @@ class Trainer:
         err().print(shape_table(self.shape, data.train.items, recipe, sum(classes)))
 
         torch.manual_seed(recipe.run.seed)
-        network = build_network(recipe, self.shape, sum(classes))
+        network = Localizer(recipe, self.shape, sum(classes))
         if recipe.data.standardize and is_main_process():
             mean, std = feature_statistics(data.streams, data.train.items)
             network.set_feature_scale(torch.from_numpy(mean), torch.from_numpy(std))

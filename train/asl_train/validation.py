@@ -5,13 +5,12 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from asl_kit.checkpoint.model import Shape
 from asl_kit.dataset.split import Split
 from asl_kit.inference.detect import detect_videos, resolve_window_length
 from asl_kit.metrics import ScoredSegments, Segments, average_precision
 from asl_kit.model.assignment import UNLABELLED
 from asl_kit.model.collectives import processes, rank
-from asl_kit.model.network import Localizer
+from asl_kit.model.network import Localizer, Shape
 from asl_kit.recipes.schema import Recipe
 from asl_train.inputs import TrainingData
 from asl_train.processes import gather_objects

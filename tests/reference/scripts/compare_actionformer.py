@@ -126,10 +126,7 @@ def _compare(folder: Path, config: dict[str, Any]) -> str:
             module.drop_probability = 0.0
         elif isinstance(module, torch.nn.Dropout):
             module.p = 0.0
-    loss = checkpoint.recipe.loss.model_dump()
-    objective = Objective(
-        classes=[len(classes)], class_level=False, instance_level=False, contrastive_weight=0, **loss
-    ).train()
+    objective = Objective(checkpoint.recipe, [len(classes)]).train()
     batch = collate([sequences[index] for index in fitting], [""] * len(fitting), network.padded_length)
     with torch.no_grad():
         losses = objective(network(batch.features, batch.mask), batch.truth)
