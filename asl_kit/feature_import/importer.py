@@ -21,7 +21,7 @@ from asl_kit.feature_import.matching import Matching, Target, match
 from asl_kit.feature_import.presets import get_preset
 from asl_kit.feature_import.readers import Source, find_sources, read, read_shape
 from asl_kit.feature_import.timing import Length, Timing, part_of_parent, suggest
-from asl_kit.store import FeatureStore, encode_id
+from asl_kit.store import FeatureStore, SourceVideo, encode_id
 
 UNNAMED = "unnamed"
 SHOWN = 10
@@ -385,15 +385,9 @@ class _Job:
                     self.timing.tolerance_s(rate),
                     whole=target.start_s is None,
                 )
-        self.store.write(
-            target.video_id,
-            values,
-            grid=grid,
-            duration_s=duration_s or 0.0,
-            fps=video_fps,
-            frames=None if video is None else video.frames,
-            seconds=time.monotonic() - started_s,
-        )
+        frames = None if video is None else video.frames
+        stored = SourceVideo(target.video_id, grid, duration_s or 0.0, video_fps, frames)
+        self.store.write(stored, values, seconds=time.monotonic() - started_s)
         return _Stored(target.video_id, grid.length, length)
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from asl_kit.annotations import AnnotationSet, write_annotations
 from asl_kit.grid import FeatureGrid
-from asl_kit.store import FeatureStore
+from asl_kit.store import FeatureStore, SourceVideo
 from asl_kit.store.spec import ExtractionSpec
 
 FPS = 30.0
@@ -38,9 +38,8 @@ def add_video(store: FeatureStore, video_id: str, features: NDArray[Any], **chan
         fps=FPS, window_frames=spec.window_frames, stride_frames=spec.stride_frames, length=len(features)
     )
     frames = spec.stride_frames * len(features)
-    store.write(
-        video_id, features, **({"grid": grid, "duration_s": frames / FPS, "fps": FPS, "frames": frames} | changes)
-    )
+    fields = {"grid": grid, "duration_s": frames / FPS, "fps": FPS, "frames": frames} | changes
+    store.write(SourceVideo(video_id, **fields), features)
 
 
 def make_annotation_set(videos: dict[str, Any], classes: list[str], /, **changes: Any) -> AnnotationSet:
