@@ -31,7 +31,7 @@ COMMANDS = {
     ),
     "import-features": (
         "asl_kit.cli.import_features:import_features",
-        "Bring features that you already have into a store.",
+        "Import features that you already have into a store.",
     ),
     "init": ("asl_kit.cli.init:init", "Look at videos and annotations of your own; propose how to train on them."),
     "predict": ("asl_kit.cli.predict:predict", "Find actions in new videos."),
