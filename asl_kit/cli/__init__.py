@@ -79,7 +79,7 @@ class LazyGroup(click.Group):
             _print_error(ctx, f"{error.filename}: {error.strerror}" if error.filename else str(error), None)
             ctx.exit(1)
         except KeyboardInterrupt:
-            click.echo("stopped; to go on, run the same command again (train: with --resume)", err=True)
+            click.echo("stopped; run the same command again to continue", err=True)
             ctx.exit(130)
 
 

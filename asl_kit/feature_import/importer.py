@@ -83,6 +83,7 @@ def import_features(
 
     Examples
     --------
+    >>> from pathlib import Path
     >>> import numpy as np
     >>> from asl_kit.feature_import import ImportSettings, import_features
     >>> _ = Path("i3d").mkdir()

@@ -17,19 +17,19 @@ from torch import Tensor
 DRAWN_TOGETHER = 1024  # random numbers are drawn for so many videos at once; only larger batches draw more
 
 
-def processes() -> int:
+def world_size() -> int:
     """Return how many processes train together; 1 outside of a process group."""
     return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
 
 
 def rank() -> int:
     """Return the place of this process among them, from 0."""
-    return dist.get_rank() if processes() > 1 else 0
+    return dist.get_rank() if world_size() > 1 else 0
 
 
 def global_sum(value: Tensor) -> Tensor:
     """Return the sum of a tensor over all processes, without gradient."""
-    if processes() == 1:
+    if world_size() == 1:
         return value.detach()
     total = value.detach().clone()
     dist.all_reduce(total)
@@ -47,9 +47,9 @@ def gather_rows(rows: Tensor) -> Tensor:
     rows : Tensor
         (n, ...): n may differ between processes.
     """
-    if processes() == 1:
+    if world_size() == 1:
         return rows
-    counts = [torch.zeros(1, dtype=torch.int64, device=rows.device) for _ in range(processes())]
+    counts = [torch.zeros(1, dtype=torch.int64, device=rows.device) for _ in range(world_size())]
     dist.all_gather(counts, torch.tensor([len(rows)], device=rows.device))
     sizes = torch.cat(counts).tolist()
     plain = rows.detach().to(torch.uint8) if rows.dtype == torch.bool else rows.detach()
@@ -63,7 +63,7 @@ def gather_rows(rows: Tensor) -> Tensor:
 
 def addend(loss: Tensor) -> Tensor:
     """Return this process's share of a loss that every process has computed in full: its gradient stays whole."""
-    return loss - loss.detach() * (1 - 1 / processes()) if processes() > 1 else loss
+    return loss - loss.detach() * (1 - 1 / world_size()) if world_size() > 1 else loss
 
 
 def random_rows(count: int, device: torch.device) -> Tensor:
@@ -71,5 +71,5 @@ def random_rows(count: int, device: torch.device) -> Tensor:
 
     Every process draws for the whole batch, from a generator in the same state, and takes its own.
     """
-    whole = -(-count * processes() // DRAWN_TOGETHER) * DRAWN_TOGETHER
-    return torch.rand(whole, device=device)[rank() :: processes()][:count]
+    whole = -(-count * world_size() // DRAWN_TOGETHER) * DRAWN_TOGETHER
+    return torch.rand(whole, device=device)[rank() :: world_size()][:count]

@@ -42,8 +42,8 @@ from asl_kit.model.decoding import decode
 from asl_kit.model.network import Localizer, Shape
 from asl_kit.recipes.files import load_recipe
 from asl_kit.torch_utils.device import autocast, choose_device, choose_precision
-from asl_train.learner import Learner
 from asl_train.sequences import TrainingSequence, collate, plan_batches
+from asl_train.trainable_model import TrainableModel
 
 DIMS, LONGEST, LEVELS, CLASSES, SEGMENTS, BATCH = 2048, 2304, 6, 20, 16, 2
 SHAPE = Shape(feature_dims=(DIMS,), sequence_length=LONGEST, levels=LEVELS)
@@ -73,14 +73,14 @@ def our_step(batches: list[list[TrainingSequence]], device: torch.device, precis
     """Return one pass of our training step over the batches."""
     recipe = load_recipe(None, settings)
     network = Localizer(recipe, SHAPE, CLASSES).to(device)
-    learner = Learner(network, recipe, [CLASSES], choose_precision(precision, device))
+    model = TrainableModel(network, recipe, [CLASSES], choose_precision(precision, device))
     collated = [collate(batch, [""] * len(batch), network.padded_length) for batch in batches]
     network.train()
-    learner.objective.train()
+    model.objective.train()
 
     def step() -> None:
         for number, batch in enumerate(collated):
-            learner.learn(batch, number, 1e-4).read()
+            model.train_step(batch, number, 1e-4).read()
 
     return step
 

@@ -37,7 +37,7 @@ def test_finds(shapes: list[tuple[int, int]], options: dict[str, object], name: 
         pytest.param(
             {"a": (9, 4), "b": (8, 4), "c": (7, 5)},
             None,
-            r"axis 1 has size 4 in 2 of them, but c is \(7, 5\)",
+            r"axis 1 has size 4 in 2 of them, but c is",
             id="odd",
         ),
         pytest.param({"a": (9, 4)}, 5, r"no file has 5 values a feature: a is \(9, 4\)", id="another dimension"),
