@@ -1,4 +1,4 @@
-"""Checkpoint files: read and checked, or written whole."""
+"""Checkpoint files: reading with checks, and atomic writing."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from torch import Tensor
 from asl_kit import __version__
 from asl_kit.base.files import atomic_write
 from asl_kit.base.validation import StrictModel, check_version, validate
-from asl_kit.checkpoint.model import Checkpoint, Shape, build_network
+from asl_kit.checkpoint.model import Checkpoint
 from asl_kit.errors import CheckpointError, MissingFileError
+from asl_kit.model.network import Localizer, Shape
 from asl_kit.recipes.schema import Recipe
 from asl_kit.store.spec import ExtractionSpec
 from asl_kit.torch_utils.saved_tensors import find_unsound, load_saved
@@ -23,23 +24,15 @@ FORMAT = "asl-kit/checkpoint"
 VERSION = 1
 
 
-class _ShapeFields(StrictModel):
-    """`Shape`, in a file."""
-
-    feature_dims: Annotated[tuple[Annotated[int, Field(ge=1, le=2**20)], ...], Field(min_length=1)]
-    sequence_length: Annotated[int, Field(ge=1, le=2**24)]
-    levels: Annotated[int, Field(ge=1, le=10)]
-
-
 class _Fields(StrictModel):
-    """What a file holds beside its format and version."""
+    """The contents of a file, besides its format and version."""
 
     model_config = ConfigDict(arbitrary_types_allowed=True, extra="ignore")
 
     weights: dict[str, Tensor]
     recipe: Recipe
     vocabularies: Annotated[dict[str, Annotated[tuple[str, ...], Field(min_length=1)]], Field(min_length=1)]
-    shape: _ShapeFields
+    shape: Shape
     extraction: tuple[ExtractionSpec, ...]
     provenance: dict[str, Any]
     objective: dict[str, Tensor]
@@ -47,7 +40,7 @@ class _Fields(StrictModel):
 
 
 def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
-    """Write a checkpoint, whole or not at all.
+    """Write a checkpoint atomically.
 
     Raises
     ------
@@ -61,11 +54,7 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
         "weights": dict(checkpoint.weights),
         "recipe": checkpoint.recipe.model_dump(mode="json"),
         "vocabularies": {name: list(class_names) for name, class_names in checkpoint.vocabularies.items()},
-        "shape": {
-            "feature_dims": list(checkpoint.shape.feature_dims),
-            "sequence_length": checkpoint.shape.sequence_length,
-            "levels": checkpoint.shape.levels,
-        },
+        "shape": checkpoint.shape.model_dump(mode="json"),
         "extraction": [spec.model_dump(mode="json") for spec in checkpoint.extraction],
         "provenance": checkpoint.provenance,
         "objective": dict(checkpoint.objective),
@@ -75,31 +64,31 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
         try:
             torch.save(fields, file)
         except RuntimeError as fault:
-            if isinstance(fault.__context__, OSError):  # such as a full disk, of which PyTorch's error says nothing
+            if isinstance(fault.__context__, OSError):  # such as a full disk, which PyTorch's error does not mention
                 raise fault.__context__ from None
             raise
 
 
 def read_saved(path: Path, *, hint: str, device: str | torch.device = "cpu") -> Any:
-    """Read what `torch.save` wrote. Nothing in the file is executed.
+    """Read a file written by `torch.save`. Nothing in the file is executed.
 
     Raises
     ------
     MissingFileError
         If there is no such file.
     CheckpointError
-        With `hint`, if it is no such file, is damaged, or holds more than tensors and plain values.
+        With `hint`, if it is not such a file, is damaged, or holds more than tensors and plain values.
     """
     try:
         return load_saved(path, device=device)
     except (FileNotFoundError, IsADirectoryError):
         raise MissingFileError(f"{path}: no such file") from None
-    except Exception as fault:  # what PyTorch raises at damaged files cannot be listed
+    except Exception as fault:  # PyTorch may raise anything for a damaged file
         if isinstance(fault, OSError) and fault.filename is not None:
-            raise  # the file system's own; PyTorch's, of a file cut short, names none
+            raise  # an error of the file system; that of PyTorch for a truncated file names no file
         what = "not a checkpoint, or damaged"
         if isinstance(fault, pickle.UnpicklingError) and "GLOBAL" in str(fault):  # it names a function or class
-            what = "holds more than tensors and plain values; nothing else is unpickled: it could run any program"
+            what = "holds more than tensors and plain values, which is never unpickled: it can run any program"
         raise CheckpointError(f"{path}: {what}", hint=hint) from fault
 
 
@@ -111,7 +100,7 @@ def load_checkpoint(path: Path, *, device: str | torch.device = "cpu") -> Checkp
     MissingFileError
         If there is no such file.
     CheckpointError
-        If it is no checkpoint of asl-kit, or of another format version, or damaged.
+        If it is not a checkpoint of asl-kit, has another format version, or is damaged.
     """
     fields = read_saved(path, device=device, hint="`asl-kit train` writes model.ckpt into the folder of its run")
     if not isinstance(fields, dict) or fields.get("format") != FORMAT:
@@ -124,38 +113,29 @@ def load_checkpoint(path: Path, *, device: str | torch.device = "cpu") -> Checkp
         error=CheckpointError,
         hint=f"it was written by asl-kit {fields.get('asl_kit')}; this is {__version__}",
     )
-    if "class_names" in fields and "vocabularies" not in fields:  # written when a model learned one vocabulary only
+    if "class_names" in fields and "vocabularies" not in fields:  # written before models had several vocabularies
         provenance = fields.get("provenance")
         vocabulary = provenance.get("vocabulary") if isinstance(provenance, dict) else None
         fields = fields | {"vocabularies": {vocabulary or "": fields["class_names"]}}
     read = validate(_Fields, fields, source=f"{path}: damaged checkpoint", error=CheckpointError)
-    checkpoint = Checkpoint(
-        weights=read.weights,
-        recipe=read.recipe,
-        vocabularies=read.vocabularies,
-        shape=Shape(**dict(read.shape)),
-        extraction=read.extraction,
-        provenance=read.provenance,
-        objective=read.objective,
-        training=read.training,
-    )
+    checkpoint = Checkpoint(**dict(read))
     _check_weights(checkpoint, path)
     return checkpoint
 
 
 def _check_weights(checkpoint: Checkpoint, path: Path) -> None:
-    """Refuse weights that are not of the network that the recipe describes, before memory is taken for it."""
+    """Refuse weights that do not match the network of the recipe, before memory is allocated for it."""
     dims = tuple(spec.feature_dim for spec in checkpoint.extraction)
     if dims != checkpoint.shape.feature_dims:
         raise CheckpointError(
-            f"{path}: damaged checkpoint: features of {dims} values, and a network for {checkpoint.shape.feature_dims}"
+            f"{path}: damaged checkpoint: features of {dims} values, a network for {checkpoint.shape.feature_dims}"
         )
     for what, tensors in (("weights", checkpoint.weights), ("objective", checkpoint.objective)):
         if (name := find_unsound(tensors)) is not None:
-            raise CheckpointError(f"{path}: damaged checkpoint: {what}: {name} is no tensor of finite numbers")
+            raise CheckpointError(f"{path}: damaged checkpoint: {what}: {name} is not a tensor of finite numbers")
     try:
         with torch.device("meta"):
-            network = build_network(checkpoint.recipe, checkpoint.shape, len(checkpoint.class_names))
+            network = Localizer(checkpoint.recipe, checkpoint.shape, len(checkpoint.class_names))
         network.load_state_dict(dict(checkpoint.weights), assign=True)
     except (RuntimeError, ValueError) as fault:
         reason = " ".join(str(fault).split())

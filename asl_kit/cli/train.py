@@ -21,9 +21,9 @@ def _list_recipes(ctx: click.Context, _: click.Parameter, is_wanted: bool) -> No
 
 @click.command()
 @click.option("--annotations", type=click.Path(path_type=Path), help="Unified annotations (JSON).")
-@click.option("--features", metavar="STORE[,STORE]", help="Feature store, or several streams.")
+@click.option("--features", metavar="STORE[,STORE]", help="Feature store, or one for each stream.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the run.")
-@click.option("--recipe", metavar="NAME|FILE", help="Built-in recipe or TOML file; the defaults if left out.")
+@click.option("--recipe", metavar="NAME|FILE", help="Built-in recipe or TOML file. Default: the default values.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a key: optimizer.epochs=20.")
 @click.option(
     "--list-recipes",
@@ -31,10 +31,10 @@ def _list_recipes(ctx: click.Context, _: click.Parameter, is_wanted: bool) -> No
     is_eager=True,
     expose_value=False,
     callback=_list_recipes,
-    help="List the built-in recipes, with published figures, and stop.",
+    help="List the built-in recipes with published results, and exit.",
 )
-@click.option("--print-recipe", is_flag=True, help="Print the recipe with every key explained, and stop.")
-@click.option("--resume", is_flag=True, help="Go on with the run in --out.")
+@click.option("--print-recipe", is_flag=True, help="Print the recipe with every key explained, and exit.")
+@click.option("--resume", is_flag=True, help="Resume the run in --out.")
 @device_option
 def train(
     annotations: Path | None,
@@ -48,11 +48,11 @@ def train(
 ) -> None:
     """Train a model from annotations and features.
 
-    Sequence length, pyramid and regression ranges are derived from the data and
-    printed; the recipe can fix them. OUT receives model.ckpt (for use),
-    last.ckpt (to resume), curve.jsonl and TensorBoard files.
+    Sequence length, pyramid levels and regression ranges are derived from the data and
+    printed; the recipe can set them. OUT receives model.ckpt (the trained model),
+    last.ckpt (to resume from), curve.jsonl and TensorBoard files.
 
-    Several processes, one for each GPU, train as one: torchrun --standalone
+    Several processes, one for each GPU, train one model: torchrun --standalone
     --nproc-per-node N -m asl_kit train ...
     """
     from asl_kit.base.console import err
@@ -67,7 +67,11 @@ def train(
 
     from asl_train.trainer import train_model
 
-    result = train_model(annotations, split_paths(features), out, chosen, resume=resume, device=device)
-    if result is not None:
+    try:
+        result = train_model(annotations, split_paths(features), out, chosen, resume=resume, device=device)
+    except KeyboardInterrupt:
+        click.echo("stopped; run the same command with --resume to continue", err=True)
+        raise click.exceptions.Exit(130) from None
+    if result.is_main_process:
         err().print(f"kept: {result.kept}")
         click.echo(result.checkpoint)

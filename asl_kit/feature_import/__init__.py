@@ -1,9 +1,11 @@
-"""Features that were made elsewhere, brought into a store: nothing about their time or order is guessed.
+"""Import of features that were made elsewhere; their timing and order are never guessed.
 
 Importing this package loads neither torch, zarr nor h5py.
 """
 
-from asl_kit.feature_import.importer import ImportSummary, import_features
-from asl_kit.feature_import.presets import list_presets
+from asl_kit.feature_import.importer import import_features
+from asl_kit.feature_import.presets import list_presets, presets_table
+from asl_kit.feature_import.settings import ImportSettings
+from asl_kit.feature_import.summary import ImportSummary
 
-__all__ = ["ImportSummary", "import_features", "list_presets"]
+__all__ = ["ImportSettings", "ImportSummary", "import_features", "list_presets", "presets_table"]

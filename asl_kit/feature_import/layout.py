@@ -1,4 +1,4 @@
-"""Which axis is time: found out once, for all files together, or asked for."""
+"""Which axis is time: inferred once from all files together, or stated by the user."""
 
 from __future__ import annotations
 
@@ -14,12 +14,11 @@ from asl_kit.errors import FeatureError
 
 TIME_FIRST = "time-first"
 CHANNELS_FIRST = "channels-first"
-LAYOUTS = (TIME_FIRST, CHANNELS_FIRST)
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How the values lie in every file of an import.
+    """The order of the axes in all files of an import.
 
     Parameters
     ----------
@@ -28,7 +27,7 @@ class Layout:
     dimension : int
         D.
     because : str
-        How that was found out, for people.
+        How this was determined, as text.
     """
 
     name: str
@@ -62,7 +61,7 @@ class Layout:
 
 
 def two_axes(shape: tuple[int, ...]) -> tuple[int, int] | None:
-    """Return a shape without axes of length 1 until two are left, those at the end going first; or None.
+    """Return a shape reduced to two axes by removing axes of length 1, the last ones first; None if not possible.
 
     Examples
     --------
@@ -80,29 +79,29 @@ def two_axes(shape: tuple[int, ...]) -> tuple[int, int] | None:
 def find_layout(
     shapes: Mapping[str, tuple[int, int]], *, dimension: int | None = None, layout: str | None = None
 ) -> Layout:
-    """Decide which axis is time.
+    """Determine which axis is time.
 
-    By the known dimension, if there is one: the axis that has it. Else by the files: the axis whose
-    size is the same in all of them is D, if there is just one such axis.
+    If the dimension D is known, the axis of that size is D. Otherwise D is the only axis whose size is the same in
+    all files.
 
     Parameters
     ----------
     shapes : mapping of str to tuple of int
-        Of every file that can be read; one or more.
+        Shapes of all readable files; at least one.
     dimension : int, optional
         D, if it is known.
     layout : {"time-first", "channels-first"}, optional
-        What the user says.
+        Layout that the user states.
 
     Raises
     ------
     FeatureError
-        If it cannot be decided; the message says what to give.
+        If it cannot be determined; the message says which option to give.
     """
     if layout is not None:
         axis = 1 if layout == TIME_FIRST else 0
         common = Counter(shape[axis] for shape in shapes.values()).most_common(1)[0][0]
-        return Layout(layout, dimension or common, "as asked for")
+        return Layout(layout, dimension or common, "as stated")
     if dimension is not None:
         return _by_dimension(shapes, dimension)
     return _by_common_size(shapes)
@@ -116,12 +115,12 @@ def _by_dimension(shapes: Mapping[str, tuple[int, int]], dimension: int) -> Layo
         if not any(dimension in shape for shape in shapes.values()):
             raise FeatureError(
                 f"no file has {dimension} values a feature: {name} is {shape}",
-                hint="another preset, or --dim with what these features have",
+                hint="give another preset, or --dim with the number of values of these features",
             )
         raise FeatureError(
-            f"{dimension} values a feature: {time_first} files say (T, {dimension}), {channels_first} say"
-            f" ({dimension}, T), {len(shapes)} were looked at",
-            hint="say which with --layout time-first or --layout channels-first",
+            f"{dimension} values a feature: {time_first} of {len(shapes)} files have the shape (T, {dimension}),"
+            f" {channels_first} have ({dimension}, T)",
+            hint="give --layout time-first or --layout channels-first",
         )
     count = max(time_first, channels_first)
     name = TIME_FIRST if time_first > channels_first else CHANNELS_FIRST
@@ -139,14 +138,14 @@ def _by_common_size(shapes: Mapping[str, tuple[int, int]]) -> Layout:
         shape = next(iter(shapes.values()))
         what = f"the file is {shape}" if len(shapes) == 1 else f"all {len(shapes)} files are {shape}"
         raise FeatureError(
-            f"which axis is time cannot be told: {what}",
-            hint="say it with --layout time-first or --layout channels-first, or give --dim",
+            f"cannot determine which axis is time: {what}",
+            hint="give --layout time-first or --layout channels-first, or --dim",
         )
     axis = int(np.argmax([counts.most_common(1)[0][1] for counts in sizes]))
     size, count = sizes[axis].most_common(1)[0]
     odd = next(f"{name} is {shape}" for name, shape in shapes.items() if shape[axis] != size)
     raise FeatureError(
-        f"which axis is time cannot be told: no axis has the same size in all {len(shapes)} files;"
-        f" axis {axis} has {size} in {count} of them, but {odd}",
-        hint=f"if {size} is the number of values a feature, give --dim {size}: the others then fail by name",
+        f"cannot determine which axis is time: no axis has the same size in all {len(shapes)} files;"
+        f" axis {axis} has size {size} in {count} of them, but {odd}",
+        hint=f"if {size} is the number of values a feature, give --dim {size}: the other files then fail by name",
     )

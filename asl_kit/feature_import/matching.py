@@ -1,9 +1,9 @@
-"""Which video a file of features belongs to, by stated rules in a fixed order.
+"""Matching of feature files to videos, by rules in a fixed order.
 
-1. The name is the video's id.
-2. The name without the given prefix and suffix is.
-3. Either is, once `v_` of ActivityNet is put before it or taken off.
-4. Any of these names the parent video that clips are cut from (Ego4D): each clip gets its part.
+1. The file name is the video id.
+2. The file name without the given prefix and suffix is the video id.
+3. One of these is the video id after ActivityNet's `v_` is added or removed.
+4. One of these names the parent video of clips (Ego4D): each clip gets its part.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ _SHOWN = 5
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A video that gets features.
+    """A video that receives features.
 
     Parameters
     ----------
     video_id : str
-        The video.
+        Id of the video.
     start_s, end_s : float, optional
-        Of the video inside the parent video that the file describes; None: the file is of the video itself.
+        Position of the video in the parent video of the file; None: the file belongs to the video itself.
     """
 
     video_id: str
@@ -38,16 +38,16 @@ class Target:
 
 @dataclass
 class Matching:
-    """Files and videos, joined.
+    """Files matched to videos.
 
     Parameters
     ----------
     targets : dict of Source to list of Target
-        The videos of every file that has some.
+        The videos of every matched file.
     rules : Counter of str
-        How many videos were found by which rule.
+        Number of videos matched by each rule.
     unmatched : list of Source
-        Files of no video.
+        Files that match no video.
     without : list of str
         Videos without a file.
     """
@@ -61,7 +61,7 @@ class Matching:
 def match(
     sources: Sequence[Source], videos: Mapping[str, Video] | None, *, prefix: str = "", suffix: str = ""
 ) -> Matching:
-    """Join files with videos; without annotations every file is a video named like it.
+    """Match files to videos; without annotations, every file is a video of the same name.
 
     Parameters
     ----------
@@ -70,12 +70,12 @@ def match(
     videos : mapping of str to Video, optional
         The annotated videos, by id.
     prefix, suffix : str
-        What names have around the id.
+        Text before and after the id in file names.
 
     Raises
     ------
     FeatureError
-        If two files are of one video.
+        If two files match the same video.
     """
     matching = Matching()
     clips = _clips_by_parent(videos or {})
@@ -110,7 +110,7 @@ def _targets(
 
 
 def _names(name: str, prefix: str, suffix: str) -> Iterator[tuple[str, str]]:
-    """Yield the ids that a name may mean, each with the rule's name."""
+    """Yield the ids that a name may stand for, each with the name of the rule."""
     plain = [("name", name)]
     stripped = _stripped(name, prefix, suffix)
     if stripped and stripped != name:
@@ -124,7 +124,7 @@ def _names(name: str, prefix: str, suffix: str) -> Iterator[tuple[str, str]]:
 
 
 def _stripped(name: str, prefix: str, suffix: str) -> str:
-    """Return the name without prefix and suffix; empty if it lacks one of them."""
+    """Return the name without prefix and suffix; empty if it lacks either."""
     if len(name) <= len(prefix) + len(suffix) or not (name.startswith(prefix) and name.endswith(suffix)):
         return ""
     return name[len(prefix) : len(name) - len(suffix)]

@@ -1,8 +1,10 @@
-"""The feature sets that manifests know: `DATASET/NAME`."""
+"""Presets: the published feature sets that manifests describe, named `DATASET/NAME`."""
 
 from __future__ import annotations
 
 import difflib
+
+from rich.table import Table
 
 from asl_kit.errors import UsageError
 from asl_kit.manifests.files import manifest_paths, read_manifest
@@ -15,7 +17,7 @@ def list_presets() -> dict[str, FeatureSet]:
     Raises
     ------
     ManifestError
-        If a manifest is wrong.
+        If a manifest is invalid.
     """
     return {
         f"{manifest.name}/{name}": features
@@ -25,16 +27,36 @@ def list_presets() -> dict[str, FeatureSet]:
 
 
 def get_preset(name: str, *, command: str = "import-features") -> FeatureSet:
-    """Return one feature set; `command` is the one that was called, for the hint.
+    """Return one feature set; the hint of the error names `command`.
 
     Raises
     ------
     UsageError
-        If there is none of this name.
+        If there is no preset of this name.
     """
     known = list_presets()
     if name not in known:
         close = [other for other in known if other.startswith(name)] or difflib.get_close_matches(name, known, n=3)
         meant = f"Did you mean {' or '.join(close)}? " if close else ""
-        raise UsageError(f"no preset named {name!r}", hint=f"{meant}`asl-kit {command} --list-presets` shows all")
+        raise UsageError(f"no preset named {name!r}", hint=f"{meant}`asl-kit {command} --list-presets` lists all")
     return known[name]
+
+
+def presets_table() -> Table:
+    """Return all presets as a table."""
+    table = Table(title="Feature sets that --preset knows")
+    for column in ("preset", "values", "window", "stride", "fps", "offset s", "file name"):
+        table.add_column(column, justify="left" if column in ("preset", "file name") else "right", no_wrap=True)
+    table.add_column("description")
+    for name, features in list_presets().items():
+        table.add_row(
+            name,
+            str(features.dimensions),
+            str(features.window_frames),
+            str(features.stride_frames),
+            "video's" if features.fps is None else f"{features.fps:g}",
+            f"{features.offset_s:g}",
+            f"{features.prefix}ID{features.suffix}",
+            features.title + (f" (resized to {features.resized_to})" if features.resized_to else ""),
+        )
+    return table

@@ -1,8 +1,8 @@
-"""Files of features, by extension; nothing is unpickled.
+"""Readers of feature files by extension; nothing is unpickled.
 
-A `.h5` file is either one video, or a container with a dataset for each video: it is a container if it
-holds several datasets and none has a name that says "the features", or if it was named itself on the command line
-and holds one that does not. A group that holds such a dataset is a video too: ``v_x/features``.
+A `.h5` file holds either one video or one dataset per video. It holds one dataset per video if it has several
+datasets and none is named like "features" (see `KEYS`), or if the user named the file itself and its only dataset is
+not named so. A group with such a dataset is a video too: ``v_x/features``.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 from asl_kit.errors import FeatureError, MissingDependencyError, MissingFileError, UsageError
 
 KEYS = ("feats", "features", "feature", "feat", "arr_0")
-"""Names of arrays that say no more than "the features"."""
+"""Generic names of arrays, which are not video ids."""
 
 MAX_INFLATED_BYTES = 2**30
-"""A compressed array may be larger only if it is not compressed beyond what features ever are."""
+"""A larger array is refused if it is compressed far more than features can be."""
 
 HDF5 = (".h5", ".hdf5")
 Result = TypeVar("Result")
@@ -31,16 +31,16 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, slots=True, order=True)
 class Source:
-    """Where one array of features lies.
+    """The location of one array of features.
 
     Parameters
     ----------
     name : str
-        The file's name without its extension, or the dataset's name in a container; to be matched to a video.
+        File name without the extension, or name of the dataset in a container; it is matched to a video.
     path : Path
         The file.
     dataset : str
-        Path of the dataset inside an HDF5 container; empty elsewhere.
+        Path of the dataset in an HDF5 container; empty for other files.
     """
 
     name: str
@@ -53,14 +53,14 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a folder holds.
+    """The contents of a folder.
 
     Parameters
     ----------
     sources : list of Source
         Arrays of features, in order of their paths.
     other_files : list of Path
-        Files of no known extension.
+        Files with an unknown extension.
     """
 
     sources: list[Source]
@@ -68,14 +68,14 @@ class Found:
 
 
 def find_sources(place: Path, key: str | None = None) -> Found:
-    """Look for features in a folder and its subfolders, or in the one file given.
+    """Find features in a folder and its subfolders, or in a single file.
 
     Raises
     ------
     MissingFileError
-        If there is nothing at `place`.
+        If `place` does not exist.
     UsageError
-        If there are no features.
+        If there are no feature files.
     """
     if not place.exists():
         raise MissingFileError(f"{place}: no such file or folder")
@@ -89,7 +89,7 @@ def find_sources(place: Path, key: str | None = None) -> Found:
         there = ", ".join(sorted({path.suffix or path.name for path in paths})[:10]) or "nothing"
         raise UsageError(
             f"{place}: no feature files; expected {', '.join(_READERS)}, found {there}",
-            hint="name the folder that holds one file of features for each video",
+            hint="name the folder that holds one feature file per video",
         )
     return found
 
@@ -101,18 +101,18 @@ def _files_below(folder: Path) -> list[Path]:
 
 
 def read_shape(source: Source, key: str | None = None) -> tuple[int, ...] | None:
-    """Return an array's shape without its values; None for CSV, whose rows are time by definition.
+    """Return the shape of an array without reading its values; None for CSV, whose rows are always time.
 
     Raises
     ------
     FeatureError
-        If the file is damaged, or does not hold one array of numbers.
+        If the file is damaged or does not hold one array of numbers.
     """
     return _guarded(source, lambda: _READERS[source.path.suffix.lower()][0](source, key))
 
 
 def read(source: Source, key: str | None = None) -> NDArray[np.floating[Any]]:
-    """Return an array of floats, as it lies in the file; raises as `read_shape` does."""
+    """Return an array of floats in the order of the file; raises as `read_shape` does."""
     values = _guarded(source, lambda: _READERS[source.path.suffix.lower()][1](source, key))
     if not np.issubdtype(values.dtype, np.floating):
         raise FeatureError(f"{source}: the values are {values.dtype}, expected floating-point numbers")
@@ -122,18 +122,18 @@ def read(source: Source, key: str | None = None) -> NDArray[np.floating[Any]]:
 
 
 def _guarded(source: Source, work: Callable[[], Result]) -> Result:
-    """Turn whatever a damaged file raises into one message."""
+    """Turn any error of a damaged file into one message."""
     try:
         return work()
     except (FeatureError, MissingDependencyError):
         raise
-    except Exception as fault:  # what five libraries raise on damaged files, down to SyntaxError, cannot be listed
+    except Exception as fault:  # five libraries may raise anything for a damaged file, even SyntaxError
         reason = getattr(fault, "strerror", None) or (str(fault).splitlines() or [type(fault).__name__])[0]
-        raise FeatureError(f"{source}: damaged or not what its name says: {reason}") from fault
+        raise FeatureError(f"{source}: damaged, or not the type that its extension says: {reason}") from fault
 
 
 def _choose(names: Iterable[str], key: str | None, source: Source) -> str:
-    """Return the name of the array to take from a file that may hold several."""
+    """Return the name of the array to read from a file that may hold several."""
     names = list(names)
     if key is not None:
         if key not in names:
@@ -142,19 +142,19 @@ def _choose(names: Iterable[str], key: str | None, source: Source) -> str:
     usual = names if len(names) == 1 else [name for name in names if name in KEYS]
     if len(usual) != 1:
         raise FeatureError(
-            f"{source}: expected one array, found {', '.join(names) or 'none'}", hint="say which one with --key NAME"
+            f"{source}: expected one array, found {', '.join(names) or 'none'}", hint="choose one with --key NAME"
         )
     return usual[0]
 
 
 def _npy_header(file: Any, source: Source) -> tuple[tuple[int, ...], np.dtype[Any]]:
     version = np.lib.format.read_magic(file)
-    # Version 3 differs from 2 in the encoding of field names only, which features do not have.
+    # Version 3 differs from 2 only in the encoding of field names, which features do not have.
     reader = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     shape, _, dtype = reader(file)
     if dtype.hasobject:
         raise FeatureError(
-            f"{source}: holds pickled Python objects, which are never loaded: they could run any program",
+            f"{source}: holds pickled Python objects, which are never loaded: they can run any program",
             hint="save the plain array: np.save(FILE, array.astype('float32'))",
         )
     return shape, dtype
@@ -166,7 +166,7 @@ def _npy_shape(source: Source, key: str | None) -> tuple[int, ...]:
         held = os.fstat(file.fileno()).st_size - file.tell()
     promised = int(np.prod(shape, dtype=object)) * dtype.itemsize
     if held < promised:
-        raise FeatureError(f"{source}: cut short: {held} bytes of values, its header promises {promised}")
+        raise FeatureError(f"{source}: truncated: {held} bytes of values, its header states {promised}")
     return shape
 
 
@@ -183,19 +183,19 @@ def _npz_shape(source: Source, key: str | None) -> tuple[int, ...]:
         entry = archive.getinfo(name)
         if entry.file_size > MAX_INFLATED_BYTES and entry.file_size > 200 * entry.compress_size:
             raise FeatureError(
-                f"{source}: {entry.compress_size} bytes that would become {entry.file_size}: made to fill the memory",
-                hint="if it is yours, save the array without compression: np.savez(FILE, array)",
+                f"{source}: {entry.compress_size} bytes that expand to {entry.file_size}: a decompression bomb?",
+                hint="if you trust it, save the array without compression: np.savez(FILE, array)",
             )
         with archive.open(name) as file:
             shape, dtype = _npy_header(file, source)
     promised = int(np.prod(shape, dtype=object)) * dtype.itemsize
     if entry.file_size < promised:
-        raise FeatureError(f"{source}: cut short: its header promises {promised} bytes of values")
+        raise FeatureError(f"{source}: truncated: its header states {promised} bytes of values")
     return shape
 
 
 def _npz_read(source: Source, key: str | None) -> NDArray[Any]:
-    _npz_shape(source, key)  # says what is wrong in clearer words
+    _npz_shape(source, key)  # for its clearer messages
     with np.load(source.path, allow_pickle=False) as arrays:
         values: NDArray[Any] = arrays[_choose(arrays.files, key, source)]
         return values
@@ -215,7 +215,7 @@ def _tensor(source: Source, key: str | None, *, lazily: bool) -> Any:
             loaded = load_saved(source.path)
     except pickle.UnpicklingError as fault:
         raise FeatureError(
-            f"{source}: damaged, or holds more than tensors; nothing else is unpickled: it could run any program",
+            f"{source}: damaged, or holds more than tensors, which is never unpickled: it can run any program",
             hint="save the plain tensor: torch.save(features, FILE)",
         ) from fault
     if isinstance(loaded, dict):
@@ -262,7 +262,7 @@ def _hdf5_sources(whole: Source, key: str | None, *, alone: bool) -> list[Source
     except MissingDependencyError:
         raise
     except Exception:
-        return [whole]  # it fails by name when it is read
+        return [whole]  # reported when the file is read
     usual = (key,) if key is not None else KEYS
     if any(name in usual for name in names) or (len(names) < 2 and not (alone and names)):
         return [whole]
@@ -279,20 +279,22 @@ def _hdf5_sources(whole: Source, key: str | None, *, alone: bool) -> list[Source
 def _dataset(file: Any, source: Source, key: str | None) -> Any:
     import h5py
 
-    # Links may lead to other files, and so may a dataset's values: neither is followed.
-    chosen = source.dataset  # found without following links
+    # Links and external datasets, which may lead to other files, are not followed.
+    chosen = source.dataset
     if not chosen:
         own = [name for name in file if isinstance(file.get(name, getlink=True), h5py.HardLink)]
         names = [name for name in own if hasattr(file[name], "shape")]
         linked = [name for name in file if name not in own]
         if linked and not names:
             raise FeatureError(
-                f"{source}: {linked[0]!r} is a link; links are not followed", hint="store the values here"
+                f"{source}: {linked[0]!r} is a link; links are not followed", hint="store the values in this file"
             )
         chosen = _choose(names, key, source)
     dataset = file[chosen]
     if dataset.external or dataset.is_virtual:
-        raise FeatureError(f"{source}: {dataset.name!r} lies in other files, which are not read", hint="copy it here")
+        raise FeatureError(
+            f"{source}: {dataset.name!r} is stored in other files, which are not read", hint="copy it here"
+        )
     return dataset
 
 

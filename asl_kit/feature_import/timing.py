@@ -1,4 +1,4 @@
-"""Where in time imported features lie, and whether that agrees with the videos' durations."""
+"""The timing of imported features, and whether it agrees with the durations of the videos."""
 
 from __future__ import annotations
 
@@ -9,33 +9,33 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from asl_kit.errors import FeatureError, UsageError
+from asl_kit.errors import FeatureError
 from asl_kit.grid import FeatureGrid
 from asl_kit.manifests.schema import FeatureSet
-from asl_kit.store.spec import MAX_WINDOW_FRAMES, ExtractionSpec
+from asl_kit.store.spec import ExtractionSpec
 
 _RATES = (10.0, 15.0, 24.0, 25.0, 29.97, 30.0, 50.0, 60.0)
 _STRIDE_FACTORS = (0.25, 0.5, 2.0, 4.0)
-_MOST = 0.95
+_FITTING_SHARE = 0.95
 """Share of the videos that a suggestion must fit."""
 
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """How the features of every video of an import lie in time.
+    """The timing of all features of an import.
 
     Parameters
     ----------
     window_frames, stride_frames : int
-        Frames that a feature looks at, and from one feature to the next; 0: not known, if resized.
+        Frames that one feature covers, and frames from one feature to the next; 0: not known, if resized.
     fps : float, optional
-        Frame rate of the frames counted above; None: each video's own.
+        Frame rate of these frames; None: the rate of each video.
     offset_s : float
         Time at which the first window starts.
     resized : bool
-        Whether each video's features were resized, from its begin to its end.
+        Whether the features of each video were resized to span the whole video.
     resized_to : int, optional
-        Number of features that all videos were resized to, if that is known.
+        Number of features that all videos were resized to, if known.
     """
 
     window_frames: int = 0
@@ -47,7 +47,7 @@ class Timing:
 
     @classmethod
     def of(cls, features: FeatureSet) -> Timing:
-        """Return the timing that a preset states."""
+        """Return the timing of a preset."""
         return cls(
             features.window_frames,
             features.stride_frames,
@@ -57,56 +57,15 @@ class Timing:
             features.resized_to,
         )
 
-    @classmethod
-    def of_options(
-        cls,
-        *,
-        window_frames: int | None,
-        stride_frames: int | None,
-        fps: float | None,
-        offset_s: float | None,
-        resized: bool,
-    ) -> Timing:
-        """Return the timing that a user states.
-
-        Raises
-        ------
-        UsageError
-            If something is missing, contradictory or out of range.
-        """
-        if resized:
-            given = {"--window": window_frames, "--stride": stride_frames, "--fps": fps, "--offset-s": offset_s}
-            for option, value in given.items():
-                if value is not None:
-                    raise UsageError(f"--resized takes the grid from each video's duration: leave out {option}")
-            return cls(resized=True)
-        if window_frames is None or stride_frames is None:
-            missing = [name for name, value in (("window", window_frames), ("stride", stride_frames)) if value is None]
-            raise UsageError(
-                f"when the features lie is not known: --{' and --'.join(missing)} missing",
-                hint="give --window, --stride and --fps in frames of the extraction, or a --preset,"
-                " or --resized for features of a fixed length",
-            )
-        if not (1 <= window_frames <= MAX_WINDOW_FRAMES and 1 <= stride_frames <= MAX_WINDOW_FRAMES):
-            raise UsageError(
-                f"--window and --stride are {window_frames} and {stride_frames}, expected 1 or more,"
-                f" at most {MAX_WINDOW_FRAMES}"
-            )
-        if fps is not None and not (math.isfinite(fps) and fps > 0):
-            raise UsageError(f"--fps is {fps}, expected a number above 0")
-        if offset_s is not None and not math.isfinite(offset_s):
-            raise UsageError(f"--offset-s is {offset_s}, expected a finite number")
-        return cls(window_frames, stride_frames, fps, offset_s or 0.0)
-
     def __str__(self) -> str:
         if self.resized:
-            return "resized: each video's features reach from its begin to its end"
-        rate = "each video's own" if self.fps is None else f"{self.fps:g}"
-        offset = f", the first starts at {self.offset_s:g} s" if self.offset_s else ""
+            return "resized: the features of each video span the whole video"
+        rate = "of each video" if self.fps is None else f"{self.fps:g}"
+        offset = f", the first starting at {self.offset_s:g} s" if self.offset_s else ""
         return f"windows of {self.window_frames} frames, one every {self.stride_frames}, fps {rate}{offset}"
 
     def spec(self, *, dimension: int, weights: str) -> ExtractionSpec:
-        """Return the record of these features that goes with the store."""
+        """Return the spec of the store for these features."""
         offset = f", offset {self.offset_s:g} s" if self.offset_s else ""
         return ExtractionSpec(
             backbone="imported",
@@ -120,7 +79,7 @@ class Timing:
         )
 
     def rate(self, video_fps: float | None) -> float:
-        """Return the frame rate to count a video's frames by.
+        """Return the frame rate in which a video's frames are counted.
 
         Raises
         ------
@@ -133,12 +92,12 @@ class Timing:
         return fps
 
     def grid(self, length: int, *, video_fps: float | None, duration_s: float | None) -> FeatureGrid:
-        """Return where `length` features of a video lie.
+        """Return the grid of a video with `length` features.
 
         Raises
         ------
         FeatureError
-            If the video's frame rate or duration is needed and not known, or the length is not the preset's.
+            If the video's frame rate or duration is needed but not known, or the length differs from the preset's.
         """
         if not self.resized:
             windows = FeatureGrid.from_windows(
@@ -151,21 +110,21 @@ class Timing:
         if duration_s is None:
             raise FeatureError("resized features need the video's duration")
         if self.resized_to is not None and length != self.resized_to:
-            raise FeatureError(f"{length} features, expected {self.resized_to}, which all videos are resized to")
+            raise FeatureError(f"{length} features, expected {self.resized_to}: all videos are resized to this length")
         step_s = duration_s / length
         return FeatureGrid(step_s / 2, step_s, length)
 
     def end_s(self, grid: FeatureGrid, fps: float) -> float:
-        """Return where the last window of an unresized grid ends."""
+        """Return the end of the last window of a grid that is not resized."""
         return grid.to_seconds(grid.length - 1.0) + self.window_frames / 2 / fps
 
     def tolerance_s(self, fps: float) -> float:
-        """Return how far features and duration may be apart: a window, or a stride where that is longer."""
+        """Return the tolerated difference of features' end and duration: a window, or a stride if that is longer."""
         return max(self.window_frames, self.stride_frames) / fps
 
 
 def part_of_parent(grid: FeatureGrid, start_s: float, end_s: float) -> tuple[slice, FeatureGrid]:
-    """Return which features of a long video are centred in [start_s, end_s), and their grid in that part's own time.
+    """Return which features of a long video are centred in [start_s, end_s), and their grid relative to start_s.
 
     Raises
     ------
@@ -183,31 +142,31 @@ def part_of_parent(grid: FeatureGrid, start_s: float, end_s: float) -> tuple[sli
     if first >= stop:
         raise FeatureError(
             f"no feature of the parent video is centred in its part, {start_s:g} to {end_s:g} s:"
-            f" they reach from {grid.start_s:.2f} to {grid.end_s:.2f} s"
+            f" they cover {grid.start_s:.2f} to {grid.end_s:.2f} s"
         )
     return slice(first, stop), grid.crop(first, stop).shifted(-start_s)
 
 
 @dataclass(frozen=True, slots=True)
 class Length:
-    """How far a video's features reach, against its duration.
+    """The end of a video's features compared with its duration.
 
     Parameters
     ----------
     video_id : str
-        The video.
+        Id of the video.
     features : int
-        How many it has.
+        Number of its features.
     fps : float
-        Frame rate that the windows were counted by.
+        Frame rate in which the windows are counted.
     end_s : float
-        Where the last window ends.
+        End of the last window.
     duration_s : float
-        What the annotations say.
+        Duration according to the annotations.
     tolerance_s : float
-        How far the two may be apart.
+        Tolerated difference of the two.
     whole : bool
-        False if the features are a part of a parent video's.
+        False if the features are a part of those of a parent video.
     """
 
     video_id: str
@@ -220,7 +179,7 @@ class Length:
 
     @property
     def fits(self) -> bool:
-        """Whether the features end where the video does."""
+        """Whether the features end where the video ends."""
         return abs(self.end_s - self.duration_s) <= self.tolerance_s
 
     def __str__(self) -> str:
@@ -230,7 +189,7 @@ class Length:
 
 
 def suggest(timing: Timing, lengths: Sequence[Length]) -> list[str]:
-    """Return the options that would make nearly all lengths fit, where those given fit under half of them."""
+    """Return options that would make nearly all lengths fit, if the given ones fit fewer than half of them."""
     whole = [length for length in lengths if length.whole]
     if not whole or timing.resized or sum(length.fits for length in whole) * 2 > len(whole):
         return []
@@ -241,7 +200,7 @@ def suggest(timing: Timing, lengths: Sequence[Length]) -> list[str]:
     def fit(other: Timing, fps: NDArray[np.float64]) -> bool:
         ends_s = other.offset_s + ((counts - 1) * other.stride_frames + other.window_frames) / fps
         tolerances_s = max(other.window_frames, other.stride_frames) / fps
-        return float(np.mean(np.abs(ends_s - durations_s) <= tolerances_s)) >= _MOST
+        return float(np.mean(np.abs(ends_s - durations_s) <= tolerances_s)) >= _FITTING_SHARE
 
     strides = [timing.stride_frames * factor for factor in _STRIDE_FACTORS]
     found = [

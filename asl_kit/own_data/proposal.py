@@ -21,7 +21,7 @@ from asl_kit.own_data.survey import Survey
 from asl_kit.recipes.files import load_recipe
 from asl_kit.recipes.schema import Recipe
 from asl_kit.torch_utils.device import choose_precision, default_precision
-from asl_train.shape import derive_shape, shape_table
+from asl_train.derived_shape import derive_shape, shape_table
 
 # Kinetics-400 top-1 and multiplications a clip: torchvision's MViT_V2_S_Weights; X3D-XS in SlowFast's MODEL_ZOO.md.
 BACKBONES = {

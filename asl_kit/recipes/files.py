@@ -166,13 +166,13 @@ def _meant(name: str) -> str:
     return (f"did you mean {' or '.join(close)}? " if close else "") + "`asl-kit train --list-recipes` shows all"
 
 
-def load_recipe(name_or_path: str | None = None, settings: Sequence[str] = ()) -> Recipe:
-    """Load a built-in recipe or a TOML file, then apply ``table.key=value`` settings.
+def load_recipe(recipe: str | Path | Recipe | None = None, settings: Sequence[str] = ()) -> Recipe:
+    """Load a recipe, then apply ``table.key=value`` settings.
 
     Parameters
     ----------
-    name_or_path : str, optional
-        Name of a built-in recipe or path of a TOML file. Default: the default settings.
+    recipe : str, Path or Recipe, optional
+        Name of a built-in recipe, path of a TOML file, or a recipe; None: the defaults.
     settings : sequence of str
         ``optimizer.epochs=20``: the value is TOML; a bare word is a string.
 
@@ -183,9 +183,11 @@ def load_recipe(name_or_path: str | None = None, settings: Sequence[str] = ()) -
     """
     fields: dict[str, Any] = {}
     source = "recipe"
-    if name_or_path is not None:
-        source = name_or_path
-        fields = read_recipe(name_or_path).fields
+    if isinstance(recipe, Recipe):
+        fields = recipe.model_dump(mode="json")
+    elif recipe is not None:
+        source = str(recipe)
+        fields = read_recipe(source).fields
     for setting in settings:
         _apply(fields, setting)
     hint = "`asl-kit train --print-recipe` lists all keys"

@@ -1,10 +1,9 @@
-"""One video's array on disk: a Zarr v3 array of (T, D), whose chunk files are written and read straight.
+"""The array of one video on disk: a Zarr v3 array of shape (T, D) whose chunk files are read and written directly.
 
-An uncompressed chunk is its rows and nothing else, so that reading or writing one takes
-one system call. Through Zarr the same takes several times as
-long (tests/benchmarks/store_read.py), and needs its event loop, which does
-not cross a fork. An array that another Zarr tool rewrote (compressed, sharded)
-is read through Zarr.
+An uncompressed chunk consists of its rows only, so one system call reads or writes it.
+Zarr takes several times as long (tests/benchmarks/store_read.py) and needs its event
+loop, which does not survive a fork. Zarr reads arrays that another tool has rewritten
+(compressed, sharded).
 """
 
 from __future__ import annotations
@@ -25,27 +24,27 @@ MAX_CHUNK_ROWS = 1024
 DTYPES = ("float16", "float32")
 
 _CODECS = [{"name": "bytes", "configuration": {"endian": "little"}}]
-_CHUNK_KEYS = {"name": "default", "configuration": {"separator": "."}}  # one flat folder a video: c.0.0, c.1.0
+_CHUNK_KEYS = {"name": "default", "configuration": {"separator": "."}}  # one flat folder per video: c.0.0, c.1.0
 
 
 @dataclass(frozen=True, slots=True)
 class StoredArray:
-    """An array's metadata, and the way to its values.
+    """An array on disk: its metadata, and methods to read its values.
 
     Parameters
     ----------
     folder : Path
-        Holds ``zarr.json`` and the chunk files.
+        Folder of ``zarr.json`` and the chunk files.
     shape : tuple of int
         (T, D).
     dtype : str
         ``float16`` or ``float32``.
     chunk_rows : int
-        Rows in a chunk; the last one is padded to as many.
+        Rows per chunk; the last chunk is padded to this number.
     plain : bool
-        Whether chunk files hold bare rows, as `write_array` leaves them.
+        Whether chunk files consist of rows only, as `write_array` writes them.
     attributes : dict
-        The array's own attributes.
+        Attributes of the array.
     """
 
     folder: Path
@@ -69,7 +68,7 @@ class StoredArray:
         try:
             document = json.loads((folder / "zarr.json").read_bytes())
         except RecursionError as fault:
-            raise ValueError("zarr.json is nested too deep") from fault
+            raise ValueError("zarr.json is nested too deeply") from fault
         try:
             rows, dimension = document["shape"]
             chunk_rows, chunk_columns = document["chunk_grid"]["configuration"]["chunk_shape"]
@@ -85,7 +84,7 @@ class StoredArray:
         except (KeyError, TypeError, ValueError) as fault:
             raise ValueError("zarr.json does not describe a (T, D) array") from fault
         if not sizes_fit or array.dtype not in DTYPES or not isinstance(array.attributes, dict):
-            raise ValueError(f"zarr.json describes no (T, D) array of {' or '.join(DTYPES)}")
+            raise ValueError(f"zarr.json does not describe a (T, D) array of {' or '.join(DTYPES)}")
         return array
 
     def read(self) -> NDArray[Any]:
@@ -104,7 +103,7 @@ class StoredArray:
         return values
 
     def crc32c(self) -> str:
-        """Read all values, a chunk at a time, and return their CRC-32C; raises as `read` does."""
+        """Read all values chunk by chunk and return their CRC-32C; raises as `read` does."""
         chunk = self._room(self.chunk_rows)
         checksum = 0
         for start, stop in self._spans():
@@ -116,8 +115,8 @@ class StoredArray:
     def _room(self, rows: int) -> NDArray[Any]:
         try:
             return np.empty((rows, self.shape[1]), little_endian(self.dtype))
-        except (MemoryError, OverflowError, ValueError) as fault:  # NumPy's ways to say that
-            raise ValueError(f"{rows} x {self.shape[1]} values, as zarr.json has it, do not fit in memory") from fault
+        except (MemoryError, OverflowError, ValueError) as fault:  # NumPy raises any of these
+            raise ValueError(f"the shape in zarr.json, {rows} x {self.shape[1]}, does not fit in memory") from fault
 
     def _spans(self) -> Iterator[tuple[int, int]]:
         for start in range(0, self.shape[0], self.chunk_rows):
@@ -132,7 +131,7 @@ class StoredArray:
                 rows[...] = zarr.open_array(self.folder, mode="r")[start:stop]
             except OSError:
                 raise
-            except Exception as fault:  # what Zarr and its codecs raise at damaged arrays cannot be listed
+            except Exception as fault:  # Zarr and its codecs may raise anything for a damaged array
                 raise ValueError(f"Zarr cannot read it: {' '.join(str(fault).split())}") from fault
             return
         name = f"c.{start // self.chunk_rows}.0"
@@ -143,7 +142,7 @@ class StoredArray:
 
 
 def little_endian(dtype: DTypeLike) -> np.dtype[Any]:
-    """Return the dtype as it is stored."""
+    """Return the little-endian dtype, as stored."""
     return np.dtype(dtype).newbyteorder("<")
 
 
@@ -156,21 +155,20 @@ def checksum_of(blocks: Iterator[NDArray[Any]]) -> str:
 
 
 def write_array(folder: Path, features: NDArray[Any], dtype: str, attributes: dict[str, Any]) -> None:
-    """Write a new Zarr array: uncompressed, in equal time chunks of at most `MAX_CHUNK_ROWS` rows.
+    """Write a new Zarr array: uncompressed, in equal chunks of at most `MAX_CHUNK_ROWS` rows.
 
-    The files are those that Zarr itself writes for such an array (the tests compare them), at a
-    fraction of the time.
+    The files are identical to those that Zarr writes (tests compare them) but are written in a fraction of the time.
 
     Parameters
     ----------
     folder : Path
         An empty folder.
     features : (T, D) array
-        Finite, and within the dtype's range.
+        Finite and within the dtype's range.
     dtype : {"float16", "float32"}
-        How the values are stored.
+        Type of the stored values.
     attributes : dict
-        The array's attributes, JSON-ready.
+        Attributes of the array, JSON-ready.
     """
     length, dimension = features.shape
     # Equal chunks: the last one is padded to full size on disk.
@@ -180,7 +178,7 @@ def write_array(folder: Path, features: NDArray[Any], dtype: str, attributes: di
         "data_type": dtype,
         "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": [chunk_rows, dimension]}},
         "chunk_key_encoding": _CHUNK_KEYS,
-        "fill_value": "NaN",  # a chunk that gets lost shows up as NaN in any Zarr tool, not as zeros
+        "fill_value": "NaN",  # any Zarr tool then shows a lost chunk as NaN, not as zeros
         "codecs": _CODECS,
         "attributes": attributes,
         "dimension_names": ["time", "feature"],
@@ -199,6 +197,6 @@ def write_array(folder: Path, features: NDArray[Any], dtype: str, attributes: di
 
 
 def _write_all(file: FileIO, data: memoryview) -> None:
-    """Write all bytes; one call may take only a part of them."""
+    """Write all bytes; one call may write only some of them."""
     while data:
         data = data[file.write(data) :]

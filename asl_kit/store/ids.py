@@ -1,4 +1,4 @@
-"""Video ids as names of folders: percent-encoding that is a bijection and stays inside its folder."""
+"""Video ids as folder names: a percent-encoding without collisions that cannot leave its folder."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ MAX_NAME_BYTES = 255  # of one path component, on every common file system
 def encode_id(video_id: str) -> str:
     """Return the name under which a video is stored.
 
-    Letters, digits and ``_.-~`` stay; every other UTF-8 byte becomes ``%XX``.
+    Letters, digits and ``_.-~`` are kept; every other UTF-8 byte becomes ``%XX``.
     A leading ``.`` or ``__`` (hidden files, ``..``, names that Zarr reserves)
-    and the name ``zarr.json`` are escaped as well. No two ids share a name,
-    and no name is a path.
+    and the name ``zarr.json`` are escaped too. No two ids share a name, and no
+    name contains a path separator.
 
     Raises
     ------
@@ -48,7 +48,7 @@ def encode_id(video_id: str) -> str:
 
 
 def decode_id(name: str) -> str | None:
-    """Return the id that `encode_id` stores under `name`, or None if it stores none there."""
+    """Return the id that `encode_id` turns into `name`, or None if there is no such id."""
     try:
         video_id = unquote_to_bytes(name).decode("utf-8")
         return video_id if encode_id(video_id) == name else None

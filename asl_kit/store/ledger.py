@@ -1,4 +1,4 @@
-"""The ledger: one line of JSON for every attempt at a video, one file a worker, only ever appended to."""
+"""The ledger: one line of JSON per attempt at a video, in one append-only file per worker."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ Outcome = Literal["done", "failed", "skipped"]
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One attempt at one video.
+    """One attempt to make the features of a video.
 
     Parameters
     ----------
     time : str
-        When it ended: ISO 8601, UTC; sorts as text.
+        End of the attempt: ISO 8601, UTC; sorts as text.
     worker : str
-        Who made it: ``host-pid``, unless the worker was named.
+        Process that made the attempt: ``host-pid``, unless the worker was named.
     video_id : str
-        The video.
+        Id of the video.
     outcome : {"done", "failed", "skipped"}
-        What came of it.
+        Result.
     reason : str
-        Why it failed or was skipped; when done, what is worth knowing, if anything.
+        Why the attempt failed or was skipped; a note, possibly empty, if it is done.
     seconds : float
-        How long it took.
+        Duration of the attempt.
     """
 
     time: str
@@ -46,17 +46,17 @@ class Attempt:
 
 
 def default_worker() -> str:
-    """Return ``host-pid`` of this process; asked anew each time, so that it is right after a fork."""
+    """Return ``host-pid`` of this process; never cached, because a fork changes it."""
     return f"{socket.gethostname()}-{os.getpid()}"
 
 
 class Ledger:
-    """What was tried, by whom, and what came of it.
+    """All attempts at the videos of a store, with their outcomes.
 
     Parameters
     ----------
     folder : Path
-        Holds ``<worker>.jsonl``; made at the first record.
+        Folder of the ``<worker>.jsonl`` files; created by the first record.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -88,19 +88,19 @@ class Ledger:
                 end = file.seek(0, os.SEEK_END)
                 if end:
                     file.seek(end - 1)
-                # A worker of this name was killed in mid-line: its rest must not swallow ours.
+                # If a worker of this name was killed while writing a line, start a new line.
                 torn = end > 0 and file.read(1) != b"\n"
                 file.write(b"\n" * torn + json.dumps(line).encode() + b"\n")
         except OSError as fault:
             raise StoreError(f"{path}: cannot record video {video_id!r}: {fault.strerror or fault}") from fault
 
     def attempts(self) -> Iterator[Attempt]:
-        """Yield every attempt of every worker in order of time; lines torn by a kill are passed over."""
+        """Yield every attempt of every worker in order of time; lines that a kill cut short are ignored."""
         found = [attempt for path in sorted(self.folder.glob("*.jsonl")) for attempt in _read(path)]
         yield from sorted(found, key=lambda attempt: attempt.time)
 
     def failed_attempts(self) -> dict[str, Attempt]:
-        """Return the last attempt, skipped ones aside, at each video at which that attempt failed."""
+        """Return the last attempt, ignoring skipped ones, at each video whose last attempt failed."""
         failed: dict[str, Attempt] = {}
         for attempt in self.attempts():
             if attempt.outcome == "failed":
@@ -110,7 +110,7 @@ class Ledger:
         return failed
 
     def failures(self) -> dict[str, str]:
-        """Return the reason for each video whose last attempt, skipped ones aside, failed."""
+        """Return the reason for each video whose last attempt, ignoring skipped ones, failed."""
         return {video_id: attempt.reason for video_id, attempt in self.failed_attempts().items()}
 
 
@@ -118,5 +118,5 @@ def _read(path: Path) -> Iterator[Attempt]:
     for line in path.read_bytes().splitlines():
         try:
             yield Attempt(**json.loads(line))
-        except (ValueError, TypeError, RecursionError):  # not JSON, not UTF-8, not an object, not these fields
+        except (ValueError, TypeError, RecursionError):  # not JSON, not UTF-8, not an object, or other fields
             continue

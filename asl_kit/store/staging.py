@@ -1,12 +1,11 @@
-"""Whole or not at all: work under a temporary name, then one atomic rename.
+"""Atomic writes: write into a temporary folder, then publish it with one rename.
 
-Each piece of work has a folder ``tmp/<host>-<pid>-<random>/`` of its own, on
-the store's file system and outside ``videos/``. What a killed process left is
-removed by whoever opens the store for writing next. A writer on another host
-cannot be asked whether it lives; its folder is taken for dead after
-`STALE_AFTER_S`. If that was wrong, its rename fails and it writes again:
-clearing moves a folder away whole before it removes it, so that half a video
-is never published.
+Each write uses its own folder ``tmp/<host>-<pid>-<random>/``, on the store's file
+system and outside ``videos/``. The next process that opens the store for writing
+removes the folders of killed processes. It cannot check whether a process on
+another host is alive, so it treats that process's folder as abandoned after
+`STALE_AFTER_S`. If the process was alive after all, its rename fails and it writes
+again: a folder is renamed before it is removed, so half a video is never published.
 """
 
 from __future__ import annotations
@@ -28,12 +27,12 @@ _NAME = re.compile(r"(?P<host>.+)-(?P<pid>\d+)-[0-9a-f]{16}(?P<doomed>\.doomed)?
 
 @contextmanager
 def staging_folder(temporary: Path) -> Iterator[Path]:
-    """Yield a new folder below `temporary` that belongs to this process; removed at the end, if it is still there.
+    """Yield a new folder in `temporary` for this process; remove it at the end, unless it was renamed.
 
     Parameters
     ----------
     temporary : Path
-        The store's ``tmp`` folder; made if absent.
+        The store's ``tmp`` folder; created if absent.
     """
     folder = temporary / f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(8)}"
     folder.mkdir(parents=True)
@@ -49,7 +48,7 @@ def publish(folder: Path, target: Path) -> bool:
     Returns
     -------
     bool
-        False if a Zarr node is at `target` already; `folder` is then left as it is.
+        False if `target` already holds a Zarr node; `folder` is then left unchanged.
     """
     for path in sorted(folder.iterdir()):
         sync(path)
@@ -65,9 +64,9 @@ def publish(folder: Path, target: Path) -> bool:
 
 
 def sync(path: Path) -> None:
-    """Flush a file, or a folder's list of names, to the disk."""
+    """Flush a file, or the entries of a folder, to the disk."""
     if sys.platform == "win32" and path.is_dir():
-        return  # folders cannot be opened there
+        return  # Windows cannot open folders
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -76,7 +75,7 @@ def sync(path: Path) -> None:
 
 
 def clear_stale(temporary: Path) -> None:
-    """Remove what dead writers left below `temporary`; leave alone what a living one may still need."""
+    """Remove the folders of dead processes in `temporary`; keep those that a live process may still use."""
     try:
         names = [path.name for path in temporary.iterdir()]
     except FileNotFoundError:
@@ -84,13 +83,13 @@ def clear_stale(temporary: Path) -> None:
     if not names:
         return
     with staging_folder(temporary) as own:
-        now_s = own.stat().st_mtime  # the file server's clock, which dates the others too
+        now_s = own.stat().st_mtime  # by the file server's clock, like the other folders' times
         for name in names:
             folder = temporary / name
             owner = _NAME.fullmatch(name)
             try:
                 if owner is None:
-                    continue  # none of ours
+                    continue  # not a staging folder
                 if not owner["doomed"]:
                     if (
                         not _is_dead(owner["host"], int(owner["pid"]))
@@ -100,12 +99,12 @@ def clear_stale(temporary: Path) -> None:
                     folder = folder.rename(f"{folder}.doomed")
                 shutil.rmtree(folder, ignore_errors=True)
             except FileNotFoundError:
-                continue  # its owner, or another process that clears, was faster
+                continue  # its owner published it, or another process removed it
 
 
 def _is_dead(host: str, pid: int) -> bool:
-    """Say whether a process is known to have ended."""
-    if host != socket.gethostname() or sys.platform == "win32":  # there, os.kill would end it
+    """Return whether a process is known to have ended."""
+    if host != socket.gethostname() or sys.platform == "win32":  # os.kill would end the process on Windows
         return False
     try:
         os.kill(pid, 0)

@@ -3,14 +3,13 @@
 ::
 
     STORE/zarr.json             group; attributes: format, version, spec, dtype
-    STORE/videos/zarr.json      the same again: the first process to make it decides the spec
+    STORE/videos/zarr.json      a copy; the first process to create it decides the spec
     STORE/videos/<id>/          one array: zarr.json, c.0.0, c.1.0, ...
     STORE/ledger/<worker>.jsonl every attempt and its outcome
-    STORE/tmp/                  what is being written at this moment
+    STORE/tmp/                  writes in progress
 
 A `FeatureStore` holds no open file and can be pickled or used after a fork.
-Opening one, looking a video up and reading it take the same time however many
-videos there are.
+The time to open a store or to find and read a video does not depend on the number of videos.
 """
 
 from __future__ import annotations
@@ -25,9 +24,9 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from asl_kit.base import files
-from asl_kit.base import validation as strict
 from asl_kit.base.console import progress_bar
+from asl_kit.base.files import read_json
+from asl_kit.base.validation import check_version, validate
 from asl_kit.errors import FeatureError, MissingFileError, SpecConflictError, StoreError, UsageError
 from asl_kit.grid import FeatureGrid
 from asl_kit.store.arrays import DTYPES, MAX_CHUNK_ROWS, StoredArray, checksum_of, little_endian, write_array
@@ -36,7 +35,7 @@ from asl_kit.store.ledger import Ledger
 from asl_kit.store.spec import ExtractionSpec
 from asl_kit.store.staging import clear_stale, publish, staging_folder, sync
 from asl_kit.store.verify import Problem, check_video, describe_fault
-from asl_kit.store.video import VideoInfo
+from asl_kit.store.video import SourceVideo, VideoInfo
 
 FORMAT = "asl-kit/feature-store"
 VERSION = 1
@@ -45,16 +44,16 @@ _DAMAGED_VIDEO_HINT = "`asl-kit store verify` lists all damage; delete that fold
 
 
 class FeatureStore:
-    """A folder of features, all made in one way; use `open` or `open_or_create`.
+    """A folder of features that were all made in the same way; use `open` or `open_or_create`.
 
     Parameters
     ----------
     path : Path
-        The store's folder.
+        Folder of the store.
     spec : ExtractionSpec
         How its features were made.
     dtype : {"float16", "float32"}
-        How they are stored.
+        Type of the stored values.
     """
 
     def __init__(self, path: Path, spec: ExtractionSpec, dtype: str) -> None:
@@ -65,12 +64,12 @@ class FeatureStore:
 
     @classmethod
     def open(cls, path: Path | str) -> FeatureStore:
-        """Open a store that exists.
+        """Open an existing store.
 
         Raises
         ------
         MissingFileError
-            If there is nothing at `path`.
+            If `path` does not exist.
         StoreError
             If it is not a store, is damaged, or has another format version.
         """
@@ -78,7 +77,7 @@ class FeatureStore:
         document = path / "zarr.json"
         not_a_store = f"{path}: not a feature store"
         try:
-            fields = files.read_json(document, StoreError)
+            fields = read_json(document, StoreError)
         except MissingFileError:
             if not path.exists():
                 raise MissingFileError(f"{path}: no such feature store", hint="`asl-kit extract` makes one") from None
@@ -101,7 +100,7 @@ class FeatureStore:
                 f"{not_a_store}: its zarr.json has no attribute format = {FORMAT!r}",
                 hint="`asl-kit import-features` makes a store of other features",
             )
-        strict.check_version(
+        check_version(
             attributes.get("version"),
             VERSION,
             source=str(path),
@@ -112,7 +111,7 @@ class FeatureStore:
         dtype = attributes.get("dtype")
         if dtype not in DTYPES:
             raise StoreError(f"{document}: dtype is {dtype!r}, expected {' or '.join(DTYPES)}")
-        spec = strict.validate(
+        spec = validate(
             ExtractionSpec,
             attributes.get("spec"),
             source=f"{document}: spec",
@@ -123,21 +122,21 @@ class FeatureStore:
 
     @classmethod
     def open_or_create(cls, path: Path | str, spec: ExtractionSpec, dtype: str = "float16") -> FeatureStore:
-        """Open a store for writing; make it first if there is none. Any number of processes may do so at once.
+        """Open a store for writing, or create it. Any number of processes may do so at the same time.
 
         Parameters
         ----------
         path : Path or str
-            The store's folder; new, empty, or a store.
+            Folder of the store; absent, empty, or a store.
         spec : ExtractionSpec
-            How the features to be written are made.
+            How the features are made.
         dtype : {"float16", "float32"}
-            How they are to be stored.
+            Type of the stored values.
 
         Raises
         ------
         SpecConflictError
-            If the store's spec or dtype is another; names each field with both values.
+            If the store has another spec or dtype; the message names each field with both values.
         StoreError
             If the folder holds something else, or cannot be written.
         """
@@ -166,17 +165,17 @@ class FeatureStore:
         return store
 
     def video_ids(self) -> list[str]:
-        """Return the ids of all videos, sorted; one listing of one folder."""
+        """Return the ids of all videos, sorted; lists one folder."""
         return sorted(video_id for name in self._names() if (video_id := decode_id(name)) is not None)
 
     def __contains__(self, video_id: object) -> bool:
         try:
             return isinstance(video_id, str) and (self.folder(video_id) / "zarr.json").is_file()
         except StoreError:
-            return False  # no video can have such an id
+            return False  # not a possible id
 
     def info(self, video_id: str) -> VideoInfo:
-        """Return a video's grid, duration, frame rate and shape, without its features.
+        """Return the metadata of a video: grid, duration, frame rate, shape.
 
         Raises
         ------
@@ -192,7 +191,7 @@ class FeatureStore:
     def read(self, video_id: str) -> NDArray[Any]:
         """Return a video's features: (T, D) in the store's dtype.
 
-        Sizes are checked; the checksum is left to `verify`.
+        Checks sizes but not the checksum; `verify` does that.
 
         Raises
         ------
@@ -209,59 +208,45 @@ class FeatureStore:
 
     def write(
         self,
-        video_id: str,
+        video: SourceVideo,
         features: NDArray[Any],
         *,
-        grid: FeatureGrid,
-        duration_s: float,
-        fps: float | None,
-        frames: int | None,
         seconds: float = 0.0,
         worker: str | None = None,
         note: str = "",
     ) -> None:
-        """Add a video: whole, or not at all; then record it in the ledger as done.
+        """Add a video atomically, then record it in the ledger as done.
 
-        A video that is there already stays as it is, and is recorded as skipped.
+        A video that the store already holds is not changed, and is recorded as skipped.
 
         Parameters
         ----------
-        video_id : str
-            Any text; see `encode_id`.
+        video : SourceVideo
+            Id, grid and source of the features.
         features : (T, D) array
             Floating point. A memory map is read block by block.
-        grid : FeatureGrid
-            Where in time the features lie; T long.
-        duration_s : float
-            Of the source video.
-        fps, frames : float and int, or None
-            Of the source video; None: not known.
         seconds : float
-            How long the attempt took until now, for the ledger.
+            Duration of the attempt so far, for the ledger.
         worker : str, optional
-            Who made it, for the ledger; host-pid by default.
+            Name of the worker for the ledger; default: ``host-pid``.
         note : str
-            What a user should know of how it was made, for the ledger.
+            Note on how the features were made, for the ledger.
 
         Raises
         ------
         FeatureError
-            If the features are not finite, exceed the store's dtype, or do not fit grid or spec.
+            If the features are not finite, exceed the store's dtype, or do not fit the grid or the spec.
         StoreError
-            If the id cannot be stored, or the disk refuses; the store stays as it was.
+            If the id cannot be stored or the disk refuses; the store is then unchanged.
         """
+        video_id = video.video_id
         target = self.folder(video_id)
         place = f"{self.path}: video {video_id!r}"
-        self._check_shape(place, features, grid)
+        self._check_shape(place, features, video.grid)
         checksum = checksum_of(_checked_blocks(place, features, self.dtype))
         try:
-            info = VideoInfo(
-                video_id=video_id,
-                grid=FeatureGrid.from_json(grid.to_json()),  # NumPy's numbers become Python's
-                duration_s=float(duration_s),
-                fps=None if fps is None else float(fps),
-                frames=None if frames is None else int(frames),
-                crc32c=checksum,
+            info = VideoInfo.from_attributes(
+                video.attributes() | {"crc32c": checksum},
                 dtype=self.dtype,
                 shape=(len(features), self.spec.feature_dim),
             )
@@ -291,7 +276,7 @@ class FeatureStore:
         Returns
         -------
         list of Problem
-            Empty if all is well.
+            Empty if there are none.
         """
         problems = []
         if _bytes_or_none(self.path / "videos" / "zarr.json") != _bytes_or_none(self.path / "zarr.json"):
@@ -308,7 +293,7 @@ class FeatureStore:
         return problems
 
     def folder(self, video_id: str) -> Path:
-        """Return the folder of a video's array, whether it is there or not."""
+        """Return the folder of a video's array, which need not exist."""
         return self.path / "videos" / encode_id(video_id)
 
     def _names(self) -> list[str]:
@@ -343,10 +328,10 @@ class FeatureStore:
             raise FeatureError(f"{place}: {features.shape[0]} features, but the grid has {grid.length}")
 
     def _publish(self, target: Path, features: NDArray[Any], info: VideoInfo) -> bool:
-        """Put the video in its place; return whether it was this call that did."""
+        """Publish the video; return False if another process has already done so."""
         try:
             return self._publish_once(target, features, info)
-        except FileNotFoundError:  # a process on another host took this one for dead: see staging
+        except FileNotFoundError:  # removed by a process on another host, see staging
             return self._publish_once(target, features, info)
 
     def _publish_once(self, target: Path, features: NDArray[Any], info: VideoInfo) -> bool:
@@ -356,7 +341,7 @@ class FeatureStore:
             checksum = written.crc32c()
             if VideoInfo.of(written) != info or checksum != info.crc32c:
                 raise StoreError(
-                    f"{self.path}: video {info.video_id!r} reads back otherwise than it was written"
+                    f"{self.path}: video {info.video_id!r} does not read back as it was written"
                     f" (CRC-32C {checksum}, expected {info.crc32c})",
                     hint="check the disk; nothing was stored",
                 )
@@ -364,10 +349,10 @@ class FeatureStore:
 
 
 def _create(path: Path, spec: ExtractionSpec, dtype: str) -> None:
-    """Make an empty store, unless another process is faster.
+    """Create an empty store, unless another process is faster.
 
-    Who renames ``videos/`` into place decides spec and dtype. The store is
-    there once its own ``zarr.json`` is, which everyone copies from there.
+    The process that renames ``videos/`` into place decides spec and dtype. Every
+    process then copies ``videos/zarr.json`` to the store's own ``zarr.json``, which completes the store.
     """
     import zarr
 
@@ -391,7 +376,7 @@ def _create(path: Path, spec: ExtractionSpec, dtype: str) -> None:
 
 
 def _checked_blocks(place: str, features: NDArray[Any], dtype: str) -> Iterator[NDArray[Any]]:
-    """Yield the rows as they will be stored, in blocks; refuse what the dtype cannot hold."""
+    """Yield the rows in blocks as they will be stored; refuse values that the dtype cannot hold."""
     limit = min(float(np.finfo(dtype).max), float(np.finfo(features.dtype).max))
     for start in range(0, len(features), MAX_CHUNK_ROWS):
         block = features[start : start + MAX_CHUNK_ROWS]

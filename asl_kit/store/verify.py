@@ -1,4 +1,4 @@
-"""The checks behind `asl-kit store verify`: is each video whole, and what it says it is."""
+"""The checks of `asl-kit store verify`: each video is complete and matches its metadata."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from asl_kit.store.video import VideoInfo
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something wrong in a store.
+    """A defect of a store.
 
     Parameters
     ----------
     place : str
         Path inside the store.
     what : str
-        What was found, and what was expected.
+        What was found and what was expected.
     """
 
     place: str
@@ -29,19 +29,19 @@ class Problem:
         return f"{self.place}: {self.what}"
 
     def to_json(self) -> dict[str, str]:
-        """Return both, JSON-ready."""
+        """Return the fields, JSON-ready."""
         return {"place": self.place, "what": self.what}
 
 
 def check_video(folder: Path, *, feature_dim: int, dtype: str, deep: bool) -> list[str]:
-    """Return what is wrong with one entry of ``videos/``.
+    """Return the defects of one entry of ``videos/``.
 
     Parameters
     ----------
     folder : Path
-        The video's array.
+        Folder of the video's array.
     feature_dim : int
-        Values per feature that the store's spec promises.
+        Values per feature according to the store's spec.
     dtype : str
         The store's dtype.
     deep : bool
@@ -75,7 +75,7 @@ def check_video(folder: Path, *, feature_dim: int, dtype: str, deep: bool) -> li
 
 
 def describe_fault(fault: OSError | ValueError) -> str:
-    """Return a fault in a few words; a file error by its reason and the file's name."""
+    """Return a short description of a fault; for a file error, the file's name and the reason."""
     if isinstance(fault, OSError) and fault.strerror:
         name = Path(fault.filename).name if fault.filename else ""
         return f"{name}: {fault.strerror}".removeprefix(": ")

@@ -1,4 +1,4 @@
-"""What a store knows of one video beside its features."""
+"""The metadata that a store keeps of each video."""
 
 from __future__ import annotations
 
@@ -11,25 +11,52 @@ from asl_kit.store.arrays import StoredArray
 
 
 @dataclass(frozen=True, slots=True)
-class VideoInfo:
-    """A stored video.
+class SourceVideo:
+    """A video whose features are to be stored.
 
     Parameters
     ----------
     video_id : str
-        Its id.
+        Any text; see `encode_id`.
     grid : FeatureGrid
         Where in time its features lie.
     duration_s : float
-        Length of the source video, in seconds; 0 or more.
+        Length of the video in seconds; 0 or more.
     fps : float or None
-        Frame rate of the source video, above 0; None: not known, as of imported features.
+        Frame rate of the video, above 0; None: not known, as for imported features.
     frames : int or None
-        Frames in the source video, 0 or more; None: not known.
+        Number of frames of the video, 0 or more; None: not known.
+    """
+
+    video_id: str
+    grid: FeatureGrid
+    duration_s: float
+    fps: float | None
+    frames: int | None
+
+    def attributes(self) -> dict[str, Any]:
+        """Return the fields, JSON-ready."""
+        return {
+            "video_id": self.video_id,
+            "grid": self.grid.to_json(),
+            "duration_s": self.duration_s,
+            "fps": self.fps,
+            "frames": self.frames,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class VideoInfo(SourceVideo):
+    """A stored video.
+
+    Parameters
+    ----------
+    video_id, grid, duration_s, fps, frames
+        See `SourceVideo`.
     crc32c : str
         CRC-32C of the (T, D) values, row by row, little-endian; in hexadecimal.
     dtype : str
-        Of the stored values.
+        Type of the stored values.
     shape : tuple of int
         (T, D).
 
@@ -39,11 +66,6 @@ class VideoInfo:
         If a value is not finite or out of range.
     """
 
-    video_id: str
-    grid: FeatureGrid
-    duration_s: float
-    fps: float | None
-    frames: int | None
     crc32c: str
     dtype: str
     shape: tuple[int, int]
@@ -58,14 +80,18 @@ class VideoInfo:
 
     @classmethod
     def of(cls, array: StoredArray) -> VideoInfo:
-        """Read an array's attributes.
+        """Return the metadata of an array.
 
         Raises
         ------
         ValueError
-            If one is missing or wrong.
+            If an attribute is missing or wrong.
         """
-        fields = array.attributes
+        return cls.from_attributes(array.attributes, dtype=array.dtype, shape=array.shape)
+
+    @classmethod
+    def from_attributes(cls, fields: dict[str, Any], *, dtype: str, shape: tuple[int, int]) -> VideoInfo:
+        """Return the metadata for the attributes of an array; NumPy's numbers become Python's. Raises as `of`."""
         try:
             return cls(
                 video_id=str(fields["video_id"]),
@@ -74,8 +100,8 @@ class VideoInfo:
                 fps=None if fields["fps"] is None else float(fields["fps"]),
                 frames=None if fields["frames"] is None else int(fields["frames"]),
                 crc32c=str(fields["crc32c"]),
-                dtype=array.dtype,
-                shape=array.shape,
+                dtype=dtype,
+                shape=shape,
             )
         except KeyError as fault:
             raise ValueError(f"attribute {fault} is missing") from fault
@@ -84,15 +110,8 @@ class VideoInfo:
 
     def attributes(self) -> dict[str, Any]:
         """Return the array attributes that `of` reads."""
-        return {
-            "video_id": self.video_id,
-            "grid": self.grid.to_json(),
-            "duration_s": self.duration_s,
-            "fps": self.fps,
-            "frames": self.frames,
-            "crc32c": self.crc32c,
-        }
+        return SourceVideo.attributes(self) | {"crc32c": self.crc32c}
 
     def to_json(self) -> dict[str, Any]:
-        """Return everything, JSON-ready."""
+        """Return all fields, JSON-ready."""
         return self.attributes() | {"dtype": self.dtype, "shape": list(self.shape)}

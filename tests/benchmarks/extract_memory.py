@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from helpers.support import write_video
 
 from asl_extract.extractor import ExtractedVideo, Extractor
-from asl_kit.store import FeatureStore
+from asl_kit.store import FeatureStore, SourceVideo
 
 PARTS = 5
 
@@ -81,14 +81,8 @@ def main() -> None:
         ):
             assert isinstance(result, ExtractedVideo), result
             extracted_s = time.perf_counter() - started_s
-            store.write(
-                video_id,
-                result.features,
-                grid=result.grid,
-                duration_s=result.duration_s,
-                fps=result.fps,
-                frames=result.frames,
-            )
+            source = SourceVideo(video_id, result.grid, result.duration_s, result.fps, result.frames)
+            store.write(source, result.features)
             clips, frames = result.features.shape[0], result.frames
         finished.set()
         watcher.join()

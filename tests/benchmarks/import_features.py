@@ -27,7 +27,7 @@ from statistics import median
 
 import numpy as np
 
-from asl_kit.feature_import import import_features
+from asl_kit.feature_import import ImportSettings, import_features
 from asl_kit.store import FeatureStore
 
 ENDS = 1000
@@ -53,7 +53,8 @@ def copy(source: Path, target: Path) -> dict[str, float]:
 def run_import(source: Path, target: Path, workers: int) -> dict[str, float]:
     before_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     started_s = time.perf_counter()
-    summary = import_features(source, target, window_frames=16, stride_frames=4, fps=30.0, workers=workers)
+    settings = ImportSettings(window_frames=16, stride_frames=4, fps=30.0)
+    summary = import_features(source, target, settings, workers=workers)
     seconds = time.perf_counter() - started_s
     assert not summary.failed
     attempts = FeatureStore.open(target).ledger.attempts()

@@ -20,8 +20,8 @@ import torch
 from asl_kit.grid import FeatureGrid
 from asl_kit.inference.detect import detect, resolve_window_length
 from asl_kit.model.decoding import Candidates
-from asl_kit.model.network import Localizer
-from asl_kit.recipes.schema import InferenceRecipe
+from asl_kit.model.network import Localizer, Shape
+from asl_kit.recipes.schema import InferenceRecipe, Recipe
 
 MIN_SCORE = 0.05
 
@@ -29,15 +29,10 @@ MIN_SCORE = 0.05
 def make_network(options: argparse.Namespace) -> Localizer:
     """Return a network of random weights whose scores spread over (0, 1)."""
     torch.manual_seed(0)
-    network = Localizer(
-        feature_dims=[options.dimension],
-        classes=options.classes,
-        width=options.width,
-        levels=options.levels,
-        window=options.attention_window,
-        max_length=options.sequence_length,
-        position_embedding=options.position_embedding,
-    ).eval()
+    model = {"width": options.width, "attention_window": options.attention_window}
+    recipe = Recipe.model_validate({"model": model | {"position_embedding": options.position_embedding}})
+    shape = Shape(feature_dims=(options.dimension,), sequence_length=options.sequence_length, levels=options.levels)
+    network = Localizer(recipe, shape, options.classes).eval()
     for name, parameter in network.named_parameters():
         if "path.scale" in name:
             torch.nn.init.constant_(parameter, 0.5)

@@ -18,7 +18,7 @@ import numpy as np
 import zarr
 
 from asl_kit.grid import FeatureGrid
-from asl_kit.store import FeatureStore
+from asl_kit.store import FeatureStore, SourceVideo
 from asl_kit.store.spec import ExtractionSpec
 
 DIMENSION = 2048
@@ -36,7 +36,7 @@ def fill(folder: Path, arrays: int) -> tuple[FeatureStore, list[str]]:
     for video_id in ids:
         features = noise[: generator.integers(200, 1501)]
         grid = FeatureGrid.from_windows(fps=30.0, window_frames=16, stride_frames=4, length=len(features))
-        store.write(video_id, features, grid=grid, duration_s=grid.end_s, fps=30.0, frames=4 * len(features))
+        store.write(SourceVideo(video_id, grid, grid.end_s, fps=30.0, frames=4 * len(features)), features)
     print(f"FeatureStore.write  {(time.perf_counter() - started_s) / arrays * 1e3:8.2f} ms a video")
     for video_id in ids:
         np.save(folder / f"{video_id}.npy", store.read(video_id))

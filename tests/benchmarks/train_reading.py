@@ -19,17 +19,17 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from helpers.support import add_video
-from train_step import BATCH, CLASSES, DIMS, LEVELS, LONGEST, SEGMENTS, real_lengths
+from train_step import BATCH, CLASSES, DIMS, LONGEST, SEGMENTS, SHAPE, real_lengths
 
-from asl_kit.checkpoint.model import Shape, build_network
 from asl_kit.dataset.feature_reader import FeatureReader
 from asl_kit.dataset.split import VideoItem
+from asl_kit.model.network import Localizer
 from asl_kit.recipes.files import load_recipe
 from asl_kit.store import FeatureStore
 from asl_kit.store.spec import ExtractionSpec
 from asl_kit.torch_utils.device import choose_device, choose_precision
-from asl_train.learner import Learner
 from asl_train.sequences import TrainingSequences
+from asl_train.trainable_model import TrainableModel
 
 
 def make_items(store: Path, count: int) -> list[VideoItem]:
@@ -60,21 +60,18 @@ def main() -> None:
     parser.add_argument("--precision", default="auto")
     options = parser.parse_args()
     device = choose_device(options.device)
-    recipe = load_recipe()
+    recipe = load_recipe(settings=[f"optimizer.batch_size={BATCH}"])
     with tempfile.TemporaryDirectory() as folder:
         items = make_items(Path(folder) / "features.zarr", options.videos)
         sequences = TrainingSequences(
             items,
             FeatureReader([Path(folder) / "features.zarr"]),
-            batch_size=BATCH,
+            recipe,
             longest=LONGEST,
-            crop_ratio=recipe.data.crop_ratio,
-            min_segment_share=recipe.data.min_segment_share,
-            seed=0,
             pin_memory=device.type == "cuda",
         )
-        network = build_network(recipe, Shape((DIMS,), LONGEST, LEVELS), CLASSES).to(device).train()
-        learner = Learner(network, recipe, [CLASSES], choose_precision(options.precision, device))
+        network = Localizer(recipe, SHAPE, CLASSES).to(device).train()
+        model = TrainableModel(network, recipe, [CLASSES], choose_precision(options.precision, device))
         waits, reading, memory = [], [], []
         for number in range(options.rounds + 1):
             batches, waited_s = [], 0.0
@@ -84,16 +81,16 @@ def main() -> None:
                 asked_s = time.perf_counter()
                 batches.append(next(epoch))
                 waited_s += time.perf_counter() - asked_s
-                learner.learn(batches[-1], number, 1e-4).read()
+                model.train_step(batches[-1], number, 1e-4).read()
             read_s = time.perf_counter() - started_s
             started_s = time.perf_counter()
             for batch in batches:
-                learner.learn(batch, number, 1e-4).read()
+                model.train_step(batch, number, 1e-4).read()
             if number:  # the first round warms up
                 waits.append(waited_s / read_s)
                 reading.append(read_s)
                 memory.append(time.perf_counter() - started_s)
-    print(f"{len(sequences)} steps on {device}, {learner.precision}, {torch.get_num_threads()} threads")
+    print(f"{len(sequences)} steps on {device}, {model.precision}, {torch.get_num_threads()} threads")
     print(f"from the store  {statistics.median(reading):7.2f} s, of which waiting {statistics.median(waits):.1%}")
     print(f"from memory     {statistics.median(memory):7.2f} s")
     ratio = statistics.median(one / other for one, other in zip(reading, memory, strict=True))

@@ -35,17 +35,18 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
-from asl_kit.checkpoint.model import Shape, build_network
 from asl_kit.grid import FeatureGrid
 from asl_kit.inference.detect import detect
 from asl_kit.inference.windows import run_windows
 from asl_kit.model.decoding import decode
+from asl_kit.model.network import Localizer, Shape
 from asl_kit.recipes.files import load_recipe
 from asl_kit.torch_utils.device import autocast, choose_device, choose_precision
-from asl_train.learner import Learner
 from asl_train.sequences import TrainingSequence, collate, plan_batches
+from asl_train.trainable_model import TrainableModel
 
 DIMS, LONGEST, LEVELS, CLASSES, SEGMENTS, BATCH = 2048, 2304, 6, 20, 16, 2
+SHAPE = Shape(feature_dims=(DIMS,), sequence_length=LONGEST, levels=LEVELS)
 BASELINE = ["sensitivity.class_level=false", "sensitivity.instance_level=false", "contrastive.enabled=false"]
 ALL = "contrastive.enabled=true"  # the rest of ASL is on by default
 Work = Callable[[], object]
@@ -71,15 +72,15 @@ def real_lengths(count: int) -> list[int]:
 def our_step(batches: list[list[TrainingSequence]], device: torch.device, precision: str, settings: list[str]) -> Work:
     """Return one pass of our training step over the batches."""
     recipe = load_recipe(None, settings)
-    network = build_network(recipe, Shape((DIMS,), LONGEST, LEVELS), CLASSES).to(device)
-    learner = Learner(network, recipe, [CLASSES], choose_precision(precision, device))
+    network = Localizer(recipe, SHAPE, CLASSES).to(device)
+    model = TrainableModel(network, recipe, [CLASSES], choose_precision(precision, device))
     collated = [collate(batch, [""] * len(batch), network.padded_length) for batch in batches]
     network.train()
-    learner.objective.train()
+    model.objective.train()
 
     def step() -> None:
         for number, batch in enumerate(collated):
-            learner.learn(batch, number, 1e-4).read()
+            model.train_step(batch, number, 1e-4).read()
 
     return step
 
@@ -87,7 +88,7 @@ def our_step(batches: list[list[TrainingSequence]], device: torch.device, precis
 def our_inference(video: Tensor, device: torch.device, precision: str, *, whole: bool) -> Work:
     """Return the way of one video to candidates, or the `whole` way to detections."""
     recipe = load_recipe(None, BASELINE)
-    network = build_network(recipe, Shape((DIMS,), LONGEST, LEVELS), CLASSES).to(device).eval()
+    network = Localizer(recipe, SHAPE, CLASSES).to(device).eval()
     grid = FeatureGrid.from_windows(fps=30.0, window_frames=16, stride_frames=4, length=len(video))
     dtype, settings = choose_precision(precision, device), recipe.inference
     if whole:

@@ -152,7 +152,7 @@ def test_interrupt(workers: int, folder: Path, tmp_path: Path) -> None:
         os.killpg(process.pid, signal.SIGINT)  # as Ctrl-C does: everybody on the terminal
         _, stderr = process.communicate(timeout=30)
     assert process.returncode == 130
-    assert stderr.splitlines()[-1].startswith("stopped; to go on, run the same command again")
+    assert stderr.splitlines()[-1].startswith("stopped; run the same command again to continue")
     assert "Traceback" not in stderr
     assert not any(Path(f"/proc/{child}").exists() for child in children)
     assert shared_memory(process.pid) == []

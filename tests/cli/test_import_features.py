@@ -47,17 +47,17 @@ def run(folder: Path, *arguments: str) -> Result:
     return command_line.run("import-features", *place, *(word.replace("FOLDER", str(folder)) for word in arguments))
 
 
-def test_prints_what_it_did_and_writes_the_report(folder: Path) -> None:
+def test_prints_what_it_did_and_writes_it_as_json(folder: Path) -> None:
     report = folder / "report.json"
     result = run(
-        folder, *WINDOWS, "--fps", "30", "--annotations", "FOLDER/annotations.json", "--report", str(report)
+        folder, *WINDOWS, "--fps", "30", "--annotations", "FOLDER/annotations.json", "--json", str(report)
     )  # fmt: skip
     assert result.exit_code == 0, result.output
     for text in (
         "layout: time-first, 4 values a feature (the only axis of the same size in all 2 files)",
         "timing: windows of 16 frames, one every 4, fps 30",
         "matched: 2 by name",
-        "2 videos imported, 0 there before, 0 failed; 50 features",
+        "2 videos imported, 0 already in the store, 0 failed; 50 features",
         "videos without features: 1\n  c\n",
         "features that end more than a window away from their video: 2\n  a: 20 features end at 3.07 s, the video at",
     ):
@@ -72,7 +72,7 @@ def test_a_video_that_fails_makes_the_exit_code_1(folder: Path) -> None:
     (folder / "files" / "c.npy").write_bytes(b"x")
     result = run(folder, *WINDOWS, "--fps", "30")
     assert result.exit_code == 1
-    assert "2 videos imported, 0 there before, 1 failed" in result.output
+    assert "2 videos imported, 0 already in the store, 1 failed" in result.output
     assert "failed: 1\n  c: " in result.output
     assert FeatureStore.open(folder / "store").video_ids() == ["a", "b"]
 
@@ -129,7 +129,7 @@ ANNOTATED = ("--annotations", "FOLDER/annotations.json")
         pytest.param(nothing, ("--preset", "own/wide"), 1, "no file has 8 values", "--dim", id="wrong preset"),
         pytest.param(nothing, (*WINDOWS, "--layout", "DT"), 2, "'DT' is not one of", "", id="layout"),
         pytest.param(nothing, (*WINDOWS, "--annotations", "FOLDER/x"), 2, "no such file", "", id="no annotations"),
-        pytest.param(no_features, (*WINDOWS, "--fps", "30"), 2, "no feature files", "one file", id="empty folder"),
+        pytest.param(no_features, (*WINDOWS, "--fps", "30"), 2, "no feature files", "one feature file", id="empty"),
         pytest.param(twice, (*WINDOWS, "--fps", "30"), 1, "a.npy and ", "holds one of them", id="two files"),
         pytest.param(same_lengths, (*WINDOWS, "--fps", "30"), 1, "all 2 files are (30, 4)", "--layout", id="ambiguous"),
         pytest.param(other_names, (*WINDOWS, *ANNOTATED), 1, "named 'x-a', 'x-b', videos 'a'", "--prefix", id="names"),
@@ -162,7 +162,7 @@ def test_wrong_input(
 
 
 def test_presets_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("asl_kit.feature_import.list_presets", lambda: {"own/i3d": PRESET})
+    monkeypatch.setattr("asl_kit.feature_import.presets.list_presets", lambda: {"own/i3d": PRESET})
     result = command_line.run("import-features --list-presets")
     assert result.exit_code == 0, result.output
     row = next(line for line in result.output.splitlines() if "own/i3d" in line)

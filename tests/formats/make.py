@@ -27,7 +27,7 @@ from asl_kit.annotations import write_annotations
 from asl_kit.checkpoint.files import load_checkpoint
 from asl_kit.grid import FeatureGrid
 from asl_kit.recipes.files import load_recipe, to_toml
-from asl_kit.store import FeatureStore
+from asl_kit.store import FeatureStore, SourceVideo
 from asl_train.trainer import Trainer
 
 SMALLER = words(
@@ -96,7 +96,8 @@ def make() -> None:
     for number, video_id in enumerate(annotations.videos):
         features = make_features(32, seed=number)
         grid = FeatureGrid.from_windows(fps=30.0, window_frames=16, stride_frames=4, length=32)
-        store.write(video_id, features, grid=grid, duration_s=128 / 30, fps=30.0, frames=128, worker="host-1")
+        video = SourceVideo(video_id, grid, duration_s=128 / 30, fps=30.0, frames=128)
+        store.write(video, features, worker="host-1")
     store.ledger.record("broken", "failed", "the file is empty", seconds=0.5, worker="host-1")
 
     save_last = Trainer._save_last

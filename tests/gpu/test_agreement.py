@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import torch
 from helpers.command_line import run
+from helpers.networks import make_network
 from helpers.support import make_task, write_video
 
 from asl_extract.extractor import Extractor
-from asl_kit.model.network import Localizer
 
 pytestmark = pytest.mark.gpu
 
@@ -44,7 +44,7 @@ def test_batches_across_videos(workers: int, batch_size: int, tmp_path: Path) ->
 
 def test_network() -> None:
     torch.manual_seed(0)
-    network = Localizer(feature_dims=[8], classes=3, width=32, heads=2, window=9, levels=4).eval()
+    network = make_network(feature_dims=(8,), width=32, attention_window=9).eval()
     features, mask = torch.randn(2, 128, 8), torch.ones(2, 128, dtype=torch.bool)
     with torch.no_grad():
         exact = network(features, mask)

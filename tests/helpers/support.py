@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from asl_kit.annotations import AnnotationSet, write_annotations
 from asl_kit.grid import FeatureGrid
-from asl_kit.store import FeatureStore
+from asl_kit.store import FeatureStore, SourceVideo
 from asl_kit.store.spec import ExtractionSpec
 
 FPS = 30.0
@@ -38,9 +38,8 @@ def add_video(store: FeatureStore, video_id: str, features: NDArray[Any], **chan
         fps=FPS, window_frames=spec.window_frames, stride_frames=spec.stride_frames, length=len(features)
     )
     frames = spec.stride_frames * len(features)
-    store.write(
-        video_id, features, **({"grid": grid, "duration_s": frames / FPS, "fps": FPS, "frames": frames} | changes)
-    )
+    fields = {"grid": grid, "duration_s": frames / FPS, "fps": FPS, "frames": frames} | changes
+    store.write(SourceVideo(video_id, **fields), features)
 
 
 def make_annotation_set(videos: dict[str, Any], classes: list[str], /, **changes: Any) -> AnnotationSet:
@@ -142,14 +141,15 @@ def write_model(path: Path, *specs: ExtractionSpec, classes: Sequence[str] = ("j
     import torch
 
     from asl_kit.checkpoint.files import save_checkpoint
-    from asl_kit.checkpoint.model import Checkpoint, Shape, build_network
+    from asl_kit.checkpoint.model import Checkpoint
+    from asl_kit.model.network import Localizer, Shape
     from asl_kit.recipes.schema import Recipe
 
     small = {"width": 16, "attention_heads": 2, "attention_window": 3, "stem_blocks": 1}
     recipe = Recipe.model_validate({"model": small | model, "run": {"precision": "float32"}})
-    shape = Shape(tuple(spec.feature_dim for spec in specs), sequence_length=32, levels=3)
+    shape = Shape(feature_dims=tuple(spec.feature_dim for spec in specs), sequence_length=32, levels=3)
     torch.manual_seed(0)
-    network = build_network(recipe, shape, len(classes))
+    network = Localizer(recipe, shape, len(classes))
     for name, parameter in network.named_parameters():
         if "head.last.conv.weight" in name:  # so that scores differ
             torch.nn.init.normal_(parameter, std=0.5)

@@ -16,8 +16,8 @@ from helpers.training_runs import assert_same_run, command, curve, words
 from asl_kit.annotations import write_annotations
 from asl_kit.model.network import Localizer
 from asl_kit.store import FeatureStore
-from asl_train.faults import is_out_of_memory
-from asl_train.learner import Learner
+from asl_train.memory_errors import is_out_of_memory
+from asl_train.trainable_model import TrainableModel
 
 # Videos of these lengths, in features of 4/30 s whose first is centred at 8/30 s, and their segments.
 USUAL = (40, [(1.0, 2.5, "a"), (3.0, 4.2, "b")])
@@ -51,7 +51,7 @@ def test_training_goes_through(case: str, tmp_path: Path) -> None:
     videos, settings = HARD[case]
     result = run(*command(write_task(tmp_path, videos), tmp_path / "run", *words(*settings)))
     assert result.exit_code == 0, result.output
-    said = "1 actions lie where their videos have no features, and teach nothing: v0"
+    said = "1 actions are outside the features of their videos and are ignored: v0"
     assert (said in result.output) == (case == "a segment outside the features")
     lines = curve(tmp_path / "run")
     assert all(math.isfinite(value) for line in lines for value in line.values() if isinstance(value, float))
@@ -63,20 +63,20 @@ def test_no_segment_inside_the_features(tmp_path: Path) -> None:
     task = write_task(tmp_path, {"v0": (20, [(50.0, 60.0, "a")]), "v1": (20, [(0.0, 0.01, "b")])})
     result = run(*command(task, tmp_path / "run"))
     assert result.exit_code == 1
-    assert "no action of split 'train' lies where its video has features: v0, v1" in result.output
+    assert "no action of split 'train' is within the features of its video: v0, v1" in result.output
     assert not list((tmp_path / "run").glob("*.ckpt"))
 
 
 def interrupt(monkeypatch: pytest.MonkeyPatch, at_step: int, fault: BaseException) -> None:
     """Let the step of that number, from 0, fail."""
-    learn = Learner.learn
+    train_step = TrainableModel.train_step
 
-    def failing(self: Learner, batch: Any, step: int, rate: float) -> Any:
+    def failing(self: TrainableModel, batch: Any, step: int, rate: float) -> Any:
         if step == at_step:
             raise fault
-        return learn(self, batch, step, rate)
+        return train_step(self, batch, step, rate)
 
-    monkeypatch.setattr(Learner, "learn", failing)
+    monkeypatch.setattr(TrainableModel, "train_step", failing)
 
 
 @pytest.mark.parametrize("minutes", [1e-9, 10.0], ids=["written after every step", "written after every epoch"])
@@ -87,7 +87,9 @@ def test_an_interrupted_run_goes_on_bit_for_bit(
     out, rarely = tmp_path / "run", words(f"run.checkpoint_minutes={minutes}")
     with monkeypatch.context() as patch:
         interrupt(patch, at_step, KeyboardInterrupt())
-        assert run(*command(task, out, *rarely)).exit_code == 130
+        stopped = run(*command(task, out, *rarely))
+        assert stopped.exit_code == 130
+        assert "stopped; run the same command with --resume to continue" in stopped.output
     if at_step > 1 or minutes < 1:
         saved = torch.load(out / "last.ckpt", weights_only=True)["provenance"]["step"]
         assert saved == (at_step if minutes < 1 else at_step // 2 * 2), "two steps make an epoch"

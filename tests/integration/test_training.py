@@ -72,7 +72,7 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(
 def test_a_finished_run_is_not_overwritten(task: tuple[Path, Path], trained: Path) -> None:
     result = run(*command(task, trained))
     assert result.exit_code == 2
-    assert "holds a training run already" in result.output
+    assert "already holds a training run" in result.output
     assert "--resume" in result.output
 
 
@@ -178,7 +178,7 @@ def test_no_segment_to_learn_from(tmp_path: Path) -> None:
     write_annotations(make_annotation_set(rows, ["class 0"]), tmp_path / "empty.json")
     result = run(*command((tmp_path / "empty.json", features), tmp_path / "run"))
     assert result.exit_code == 1
-    assert "holds an action" in result.output
+    assert "has an action" in result.output
 
 
 def test_a_loss_that_is_not_finite_names_the_videos(task: tuple[Path, Path], tmp_path: Path) -> None:

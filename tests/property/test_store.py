@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_numpy
 
 from asl_kit.grid import FeatureGrid
-from asl_kit.store import FeatureStore
+from asl_kit.store import FeatureStore, SourceVideo
 from asl_kit.store.arrays import MAX_CHUNK_ROWS, StoredArray
 
 lengths = st.sampled_from([0, 1, 2, 1023, 1024, 1025, 2049]) | st.integers(0, 3000)
@@ -30,7 +30,7 @@ def test_what_is_written_is_read(
     grid = FeatureGrid(first_center_s, step_s, length)
     with tempfile.TemporaryDirectory() as folder:
         store = FeatureStore.open_or_create(Path(folder), make_spec(feature_dim=dimension), dtype)
-        store.write("v", features, grid=grid, duration_s=step_s, fps=1 / step_s, frames=length)
+        store.write(SourceVideo("v", grid, duration_s=step_s, fps=1 / step_s, frames=length), features)
         stored, info = store.read("v"), store.info("v")
         array = StoredArray.open(store.folder("v"))
         assert store.verify() == []
@@ -46,5 +46,5 @@ def test_what_is_written_is_read(
 def test_every_finite_float16_survives(features: np.ndarray) -> None:
     with tempfile.TemporaryDirectory() as folder:
         store = FeatureStore.open_or_create(Path(folder), make_spec(feature_dim=2))
-        store.write("v", features, grid=FeatureGrid(0, 1, 3), duration_s=3, fps=1, frames=3)
+        store.write(SourceVideo("v", FeatureGrid(0, 1, 3), duration_s=3, fps=1, frames=3), features)
         assert store.read("v").tobytes() == features.tobytes()  # the sign of zero too

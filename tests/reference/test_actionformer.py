@@ -108,10 +108,7 @@ def test_losses_of_two_steps(imported: tuple[Path, Arrays, Checkpoint]) -> None:
             module.drop_probability = 0.0
         elif isinstance(module, torch.nn.Dropout):
             module.p = 0.0
-    loss = checkpoint.recipe.loss
-    objective = Objective(
-        classes=[3], class_level=False, instance_level=False, contrastive_weight=0, **loss.model_dump()
-    ).train()
+    objective = Objective(checkpoint.recipe, [3]).train()
     indices = VIDEOS if checkpoint.recipe.data.resize_length else FITTING
     inputs = batch(arrays, checkpoint, network, *indices)
     for step in range(2):  # the moving average of positives has moved in between

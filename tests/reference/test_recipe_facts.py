@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import torch
 
-from asl_kit.checkpoint.model import Shape, build_network
 from asl_kit.cli import main
 from asl_kit.manifests.files import load_manifest, manifest_paths
+from asl_kit.model.network import Localizer, Shape
 from asl_kit.recipes.files import FOLDER, About, built_in_recipes, load_recipe, read_recipe
 
 FACTS: dict[str, dict[str, Any]] = json.loads(Path(__file__).with_name("recipe_facts.json").read_text(encoding="utf-8"))
@@ -66,7 +66,7 @@ def test_the_network_is_as_large_as_the_published_one(name: str) -> None:
     assert isinstance(length, int)
     assert isinstance(levels, int)
     with torch.device("meta"):
-        network = build_network(recipe, Shape(tuple(dims), length, levels), classes)
+        network = Localizer(recipe, Shape(feature_dims=tuple(dims), sequence_length=length, levels=levels), classes)
     count = sum(parameter.numel() for parameter in network.parameters())
     if "knows one class" in limits:
         count -= (classes - 1) * (3 * recipe.model.width + 1)

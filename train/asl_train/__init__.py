@@ -1,1 +1,1 @@
-"""Annotations and feature stores to a trained model."""
+"""Training: from annotations and feature stores to a trained model."""

@@ -14,7 +14,7 @@ from asl_kit.recipes.schema import OptimizerRecipe
 
 
 def make_optimizer(modules: nn.Module, recipe: OptimizerRecipe) -> torch.optim.AdamW:
-    """Return AdamW; only the weights of convolutions decay, not biases, norms, scales or Gaussians."""
+    """Return AdamW; weight decay applies to the weights of convolutions, not to biases, norms, scales or Gaussians."""
     decaying = {id(module.weight) for module in modules.modules() if isinstance(module, nn.Conv1d)}
     parameters = [parameter for parameter in modules.parameters() if parameter.requires_grad]
     groups = [
@@ -25,7 +25,7 @@ def make_optimizer(modules: nn.Module, recipe: OptimizerRecipe) -> torch.optim.A
 
 
 def learning_rate(step: int, *, steps_per_epoch: int, recipe: OptimizerRecipe) -> float:
-    """Return the learning rate of a step (from 0): linear warm-up, then a cosine to the final share.
+    """Return the learning rate of a step (from 0): linear warm-up, then cosine decay to the final share.
 
     Examples
     --------
@@ -44,13 +44,13 @@ def learning_rate(step: int, *, steps_per_epoch: int, recipe: OptimizerRecipe) -
 class MovingAverage:
     """An exponential moving average of a network's weights, with warm-up.
 
-    Update t uses a decay of at most ``(1 + t) / (10 + t)``: on a short run a
-    fixed decay would keep the random weights of the start (ActionFormer issue 103).
+    Update t uses a decay of at most ``(1 + t) / (10 + t)``: in a short run, a
+    fixed decay would keep much of the random initial weights (ActionFormer issue 103).
 
     Parameters
     ----------
     network : Localizer
-        Whose weights are averaged; the average starts as a copy of it.
+        Network whose weights are averaged; the average starts as a copy of it.
     decay : float
         In [0, 1).
     """
@@ -62,17 +62,17 @@ class MovingAverage:
 
     @torch.no_grad()
     def update(self, network: Localizer) -> None:
-        """Take in the weights that a step has led to."""
+        """Add the weights after a step to the average."""
         decay = min(self.decay, (1 + self.updates) / (10 + self.updates)) if self.updates else 0.0
-        # All tensors in a few kernels. torch's own AveragedModel asks the GPU for its count at every one of them.
+        # A few kernels for all tensors; torch's AveragedModel synchronises with the GPU for each tensor.
         torch._foreach_lerp_(list(self.network.parameters()), list(network.parameters()), 1 - decay)
         self.updates += 1
 
     def state_dict(self) -> dict[str, Any]:
-        """Return all there is to resume from."""
+        """Return the state to resume from."""
         return {"network": self.network.state_dict(), "updates": self.updates}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take up what `state_dict` has returned."""
+        """Restore what `state_dict` returned."""
         self.network.load_state_dict(state["network"])
         self.updates = int(state["updates"])

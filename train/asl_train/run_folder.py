@@ -1,4 +1,4 @@
-"""The folder of a training run: checkpoints, the training curve, TensorBoard."""
+"""The folder of a training run: checkpoints, training curve, TensorBoard files."""
 
 from __future__ import annotations
 
@@ -6,26 +6,25 @@ import json
 import warnings
 from contextlib import closing
 from pathlib import Path
-from types import TracebackType
 from typing import IO, Any, Self
 
 from asl_kit.base.files import name_write_errors, write_text
 from asl_kit.errors import UsageError
-from asl_train.processes import is_main_process
+from asl_train.distributed import is_main_process
 
 
 class RunFolder:
-    """Where a run writes: one run at a time, until the folder is closed as a context manager.
+    """The output folder of a run, locked until the context manager is closed.
 
-    ``last.ckpt`` resumes the run, ``model.ckpt`` is for use, ``curve.jsonl``
-    holds one line a step and one a validation, ``tensorboard/`` the same for TensorBoard.
+    ``last.ckpt`` is the checkpoint to resume from, ``model.ckpt`` the trained model, ``curve.jsonl``
+    has one line per step and per validation, and ``tensorboard/`` the same for TensorBoard.
 
     Parameters
     ----------
     path : Path
-        Made if absent.
+        Created if absent.
     resume : bool
-        Whether to go on with the run that is there.
+        Whether to resume the run in the folder.
 
     Raises
     ------
@@ -44,11 +43,11 @@ class RunFolder:
             path.mkdir(parents=True, exist_ok=True)
             self._lock = (path / ".lock").open("a")
         try:
-            if is_main_process():  # of several processes of one run, the one that writes
+            if is_main_process():  # the only process that writes
                 _lock(self._lock, path)
             if not resume and (self.last.exists() or self.model.exists()):
                 raise UsageError(
-                    f"{path}: holds a training run already", hint="go on with --resume, or choose another --out"
+                    f"{path}: already holds a training run", hint="resume it with --resume, or choose another --out"
                 )
         except UsageError:
             self._lock.close()
@@ -57,13 +56,11 @@ class RunFolder:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._lock.close()
 
     def keep_curve_until(self, step: int) -> None:
-        """Drop what was recorded after a step: those steps are run again."""
+        """Remove the records after a step, which will be repeated."""
         kept = []
         if self.curve.exists():
             for line in self.curve.read_bytes().split(b"\n")[:-1]:
@@ -72,13 +69,13 @@ class RunFolder:
                     if json.loads(text)["step"] > step:
                         break
                 except (ValueError, KeyError, TypeError, RecursionError):
-                    break  # torn by a kill, or damaged; nothing behind it counts
+                    break  # cut short by a kill, or damaged; ignore everything after it
                 kept.append(text + "\n")
         write_text(self.curve, "".join(kept))
 
 
 def _lock(file: IO[str], path: Path) -> None:
-    """Keep other processes out until the file is closed, by whatever end this process comes to."""
+    """Lock out other processes until the file is closed, at the latest when this process ends."""
     try:
         import fcntl
 
@@ -87,24 +84,24 @@ def _lock(file: IO[str], path: Path) -> None:
         raise UsageError(
             f"{path}: another process is training into this folder", hint="wait for it, or choose another --out"
         ) from None
-    except (ImportError, OSError):  # not on Windows, nor on some file systems of networks
+    except (ImportError, OSError):  # Windows and some network file systems have no such locks
         pass
 
 
 class CurveWriter:
-    """Appends to the training curve, in ``curve.jsonl`` and in TensorBoard's files.
+    """Appends to the training curve in ``curve.jsonl`` and in TensorBoard's files.
 
     Parameters
     ----------
     folder : RunFolder
-        Where to.
+        Folder of the run.
     after_step : int
-        TensorBoard drops what it has of later steps.
+        Last step to keep; TensorBoard discards records of later steps.
     """
 
     def __init__(self, folder: RunFolder, after_step: int) -> None:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of protobuf and numpy, on import
+            warnings.simplefilter("ignore")  # protobuf and numpy warn on import
             from torch.utils.tensorboard import SummaryWriter
         self._curve, self._boards = folder.curve, folder.path / "tensorboard"
         with name_write_errors(self._boards):
@@ -113,7 +110,7 @@ class CurveWriter:
             self._lines = folder.curve.open("a", encoding="utf-8")
 
     def add(self, step: int, epoch: int, values: dict[str, float], *, group: str) -> None:
-        """Record numbers of a step; `group` heads their names in TensorBoard."""
+        """Record values of a step; `group` is the prefix of their names in TensorBoard."""
         record: dict[str, Any] = {"step": step, "epoch": epoch, "group": group, **values}
         with name_write_errors(self._curve):
             self._lines.write(json.dumps(record) + "\n")
@@ -122,7 +119,7 @@ class CurveWriter:
                 self._board.add_scalar(f"{group}/{name}", value, step)
 
     def flush(self) -> None:
-        """Hand everything to the operating system, so that a kill of the process loses nothing."""
+        """Pass everything to the operating system, so that nothing is lost if the process is killed."""
         with name_write_errors(self._curve):
             self._lines.flush()
         with name_write_errors(self._boards):
@@ -131,8 +128,6 @@ class CurveWriter:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         with name_write_errors(self._boards), closing(self._board), name_write_errors(self._curve):
             self._lines.close()

@@ -1,4 +1,4 @@
-"""Training sequences: random cuts of videos, in batches, read ahead of the training step."""
+"""Training sequences: random crops of videos in batches, read ahead in a thread."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ from torch import Tensor
 from asl_kit.dataset.feature_reader import FeatureReader
 from asl_kit.dataset.split import VideoItem
 from asl_kit.model.assignment import Truth
-from asl_kit.model.collectives import processes, rank
+from asl_kit.model.collectives import rank, world_size
+from asl_kit.recipes.schema import Recipe
 
-CUT_ATTEMPTS = 50  # random places tried for a cut that holds an action
-POOL_BATCHES = 8  # videos of so many batches, drawn at random, are dealt to batches by length
+CROP_ATTEMPTS = 50  # random positions tried to find a crop with an action
+POOL_BATCHES = 8  # so many batches of randomly drawn videos are sorted by length at a time
 BATCHES_AHEAD = 2
 
 
@@ -38,7 +39,7 @@ class Batch:
     """Sequences padded to one length."""
 
     features: Tensor
-    """(B, T, D) float32; zeros behind each sequence."""
+    """(B, T, D) float32; zeros after each sequence."""
     mask: Tensor
     """(B, T) bool."""
     truth: Truth
@@ -49,14 +50,14 @@ class Batch:
         return self._each(lambda tensor: tensor.to(device, non_blocking=True))
 
     def pinned(self) -> Batch:
-        """Return the batch in memory from which a GPU copies while it computes."""
+        """Return the batch in pinned memory, from which a GPU can copy while it computes."""
         return self._each(torch.Tensor.pin_memory)
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> Batch:
         return Batch(change(self.features), change(self.mask), Truth(*(change(t) for t in self.truth)), self.video_ids)
 
 
-def plan_cut(
+def plan_crop(
     length: int,
     segments: NDArray[np.float64],
     *,
@@ -65,43 +66,43 @@ def plan_cut(
     min_segment_share: float,
     random: np.random.Generator,
 ) -> tuple[int, int, NDArray[np.float64], NDArray[np.int64]]:
-    """Choose the part of a video to train on. Pure: no features are read.
+    """Choose the part of a video to train on, without reading features.
 
-    A video longer than `longest` is cut to it; a shorter one to a random share
-    in `crop_ratio`. Places that keep a segment are preferred where the video has any.
+    A video longer than `longest` is cropped to this length, a shorter one to a random share
+    in `crop_ratio`. Crops that keep a segment are preferred if the video has any.
 
     Parameters
     ----------
     length : int
-        Features of the video.
+        Number of features of the video.
     segments : (N, 2) array
-        In features.
+        Segments in features.
     longest : int
-        Features of a training sequence, at most.
+        Maximum length of a training sequence in features.
     crop_ratio : pair of float
-        Smallest and largest share to keep of a video that need not be cut.
+        Smallest and largest share to keep of a video that is not too long.
     min_segment_share : float
-        A segment is kept if at least this share of it lies in the cut.
+        A segment is kept if at least this share of it is inside the crop.
     random : numpy.random.Generator
-        Source of the choices.
+        Random number generator.
 
     Returns
     -------
     start, stop : int
-        The cut, in features.
+        The crop in features.
     segments : (M, 2) array
-        The kept segments, clipped, counted from `start`.
+        The kept segments, clipped, relative to `start`.
     kept : (M,) array of int
-        Their places in the input.
+        Their indices in the input.
     """
     size = longest
     if length <= longest:
         low, high = (min(max(round(ratio * length), 1), length) for ratio in crop_ratio)
         size = int(random.integers(low, high, endpoint=True))
     start, kept, clipped = 0, np.arange(0), segments
-    for _ in range(CUT_ATTEMPTS):
+    for _ in range(CROP_ATTEMPTS):
         start = int(random.integers(0, length - size, endpoint=True))
-        # A feature stands for half a step on either side of its centre.
+        # A feature represents half a step on either side of its centre.
         clipped = segments.clip(start - 0.5, start + size - 0.5)
         share = (clipped[:, 1] - clipped[:, 0]) / np.maximum(segments[:, 1] - segments[:, 0], 1e-9)
         kept = np.flatnonzero((share >= min_segment_share) & (clipped[:, 1] > clipped[:, 0]))
@@ -113,128 +114,114 @@ def plan_cut(
 def plan_batches(
     lengths: NDArray[np.int64], *, batch_size: int, random: np.random.Generator
 ) -> list[NDArray[np.int64]]:
-    """Deal videos to batches in random order, those of like length together, so that little is padded.
+    """Group videos into batches in random order, with similar lengths together to reduce padding.
 
     Parameters
     ----------
     lengths : (N,) array
-        Features of each video's training sequence.
+        Length of each video's training sequence in features.
     batch_size : int
         Videos per batch; one batch may be smaller.
     random : numpy.random.Generator
-        Source of the order.
+        Random number generator.
 
     Returns
     -------
     list of (batch_size,) arrays
-        The places of each batch's videos; every video is in one.
+        The indices of each batch's videos; every video is in one batch.
     """
     order = random.permutation(len(lengths))
     size = POOL_BATCHES * batch_size
     pools = [order[start : start + size] for start in range(0, len(order), size)]
-    dealt = np.concatenate([pool[np.argsort(lengths[pool], kind="stable")] for pool in pools])
-    batches = [dealt[start : start + batch_size] for start in range(0, len(dealt), batch_size)]
-    return [batches[place] for place in random.permutation(len(batches))]
+    grouped = np.concatenate([pool[np.argsort(lengths[pool], kind="stable")] for pool in pools])
+    batches = [grouped[start : start + batch_size] for start in range(0, len(grouped), batch_size)]
+    return [batches[index] for index in random.permutation(len(batches))]
 
 
 class TrainingSequences:
-    """The training videos as batches of random cuts.
+    """The training videos as batches of random crops.
 
-    Every cut depends on seed, epoch and video alone, so that a resumed run sees the same ones.
+    Each crop depends only on seed, epoch and video, so a resumed run sees the same ones.
 
     Parameters
     ----------
     items : sequence of VideoItem
         The videos.
-    streams : FeatureReader
-        Their features.
-    batch_size : int
-        Videos per batch; one batch of an epoch may be smaller.
-    longest, crop_ratio, min_segment_share
-        See `plan_cut`.
-    seed : int
-        Of order and cuts.
+    reader : FeatureReader
+        Reader of their features.
+    recipe : Recipe
+        Batch size, crops and seed.
+    longest : int
+        Maximum length of a training sequence in features.
     pin_memory : bool
-        Whether a GPU will fetch the batches.
+        Whether batches are copied to a GPU.
     """
 
     def __init__(
-        self,
-        items: Sequence[VideoItem],
-        streams: FeatureReader,
-        *,
-        batch_size: int,
-        longest: int,
-        crop_ratio: tuple[float, float],
-        min_segment_share: float,
-        seed: int,
-        pin_memory: bool = False,
+        self, items: Sequence[VideoItem], reader: FeatureReader, recipe: Recipe, *, longest: int, pin_memory: bool
     ) -> None:
         self.items = items
-        self.streams = streams
-        self.batch_size = batch_size
+        self.reader = reader
+        self.recipe = recipe
         self.longest = longest
-        self.crop_ratio = crop_ratio
-        self.min_segment_share = min_segment_share
-        self.seed = seed
         self.pin_memory = pin_memory
 
     def __len__(self) -> int:
         """Return the number of batches in an epoch."""
-        return -(-len(self.items) // self.batch_size)
+        return -(-len(self.items) // self.recipe.optimizer.batch_size)
 
     def epoch(self, epoch: int, padded_length: Callable[[int], int], *, first: int = 0) -> Iterator[Batch]:
-        """Yield the batches of an epoch, reading ahead in a thread.
+        """Yield the batches of an epoch; a thread reads ahead.
 
-        Where several processes train together, each gets its videos of every batch, padded to their own length;
-        a process without any gets an empty sequence.
+        If several processes train together, each gets its own videos of every batch, padded to their longest;
+        a process without videos gets an empty sequence.
 
         Parameters
         ----------
         epoch : int
-            From 0.
+            Epoch number from 0.
         padded_length : callable
-            Length to which a batch's longest sequence is padded: `Localizer.padded_length`.
+            Returns the padded length for the longest sequence of a batch: `Localizer.padded_length`.
         first : int
-            Batch to begin with: those before it were trained on already.
+            First batch to yield; a resumed run has already trained on the batches before it.
         """
         lengths = np.array([min(item.grid.length, self.longest) for item in self.items])
-        random = np.random.default_rng([self.seed, epoch])
-        batches = plan_batches(lengths, batch_size=self.batch_size, random=random)[first:]
+        random = np.random.default_rng([self.recipe.run.seed, epoch])
+        batches = plan_batches(lengths, batch_size=self.recipe.optimizer.batch_size, random=random)[first:]
         empty = TrainingSequence(
-            torch.zeros(0, sum(self.streams.dims)),
+            torch.zeros(0, sum(self.reader.dims)),
             torch.zeros(0, 2),
             torch.zeros(0, self.items[0].labels.shape[1], dtype=torch.int64),
         )
 
         def load(batch: NDArray[np.int64]) -> Batch:
-            own = batch[rank() :: processes()]
+            own = batch[rank() :: world_size()]
             loaded = collate(
-                [self._sequence(epoch, int(place)) for place in own] or [empty],
-                [self.items[int(place)].video_id for place in own],
+                [self._sequence(epoch, int(index)) for index in own] or [empty],
+                [self.items[int(index)].video_id for index in own],
                 padded_length,
             )
             return loaded.pinned() if self.pin_memory else loaded
 
-        with ThreadPoolExecutor(max_workers=1) as reader:
-            pending = [reader.submit(load, batch) for batch in batches[:BATCHES_AHEAD]]
-            for place in range(len(batches)):
+        with ThreadPoolExecutor(max_workers=1) as thread:
+            pending = [thread.submit(load, batch) for batch in batches[:BATCHES_AHEAD]]
+            for index in range(len(batches)):
                 ready = pending.pop(0).result()
-                if place + BATCHES_AHEAD < len(batches):
-                    pending.append(reader.submit(load, batches[place + BATCHES_AHEAD]))
+                if index + BATCHES_AHEAD < len(batches):
+                    pending.append(thread.submit(load, batches[index + BATCHES_AHEAD]))
                 yield ready
 
-    def _sequence(self, epoch: int, place: int) -> TrainingSequence:
-        item = self.items[place]
-        start, stop, segments, kept = plan_cut(
+    def _sequence(self, epoch: int, index: int) -> TrainingSequence:
+        item = self.items[index]
+        start, stop, segments, kept = plan_crop(
             item.grid.length,
             item.grid.to_index(item.segments_s),
             longest=self.longest,
-            crop_ratio=self.crop_ratio,
-            min_segment_share=self.min_segment_share,
-            random=np.random.default_rng([self.seed, epoch, place]),
+            crop_ratio=self.recipe.data.crop_ratio,
+            min_segment_share=self.recipe.data.min_segment_share,
+            random=np.random.default_rng([self.recipe.run.seed, epoch, index]),
         )
-        features = self.streams.read(item.video_id)[start:stop]
+        features = self.reader.read(item.video_id)[start:stop]
         return TrainingSequence(
             torch.from_numpy(features), torch.from_numpy(segments).float(), torch.from_numpy(item.labels[kept])
         )

@@ -16,88 +16,106 @@ from torch import Tensor
 
 from asl_kit.base.console import ProgressBar, err, progress_bar
 from asl_kit.checkpoint.files import save_checkpoint
-from asl_kit.checkpoint.model import Checkpoint, Shape, build_network
+from asl_kit.checkpoint.model import Checkpoint
 from asl_kit.dataset.split import feature_statistics
 from asl_kit.errors import CheckpointError, TrainingError
-from asl_kit.model.collectives import processes
+from asl_kit.model.collectives import world_size
+from asl_kit.model.network import Localizer, Shape
 from asl_kit.model.sensitivity import COLLAPSED_SIGMA
+from asl_kit.recipes.files import load_recipe
 from asl_kit.recipes.schema import Recipe
 from asl_kit.torch_utils.device import choose_precision
-from asl_train.faults import memory_faults_named
-from asl_train.inputs import TrainingData, load_training_data
-from asl_train.learner import Learner, StepValues
+from asl_train.derived_shape import derive_shape, shape_table
+from asl_train.distributed import broadcast_parameters, gather_objects, is_main_process, training_processes
+from asl_train.memory_errors import memory_error_context
 from asl_train.optimization import learning_rate
-from asl_train.processes import copy_from_first, gather_objects, is_main_process, training_processes
-from asl_train.resuming import load_resumable
+from asl_train.resume import load_resumable
 from asl_train.run_folder import CurveWriter, RunFolder
 from asl_train.sequences import TrainingSequences
-from asl_train.shape import derive_shape, shape_table
+from asl_train.trainable_model import StepValues, TrainableModel
+from asl_train.training_data import TrainingData, load_training_data
 from asl_train.validation import average_map
 
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """What a run ended with."""
+    """The result of a training run."""
 
     checkpoint: Path
-    """The checkpoint for use."""
+    """The checkpoint of the trained model."""
     kept: str
     """Which weights it holds, and why."""
     validation_average_map: float | None
-    """Of those weights; None without a validation split."""
+    """Average mAP of these weights on the validation split; None without one."""
+    is_main_process: bool
+    """Whether this process wrote the files: true in one process of a ``torchrun``."""
 
 
 def train_model(
-    annotations: Path,
-    features: Sequence[Path],
-    out: Path,
-    recipe: Recipe,
+    annotations: str | Path,
+    features: str | Path | Sequence[str | Path],
+    out: str | Path,
+    recipe: str | Path | Recipe | None = None,
     *,
+    settings: Sequence[str] = (),
     resume: bool = False,
     device: str = "auto",
-) -> TrainingResult | None:
-    """Train a model, in this process or together with those that ``torchrun`` has started beside it.
+) -> TrainingResult:
+    """Train a model, in this process or together with the other processes that ``torchrun`` has started.
 
     Parameters
     ----------
-    annotations : Path
+    annotations : str or Path
         Unified annotations.
-    features : sequence of Path
-        Feature stores: one, or several streams.
-    out : Path
-        Folder of the run; all processes see the same.
-    recipe : Recipe
-        All choices.
+    features : str, Path or sequence of them
+        One feature store, or one for each feature stream.
+    out : str or Path
+        Folder of the run, the same for all processes; created if absent.
+    recipe : str, Path or Recipe, optional
+        Name of a built-in recipe, path of a TOML file, or a recipe; None: the defaults.
+    settings : sequence of str
+        Changes to the recipe: ``optimizer.epochs=20``.
     resume : bool
-        Go on with the run in `out`; it ends as if it had never been interrupted. The number of processes may differ.
+        Resume the run in `out`; the result is that of an uninterrupted run. The number of processes may differ.
     device : str
-        `auto`, `cpu`, `cuda`, `cuda:1`, ...; of several processes, `auto` and `cuda` give each its own GPU.
+        `auto`, `cpu`, `cuda`, `cuda:1`, ...; with several processes, `auto` and `cuda` give each its own GPU.
 
     Returns
     -------
-    TrainingResult or None
-        None in all processes but the first.
+    TrainingResult
+        The trained model's checkpoint, which weights it holds, and their validation score.
 
     Raises
     ------
+    RecipeError
+        If the recipe or a setting is invalid.
     AnnotationError, StoreError, FeatureError
         If the inputs do not fit together.
     TrainingError
-        If the loss is not finite; names the videos of the batch. If memory runs out; names the settings to lower.
+        If a loss is not finite; the message names the videos of the batch. If memory runs out; the message names the
+        settings to lower.
     CheckpointError
-        If `resume` meets a run of another recipe or other data.
+        If `resume` finds a run of another recipe or other data.
+
+    Examples
+    --------
+    >>> from asl_train.trainer import train_model
+    >>> result = train_model("annotations.json", "features.zarr", "run", settings=["optimizer.epochs=1"])
+    >>> result.checkpoint
+    PosixPath('run/model.ckpt')
     """
+    chosen_recipe = load_recipe(recipe, settings)
+    stores = [features] if isinstance(features, str | Path) else features
     with (
         training_processes(device) as chosen,
-        memory_faults_named(recipe, chosen),
-        RunFolder(out, resume=resume) as folder,
+        memory_error_context(chosen_recipe, chosen),
+        RunFolder(Path(out), resume=resume) as folder,
     ):
-        data = load_training_data(annotations, features, recipe)
-        trainer = Trainer(data, recipe, folder, chosen)
+        data = load_training_data(Path(annotations), [Path(store) for store in stores], chosen_recipe)
+        trainer = Trainer(data, chosen_recipe, folder, chosen)
         if resume and folder.last.exists():
             trainer.resume()
-        result = trainer.run()
-        return result if is_main_process() else None
+        return trainer.run()
 
 
 class Trainer:
@@ -106,38 +124,35 @@ class Trainer:
     Parameters
     ----------
     data : TrainingData
-        Inputs.
+        Splits with their features.
     recipe : Recipe
-        All choices.
+        Recipe of the run.
     folder : RunFolder
-        Where to write.
+        Output folder.
     device : torch.device
-        Where to compute.
+        Device of the network.
     """
 
     def __init__(self, data: TrainingData, recipe: Recipe, folder: RunFolder, device: torch.device) -> None:
         self.data, self.recipe, self.folder = data, recipe, folder
         self.precision = choose_precision(recipe.run.precision, device)
-        self.shape: Shape = derive_shape(data.train.items, data.streams.dims, recipe)
+        self.shape: Shape = derive_shape(data.train.items, data.reader.dims, recipe)
         classes = [len(names) for names in data.vocabularies.values()]
         err().print(shape_table(self.shape, data.train.items, recipe, sum(classes)))
 
         torch.manual_seed(recipe.run.seed)
-        network = build_network(recipe, self.shape, sum(classes))
+        network = Localizer(recipe, self.shape, sum(classes))
         if recipe.data.standardize and is_main_process():
-            mean, std = feature_statistics(data.streams, data.train.items)
+            mean, std = feature_statistics(data.reader, data.train.items)
             network.set_feature_scale(torch.from_numpy(mean), torch.from_numpy(std))
         network.to(device)
-        copy_from_first(network)
-        self.learner = Learner(network, recipe, classes, self.precision)
+        broadcast_parameters(network)
+        self.model = TrainableModel(network, recipe, classes, self.precision)
         self.sequences = TrainingSequences(
             data.train.items,
-            data.streams,
-            batch_size=recipe.optimizer.batch_size,
+            data.reader,
+            recipe,
             longest=self.shape.sequence_length,
-            crop_ratio=recipe.data.crop_ratio,
-            min_segment_share=recipe.data.min_segment_share,
-            seed=recipe.run.seed,
             pin_memory=device.type == "cuda",
         )
         self.step = 0
@@ -145,21 +160,21 @@ class Trainer:
         self.kept = "weights of the last epoch"
         self._unread: tuple[int, Sequence[str], StepValues] | None = None
         batch, rate = recipe.optimizer.batch_size, recipe.optimizer.learning_rate
-        shared = f", shared by {processes()} processes" if processes() > 1 else ""
+        shared = f", shared by {world_size()} processes" if world_size() > 1 else ""
         err().print(f"batches of {batch} videos{shared}; learning rate {rate:g}; {device}, {self.precision}")
 
     @property
     def epoch(self) -> int:
-        """Whole epochs done."""
+        """Number of completed epochs."""
         return self.step // len(self.sequences)
 
     def run(self) -> TrainingResult:
-        """Train to the last epoch and return what came out.
+        """Train to the last epoch and return the result.
 
         Raises
         ------
         TrainingError
-            If a loss or gradient is not finite, or the processes do not see the same run.
+            If a loss or gradient is not finite, or the processes do not see the same files.
         """
         if len(set(gather_objects((self.step, self.data.provenance["annotations_sha256"])))) > 1:
             raise TrainingError(
@@ -182,26 +197,26 @@ class Trainer:
                         curve.add(self.step, self.epoch - 1, scores, group="validation")
                         bar.message(f"epoch {self.epoch}: " + ", ".join(f"{k} {v:.4f}" for k, v in scores.items()))
                 if curve is not None and self.recipe.sensitivity.class_level:
-                    widths = self.learner.objective.class_sensitivity.widths()
+                    widths = self.model.objective.class_sensitivity.widths()
                     curve.add(self.step, self.epoch - 1, widths, group="sensitivity")
                 self._save_last(curve)
         self._warn_of_collapse()
         if self.best is None:
-            weights, name = self.learner.final_weights()
+            weights, name = self.model.final_weights()
             self.kept = f"{name} of the last epoch: no validation split to choose by"
             self._save(weights, self.folder.model)
-        return TrainingResult(self.folder.model, self.kept, self.best)
+        return TrainingResult(self.folder.model, self.kept, self.best, is_main_process())
 
     def _train_epoch(self, curve: CurveWriter | None, bar: ProgressBar) -> None:
-        """Train to the end of the epoch; the numbers of a step are read when the next one is on its way."""
+        """Train to the end of the epoch; the losses of a step are read after the next step has been started."""
         steps = len(self.sequences)
         epoch, first = divmod(self.step, steps)
-        self.learner.network.train()
-        self.learner.objective.train()
+        self.model.network.train()
+        self.model.objective.train()
         saved_s = time.monotonic()
-        for batch in self.sequences.epoch(epoch, self.learner.network.padded_length, first=first):
+        for batch in self.sequences.epoch(epoch, self.model.network.padded_length, first=first):
             rate = learning_rate(self.step, steps_per_epoch=steps, recipe=self.recipe.optimizer)
-            values = self.learner.learn(batch, self.step, rate)
+            values = self.model.train_step(batch, self.step, rate)
             self._read_step(curve, bar)
             self._unread = (self.step, batch.video_ids, values)
             self.step += 1
@@ -213,20 +228,20 @@ class Trainer:
         self._read_step(curve, bar)
 
     def _read_step(self, curve: CurveWriter | None, bar: ProgressBar) -> None:
-        """Record the step whose numbers have not been read yet, if there is one."""
+        """Record the step whose losses have not been read yet, if there is one."""
         if self._unread is None:
             return
         step, video_ids, unread = self._unread
         self._unread = None
         values = unread.read()
-        # float16 leaves out steps whose gradients are not finite, and lowers its scale.
+        # With float16, the scaler skips steps whose gradients are not finite and lowers its scale.
         checked = ["total"] if self.precision == torch.float16 else ["total", "gradient_norm"]
         if not all(math.isfinite(values[name]) for name in checked):
             videos = [video_id for ids in gather_objects(video_ids) for video_id in ids]
             what = "gradient" if math.isfinite(values["total"]) else "loss"
             raise TrainingError(
                 f"the {what} is not finite at step {step + 1}: {values}; videos: {', '.join(videos)}",
-                hint="lower optimizer.learning_rate, set run.precision=float32, or look at these videos' features",
+                hint="lower optimizer.learning_rate, set run.precision=float32, or check the features of these videos",
             )
         epoch = step // len(self.sequences)
         bar.note(f"epoch {epoch + 1}/{self.recipe.optimizer.epochs} loss {values['total']:.3f}")
@@ -235,12 +250,12 @@ class Trainer:
             curve.add(step + 1, epoch, values | {"learning_rate": rate}, group="train")
 
     def _validate(self) -> dict[str, float]:
-        """Score the weights and their moving average; keep the better ones if they are the best so far."""
+        """Score the weights and their moving average; keep them if they are the best so far."""
         if self.data.validation is None:
             return {}
-        candidates = {"weights": self.learner.network}
-        if self.learner.average is not None:
-            candidates["averaged weights"] = self.learner.average.network
+        candidates = {"weights": self.model.network}
+        if self.model.average is not None:
+            candidates["averaged weights"] = self.model.average.network
         scores = {}
         for name, network in candidates.items():
             network.eval()
@@ -256,7 +271,7 @@ class Trainer:
     def _warn_of_collapse(self) -> None:
         if not self.recipe.sensitivity.class_level:
             return
-        collapsed = self.learner.objective.class_sensitivity.widths()["collapsed curves"]
+        collapsed = self.model.objective.class_sensitivity.widths()["collapsed curves"]
         if collapsed > 0.5:
             err().print(
                 f"warning: {collapsed:.0%} of the class-level sensitivity curves have collapsed to "
@@ -267,37 +282,37 @@ class Trainer:
     def _save_last(self, curve: CurveWriter | None) -> None:
         if curve is not None:
             curve.flush()
-        state = self.learner.state() | {"step": self.step, "best": self.best, "kept": self.kept}
-        self._save(self.learner.final_weights()[0], self.folder.last, state)
+        state = self.model.state() | {"step": self.step, "best": self.best, "kept": self.kept}
+        self._save(self.model.final_weights()[0], self.folder.last, state)
 
     def _save(self, weights: Mapping[str, Tensor], path: Path, training: dict[str, Any] | None = None) -> None:
         if not is_main_process():
             return
-        history = {"epoch": self.epoch, "step": self.step, "kept": self.kept, "processes": processes()}
+        history = {"epoch": self.epoch, "step": self.step, "kept": self.kept, "processes": world_size()}
         checkpoint = Checkpoint(
             weights=weights,
             recipe=self.recipe,
             vocabularies=self.data.vocabularies,
             shape=self.shape,
-            extraction=tuple(self.data.streams.specs),
+            extraction=tuple(self.data.reader.specs),
             provenance=self.data.provenance | history | {"precision": str(self.precision).removeprefix("torch.")},
-            objective=self.learner.objective.state_dict(),
+            objective=self.model.objective.state_dict(),
             training=training,
         )
         save_checkpoint(checkpoint, path)
 
     def resume(self) -> None:
-        """Take up the state of the folder's last checkpoint.
+        """Restore the state of the last checkpoint in the folder.
 
         Raises
         ------
         CheckpointError
-            If it belongs to another recipe, other classes, features or annotations.
+            If the run used another recipe, or other classes, features or annotations, or its state is damaged.
         """
         checkpoint, state = load_resumable(self.folder.last, self.recipe, self.data, self.shape)
         steps = self.recipe.optimizer.epochs * len(self.sequences)
         try:
-            self.learner.load_state(state, checkpoint.objective)
+            self.model.load_state(state, checkpoint.objective)
             self.step, self.best, self.kept = state["step"], state["best"], state["kept"]
             if type(self.step) is not int or not 0 <= self.step <= steps:
                 raise ValueError(f"step {self.step!r} of {steps}")
@@ -307,6 +322,6 @@ class Trainer:
             reason = " ".join(str(fault).split())
             raise CheckpointError(
                 f"{self.folder.last}: its training state is damaged: {type(fault).__name__}: {reason}",
-                hint=f"{self.folder.model} is for use; to train again, choose another --out",
+                hint=f"{self.folder.model} holds the model so far; to train again, choose another --out",
             ) from fault
         err().print(f"resuming {self.folder.path} after epoch {self.epoch}, step {self.step}")

@@ -1,51 +1,50 @@
-"""The score of a network on a split, for choosing between weights."""
+"""The score of a network on the validation split, which decides which weights are kept."""
 
 from __future__ import annotations
 
 import numpy as np
 import torch
 
-from asl_kit.checkpoint.model import Shape
 from asl_kit.dataset.split import Split
 from asl_kit.inference.detect import detect_videos, resolve_window_length
 from asl_kit.metrics import ScoredSegments, Segments, average_precision
 from asl_kit.model.assignment import UNLABELLED
-from asl_kit.model.collectives import processes, rank
-from asl_kit.model.network import Localizer
+from asl_kit.model.collectives import rank, world_size
+from asl_kit.model.network import Localizer, Shape
 from asl_kit.recipes.schema import Recipe
-from asl_train.inputs import TrainingData
-from asl_train.processes import gather_objects
+from asl_train.distributed import gather_objects
+from asl_train.training_data import TrainingData
 
 
 def average_map(
     network: Localizer, split: Split, data: TrainingData, recipe: Recipe, shape: Shape, precision: torch.dtype
 ) -> float:
-    """Return the average mAP of a network on a split; each process detects in its videos.
+    """Return the average mAP of a network on a split; each process detects actions in its own videos.
 
-    Of several vocabularies it is the mean over those that the split has an action of; 0 if it holds none.
+    With several vocabularies, it is the mean over those that have an action in the split; 0 if none has.
 
     Parameters
     ----------
     network : Localizer
-        In evaluation mode.
+        The network, in evaluation mode.
     split : Split
-        What to score on.
+        The videos to score.
     data : TrainingData
-        The features, vocabularies and tIoU thresholds.
+        Features, vocabularies and tIoU thresholds.
     recipe : Recipe
-        How to detect.
+        Recipe of the run.
     shape : Shape
-        Of the network.
+        Shape of the network.
     precision : torch.dtype
-        In which the network computes.
+        Arithmetic of the network.
     """
     labels = np.concatenate([item.labels for item in split.items])
     if not len(labels):
         return 0.0
     own = detect_videos(
         network,
-        split.items[rank() :: processes()],
-        data.streams,
+        split.items[rank() :: world_size()],
+        data.reader,
         vocabularies=data.vocabularies,
         settings=recipe.inference.model_copy(update={"combined_classes": 0}),
         window_length=resolve_window_length(recipe.inference, shape.sequence_length),
@@ -56,7 +55,7 @@ def average_map(
     scores, first = [], 0
     for place, (vocabulary, class_names) in enumerate(data.vocabularies.items()):
         found = own[vocabulary]
-        video = found.video * processes() + rank()  # its place in the split
+        video = found.video * world_size() + rank()  # index in the split
         columns = gather_objects((video, found.start_s, found.end_s, found.label, found.score))
         video, start_s, end_s, label, score = (np.concatenate(parts) for parts in zip(*columns, strict=True))
         known = labels[:, place] != UNLABELLED

@@ -18,7 +18,7 @@ from asl_extract.extractor import ExtractedVideo, Extractor
 from asl_extract.videos import VideoFile, check_id
 from asl_kit.base.child_process import TIME_LIMIT_S
 from asl_kit.errors import AslKitError, FeatureError, MissingFileError, VideoError
-from asl_kit.store import FeatureStore
+from asl_kit.store import FeatureStore, SourceVideo
 from asl_kit.store.ledger import Attempt
 
 WORKERS_ON_CPU = 1
@@ -177,16 +177,8 @@ class _Filling:
         try:
             if isinstance(result, AslKitError):
                 raise result
-            self._store.write(
-                video_id,
-                result.features,
-                grid=result.grid,
-                duration_s=result.duration_s,
-                fps=result.fps,
-                frames=result.frames,
-                seconds=in_hand.seconds,
-                note=result.note,
-            )
+            video = SourceVideo(video_id, result.grid, result.duration_s, result.fps, result.frames)
+            self._store.write(video, result.features, seconds=in_hand.seconds, note=result.note)
         except (VideoError, FeatureError, MissingFileError) as fault:
             self._store.ledger.record(video_id, "failed", fault.message, seconds=in_hand.seconds)
             if self._on_error == "stop":

@@ -30,7 +30,7 @@ from asl_kit.annotations import AnnotationSet
 from asl_kit.checkpoint.files import load_checkpoint
 from asl_kit.checkpoint_import import import_checkpoint
 from asl_kit.errors import AslKitError
-from asl_kit.feature_import import import_features
+from asl_kit.feature_import import ImportSettings, import_features
 from asl_kit.model.layers import ScaledDropPath
 from asl_kit.model.objective import Objective
 from asl_train.sequences import TrainingSequence, collate
@@ -78,11 +78,13 @@ def _compare(folder: Path, config: dict[str, Any]) -> str:
         import_features(
             folder / place,
             store,
+            ImportSettings(
+                window_frames=data["num_frames"],
+                stride_frames=data["feat_stride"],
+                fps=data["default_fps"],
+                dtype="float32",
+            ),
             annotations=folder / "ours.json",
-            window_frames=data["num_frames"],
-            stride_frames=data["feat_stride"],
-            fps=data["default_fps"],
-            dtype="float32",
         )
     named = {"annotations": folder / "ours.json", "features": stores}
     import_checkpoint(path, folder / "ours.ckpt", config=folder / "config.yaml", **named)
@@ -126,10 +128,7 @@ def _compare(folder: Path, config: dict[str, Any]) -> str:
             module.drop_probability = 0.0
         elif isinstance(module, torch.nn.Dropout):
             module.p = 0.0
-    loss = checkpoint.recipe.loss.model_dump()
-    objective = Objective(
-        classes=[len(classes)], class_level=False, instance_level=False, contrastive_weight=0, **loss
-    ).train()
+    objective = Objective(checkpoint.recipe, [len(classes)]).train()
     batch = collate([sequences[index] for index in fitting], [""] * len(fitting), network.padded_length)
     with torch.no_grad():
         losses = objective(network(batch.features, batch.mask), batch.truth)

@@ -14,10 +14,11 @@ from helpers.command_line import run
 from helpers.support import make_spec, make_task
 
 from asl_kit.checkpoint.files import save_checkpoint
-from asl_kit.checkpoint.model import Checkpoint, Shape, build_network
+from asl_kit.checkpoint.model import Checkpoint
+from asl_kit.model.network import Localizer, Shape
+from asl_kit.model.objective import Objective
 from asl_kit.recipes.files import load_recipe
 from asl_kit.store import FeatureStore
-from asl_train.learner import make_objective
 
 SMALL = ["model.width=16", "model.attention_heads=2", "model.attention_window=5", "data.standardize=false"]
 NAMES = ("class 0", "class 1")
@@ -30,9 +31,9 @@ def task(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 def save_model(path: Path, *settings: str, **provenance: Any) -> None:
     """Write an untrained model whose second class looks at the first quarter of a segment."""
-    recipe, shape = load_recipe(settings=[*SMALL, *settings]), Shape((4,), 100, 3)
+    recipe, shape = load_recipe(settings=[*SMALL, *settings]), Shape(feature_dims=(4,), sequence_length=100, levels=3)
     torch.manual_seed(0)
-    network, objective = build_network(recipe, shape, 2), make_objective(recipe, [2])
+    network, objective = Localizer(recipe, shape, 2), Objective(recipe, [2])
     with torch.no_grad():
         objective.class_sensitivity.mu[1, 0] = -0.25
     checkpoint = Checkpoint(

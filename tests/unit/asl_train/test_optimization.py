@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import pytest
 import torch
+from helpers.networks import make_network
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
-from asl_kit.model.network import Localizer
 from asl_kit.recipes.schema import OptimizerRecipe
 from asl_train.optimization import MovingAverage, learning_rate
 
 
 def test_the_moving_average_is_torchs_with_a_warm_up() -> None:
     torch.manual_seed(0)
-    network = Localizer(feature_dims=[3], classes=2, width=8, heads=2, window=3, levels=2)
+    network = make_network(feature_dims=(3,), classes=2, levels=2)
 
     def update(average: Tensor, current: Tensor, count: Tensor | int) -> Tensor:
         return average.lerp(current, 1 - min(0.5, (1 + int(count)) / (10 + int(count))))

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asl_train.sequences import plan_batches, plan_cut
+from asl_train.sequences import plan_batches, plan_crop
 
 
 @given(
@@ -17,7 +17,7 @@ from asl_train.sequences import plan_batches, plan_cut
 )
 def test_cuts(length: int, longest: int, rows: list[tuple[float, float]], seed: int) -> None:
     segments = np.array([(start, start + size) for start, size in rows], dtype=np.float64).reshape(-1, 2)
-    start, stop, clipped, kept = plan_cut(
+    start, stop, clipped, kept = plan_crop(
         length,
         segments,
         longest=longest,
@@ -37,7 +37,7 @@ def test_cuts(length: int, longest: int, rows: list[tuple[float, float]], seed: 
 
 def test_a_video_that_fits_can_be_left_whole() -> None:
     segments = np.array([[1.0, 5.0]])
-    start, stop, clipped, kept = plan_cut(
+    start, stop, clipped, kept = plan_crop(
         50, segments, longest=64, crop_ratio=(1.0, 1.0), min_segment_share=0.5, random=np.random.default_rng(0)
     )
     assert (start, stop, clipped.tolist(), kept.tolist()) == (0, 50, [[1.0, 5.0]], [0])

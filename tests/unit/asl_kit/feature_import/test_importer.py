@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from asl_kit.annotations import write_annotations
 from asl_kit.errors import FeatureError, SpecConflictError, StoreError
-from asl_kit.feature_import import ImportSummary, import_features
+from asl_kit.feature_import import ImportSettings, ImportSummary, import_features
 from asl_kit.grid import FeatureGrid
 from asl_kit.manifests.schema import FeatureSet
 from asl_kit.store import FeatureStore
@@ -42,9 +42,9 @@ class Place:
 
     def run(self, **options: Any) -> ImportSummary:
         timing = {"window_frames": 16, "stride_frames": 4} if not {"preset", "resized"} & options.keys() else {}
-        return import_features(
-            self.files, self.store_path, **({"annotations": self.annotations} | timing | options)
-        )  # fmt: skip
+        run = {"annotations": self.annotations} | options
+        here = {name: run.pop(name) for name in ("annotations", "on_error", "workers") if name in run}
+        return import_features(self.files, self.store_path, ImportSettings(**(timing | run)), **here)
 
     @property
     def store(self) -> FeatureStore:
@@ -63,7 +63,7 @@ def test_videos_are_stored_with_their_grid(place: Place) -> None:
     (place.files / "notes.txt").write_text("")
     summary = place.run(name="i3d", offset_s=0.25)
     assert summary.layout == "channels-first, 4 values a feature (the only axis of the same size in all 2 files)"
-    assert summary.timing == "windows of 16 frames, one every 4, fps each video's own, the first starts at 0.25 s"
+    assert summary.timing == "windows of 16 frames, one every 4, fps of each video, the first starting at 0.25 s"
     assert (summary.done, summary.failed, summary.features) == (["a", "b"], {}, 2 * LENGTH - 1)
     assert summary.unmatched_files == [str(place.files / "nobody.npy")]
     assert summary.videos_without_features == ["c"]
@@ -170,7 +170,7 @@ def test_resized_features(place: Place) -> None:
     for name in "ab":
         place.save(name, make_features(20))
     summary = place.run(resized=True, layout="time-first")
-    assert summary.timing == "resized: each video's features reach from its begin to its end"
+    assert summary.timing == "resized: the features of each video span the whole video"
     assert place.store.info("a").grid == FeatureGrid(2.5, 5.0, 20)
     assert (place.store.spec.sampling, place.store.spec.window_frames) == ("resized", 0)
     assert summary.lengths == []
@@ -216,10 +216,10 @@ def test_lists_are_short_on_screen_and_whole_in_the_report(place: Place) -> None
     for number in range(15):
         place.save(f"nobody{number:02}", make_features(3))
     summary = place.run(dimension=4)
-    assert "files of no annotated video: 15" in summary.to_text()
+    assert "files that match no annotated video: 15" in summary.to_text()
     assert "nobody09" in summary.to_text()
     assert "nobody10" not in summary.to_text()
-    assert "and 5 more: --report lists all" in summary.to_text()
+    assert "and 5 more: --json FILE lists all" in summary.to_text()
     assert len(summary.to_json()["unmatched_files"]) == 15
 
 
@@ -234,9 +234,8 @@ def test_a_container_is_read_by_several_workers(place: Place) -> None:
     with h5py.File(place.files / "all.h5", "w") as file:
         for number in range(30):
             file[f"v_{number:02}"] = make_features(10 + number, seed=number)
-    summary = import_features(
-        place.files / "all.h5", place.store_path, window_frames=16, stride_frames=4, fps=30.0, workers=4
-    )
+    settings = ImportSettings(window_frames=16, stride_frames=4, fps=30.0)
+    summary = import_features(str(place.files / "all.h5"), str(place.store_path), settings, workers=4)
     assert summary.done == [f"v_{number:02}" for number in range(30)]
     for number in range(30):
         expected = make_features(10 + number, seed=number).astype(np.float16)

@@ -32,14 +32,17 @@ def test_finds(shapes: list[tuple[int, int]], options: dict[str, object], name: 
 @pytest.mark.parametrize(
     ("shapes", "dimension", "message"),
     [
-        pytest.param({"a": (9, 4)}, None, r"cannot be told: the file is \(9, 4\)", id="one"),
+        pytest.param({"a": (9, 4)}, None, r"cannot determine which axis is time: the file is \(9, 4\)", id="one"),
         pytest.param({"a": (9, 4), "b": (9, 4)}, None, r"all 2 files are \(9, 4\)", id="all the same"),
         pytest.param(
-            {"a": (9, 4), "b": (8, 4), "c": (7, 5)}, None, r"axis 1 has 4 in 2 of them, but c is \(7, 5\)", id="odd"
+            {"a": (9, 4), "b": (8, 4), "c": (7, 5)},
+            None,
+            r"axis 1 has size 4 in 2 of them, but c is",
+            id="odd",
         ),
         pytest.param({"a": (9, 4)}, 5, r"no file has 5 values a feature: a is \(9, 4\)", id="another dimension"),
-        pytest.param({"a": (4, 4)}, 4, r"0 files say \(T, 4\), 0 say \(4, T\), 1 were", id="square"),
-        pytest.param({"a": (4, 9), "b": (9, 4)}, 4, r"1 files say \(T, 4\), 1 say", id="as many"),
+        pytest.param({"a": (4, 4)}, 4, r"0 of 1 files have the shape \(T, 4\), 0 have \(4, T\)", id="square"),
+        pytest.param({"a": (4, 9), "b": (9, 4)}, 4, r"1 of 2 files have the shape \(T, 4\), 1 have", id="as many"),
     ],
 )
 def test_refuses_to_guess(shapes: dict[str, tuple[int, int]], dimension: int | None, message: str) -> None:

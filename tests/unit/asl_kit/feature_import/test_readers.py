@@ -140,7 +140,7 @@ def save_hostile(path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "save", "message"),
     [
-        pytest.param("v.npy", lambda path: cut(path, lambda p: np.save(p, FEATURES)), "cut short: ", id="npy cut"),
+        pytest.param("v.npy", lambda path: cut(path, lambda p: np.save(p, FEATURES)), "truncated: ", id="npy cut"),
         pytest.param("v.npy", lambda path: path.write_bytes(b""), "damaged", id="npy empty"),
         pytest.param("v.npy", lambda path: path.write_bytes(b"\x93NUMPY\x01\x00"), "damaged", id="npy magic only"),
         pytest.param("v.npy", save_bad_header, "damaged", id="npy header"),
@@ -157,10 +157,10 @@ def save_hostile(path: Path) -> None:
         pytest.param(
             "v.npz", lambda path: save_npz(path, rgb=FEATURES, flow=FEATURES), "found rgb, flow", id="npz two"
         ),
-        pytest.param("v.npz", save_lying_npz, "cut short: its header promises", id="npz promises"),
-        pytest.param("v.npz", save_bomb, f"would become {MAX_INFLATED_BYTES + 1}: made to fill", id="npz bomb"),
+        pytest.param("v.npz", save_lying_npz, "truncated: its header states", id="npz promises"),
+        pytest.param("v.npz", save_bomb, f"expand to {MAX_INFLATED_BYTES + 1}: a decompression", id="npz bomb"),
         pytest.param("v.npz", lambda path: save_npz(path, a=np.array([{}])), "pickled Python objects", id="npz object"),
-        pytest.param("v.pt", save_hostile, "nothing else is unpickled", id="pt pickle"),
+        pytest.param("v.pt", save_hostile, "which is never unpickled", id="pt pickle"),
         pytest.param("v.pt", lambda path: path.write_bytes(b"\x00" * 40), "damaged", id="pt zeros"),
         pytest.param("v.pt", lambda path: path.write_bytes(b""), "damaged", id="pt empty"),
         pytest.param(
@@ -290,8 +290,8 @@ def _virtual_values(path: Path, secret: Path) -> None:
     [
         pytest.param(_external_link, "is a link; links are not followed", id="external link"),
         pytest.param(_soft_link, "is a link; links are not followed", id="soft link"),
-        pytest.param(_external_values, "lies in other files, which are not read", id="external values"),
-        pytest.param(_virtual_values, "lies in other files, which are not read", id="virtual values"),
+        pytest.param(_external_values, "is stored in other files, which are not read", id="external values"),
+        pytest.param(_virtual_values, "is stored in other files, which are not read", id="virtual values"),
     ],
 )
 def test_an_hdf5_file_leads_to_no_other_file(save: Callable[[Path, Path], None], message: str, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asl_kit.errors import FeatureError, UsageError
+from asl_kit.feature_import.settings import ImportSettings
 from asl_kit.feature_import.timing import Length, Timing, part_of_parent, suggest
 from asl_kit.grid import FeatureGrid
 
@@ -98,7 +99,7 @@ OPTIONS: dict[str, Any] = {
 )
 def test_options_that_cannot_be(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        Timing.of_options(**(OPTIONS | changes))
+        ImportSettings(**(OPTIONS | changes)).resolve()
 
 
 def measured(timing: Timing, *, true_stride: int, true_fps: float, videos: int = 20) -> list[Length]:

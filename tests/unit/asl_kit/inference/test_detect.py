@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from helpers.networks import make_network
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
@@ -42,12 +43,12 @@ TRAINING_LENGTH = 24
 
 
 @functools.cache
-def make_network(**changes: Any) -> Localizer:
+def drawn_network(*, instance_level: bool = False, **changes: Any) -> Localizer:
     """Return a network whose every part matters: its own small initial scales and last layers are drawn anew."""
     torch.manual_seed(0)
-    fields = {"feature_dims": [3, 3], "classes": 2, "width": 16, "heads": 2, "levels": 3, "stem_blocks": 1}
-    fields |= {"window": 5, "max_length": TRAINING_LENGTH, "instance_branches": False}
-    network = Localizer(**(fields | changes)).eval()  # type: ignore[arg-type]
+    fields: dict[str, Any] = {"feature_dims": (3, 3), "classes": 2, "levels": 3, "stem_blocks": 1}
+    fields |= {"sequence_length": TRAINING_LENGTH, "sensitivity": {"instance_level": instance_level}}
+    network = make_network(**(fields | changes)).eval()
     for name, parameter in network.named_parameters():
         if "scale" in name or "last" in name:
             torch.nn.init.normal_(parameter, std=0.5)
@@ -56,12 +57,12 @@ def make_network(**changes: Any) -> Localizer:
 
 NETWORKS: dict[str, dict[str, Any]] = {
     "plain": {},
-    "a window of each level": {"window": (3, 7, 1)},
-    "windows of 1": {"window": 1},
+    "a window of each level": {"attention_window": (3, 7, 1)},
+    "windows of 1": {"attention_window": 1},
     "position embedding": {"position_embedding": True},
     "full padding": {"padding": "full", "position_embedding": True},
-    "no stem, deep heads": {"stem_blocks": 0, "window": (0, 3, 3), "head_layers": 5, "projection_layers": 1},
-    "branches deeper than heads": {"instance_branches": True, "head_layers": 1},
+    "no stem, deep heads": {"stem_blocks": 0, "attention_window": (0, 3, 3), "head_layers": 5, "projection_layers": 1},
+    "branches deeper than heads": {"instance_level": True, "head_layers": 1},
 }
 
 
@@ -76,7 +77,7 @@ def run(network: Localizer, features: Tensor, window_length: int) -> list[Tensor
 @given(data=st.data())
 def test_windows_say_what_the_whole_says(changes: dict[str, Any], data: st.DataObject) -> None:
     """Of any length up to 20 training sequences, in windows of any length, at every point of the pyramid."""
-    network = make_network(**changes)
+    network = drawn_network(**changes)
     length = data.draw(st.integers(1, 20 * TRAINING_LENGTH))
     window = data.draw(st.integers(1, length))
     features = torch.randn(length, 6, generator=torch.Generator().manual_seed(length))
@@ -89,7 +90,7 @@ def test_windows_say_what_the_whole_says(changes: dict[str, Any], data: st.DataO
 @pytest.mark.parametrize("changes", NETWORKS.values(), ids=NETWORKS)
 def test_reach_is_how_far_outputs_depend_on_features(changes: dict[str, Any]) -> None:
     """No output farther away than the reach changes with a feature; some output at nearly that distance does."""
-    network = make_network(**(changes | {"max_length": 512}))
+    network = drawn_network(**(changes | {"sequence_length": 512}))
     assert network.reach is not None
     features = torch.randn(512, 6, generator=torch.Generator().manual_seed(0))
     place = 256
@@ -101,12 +102,12 @@ def test_reach_is_how_far_outputs_depend_on_features(changes: dict[str, Any]) ->
 
 
 def test_attention_without_a_window_reaches_everywhere() -> None:
-    assert make_network(window=(3, 3, 0)).reach is None
-    assert make_network(window=0).reach is None
+    assert drawn_network(attention_window=(3, 3, 0)).reach is None
+    assert drawn_network(attention_window=0).reach is None
 
 
 def test_windowed_detection_equals_detection_in_one_piece() -> None:
-    network = make_network(max_length=64)
+    network = drawn_network(sequence_length=64)
     features = torch.randn(700, 6, generator=torch.Generator().manual_seed(0))
     found = [
         detect(
@@ -127,7 +128,7 @@ def test_windowed_detection_equals_detection_in_one_piece() -> None:
 
 @pytest.mark.parametrize("length", [1, 2, 5])
 def test_very_short_videos(length: int) -> None:
-    network = Localizer(feature_dims=[6], classes=2, width=16, heads=2, window=3, levels=4).eval()
+    network = make_network(feature_dims=(6,), classes=2, attention_window=3).eval()
     (found,) = detect(
         network,
         torch.randn(length, 6),
@@ -180,7 +181,7 @@ def test_combinations_are_a_table_of_their_own(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("power", [0.0, 0.5, 2.0])
 def test_scores_are_multiplied_by_the_sensitivity_of_their_point(power: float) -> None:
-    network = make_network(instance_branches=True, classes=5)
+    network = drawn_network(instance_level=True, classes=5)
     features = torch.randn(40, 6, generator=torch.Generator().manual_seed(1))
     whole = run_whole(network, features, window_length=64, precision=torch.float32)
     assert whole.sensitivity is not None

@@ -23,7 +23,7 @@ def test_random_rows_are_dealt_out(size: int, processes: int, monkeypatch: pytes
     cpu = torch.device("cpu")
     torch.manual_seed(7)
     whole, after = random_rows(size, cpu), torch.rand(1)
-    monkeypatch.setattr(collectives, "processes", lambda: processes)
+    monkeypatch.setattr(collectives, "world_size", lambda: processes)
     for rank in range(processes):
         monkeypatch.setattr(collectives, "rank", lambda rank=rank: rank)
         torch.manual_seed(7)
@@ -34,7 +34,7 @@ def test_random_rows_are_dealt_out(size: int, processes: int, monkeypatch: pytes
 
 
 def test_an_addend_keeps_its_gradient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(collectives, "processes", lambda: 4)
+    monkeypatch.setattr(collectives, "world_size", lambda: 4)
     x = torch.tensor(3.0, requires_grad=True)
     share = addend(x * x)
     share.backward()

@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
+from helpers.networks import make_network
 from torch.nn import functional as F
 
 from asl_kit.model.assignment import Truth, assign
 from asl_kit.model.layers import local_attention
 from asl_kit.model.network import Localizer
 from asl_kit.model.objective import Objective
+from asl_kit.recipes.schema import Recipe
 
 
-def small_network(**options: object) -> Localizer:
+def small_network(**options: Any) -> Localizer:
     torch.manual_seed(0)
-    settings: dict[str, object] = {
-        "feature_dims": [5],
-        "classes": 3,
-        "width": 16,
-        "heads": 2,
-        "window": 5,
-        "levels": 4,
-        "drop_path": 0.0,
-    }
-    network = Localizer(**(settings | options))  # type: ignore[arg-type]
+    network = make_network(drop_path=0.0, **options)
     for parameter in network.parameters():
         torch.nn.init.normal_(parameter, std=0.3)
     return network.eval()
@@ -41,7 +36,7 @@ def run(network: Localizer, *videos: torch.Tensor) -> object:
 @pytest.mark.parametrize("window", [5, 0], ids=["local", "global"])
 @pytest.mark.parametrize("length", [1, 7, 8, 9, 31, 32, 40])
 def test_a_video_does_not_depend_on_its_neighbours_in_the_batch(length: int, window: int) -> None:
-    network = small_network(window=window)
+    network = small_network(attention_window=window)
     generator = torch.Generator().manual_seed(length)
     video, other = torch.randn(length, 5, generator=generator), torch.randn(50, 5, generator=generator)
     alone, together = run(network, video), run(network, video, other)
@@ -79,29 +74,33 @@ def test_wrong_length_is_refused() -> None:
 
 
 def test_the_classifier_starts_at_the_class_prior() -> None:
-    network = Localizer(feature_dims=[5], classes=3, width=16, heads=2, window=5, levels=3, class_prior=0.02)
+    network = make_network(class_prior=0.02)
     torch.testing.assert_close(network.classification_head.last_bias.sigmoid(), torch.full((3,), 0.02))
 
 
-ALL_OFF = {"class_level": False, "instance_level": False, "contrastive_weight": 0.0}
+CONTRASTIVE = {"contrastive": {"enabled": True}}
+
+
+def sensitivity(class_level: bool = False, instance_level: bool = False, mode: str = "quality") -> dict[str, Any]:
+    return {"sensitivity": {"class_level": class_level, "instance_level": instance_level, "mode": mode}}
 
 
 @pytest.mark.parametrize(
-    ("options", "names"),
+    ("tables", "names"),
     [
-        (ALL_OFF, {"classification", "localization", "total"}),
-        (ALL_OFF | {"class_level": True}, {"classification", "localization", "sensitivity", "total"}),
-        (ALL_OFF | {"class_level": True, "mode": "paper"}, {"classification", "localization", "total"}),
-        (ALL_OFF | {"instance_level": True}, {"classification", "localization", "sensitivity", "total"}),
-        (ALL_OFF | {"contrastive_weight": 0.3}, {"classification", "localization", "contrastive", "total"}),
-        ({}, {"classification", "localization", "sensitivity", "contrastive", "total"}),
+        (sensitivity(), {"classification", "localization", "total"}),
+        (sensitivity(class_level=True), {"classification", "localization", "sensitivity", "total"}),
+        (sensitivity(class_level=True, mode="paper"), {"classification", "localization", "total"}),
+        (sensitivity(instance_level=True), {"classification", "localization", "sensitivity", "total"}),
+        (sensitivity() | CONTRASTIVE, {"classification", "localization", "contrastive", "total"}),
+        (CONTRASTIVE, {"classification", "localization", "sensitivity", "contrastive", "total"}),
     ],
     ids=["baseline", "class level", "class level as published", "instance level", "contrastive", "all"],
 )
 @pytest.mark.parametrize("segments", [0, 1, 5])
-def test_each_part_can_be_switched_off(options: dict[str, object], names: set[str], segments: int) -> None:
+def test_each_part_can_be_switched_off(tables: dict[str, Any], names: set[str], segments: int) -> None:
     network = small_network().train()
-    objective = Objective(classes=[3], **options)  # type: ignore[arg-type]
+    objective = Objective(Recipe.model_validate(tables), [3])
     start = torch.rand(segments) * 30
     truth = Truth.collate([torch.stack((start, start + 6), 1)], [torch.arange(segments)[:, None] % 3], "cpu")
     losses = objective(network(torch.randn(1, 48, 5), torch.ones(1, 48, dtype=torch.bool)), truth)
@@ -113,7 +112,7 @@ def test_each_part_can_be_switched_off(options: dict[str, object], names: set[st
 
 @pytest.mark.parametrize("detached", [True, False])
 def test_the_evaluators_loss_reaches_the_encoder_only_if_wanted(detached: bool) -> None:
-    network = small_network(detached_branches=detached).train()
+    network = small_network(sensitivity={"detached": detached}).train()
     output = network(torch.randn(1, 24, 5), torch.ones(1, 24, dtype=torch.bool))
     assert output.sensitivity is not None
     output.sensitivity.sum().backward()
@@ -123,7 +122,7 @@ def test_the_evaluators_loss_reaches_the_encoder_only_if_wanted(detached: bool) 
 
 
 def test_the_moving_average_of_positives_moves_only_in_training() -> None:
-    network, objective = small_network(), Objective(classes=[3], initial_positives=100, positives_momentum=0.9)
+    network, objective = small_network(), Objective(Recipe(), [3])  # starts at 100, momentum 0.9
     truth = Truth.collate([torch.tensor([[4.0, 9.0]])], [torch.tensor([[1]])], "cpu")
     output = network(torch.randn(1, 24, 5), torch.ones(1, 24, dtype=torch.bool))
     positives = int(assign(output.points, output.mask, truth, classes=3, center_radius=1.5).positive.sum())
@@ -151,16 +150,16 @@ def test_the_shortest_segment_wins_a_point() -> None:
 )
 def test_padded_length(padding: str, length: int, padded: int) -> None:
     # Attention blocks of 4, 6, 4 and 4 features on levels of stride 1, 2, 4 and 8: the longest is 32 features.
-    network = small_network(max_length=48, window=(5, 7, 5, 5), padding=padding)
+    network = small_network(sequence_length=48, attention_window=(5, 7, 5, 5), padding=padding)
     assert network.padded_length(length) == padded
 
 
 def test_regression_ranges_may_overlap() -> None:
-    points = small_network(range_overlap=2.0).points([8, 4, 2, 1])
+    points = small_network(regression_overlap=2.0).points([8, 4, 2, 1])
     ranges = list(dict.fromkeys(zip(points.shortest.tolist(), points.longest.tolist(), strict=True)))
     assert ranges == [(0, 4), (2, 8), (4, 16), (8, float("inf"))]
 
 
 def test_each_level_has_its_own_window() -> None:
-    network = small_network(window=(5, 7, 0, 1))
+    network = small_network(attention_window=(5, 7, 0, 1))
     assert [block.attention.reach for block in [*network.stem, *network.branch]] == [2, 2, 3, None, 0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor
 from asl_kit.model.assignment import Truth
 from asl_kit.model.network import Output, Points
 from asl_kit.model.objective import Objective
+from asl_kit.recipes.schema import Recipe
 
 LN2 = math.log(2)
 # One level of 8 points, one segment [1, 5) of class 0 of 2. Points 2, 3 and 4 lie within 1.5 of its centre.
@@ -34,6 +36,11 @@ def outputs(*, instance_level: bool) -> Output:
     q = torch.full((1, 8, 2), 0.5)
     q[0, 2:5] = torch.tensor([Q_CLS, Q_LOC]).T
     return output_of(torch.zeros(1, 8, 2), torch.ones(1, 8, 2), q if instance_level else None)
+
+
+def objective_of(**sensitivity: Any) -> Objective:
+    recipe = Recipe.model_validate({"loss": {"initial_positives": NORMALIZER}, "sensitivity": sensitivity})
+    return Objective(recipe, [2])
 
 
 def expected(h_cls: list[float], h_loc: list[float]) -> dict[str, float]:
@@ -105,14 +112,8 @@ L_S_CLASS = squared_error(P_CLS, 0.5) + squared_error(P_LOC, 0.5)
 def test_losses_by_hand(
     class_level: bool, instance_level: bool, mode: str, h_cls: list[float], h_loc: list[float], l_s: float | None
 ) -> None:
-    objective = Objective(
-        classes=[2],
-        class_level=class_level,
-        instance_level=instance_level,
-        mode=mode,  # type: ignore[arg-type]
-        contrastive_weight=0.0,
-        initial_positives=NORMALIZER,
-        evaluator_weight=0.7,
+    objective = objective_of(
+        class_level=class_level, instance_level=instance_level, mode=mode, evaluator_weight=0.7
     ).eval()
     losses = objective(outputs(instance_level=instance_level), TRUTH)
     by_hand = expected(h_cls, h_loc)
@@ -126,7 +127,7 @@ def test_losses_by_hand(
 @pytest.mark.parametrize("mode", ["paper", "normalized", "quality"])
 def test_who_teaches_the_gaussians(mode: str) -> None:
     """Paper and normalized: the losses that they weight. Quality: L_s alone, so that they cannot cheapen the losses."""
-    objective = Objective(classes=[2], mode=mode, contrastive_weight=0.0).eval()  # type: ignore[arg-type]
+    objective = objective_of(mode=mode).eval()
     losses = objective(outputs(instance_level=True), TRUTH)
     detection = losses["classification"] + losses["localization"]
     assert detection.requires_grad == (mode != "quality")
@@ -140,7 +141,7 @@ def test_who_teaches_the_gaussians(mode: str) -> None:
 
 def test_in_paper_mode_narrower_gaussians_cost_less() -> None:
     """The trap: with weights that are not normalised the loss falls as every sigma falls."""
-    objective = Objective(classes=[2], mode="paper", instance_level=False, contrastive_weight=0.0)
+    objective = objective_of(mode="paper", instance_level=False)
     losses = objective.eval()(outputs(instance_level=False), TRUTH)
     losses["total"].backward()
     gradient = objective.class_sensitivity.raw_sigma.grad
@@ -155,7 +156,7 @@ def test_gradients_of_the_network_outputs(mode: str) -> None:
     offsets = (torch.rand(1, 8, 2, dtype=torch.float64, generator=generator) + 0.5).requires_grad_()
     q = outputs(instance_level=True).sensitivity
     assert q is not None
-    objective = Objective(classes=[2], mode=mode, contrastive_weight=0.0, evaluator_weight=0.0).double().eval()  # type: ignore[arg-type]
+    objective = objective_of(mode=mode, evaluator_weight=0.0).double().eval()
 
     def total(logits: Tensor, offsets: Tensor) -> Tensor:
         losses: dict[str, Tensor] = objective(output_of(logits, offsets, q.double()), TRUTH)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -17,6 +18,7 @@ from asl_kit.model.decoding import decode_combinations, split_combination
 from asl_kit.model.network import Output, Points
 from asl_kit.model.objective import Objective
 from asl_kit.model.sensitivity import ClassSensitivity
+from asl_kit.recipes.schema import Recipe
 
 VERBS, NOUNS = 2, 3
 CLASSES = VERBS + NOUNS
@@ -84,13 +86,10 @@ def mean(*columns: list[float]) -> list[float]:
     return [sum(values) / len(values) for values in zip(*columns, strict=True)]
 
 
-def objective_of(**options: object) -> Objective:
-    objective = Objective(
-        classes=[VERBS, NOUNS],
-        contrastive_weight=0.0,
-        initial_positives=NORMALIZER,
-        **options,  # type: ignore[arg-type]
-    ).eval()
+def objective_of(*, label_smoothing: float = 0.0, **sensitivity: Any) -> Objective:
+    loss = {"initial_positives": NORMALIZER, "label_smoothing": label_smoothing}
+    recipe = Recipe.model_validate({"loss": loss, "sensitivity": sensitivity})
+    objective = Objective(recipe, [VERBS, NOUNS]).eval()
     with torch.no_grad():
         objective.class_sensitivity.mu[NOUN] = torch.tensor(NOUN_MU)
     return objective

@@ -18,7 +18,7 @@ from helpers.support import add_video, make_features, make_spec
 
 from asl_kit.errors import AslKitError, FeatureError, MissingFileError, SpecConflictError, StoreError, UsageError
 from asl_kit.grid import FeatureGrid
-from asl_kit.store import FeatureStore, staging, table
+from asl_kit.store import FeatureStore, SourceVideo, staging, table
 from asl_kit.store import arrays as store_arrays
 from asl_kit.store import store as store_module
 
@@ -95,7 +95,8 @@ class TestReadAndWrite:
     def test_info_and_read_return_what_was_written(self, store: FeatureStore) -> None:
         features = make_features(7)
         grid = FeatureGrid(0.3, np.float64(0.1), np.int64(7))  # type: ignore[arg-type]
-        store.write("a/b é", features, grid=grid, duration_s=1.0, fps=29.97, frames=30, seconds=2.5, worker="w")
+        video = SourceVideo("a/b é", grid, duration_s=1.0, fps=29.97, frames=30)
+        store.write(video, features, seconds=2.5, worker="w")
         info = store.info("a/b é")
         assert (info.video_id, info.grid, info.duration_s, info.fps, info.frames) == ("a/b é", grid, 1.0, 29.97, 30)
         assert (info.dtype, info.shape) == ("float16", (7, 4))
@@ -392,7 +393,9 @@ def test_a_disk_that_refuses_leaves_the_store_as_it_was(
     assert store.video_ids() == ["after", "before"]
 
 
-def test_data_that_reads_back_otherwise_is_not_published(store: FeatureStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_data_that_reads_back_differently_is_not_published(
+    store: FeatureStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     add_video(store, "before", make_features(3))
 
     def write_and_damage(folder: Path, *rest: Any) -> None:
@@ -402,7 +405,7 @@ def test_data_that_reads_back_otherwise_is_not_published(store: FeatureStore, mo
         (folder / "c.0.0").write_bytes(data)
 
     monkeypatch.setattr(store_module, "write_array", write_and_damage)
-    with pytest.raises(StoreError, match="'after' reads back otherwise than it was written"):
+    with pytest.raises(StoreError, match="'after' does not read back as it was written"):
         add_video(store, "after", make_features(4))
     assert_untouched(store)
 
@@ -432,13 +435,11 @@ def test_a_writer_taken_for_dead_writes_again(store: FeatureStore, monkeypatch: 
     ("change", "message"),
     [
         pytest.param(lambda text: "[" * 100_000, "nested too deep", id="nested"),
-        pytest.param(lambda text: text.replace("    5,", "    5.0,"), "no (T, D) array", id="float"),
         pytest.param(
-            lambda text: text.replace("    5,", f"    {10**15},"), "values, as zarr.json has it, do not fit", id="huge"
+            lambda text: text.replace("    5,", "    5.0,"), "a (T, D) array of float16 or float32", id="float"
         ),
-        pytest.param(
-            lambda text: text.replace("    5,", f"    {10**30},"), "values, as zarr.json has it, do not fit", id="huger"
-        ),
+        pytest.param(lambda text: text.replace("    5,", f"    {10**15},"), "does not fit in memory", id="huge"),
+        pytest.param(lambda text: text.replace("    5,", f"    {10**30},"), "does not fit in memory", id="huger"),
     ],
 )
 def test_metadata_made_to_break_the_reader(change: Callable[[str], str], message: str, tmp_path: Path) -> None:

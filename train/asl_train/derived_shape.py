@@ -1,4 +1,4 @@
-"""What the data decides: sequence length, pyramid levels, regression ranges."""
+"""The part of the network's shape that is derived from the data: sequence length, pyramid levels, ranges."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 from rich.table import Table
 
-from asl_kit.checkpoint.model import Shape
 from asl_kit.dataset.split import VideoItem
+from asl_kit.model.network import Shape
 from asl_kit.recipes.schema import Recipe
 
 FEWEST_LEVELS, MOST_LEVELS = 3, 8
@@ -17,27 +17,27 @@ LONG_SEGMENT_PERCENTILE = 95
 
 
 def derive_shape(items: Sequence[VideoItem], feature_dims: Sequence[int], recipe: Recipe) -> Shape:
-    """Derive the network's shape from the training videos, where the recipe says `auto`.
+    """Derive the network's shape from the training videos where the recipe says `auto`.
 
-    The sequence length is the longest video, at most `max_sequence_length`.
-    The pyramid gets as many levels as put the 95th percentile of half the
-    segment lengths into the range of the top level: a segment is found from
-    its centre, where half its length is to be regressed.
+    The sequence length is that of the longest video, at most `max_sequence_length`.
+    The number of pyramid levels puts the 95th percentile of half the segment
+    lengths into the regression range of the top level: from the centre of a
+    segment, half its length has to be regressed.
 
     Parameters
     ----------
     items : sequence of VideoItem
         The training videos.
     feature_dims : sequence of int
-        D of each stream.
+        D of each feature stream.
     recipe : Recipe
-        Its numbers take precedence.
+        Numbers in it take precedence.
     """
     data, model = recipe.data, recipe.model
     longest = max(item.grid.length for item in items)
     length = min(longest, data.max_sequence_length) if data.sequence_length == "auto" else data.sequence_length
     levels = _derive_levels(items, recipe) if model.pyramid_levels == "auto" else model.pyramid_levels
-    return Shape(tuple(feature_dims), length, levels)
+    return Shape(feature_dims=tuple(feature_dims), sequence_length=length, levels=levels)
 
 
 def _derive_levels(items: Sequence[VideoItem], recipe: Recipe) -> int:
@@ -48,7 +48,7 @@ def _derive_levels(items: Sequence[VideoItem], recipe: Recipe) -> int:
 
 
 def shape_table(shape: Shape, items: Sequence[VideoItem], recipe: Recipe, classes: int) -> Table:
-    """Return what was derived, beside the data it was derived from, as a table."""
+    """Return a table of the derived shape and the data that it was derived from."""
     lengths = _segment_lengths(items)
     videos = np.array([item.grid.length for item in items])
     first = recipe.model.first_regression_range

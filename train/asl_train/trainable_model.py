@@ -1,4 +1,4 @@
-"""What learns: network, losses, moving average and optimizer, and one step of them."""
+"""A network in training: its losses, moving average and optimizer, and one training step."""
 
 from __future__ import annotations
 
@@ -15,45 +15,45 @@ from asl_kit.model.network import Localizer
 from asl_kit.model.objective import Objective
 from asl_kit.recipes.schema import Recipe
 from asl_kit.torch_utils.device import autocast
+from asl_train.distributed import sum_gradients
 from asl_train.optimization import MovingAverage, make_optimizer
-from asl_train.processes import add_gradients
 from asl_train.sequences import Batch
 
 
-class Learner:
-    """A network in training.
+class TrainableModel:
+    """A network with everything that a training step changes.
 
     Parameters
     ----------
     network : Localizer
-        On its device.
+        The network, on its device.
     recipe : Recipe
-        All choices.
+        Recipe of the run.
     classes : sequence of int
-        Classes of each vocabulary.
+        Number of classes of each vocabulary.
     precision : torch.dtype
-        bfloat16 or float16 run the network under autocast.
+        bfloat16 and float16 run the network under autocast.
     """
 
     def __init__(self, network: Localizer, recipe: Recipe, classes: Sequence[int], precision: torch.dtype) -> None:
         self.network = network
         self.device = next(network.parameters()).device
         self.recipe, self.precision = recipe, precision
-        self.objective = make_objective(recipe, classes).to(self.device)
+        self.objective = Objective(recipe, classes).to(self.device)
         self.average = MovingAverage(network, recipe.optimizer.ema_decay) if recipe.optimizer.ema_decay else None
         self.optimizer = make_optimizer(nn.ModuleList([network, self.objective]), recipe.optimizer)
         self.parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=precision == torch.float16)
 
-    def learn(self, batch: Batch, step: int, rate: float) -> StepValues:
-        """Take one step and return its losses, which a GPU may not have computed yet.
+    def train_step(self, batch: Batch, step: int, rate: float) -> StepValues:
+        """Take one training step and return its losses, which a GPU may not have computed yet.
 
         Parameters
         ----------
         batch : Batch
-            This process's videos.
+            The videos of this process.
         step : int
-            From 0; with the seed it decides all random numbers of the step.
+            Step number from 0; step and seed determine all random numbers of the step.
         rate : float
             Learning rate.
         """
@@ -66,7 +66,7 @@ class Learner:
         losses: dict[str, Tensor] = self.objective(output, batch.truth)
         self.optimizer.zero_grad(set_to_none=True)
         self.scaler.scale(losses["total"]).backward()
-        add_gradients(self.parameters)
+        sum_gradients(self.parameters)
         self.scaler.unscale_(self.optimizer)
         norm = nn.utils.clip_grad_norm_(self.parameters, self.recipe.optimizer.gradient_clip or math.inf)
         self.scaler.step(self.optimizer)
@@ -77,20 +77,20 @@ class Learner:
         return StepValues([*losses, "gradient_norm"], torch.cat([values, norm.detach().float()[None]]))
 
     def _seed(self, step: int) -> None:
-        # Drop path draws for the whole batch, from the same seed in every process. Dropout draws for what a process
-        # holds, and two processes must not drop the same values.
-        place = rank() if self.recipe.model.dropout else 0
-        words = np.random.SeedSequence([self.recipe.run.seed, step, place]).generate_state(2)
+        # Drop path draws for the whole batch, from the same seed in every process. Dropout draws only for the videos
+        # of a process, and two processes must not drop the same values.
+        own = rank() if self.recipe.model.dropout else 0
+        words = np.random.SeedSequence([self.recipe.run.seed, step, own]).generate_state(2)
         torch.manual_seed(int(words[0]) << 31 | int(words[1]) >> 1)
 
     def final_weights(self) -> tuple[dict[str, Tensor], str]:
-        """Return the weights to use where there is no validation to choose by, and what to call them."""
+        """Return the weights to keep if there is no validation split, and their name."""
         if self.average is not None:
             return self.average.network.state_dict(), "averaged weights"
         return self.network.state_dict(), "weights"
 
     def state(self) -> dict[str, Any]:
-        """Return all there is to resume from, but for the objective's state."""
+        """Return the state to resume from, without that of the objective."""
         return {
             "network": self.network.state_dict(),
             "average": None if self.average is None else self.average.state_dict(),
@@ -99,35 +99,35 @@ class Learner:
         }
 
     def load_state(self, state: Mapping[str, Any], objective: Mapping[str, Tensor]) -> None:
-        """Take up what `state` has returned, in this or another number of processes.
+        """Restore what `state` returned, in any number of processes.
 
         Raises
         ------
         Exception
-            KeyError, TypeError, ValueError, RuntimeError and the like, if it is no such state.
+            KeyError, TypeError, ValueError, RuntimeError and the like, if the state is damaged.
         """
         self.network.load_state_dict(state["network"])
         self.objective.load_state_dict(dict(objective))
         if self.average is not None:
             self.average.load_state_dict(state["average"])
-        # The settings of its groups are the recipe's; only what it has learned of the gradients is taken up.
+        # The settings of the groups come from the recipe; only the moment estimates are restored.
         self.optimizer.load_state_dict(self.optimizer.state_dict() | {"state": state["optimizer"]["state"]})
-        for parameter, moments in self.optimizer.state.items():
+        for parameter, values in self.optimizer.state.items():
             for name in ("exp_avg", "exp_avg_sq"):
-                if moments[name].shape != parameter.shape or not bool(moments[name].isfinite().all()):
+                if values[name].shape != parameter.shape or not bool(values[name].isfinite().all()):
                     raise ValueError(f"{name} of the optimizer does not fit its weights")
-            if not 0 <= float(moments["step"]) < math.inf:
-                raise ValueError(f"step of the optimizer is {moments['step']}")
+            if not 0 <= float(values["step"]) < math.inf:
+                raise ValueError(f"step of the optimizer is {values['step']}")
         self.scaler.load_state_dict(state["scaler"])
 
 
 class StepValues:
-    """The numbers of a step, on their way from the device: training need not wait for them.
+    """The losses of a step, copied from the device without making training wait.
 
     Parameters
     ----------
     names : list of str
-        What the numbers are.
+        Names of the values.
     values : Tensor
         (len(names),), on any device.
     """
@@ -142,29 +142,7 @@ class StepValues:
             self._arrived.record()
 
     def read(self) -> dict[str, float]:
-        """Return the numbers, once they are there."""
+        """Wait for the values and return them."""
         if self._arrived is not None:
             self._arrived.synchronize()
         return dict(zip(self._names, self._values.tolist(), strict=True))
-
-
-def make_objective(recipe: Recipe, classes: Sequence[int]) -> Objective:
-    """Return the training objective of a recipe."""
-    loss, sensitivity, contrastive = recipe.loss, recipe.sensitivity, recipe.contrastive
-    return Objective(
-        classes=classes,
-        center_radius=loss.center_radius,
-        focal_alpha=loss.focal_alpha,
-        focal_gamma=loss.focal_gamma,
-        label_smoothing=loss.label_smoothing,
-        localization_weight=loss.localization_weight,
-        initial_positives=loss.initial_positives,
-        positives_momentum=loss.positives_momentum,
-        class_level=sensitivity.class_level,
-        instance_level=sensitivity.instance_level,
-        mode=sensitivity.mode,
-        evaluator_weight=sensitivity.evaluator_weight,
-        contrastive_weight=contrastive.weight if contrastive.enabled else 0.0,
-        sensitive_share=contrastive.sensitive_share,
-        temperature=contrastive.temperature,
-    )

@@ -1,4 +1,4 @@
-"""What a run trains on: annotations and stores, joined and checked."""
+"""The data of a training run: annotations joined with feature stores, and checked."""
 
 from __future__ import annotations
 
@@ -28,48 +28,48 @@ DEFAULT_TIOU_THRESHOLDS = (0.3, 0.4, 0.5, 0.6, 0.7)
 
 @dataclass(frozen=True)
 class TrainingData:
-    """The joined inputs of a run."""
+    """The splits of a run with their features."""
 
-    streams: FeatureReader
+    reader: FeatureReader
     train: Split
     validation: Split | None
     vocabularies: Mapping[str, tuple[str, ...]]
-    """Class names of what is learned, by vocabulary."""
+    """Class names by vocabulary, for the vocabularies that the model is trained on."""
     tiou_thresholds: tuple[float, ...]
     provenance: dict[str, Any]
 
 
 def load_training_data(annotations: Path, features: Sequence[Path], recipe: Recipe) -> TrainingData:
-    """Join annotations and stores into the splits of a run.
+    """Join annotations with stores into the splits of a run.
 
     Raises
     ------
     AnnotationError
-        If a vocabulary is not there, or none is named and there are several.
+        If the annotations lack the vocabulary, or have several and the recipe names none.
     TrainingError
-        If no video of the training split holds an action, or none lies where its video has features.
+        If the training split has no action, or no action within the features of its video.
     """
     annotated = read_annotations(annotations)
-    streams = FeatureReader(features, resize_length=recipe.data.resize_length)
-    vocabularies = {name: tuple(annotated.classes(name)) for name in _learned(annotated, recipe.data.vocabulary)}
+    reader = FeatureReader(features, resize_length=recipe.data.resize_length)
+    vocabularies = {name: tuple(annotated.classes(name)) for name in _vocabularies(annotated, recipe.data.vocabulary)}
     if len(vocabularies) > 1:
-        _check_names(annotations, vocabularies)
+        _check_class_names(annotations, vocabularies)
     train_name = training_split(annotated, recipe.data.train_split)
     validation_name = validation_split(annotated, recipe.data.validation_split, train_name)
-    train = load_split(annotated, train_name, streams, vocabularies)
+    train = load_split(annotated, train_name, reader, vocabularies)
     if not any(len(item.labels) for item in train.items):
         raise TrainingError(
-            f"{annotations}: no video of split {train_name!r} that has features holds an action",
-            hint="a model learns from segments: check the annotations with `asl-kit annotations stats`",
+            f"{annotations}: no video of split {train_name!r} that has features has an action",
+            hint="training needs segments: check the annotations with `asl-kit annotations stats`",
         )
-    _check_places(annotations, train, train_name)
+    _check_segments(annotations, train, train_name)
     validation = None
     if validation_name is not None:
-        validation = load_split(annotated, validation_name, streams, vocabularies)
+        validation = load_split(annotated, validation_name, reader, vocabularies)
     for split, name in ((train, train_name), (validation, validation_name)):
         if split is not None and split.without_features:
-            some = ", ".join(split.without_features[:5]) + (", ..." if len(split.without_features) > 5 else "")
-            err().print(f"split {name}: {len(split.without_features)} videos without features are left out: {some}")
+            missing = split.without_features
+            err().print(f"split {name}: {len(missing)} videos without features are left out: {_first(missing)}")
     manifest = find_manifest(annotated.dataset)
     provenance = {
         "asl_kit": __version__,
@@ -84,11 +84,11 @@ def load_training_data(annotations: Path, features: Sequence[Path], recipe: Reci
         "learning_rate": recipe.optimizer.learning_rate,
     }
     thresholds = tuple(manifest.tiou_thresholds) if manifest is not None else DEFAULT_TIOU_THRESHOLDS
-    return TrainingData(streams, train, validation, vocabularies, thresholds, provenance)
+    return TrainingData(reader, train, validation, vocabularies, thresholds, provenance)
 
 
-def _learned(annotations: AnnotationSet, wanted: str | tuple[str, ...] | None) -> list[str]:
-    """Return the vocabularies to learn: those wanted, or the only one there is."""
+def _vocabularies(annotations: AnnotationSet, wanted: str | tuple[str, ...] | None) -> list[str]:
+    """Return the vocabularies to train on: those that the recipe names, or the only one."""
     if isinstance(wanted, tuple):
         return [annotations.vocabulary(name) for name in wanted]
     if wanted is None and len(annotations.vocabularies) > 1:
@@ -97,21 +97,21 @@ def _learned(annotations: AnnotationSet, wanted: str | tuple[str, ...] | None) -
         names = sorted(annotations.vocabularies, key=lambda name: order.index(name) if name in order else len(order))
         raise AnnotationError(
             f"dataset {annotations.dataset}: several vocabularies ({', '.join(names)})",
-            hint=f"learn one, --set data.vocabulary={names[0]}, or several together:"
+            hint=f"train on one, --set data.vocabulary={names[0]}, or on several together:"
             f" --set 'data.vocabulary={json.dumps(names)}'",
         )
     return [annotations.vocabulary(wanted)]
 
 
-def _check_names(annotations: Path, vocabularies: Mapping[str, Sequence[str]]) -> None:
-    """Refuse names that cannot be told apart once they are joined."""
+def _check_class_names(annotations: Path, vocabularies: Mapping[str, Sequence[str]]) -> None:
+    """Refuse names that contain the character that joins the classes of several vocabularies."""
     for vocabulary, class_names in vocabularies.items():
         for name in (vocabulary, *class_names):
             if JOINT in name:
                 raise AnnotationError(
-                    f"{annotations}: vocabulary {vocabulary!r}: {name!r} holds {JOINT!r}, which joins the classes of"
-                    " vocabularies that are learned together",
-                    hint="rename it, or learn each vocabulary by itself",
+                    f"{annotations}: vocabulary {vocabulary!r}: {name!r} contains {JOINT!r}, which joins the classes of"
+                    " vocabularies that are trained together",
+                    hint="rename it, or train on each vocabulary separately",
                 )
 
 
@@ -121,21 +121,26 @@ def _segments_of_classes(split: Split, classes: int) -> list[int]:
     return counts
 
 
-def _check_places(annotations: Path, train: Split, name: str) -> None:
-    """Say which videos have actions where there are no features, and refuse if there are no others."""
+def _check_segments(annotations: Path, train: Split, name: str) -> None:
+    """Report actions outside the features of their videos; refuse if all of them are."""
     outside = {}
     for item in train.items:
         index = item.grid.to_index(item.segments_s)
-        # A feature stands for half a step on either side of its centre.
+        # A feature represents half a step on either side of its centre.
         count = int(((index[:, 1] <= -0.5) | (index[:, 0] >= item.grid.length - 0.5)).sum())
         if count:
             outside[item.video_id] = count
-    some = ", ".join(list(outside)[:5]) + (", ..." if len(outside) > 5 else "")
+    some = _first(list(outside))
     total = sum(outside.values())
     if total == sum(len(item.labels) for item in train.items):
         raise TrainingError(
-            f"{annotations}: no action of split {name!r} lies where its video has features: {some}",
-            hint="compare the times of the annotations with the features' (`asl-kit store list`): frame rate, stride?",
+            f"{annotations}: no action of split {name!r} is within the features of its video: {some}",
+            hint="compare the annotated times with those that `asl-kit store list` prints: frame rate, stride?",
         )
     if outside:
-        err().print(f"split {name}: {total} actions lie where their videos have no features, and teach nothing: {some}")
+        err().print(f"split {name}: {total} actions are outside the features of their videos and are ignored: {some}")
+
+
+def _first(video_ids: Sequence[str]) -> str:
+    """Return the first five ids as text."""
+    return ", ".join(video_ids[:5]) + (", ..." if len(video_ids) > 5 else "")

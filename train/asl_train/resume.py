@@ -1,4 +1,4 @@
-"""Whether a run may go on from a checkpoint."""
+"""The checkpoint from which a run resumes, checked against the recipe and the data."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from asl_kit.checkpoint.files import load_checkpoint
-from asl_kit.checkpoint.model import Checkpoint, Shape
+from asl_kit.checkpoint.model import Checkpoint
 from asl_kit.errors import CheckpointError
+from asl_kit.model.network import Shape
 from asl_kit.recipes.schema import Recipe
 from asl_kit.store.spec import ExtractionSpec
-from asl_train.inputs import TrainingData
+from asl_train.training_data import TrainingData
 
-CHANGES_NOTHING = {("run", "checkpoint_minutes")}  # keys that may differ when a run goes on
+MAY_DIFFER = {("run", "checkpoint_minutes")}  # recipe keys that do not affect the result
 
 
 def load_resumable(path: Path, recipe: Recipe, data: TrainingData, shape: Shape) -> tuple[Checkpoint, dict[str, Any]]:
@@ -22,17 +23,17 @@ def load_resumable(path: Path, recipe: Recipe, data: TrainingData, shape: Shape)
     Raises
     ------
     CheckpointError
-        If it belongs to another recipe, other classes, features or annotations.
+        If the run used another recipe, or other classes, features or annotations.
     """
     checkpoint = load_checkpoint(path)
     differences = _differences(checkpoint, recipe, data, shape)
     if differences:
         raise CheckpointError(
-            f"{path}: this run was started with something else:\n  " + "\n  ".join(differences),
+            f"{path}: this run was started with other settings or data:\n  " + "\n  ".join(differences),
             hint="resume with the same recipe and data, or choose another --out",
         )
     if checkpoint.training is None:
-        raise CheckpointError(f"{path}: holds no training state to resume from")
+        raise CheckpointError(f"{path}: has no training state to resume from")
     return checkpoint, checkpoint.training
 
 
@@ -42,15 +43,15 @@ def _differences(checkpoint: Checkpoint, recipe: Recipe, data: TrainingData, sha
         f"recipe {table}.{key}: {value!r} then, {now[table][key]!r} now"
         for table, then in checkpoint.recipe.model_dump(mode="json").items()
         for key, value in then.items()
-        if value != now[table][key] and (table, key) not in CHANGES_NOTHING
+        if value != now[table][key] and (table, key) not in MAY_DIFFER
     ]
     if list(checkpoint.vocabularies.items()) != list(data.vocabularies.items()):
         lines.append("classes: not the same names in the same order")
     if checkpoint.shape != shape:
-        lines.append(f"derived shape: {checkpoint.shape} then, {shape} now")
+        lines.append(f"derived shape: {checkpoint.shape!r} then, {shape!r} now")
     if checkpoint.provenance.get("annotations_sha256") != data.provenance["annotations_sha256"]:
         lines.append("annotations: the file has changed")
-    lines.extend(_spec_differences(checkpoint.extraction, data.streams.specs))
+    lines.extend(_spec_differences(checkpoint.extraction, data.reader.specs))
     return lines
 
 

@@ -1,4 +1,4 @@
-"""What is in a store: for `asl-kit store info` and `asl-kit store list`."""
+"""The contents of a store, for `asl-kit store info` and `asl-kit store list`."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from asl_kit.store.video import VideoInfo
 
 
 @dataclass(frozen=True, slots=True)
-class StoreReport:
-    """A store in numbers.
+class StoreSummary:
+    """Counts and sizes of a store.
 
     Parameters
     ----------
     store : FeatureStore
         The store.
     videos, features : int
-        How many it holds.
+        Number of videos and of features.
     hours : float
         Total duration of the source videos.
     size_bytes : int
-        Of the videos' files.
+        Size of the videos' files.
     attempts : dict of str to int
-        Lines in the ledger, by outcome.
+        Number of ledger entries, by outcome.
     failed : dict of str to str
-        Reason, for each video that failed last time and is not in the store.
+        Reason by id, for each video whose last attempt failed and that is not in the store.
     """
 
     store: FeatureStore
@@ -42,7 +42,7 @@ class StoreReport:
 
     @property
     def command(self) -> str:
-        """The command that would make the store again; see `command_for`."""
+        """The command that makes the store again; see `command_for`."""
         return command_for(self.store.spec, dtype=self.store.dtype, store=self.store.path)
 
     def to_json(self) -> dict[str, Any]:
@@ -63,7 +63,7 @@ class StoreReport:
         }
 
     def to_text(self) -> str:
-        """Return everything as lines for people."""
+        """Return everything as readable text."""
         spec = self.store.spec.model_dump(mode="json") | {"dtype": self.store.dtype}
         width = max(map(len, spec))
         ledger = ", ".join(f"{count} {outcome}" for outcome, count in self.attempts.items()) or "no attempts"
@@ -80,8 +80,8 @@ class StoreReport:
         return "\n".join(lines)
 
 
-def describe(store: FeatureStore) -> StoreReport:
-    """Count what a store holds; reads the metadata of every video, and the ledger.
+def describe(store: FeatureStore) -> StoreSummary:
+    """Summarise a store; reads the metadata of every video, and the ledger.
 
     Raises
     ------
@@ -89,7 +89,7 @@ def describe(store: FeatureStore) -> StoreReport:
         If a video's metadata is damaged.
     """
     infos = list_videos(store)
-    return StoreReport(
+    return StoreSummary(
         store=store,
         videos=len(infos),
         features=sum(info.grid.length for info in infos),
@@ -101,12 +101,12 @@ def describe(store: FeatureStore) -> StoreReport:
 
 
 def list_videos(store: FeatureStore) -> list[VideoInfo]:
-    """Return what is known of every video, in order of id; raises as `describe` does."""
+    """Return the metadata of every video, sorted by id; raises as `describe` does."""
     return [store.info(video_id) for video_id in store.video_ids()]
 
 
 def table(infos: list[VideoInfo]) -> str:
-    """Return videos as a table for people: features, duration, frame rate, step."""
+    """Return videos as a text table: features, duration, frame rate, step."""
     rows = [("id", "T", "D", "duration (s)", "fps", "step (s)")]
     rows += [
         (
