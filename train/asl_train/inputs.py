@@ -30,7 +30,7 @@ DEFAULT_TIOU_THRESHOLDS = (0.3, 0.4, 0.5, 0.6, 0.7)
 class TrainingData:
     """The joined inputs of a run."""
 
-    streams: FeatureReader
+    reader: FeatureReader
     train: Split
     validation: Split | None
     vocabularies: Mapping[str, tuple[str, ...]]
@@ -50,13 +50,13 @@ def load_training_data(annotations: Path, features: Sequence[Path], recipe: Reci
         If no video of the training split holds an action, or none lies where its video has features.
     """
     annotated = read_annotations(annotations)
-    streams = FeatureReader(features, resize_length=recipe.data.resize_length)
+    reader = FeatureReader(features, resize_length=recipe.data.resize_length)
     vocabularies = {name: tuple(annotated.classes(name)) for name in _learned(annotated, recipe.data.vocabulary)}
     if len(vocabularies) > 1:
         _check_names(annotations, vocabularies)
     train_name = training_split(annotated, recipe.data.train_split)
     validation_name = validation_split(annotated, recipe.data.validation_split, train_name)
-    train = load_split(annotated, train_name, streams, vocabularies)
+    train = load_split(annotated, train_name, reader, vocabularies)
     if not any(len(item.labels) for item in train.items):
         raise TrainingError(
             f"{annotations}: no video of split {train_name!r} that has features holds an action",
@@ -65,7 +65,7 @@ def load_training_data(annotations: Path, features: Sequence[Path], recipe: Reci
     _check_places(annotations, train, train_name)
     validation = None
     if validation_name is not None:
-        validation = load_split(annotated, validation_name, streams, vocabularies)
+        validation = load_split(annotated, validation_name, reader, vocabularies)
     for split, name in ((train, train_name), (validation, validation_name)):
         if split is not None and split.without_features:
             some = ", ".join(split.without_features[:5]) + (", ..." if len(split.without_features) > 5 else "")
@@ -84,7 +84,7 @@ def load_training_data(annotations: Path, features: Sequence[Path], recipe: Reci
         "learning_rate": recipe.optimizer.learning_rate,
     }
     thresholds = tuple(manifest.tiou_thresholds) if manifest is not None else DEFAULT_TIOU_THRESHOLDS
-    return TrainingData(streams, train, validation, vocabularies, thresholds, provenance)
+    return TrainingData(reader, train, validation, vocabularies, thresholds, provenance)
 
 
 def _learned(annotations: AnnotationSet, wanted: str | tuple[str, ...] | None) -> list[str]:

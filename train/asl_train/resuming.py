@@ -50,7 +50,7 @@ def _differences(checkpoint: Checkpoint, recipe: Recipe, data: TrainingData, sha
         lines.append(f"derived shape: {checkpoint.shape} then, {shape} now")
     if checkpoint.provenance.get("annotations_sha256") != data.provenance["annotations_sha256"]:
         lines.append("annotations: the file has changed")
-    lines.extend(_spec_differences(checkpoint.extraction, data.streams.specs))
+    lines.extend(_spec_differences(checkpoint.extraction, data.reader.specs))
     return lines
 
 

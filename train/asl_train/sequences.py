@@ -146,7 +146,7 @@ class TrainingSequences:
     ----------
     items : sequence of VideoItem
         The videos.
-    streams : FeatureReader
+    reader : FeatureReader
         Their features.
     batch_size : int
         Videos per batch; one batch of an epoch may be smaller.
@@ -161,7 +161,7 @@ class TrainingSequences:
     def __init__(
         self,
         items: Sequence[VideoItem],
-        streams: FeatureReader,
+        reader: FeatureReader,
         *,
         batch_size: int,
         longest: int,
@@ -171,7 +171,7 @@ class TrainingSequences:
         pin_memory: bool = False,
     ) -> None:
         self.items = items
-        self.streams = streams
+        self.reader = reader
         self.batch_size = batch_size
         self.longest = longest
         self.crop_ratio = crop_ratio
@@ -202,7 +202,7 @@ class TrainingSequences:
         random = np.random.default_rng([self.seed, epoch])
         batches = plan_batches(lengths, batch_size=self.batch_size, random=random)[first:]
         empty = TrainingSequence(
-            torch.zeros(0, sum(self.streams.dims)),
+            torch.zeros(0, sum(self.reader.dims)),
             torch.zeros(0, 2),
             torch.zeros(0, self.items[0].labels.shape[1], dtype=torch.int64),
         )
@@ -234,7 +234,7 @@ class TrainingSequences:
             min_segment_share=self.min_segment_share,
             random=np.random.default_rng([self.seed, epoch, place]),
         )
-        features = self.streams.read(item.video_id)[start:stop]
+        features = self.reader.read(item.video_id)[start:stop]
         return TrainingSequence(
             torch.from_numpy(features), torch.from_numpy(segments).float(), torch.from_numpy(item.labels[kept])
         )

@@ -19,6 +19,7 @@ from asl_kit.checkpoint.files import save_checkpoint
 from asl_kit.checkpoint.model import Checkpoint, Shape, build_network
 from asl_kit.dataset.split import feature_statistics
 from asl_kit.errors import CheckpointError, TrainingError
+from asl_kit.inference.detector import Detector
 from asl_kit.model.collectives import processes
 from asl_kit.model.sensitivity import COLLAPSED_SIGMA
 from asl_kit.recipes.schema import Recipe
@@ -118,21 +119,21 @@ class Trainer:
     def __init__(self, data: TrainingData, recipe: Recipe, folder: RunFolder, device: torch.device) -> None:
         self.data, self.recipe, self.folder = data, recipe, folder
         self.precision = choose_precision(recipe.run.precision, device)
-        self.shape: Shape = derive_shape(data.train.items, data.streams.dims, recipe)
+        self.shape: Shape = derive_shape(data.train.items, data.reader.dims, recipe)
         classes = [len(names) for names in data.vocabularies.values()]
         err().print(shape_table(self.shape, data.train.items, recipe, sum(classes)))
 
         torch.manual_seed(recipe.run.seed)
         network = build_network(recipe, self.shape, sum(classes))
         if recipe.data.standardize and is_main_process():
-            mean, std = feature_statistics(data.streams, data.train.items)
+            mean, std = feature_statistics(data.reader, data.train.items)
             network.set_feature_scale(torch.from_numpy(mean), torch.from_numpy(std))
         network.to(device)
         copy_from_first(network)
         self.learner = Learner(network, recipe, classes, self.precision)
         self.sequences = TrainingSequences(
             data.train.items,
-            data.streams,
+            data.reader,
             batch_size=recipe.optimizer.batch_size,
             longest=self.shape.sequence_length,
             crop_ratio=recipe.data.crop_ratio,
@@ -242,9 +243,10 @@ class Trainer:
         if self.learner.average is not None:
             candidates["averaged weights"] = self.learner.average.network
         scores = {}
+        settings = self.recipe.inference.model_copy(update={"combined_classes": 0})  # combinations are not scored
         for name, network in candidates.items():
-            network.eval()
-            score = average_map(network, self.data.validation, self.data, self.recipe, self.shape, self.precision)
+            detector = Detector(network.eval(), self.data.vocabularies, settings, self.precision)
+            score = average_map(detector, self.data.validation, self.data)
             scores[f"average mAP of {name}"] = score
             if self.best is None or score > self.best:
                 self.best = score
@@ -279,7 +281,7 @@ class Trainer:
             recipe=self.recipe,
             vocabularies=self.data.vocabularies,
             shape=self.shape,
-            extraction=tuple(self.data.streams.specs),
+            extraction=tuple(self.data.reader.specs),
             provenance=self.data.provenance | history | {"precision": str(self.precision).removeprefix("torch.")},
             objective=self.learner.objective.state_dict(),
             training=training,

@@ -3,54 +3,25 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
 
-from asl_kit.checkpoint.model import Shape
 from asl_kit.dataset.split import Split
-from asl_kit.inference.detect import detect_videos, resolve_window_length
+from asl_kit.inference.detector import Detector
 from asl_kit.metrics import ScoredSegments, Segments, average_precision
 from asl_kit.model.assignment import UNLABELLED
 from asl_kit.model.collectives import processes, rank
-from asl_kit.model.network import Localizer
-from asl_kit.recipes.schema import Recipe
 from asl_train.inputs import TrainingData
 from asl_train.processes import gather_objects
 
 
-def average_map(
-    network: Localizer, split: Split, data: TrainingData, recipe: Recipe, shape: Shape, precision: torch.dtype
-) -> float:
-    """Return the average mAP of a network on a split; each process detects in its videos.
+def average_map(detector: Detector, split: Split, data: TrainingData) -> float:
+    """Return the average mAP of a detector on a split; each process detects in its own share of the videos.
 
-    Of several vocabularies it is the mean over those that the split has an action of; 0 if it holds none.
-
-    Parameters
-    ----------
-    network : Localizer
-        In evaluation mode.
-    split : Split
-        What to score on.
-    data : TrainingData
-        The features, vocabularies and tIoU thresholds.
-    recipe : Recipe
-        How to detect.
-    shape : Shape
-        Of the network.
-    precision : torch.dtype
-        In which the network computes.
+    With several vocabularies it is the mean over those that have an action in the split; 0 without any action.
     """
     labels = np.concatenate([item.labels for item in split.items])
     if not len(labels):
         return 0.0
-    own = detect_videos(
-        network,
-        split.items[rank() :: processes()],
-        data.streams,
-        vocabularies=data.vocabularies,
-        settings=recipe.inference.model_copy(update={"combined_classes": 0}),
-        window_length=resolve_window_length(recipe.inference, shape.sequence_length),
-        precision=precision,
-    )
+    own = detector.detect_videos(split.items[rank() :: processes()], data.reader).by_vocabulary
     videos = np.repeat(np.arange(len(split.items)), [len(item.labels) for item in split.items])
     segments_s = np.concatenate([item.segments_s for item in split.items])
     scores, first = [], 0

@@ -99,11 +99,11 @@ def test_opentimelineio_reads_the_same(fps: float, start: str | None) -> None:
     assert len(timeline.tracks) == 2
 
 
-def test_of_too_many_the_surest_are_listed() -> None:
+def test_of_too_many_those_with_the_highest_scores_are_listed() -> None:
     shown = [Detection("v", number, number + 0.5, "run", 1 - number / 2000) for number in range(MAX_EVENTS + 3)]
     text = to_edl("v.mp4", shown, fps=25.0)
     assert "999  AX       B     C        00:16:38:00 00:16:38:12" in text
-    assert text.endswith("* 3 LESS SURE EVENTS ARE LEFT OUT: A LIST HOLDS 999\n")
+    assert text.endswith("* 3 EVENTS WITH LOWER SCORES ARE LEFT OUT: A LIST HOLDS 999\n")
 
 
 def test_nothing_found_is_a_list_without_events() -> None:
