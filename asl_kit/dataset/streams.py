@@ -76,6 +76,7 @@ def resample(features: NDArray[np.float32], grid: FeatureGrid, onto: FeatureGrid
     Returns
     -------
     (onto.length, D) array
+        The features at the centres of `onto`.
     """
     index = np.clip(grid.to_index(onto.centers_s()), 0, max(len(features) - 1, 0))
     low = np.floor(index).astype(np.int64)

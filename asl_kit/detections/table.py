@@ -249,10 +249,11 @@ class DetectionTables:
         """
         tables = self.named
         if len(tables) == 1:
-            return dict.fromkeys([path], *tables.values())
+            (table,) = tables.values()
+            return {path: table}
         # The checkpoint may come from elsewhere: its names must not lead to another folder.
-        safe = {re.sub(r"[^\w.-]", "-", name): table for name, table in tables.items()}
-        return {path.with_name(f"{path.stem}-{name}{path.suffix}"): table for name, table in safe.items()}
+        names = {re.sub(r"[^\w.-]", "-", name): table for name, table in tables.items()}
+        return {path.with_name(f"{path.stem}-{name}{path.suffix}"): table for name, table in names.items()}
 
 
 def _index_column(field: str, values: ArrayLike, count: int) -> NDArray[np.int32]:

@@ -11,9 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from asl_kit.base.files import write_text
 from asl_kit.detections.table import Detection
 from asl_kit.outputs.file_start import TIMECODE
 from asl_kit.outputs.selection import on_one_line
@@ -133,20 +131,3 @@ def to_edl(video: str, shown: Sequence[Detection], *, fps: float, start_timecode
     if len(shown) > MAX_EVENTS:
         lines.append(f"* {len(shown) - MAX_EVENTS} EVENTS WITH LOWER SCORES ARE LEFT OUT: A LIST HOLDS {MAX_EVENTS}")
     return "\n".join([*lines, ""])
-
-
-def write_edl(
-    path: Path, *, video: Path, shown: Sequence[Detection], fps: float, start_timecode: str | None = None
-) -> None:
-    """Write the edit decision list of a video atomically; parameters as for `to_edl`.
-
-    Parameters
-    ----------
-    path : Path
-        The edit decision list.
-    video : Path
-        The video file.
-    shown, fps, start_timecode
-        As for `to_edl`.
-    """
-    write_text(path, to_edl(video.name, shown, fps=fps, start_timecode=start_timecode))

@@ -12,7 +12,7 @@ from asl_kit.base.child_process import ReaderProcess
 from asl_kit.base.console import progress_bar
 from asl_kit.detections.json_format import read_predictions
 from asl_kit.detections.per_video import VideoDetections
-from asl_kit.detections.table import Detections, DetectionTables
+from asl_kit.detections.table import DetectionTables
 from asl_kit.errors import AslKitError, UsageError
 from asl_kit.outputs.summary import OutputSummary, failure_line
 from asl_kit.outputs.viewing import ViewingFiles, ViewingWriter
@@ -48,35 +48,34 @@ def render_detections(
         If no detection has one of the classes, or no file belongs to a video.
     """
     found = read_predictions(Path(detections))
+    for name in classes:
+        if name not in found.class_names:
+            raise UsageError(f"no detection of class {name!r}", hint=f"classes: {', '.join(found.class_names)}")
     if classes:
-        found = keep_classes(found, classes)
-    files = find_files(found.video_ids, [videos] if isinstance(videos, str | Path) else videos)
+        found = found.relabelled(found.class_names, dict.fromkeys(classes))
+    files = _find_files(found.video_ids, [videos] if isinstance(videos, str | Path) else videos)
     writer = ViewingWriter(viewing, found.video_ids)
     read: list[VideoDetections] = []
     failed = [f"{video_id}: no file of this name" for video_id in found.video_ids if video_id not in files]
     with progress_bar("videos", len(files)) as bar, ReaderProcess() as reader:
         for video_id, path in files.items():
             try:
-                read.append(read_video(video_id, path, found, reader))
-                writer.write(read[-1], bar)
+                facts = reader.run(probe, path)
             except AslKitError as fault:
                 failed.append(fault.message)
                 bar.message(failure_line(fault))
+            else:
+                duration_s = facts.frame_count / facts.fps
+                tables = DetectionTables({"": found.for_video(video_id)})
+                read.append(VideoDetections(video_id, path, duration_s, facts.fps, facts.frame_count, tables))
+                writer.write(read[-1], bar)
             bar.advance()
     writer.cut_best_clips(read)
     return OutputSummary(len(found.video_ids), writer.written, failed, writer.failures)
 
 
-def find_files(video_ids: Sequence[str], sources: Sequence[str | Path]) -> dict[str, Path]:
-    """Return the video files by id; ids without a file are left out.
-
-    Raises
-    ------
-    MissingFileError
-        If a file or folder does not exist.
-    UsageError
-        If no video is found, or none has one of these ids.
-    """
+def _find_files(video_ids: Sequence[str], sources: Sequence[str | Path]) -> dict[str, Path]:
+    """Return the video files by id; ids without a file are left out."""
     found = find_videos(sources, same_names=True)
     named = by_name(video.path for video in found) | {video.video_id: video.path for video in found}
     files = {video_id: named[video_id] for video_id in video_ids if video_id in named}
@@ -86,36 +85,3 @@ def find_files(video_ids: Sequence[str], sources: Sequence[str | Path]) -> dict[
             hint=f"a video's file is named like its id: {next(iter(video_ids), 'x')}.mp4",
         )
     return files
-
-
-def read_video(video_id: str, path: Path, detections: Detections, reader: ReaderProcess) -> VideoDetections:
-    """Return the detections of one video with the facts of its file, which is probed as ``asl-kit predict`` does.
-
-    Raises
-    ------
-    MissingFileError, VideoError
-        If the file does not exist, or is not a complete video.
-    """
-    facts = reader.run(probe, path)
-    return VideoDetections(
-        video_id=video_id,
-        path=path,
-        duration_s=facts.frame_count / facts.fps,
-        fps=facts.fps,
-        frames=facts.frame_count,
-        tables=DetectionTables({"": detections.for_video(video_id)}),
-    )
-
-
-def keep_classes(detections: Detections, names: Collection[str]) -> Detections:
-    """Return the detections of some classes, with all videos.
-
-    Raises
-    ------
-    UsageError
-        If a class has no detection.
-    """
-    for name in names:
-        if name not in detections.class_names:
-            raise UsageError(f"no detection of class {name!r}", hint=f"classes: {', '.join(detections.class_names)}")
-    return detections.relabelled(detections.class_names, dict.fromkeys(names))

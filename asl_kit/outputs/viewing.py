@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Literal
 
 from asl_kit.base.console import ProgressBar, progress_bar
+from asl_kit.base.files import write_text
 from asl_kit.detections.per_video import VideoDetections
 from asl_kit.detections.table import MIN_SCORE, Detection
 from asl_kit.errors import AslKitError, UsageError
 from asl_kit.outputs.clips import clip_name, clip_prefix, cut_clip, find_ffmpeg
-from asl_kit.outputs.edit_list import write_edl
+from asl_kit.outputs.edit_list import to_edl
 from asl_kit.outputs.file_start import read_start
 from asl_kit.outputs.names import safe_path, unique_names
 from asl_kit.outputs.selection import select_shown
@@ -94,16 +95,17 @@ class ViewingWriter:
     def write(self, video: VideoDetections, bar: ProgressBar) -> None:
         """Write the files of one video; its clips too, unless `max_clips` limits those of all videos."""
         wanted = self._wanted
+        if (wanted.subtitles, wanted.edl, wanted.clips) == (None, None, None):
+            return
         shown = select_shown(video, min_score=wanted.min_score)
+        start = read_start(video.path)
         name = self._names[video.video_id]
         if wanted.subtitles is not None:
             path = Path(wanted.subtitles) / f"{name}.actions.{wanted.subtitle_format}"
-            gap_s = read_start(video.path).gap_s
-            self._try(path, partial(write_subtitles, shown=shown, duration_s=video.duration_s, gap_s=gap_s), bar)
+            self._try(path, partial(write_subtitles, shown=shown, duration_s=video.duration_s, gap_s=start.gap_s), bar)
         if wanted.edl is not None:
-            timecode = read_start(video.path).timecode
-            edl = partial(write_edl, video=video.path, shown=shown, fps=video.fps, start_timecode=timecode)
-            self._try(Path(wanted.edl) / f"{name}.edl", edl, bar)
+            text = to_edl(video.path.name, shown, fps=video.fps, start_timecode=start.timecode)
+            self._try(Path(wanted.edl) / f"{name}.edl", partial(write_text, text=text), bar)
         if wanted.clips is not None and wanted.max_clips is None:
             for path, row in self._list_clips(Path(wanted.clips), video):
                 self._cut(path, video, row, bar)

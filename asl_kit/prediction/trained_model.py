@@ -157,35 +157,29 @@ class TrainedModel:
             if on_frames is not None:
                 on_frames(files[video_id], frames / len(self._extractors), total)
 
+        def extract(extractor: Extractor) -> Generator[tuple[str, ExtractedVideo | AslKitError], None, None]:
+            return extractor.extract_all(
+                [(file.video_id, file.path) for file in files.values()],
+                workers=choose_workers(extractor.device, decoder=extractor.decoder) if workers is None else workers,
+                time_limit_s=time_limit_s,
+                on_frames=count,
+            )
+
         with ExitStack() as stack:
-            streams = [
-                stack.enter_context(
-                    closing(
-                        extractor.extract_all(
-                            [(file.video_id, file.path) for file in files.values()],
-                            workers=choose_workers(extractor.device, decoder=extractor.decoder)
-                            if workers is None
-                            else workers,
-                            time_limit_s=time_limit_s,
-                            on_frames=count,
-                        )
-                    )
-                )
-                for extractor in self._extractors
-            ]
-            # Each stream yields every video once; with several workers, not in the same order.
+            extractions = [stack.enter_context(closing(extract(extractor))) for extractor in self._extractors]
+            # Each extraction yields every video once; with several workers, not in the same order.
             parts: dict[str, dict[int, ExtractedVideo | AslKitError]] = {}
-            for results in zip(*streams, strict=True):
-                for stream, (video_id, result) in enumerate(results):
-                    parts.setdefault(video_id, {})[stream] = result
-                    if len(parts[video_id]) == len(streams):
+            for results in zip(*extractions, strict=True):
+                for number, (video_id, result) in enumerate(results):
+                    parts.setdefault(video_id, {})[number] = result
+                    if len(parts[video_id]) == len(extractions):
                         of_video = [part for _, part in sorted(parts.pop(video_id).items())]
                         yield files[video_id], self._detect(files[video_id], of_video)
 
     def _detect(
         self, file: VideoFile, results: Sequence[ExtractedVideo | AslKitError]
     ) -> VideoDetections | AslKitError:
-        """Return the detections in a video, given its features of each stream; or the first error."""
+        """Return the detections in a video, given what each extraction yielded for it; or the first error."""
         extracted = []
         for result in results:
             if isinstance(result, AslKitError):

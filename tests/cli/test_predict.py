@@ -1,4 +1,4 @@
-"""``asl-kit predict``: which videos, what is written, and what of it when something goes wrong."""
+"""``asl-kit predict``: which videos it takes, what it writes, and what remains when something fails."""
 
 from __future__ import annotations
 
@@ -130,6 +130,25 @@ def test_a_video_that_fails_does_not_stop_the_others(folder: Path, tmp_path: Pat
     assert lines[first] == "error: 2 of 3 videos failed"
     assert f"{tmp_path / 'aa.mp4'}: not a video that can be read" in lines[first + 1]
     assert str(tmp_path / "zz.mp4") in lines[first + 2]
+
+
+@pytest.mark.usefixtures("loaded")
+def test_features_that_are_not_finite_fail_one_video(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Extractor.extract_all
+
+    def damaged(*arguments: Any, **options: Any) -> Iterator[Any]:
+        for video_id, result in real(*arguments, **options):
+            if video_id == "two":
+                result.features[3, 1] = np.nan
+            yield video_id, result
+
+    monkeypatch.setattr(Extractor, "extract_all", damaged)
+    result = predict(folder, tmp_path / "out.json", folder / "videos")
+    assert result.exit_code == 1
+    assert ids(tmp_path / "out.json") == ["one"]
+    assert f"1 of 2 videos failed\n  {folder / 'videos/deep/two.mp4'}: x3d_xs: feature 3 is not finite" in result.stderr
 
 
 @pytest.mark.usefixtures("loaded")

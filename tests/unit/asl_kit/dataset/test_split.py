@@ -8,12 +8,9 @@ import numpy as np
 import pytest
 import torch
 from helpers.support import add_video, make_annotation_set, make_features, make_spec
-from hypothesis import given
-from hypothesis import strategies as st
 
 from asl_kit.dataset.feature_reader import FeatureReader
 from asl_kit.dataset.split import feature_statistics, load_split, training_split, validation_split
-from asl_kit.dataset.streams import resample
 from asl_kit.errors import AnnotationError, StoreError
 from asl_kit.grid import FeatureGrid
 from asl_kit.store import FeatureStore
@@ -25,17 +22,6 @@ def store(tmp_path: Path) -> FeatureStore:
     for number, length in enumerate((10, 25)):
         add_video(store, f"v{number}", make_features(length, seed=number) * 3 + 100)
     return store
-
-
-@given(st.integers(1, 40), st.integers(1, 40), st.floats(-2, 2))
-def test_resampling_a_straight_line_gives_the_line(length: int, wanted: int, start_s: float) -> None:
-    grid = FeatureGrid(start_s, 0.5, length)
-    features = np.stack((grid.centers_s(), np.ones(length)), axis=1).astype(np.float32)
-    onto = FeatureGrid(start_s + 0.1, 0.3, wanted)
-    found = resample(features, grid, onto)
-    expected = np.clip(onto.centers_s(), grid.centers_s()[0], grid.centers_s()[-1])
-    np.testing.assert_allclose(found[:, 0], expected, atol=1e-5)
-    np.testing.assert_allclose(found[:, 1], 1)
 
 
 def test_streams_are_joined_by_time(tmp_path: Path, store: FeatureStore) -> None:
