@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,9 +11,10 @@ import click
 
 from asl_kit.errors import UsageError
 
+Record = TypeVar("Record")
+
 Option = Callable[[Callable[..., Any]], Callable[..., Any]]
 """A decorator that adds options to a command."""
-Record = TypeVar("Record")
 
 
 def split_paths(text: str, option: str = "--features") -> list[Path]:
@@ -30,9 +31,10 @@ def split_paths(text: str, option: str = "--features") -> list[Path]:
     return [Path(part) for part in parts]
 
 
-def record(fields_of: type[Record], values: dict[str, Any]) -> Record:
-    """Return the frozen record whose fields are named like options, and take their values out of `values`."""
-    return fields_of(**{field.name: values.pop(field.name) for field in fields(fields_of)})  # type: ignore[arg-type]
+def make_record(record: type[Record], options: Mapping[str, Any]) -> Record:
+    """Return a dataclass whose fields are the options of the same names; other options are ignored."""
+    names = {field.name for field in fields(record)}  # type: ignore[arg-type]  # a dataclass
+    return record(**{name: value for name, value in options.items() if name in names})
 
 
 def together(*options: Option) -> Option:

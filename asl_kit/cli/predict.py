@@ -77,8 +77,8 @@ def predict(
     sources = [*videos, *(line for line in map(str.strip, listed or ()) if line)]
     if not sources:
         raise click.UsageError("no videos: name files or folders, or give a --list FILE of them")
-    viewing = options.record(ViewingFiles, others)
-    how = options.record(PredictionOptions, others)
+    viewing = options.make_record(ViewingFiles, others)
+    how = options.make_record(PredictionOptions, others)
     summary = predict_videos(sources, checkpoint, output, report=report, viewing=viewing, options=how, check=False)
     for video in summary.videos:
         _print_best(video)
