@@ -74,11 +74,7 @@ def load_split(
         if video.segments is None:
             not_annotated.append(video_id)
             continue
-        if video_id not in reader:
-            without_features.append(video_id)
-            continue
-        info = reader.info(video_id)
-        if info.grid.length == 0:
+        if video_id not in reader or not (info := reader.info(video_id)).grid.length:
             without_features.append(video_id)
             continue
         labelled = [segment for segment in video.segments if not indices.keys().isdisjoint(segment.labels)]

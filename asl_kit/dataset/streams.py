@@ -64,20 +64,7 @@ def joined_grid(first: FeatureGrid, resize_length: int | None) -> FeatureGrid:
 
 
 def resample(features: NDArray[np.float32], grid: FeatureGrid, onto: FeatureGrid) -> NDArray[np.float32]:
-    """Interpolate features linearly at the centres of another grid; beyond the ends, repeat the first or last feature.
-
-    Parameters
-    ----------
-    features : (T, D) array
-        On `grid`.
-    grid, onto : FeatureGrid
-        The grid of the features, and the grid of the result.
-
-    Returns
-    -------
-    (onto.length, D) array
-        The features at the centres of `onto`.
-    """
+    """Interpolate (T, D) features on `grid` linearly at the centres of `onto`; beyond the ends, repeat the end."""
     index = np.clip(grid.to_index(onto.centers_s()), 0, max(len(features) - 1, 0))
     low = np.floor(index).astype(np.int64)
     high = np.minimum(low + 1, len(features) - 1)

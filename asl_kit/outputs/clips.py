@@ -68,18 +68,7 @@ def _name_part(text: str) -> str:
 
 
 def cut_clip(path: Path, video: Path, row: Detection, start: FileStart) -> None:
-    """Write the clip of a detection: exactly its frames, and the first sound track; atomically.
-
-    Parameters
-    ----------
-    path : Path
-        The clip.
-    video : Path
-        The video file.
-    row : Detection
-        The interval to cut.
-    start : FileStart
-        How the video file starts.
+    """Cut a detection out of a video file into the clip `path`: exactly its frames, and the first sound track.
 
     Raises
     ------

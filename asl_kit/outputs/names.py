@@ -43,17 +43,10 @@ def safe_path(video_id: str) -> str:
 
 
 def unique_names(things: Iterable[_Thing], name: Callable[[_Thing], str]) -> dict[_Thing, str]:
-    """Return a name for each of several things, numbered if two names could be the same file.
+    """Return a name for each of several ids or detections, numbered if two names could be the same file.
 
     Those are equal names, names that differ in case (on Windows and macOS), and names that differ in the Unicode
-    form of an accented letter (on macOS). The result does not depend on the order of the things.
-
-    Parameters
-    ----------
-    things : iterable
-        For example ids, or detections.
-    name : callable
-        Returns the preferred name of one.
+    form of an accented letter (on macOS). The result does not depend on their order.
 
     Examples
     --------

@@ -15,13 +15,6 @@ def select_shown(video: VideoDetections, *, min_score: float = MIN_SCORE) -> lis
     Detectors report one action many times. A detection is left out if its score is below `min_score`, if its length
     is zero, or if it and a higher-scoring one of its class share at least half of the shorter of the two. A model of
     several vocabularies shows their combinations (`take,plate`).
-
-    Parameters
-    ----------
-    video : VideoDetections
-        All detections.
-    min_score : float
-        Lowest score that is shown.
     """
     kept: dict[str, list[Detection]] = {}
     shown = []

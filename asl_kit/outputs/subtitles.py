@@ -37,13 +37,6 @@ def make_cues(shown: Sequence[Detection], duration_s: float) -> list[Cue]:
     A line is an action and its score, ``run 0.91``; of one class only the highest at any time. An action shorter than
     `MIN_DISPLAY_MS` is shown for that long; at the end of the video it starts earlier. If more than `MAX_LINES`
     actions are current, the last line gives the number of the others.
-
-    Parameters
-    ----------
-    shown : sequence of Detection
-        Of one video; see `asl_kit.outputs.selection.select_shown`.
-    duration_s : float
-        Length of the video.
     """
     spans = [(*_display_span(row, round(duration_s * 1000)), row) for row in shown]
     starting: dict[int, list[Detection]] = {}
@@ -123,16 +116,7 @@ WRITERS: dict[str, Callable[[Sequence[Cue]], str]] = {".srt": to_srt, ".vtt": to
 def write_subtitles(path: Path, shown: Sequence[Detection], *, duration_s: float, gap_s: float = 0.0) -> None:
     """Write the subtitles of a video atomically, in the format of the suffix: ``.srt`` or ``.vtt``.
 
-    Parameters
-    ----------
-    path : Path
-        The file.
-    shown : sequence of Detection
-        Of this video.
-    duration_s : float
-        Length of the video.
-    gap_s : float
-        Seconds before its first frame on a player's clock: see `asl_kit.outputs.file_start.FileStart`.
+    They are delayed by `gap_s`: see `asl_kit.outputs.file_start.FileStart`.
     """
     gap_ms = round(gap_s * 1000)
     cues = [

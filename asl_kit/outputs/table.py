@@ -18,12 +18,7 @@ _COLUMNS = (*COLUMNS, "duration", "fps")
 def write_detections(path: Path, videos: Sequence[VideoDetections]) -> list[Path]:
     """Write all detections as a table if the suffix is ``.csv``, else as ActivityNet's JSON; return the files.
 
-    Parameters
-    ----------
-    path : Path
-        The file; with several vocabularies each has its own: see `asl_kit.detections.table.DetectionTables.files`.
-    videos : sequence of VideoDetections
-        One or more videos.
+    With several vocabularies each has its own file: see `asl_kit.detections.table.DetectionTables.files`.
     """
     files = DetectionTables.join([video.tables for video in videos]).files(path)
     for file, detections in files.items():
@@ -35,19 +30,10 @@ def write_detections(path: Path, videos: Sequence[VideoDetections]) -> list[Path
 
 
 def write_csv(path: Path, detections: Detections, *, videos: Sequence[VideoDetections]) -> None:
-    """Write a table with one row per detection, atomically and without rounding.
+    """Write a table with one row per detection, atomically and without rounding; `videos` give durations and rates.
 
     Videos are sorted by id, their detections by falling score. A video without detections
     is a row with empty ``start``, ``end``, ``label`` and ``score``.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-    detections : Detections
-        Of one vocabulary.
-    videos : sequence of VideoDetections
-        Source of durations and frame rates.
     """
     facts = {video.video_id: [repr(video.duration_s), repr(video.fps)] for video in videos}
     with atomic_write(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:

@@ -109,11 +109,10 @@ class TrainedModel:
         """
         path = Path(video)
         with closing(self.detect_all([VideoFile(path.stem, path)], workers=0)) as results:
-            for _, found in results:
-                if isinstance(found, AslKitError):
-                    raise found
-                return found
-        raise AssertionError("a video has neither detections nor an error")
+            _, found = next(results)
+        if isinstance(found, AslKitError):
+            raise found
+        return found
 
     def detect_all(
         self,
