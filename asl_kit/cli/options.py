@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
 from asl_kit.errors import UsageError
+
+Record = TypeVar("Record")
 
 Option = Callable[[Callable[..., Any]], Callable[..., Any]]
 """A decorator that adds options to a command."""
@@ -26,6 +29,12 @@ def split_paths(text: str, option: str = "--features") -> list[Path]:
     if not all(parts):
         raise UsageError(f"{option} {text}: an empty path between commas")
     return [Path(part) for part in parts]
+
+
+def make_record(record: type[Record], options: Mapping[str, Any]) -> Record:
+    """Return a dataclass whose fields are the options of the same names; other options are ignored."""
+    names = {field.name for field in fields(record)}  # type: ignore[arg-type]  # a dataclass
+    return record(**{name: value for name, value in options.items() if name in names})
 
 
 def together(*options: Option) -> Option:
@@ -127,7 +136,7 @@ def decoding(default_decoder: str) -> Option:
 _FOLDER = click.Path(path_type=Path, file_okay=False)
 
 for_viewing = together(
-    click.option("--subtitles", type=_FOLDER, metavar="DIR", help="Subtitles for any player, a file a video."),
+    click.option("--subtitles", type=_FOLDER, metavar="DIR", help="Subtitles for any player, a file per video."),
     click.option(
         "--subtitle-format",
         type=click.Choice(["srt", "vtt"]),
@@ -135,20 +144,20 @@ for_viewing = together(
         show_default=True,
         help="Their format.",
     ),
-    click.option("--edl", type=_FOLDER, metavar="DIR", help="Edit decision lists (CMX 3600), a file a video."),
-    click.option("--clips", type=_FOLDER, metavar="DIR", help="Clips cut by ffmpeg, a file a detection."),
+    click.option("--edl", type=_FOLDER, metavar="DIR", help="Edit decision lists (CMX 3600), a file per video."),
+    click.option("--clips", type=_FOLDER, metavar="DIR", help="Clips cut by ffmpeg, a file per detection."),
     click.option(
         "--max-clips",
         type=click.IntRange(min=1),
         metavar="N",
-        help="Cut the N surest of all videos together. Default: all.",
+        help="Cut only the N clips with the highest scores, of all videos together. Default: all.",
     ),
     click.option(
         "--min-score",
         type=float,
         default=0.3,
         show_default=True,
-        help="The least score in subtitles, edit decision lists and clips.",
+        help="Lowest score in subtitles, edit decision lists and clips.",
     ),
 )
-"""What `asl-kit predict` and `render` write for people to look at; named as the fields of `ViewingFiles`."""
+"""Files that `asl-kit predict` and `render` write for people to look at, named like the fields of `ViewingFiles`."""

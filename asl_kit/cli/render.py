@@ -1,16 +1,13 @@
-"""``asl-kit render``: options and printing; the work is `asl_kit.outputs`'s."""
+"""``asl-kit render``: options and printing; the work is `asl_kit.outputs.render`'s."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from asl_kit.cli.options import for_viewing
-
-if TYPE_CHECKING:
-    from asl_kit.detections.per_video import VideoDetections
 
 
 @click.command()
@@ -26,42 +23,17 @@ def render(detections: Path, videos: tuple[str, ...], classes: tuple[str, ...], 
     \b
     asl-kit render detections.json videos --clips best --max-clips 10 --min-score 0.6
 
-    Of detections that there are: ActivityNet's JSON, of whatever program, or a table (x.csv) as predict writes it.
+    DETECTIONS is ActivityNet's JSON, from any program, or a table (x.csv) as predict writes it.
     Videos are files, folders to search, and patterns; a video's file is named like its id.
-    A video without a file, or that cannot be read, does not stop the others; the exit code is then 1.
+    A video without a file, or whose file cannot be read, does not stop the others; the exit code is then 1.
     """
-    from asl_kit.base.child_process import ReaderProcess
-    from asl_kit.base.console import out, progress_bar
-    from asl_kit.detections.json_format import read_predictions
-    from asl_kit.errors import AslKitError
-    from asl_kit.outputs.from_file import find_files, keep_classes, read_video
-    from asl_kit.outputs.viewing import Viewed, ViewingFiles
+    from asl_kit.base.console import out
+    from asl_kit.outputs.render import render_detections
+    from asl_kit.outputs.viewing import ViewingFiles
 
     if not any(viewing[name] for name in ("subtitles", "edl", "clips")):
         raise click.UsageError("nothing to write: give --subtitles DIR, --edl DIR or --clips DIR")
-    found = read_predictions(detections)
-    if classes:
-        found = keep_classes(found, classes)
-    files = find_files(found.video_ids, videos)
-    to_view = ViewingFiles(found.video_ids, **viewing)
-    viewed = Viewed()
-    read: list[VideoDetections] = []
-    faults = [f"{video_id}: no file of this name" for video_id in found.video_ids if video_id not in files]
-    with progress_bar("videos", len(files)) as bar, ReaderProcess() as reader:
-        for video_id, path in files.items():
-            try:
-                read.append(read_video(video_id, path, found, reader))
-                viewed.take(to_view.write(read[-1]), bar)
-            except AslKitError as fault:
-                faults.append(fault.message)
-                bar.message(f"failed: {fault.message}")
-            bar.advance()
-    if to_view.max_clips is not None:
-        with progress_bar("cutting clips", None) as bar:
-            viewed.take(to_view.write_surest_clips(read), bar, count=True)
-    for path in viewed.written:
+    summary = render_detections(detections, videos, ViewingFiles(**viewing), classes=classes)
+    for path in summary.written:
         out().print(str(path))
-    problems = ["\n  ".join([f"{len(faults)} of {len(found.video_ids)} videos failed", *faults])] if faults else []
-    problems += viewed.problems
-    if problems:
-        raise AslKitError("\n".join(problems))
+    summary.raise_failures()

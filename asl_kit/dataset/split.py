@@ -1,4 +1,4 @@
-"""A split of annotated videos, joined with their features: one item a video, with its grid and its segments."""
+"""A split of annotated videos joined with their features: one item per video, with its grid and its segments."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ class VideoItem:
 
     video_id: str
     duration_s: float
-    """Of the video file, as the store knows it: annotations may know no more than where the last action ends."""
+    """Of the video file, as recorded in the store: annotations may only know where the last action ends."""
     grid: FeatureGrid
-    """Of the first feature stream, onto which the others are resampled."""
+    """Of the features: see `asl_kit.dataset.streams.joined_grid`."""
     segments_s: NDArray[np.float64]
     """(N, 2): start and end of each action, in seconds."""
     labels: NDArray[np.int64]
-    """(N, V): class of each in each vocabulary, counted through all vocabularies; `UNLABELLED` where it has none."""
+    """(N, V): class of each action in each vocabulary, numbered across vocabularies; `UNLABELLED` if it has none."""
 
 
 @dataclass(frozen=True)
 class Split:
-    """The videos of a split: those that can be used, and those that cannot, by reason."""
+    """The videos of a split: those that can be used, and the ids of the others by reason."""
 
     items: list[VideoItem]
     without_features: list[str]
@@ -41,7 +41,7 @@ class Split:
 
 
 def load_split(
-    annotations: AnnotationSet, name: str, streams: FeatureReader, vocabularies: Mapping[str, Sequence[str]]
+    annotations: AnnotationSet, name: str, reader: FeatureReader, vocabularies: Mapping[str, Sequence[str]]
 ) -> Split:
     """Join a split's annotations with the features.
 
@@ -51,16 +51,16 @@ def load_split(
         Unified annotations.
     name : str
         The split.
-    streams : FeatureReader
+    reader : FeatureReader
         The features.
     vocabularies : mapping of str to sequence of str
-        Whose labels are taken ("": those of the only one), and the order of their classes: a label's index is its
-        place in all of them, one after the other. Segments without a label in any are left out.
+        The vocabularies to read ("": the only one), with their classes in order. A label's index is its place in
+        all vocabularies, one after the other. Segments without a label in any of them are dropped.
 
     Raises
     ------
     AnnotationError
-        If there is no such split or vocabulary, or a label is not among the classes.
+        If there is no such split or vocabulary, or a label is not one of the classes.
     StoreError
         If no video of the split has features.
     """
@@ -74,11 +74,7 @@ def load_split(
         if video.segments is None:
             not_annotated.append(video_id)
             continue
-        if video_id not in streams:
-            without_features.append(video_id)
-            continue
-        info = streams.info(video_id)
-        if info.grid.length == 0:
+        if video_id not in reader or not (info := reader.info(video_id)).grid.length:
             without_features.append(video_id)
             continue
         labelled = [segment for segment in video.segments if not indices.keys().isdisjoint(segment.labels)]
@@ -105,7 +101,7 @@ def load_split(
             )
         )
     if not items:
-        where = ", ".join(str(store.path) for store in streams.stores)
+        where = ", ".join(str(store.path) for store in reader.stores)
         raise StoreError(
             f"no video of split {name!r} has features in {where}: {len(videos)} videos in the split,"
             f" {len(without_features)} without features, {len(not_annotated)} not annotated",
@@ -119,7 +115,7 @@ VALIDATION_NAMES = ("val", "validation", "valid", "dev")
 
 
 def training_split(annotations: AnnotationSet, wanted: str) -> str:
-    """Return the split to train on: the wanted one, or for `auto` the manifest's, or `train` or `training`.
+    """Return the split to train on: the named one; for `auto` the manifest's, or else `train` or `training`.
 
     Raises
     ------
@@ -142,10 +138,9 @@ def training_split(annotations: AnnotationSet, wanted: str) -> str:
 
 
 def validation_split(annotations: AnnotationSet, wanted: str, trained_on: str) -> str | None:
-    """Return the split to score while training, or None.
+    """Return the split to validate on while training, or None.
 
-    `auto` never takes a split that results are reported on, since choosing a
-    checkpoint by it would flatter the result.
+    `auto` never selects a split that results are reported on: choosing a checkpoint by it would bias the result.
     """
     if wanted != "auto":
         return None if wanted == "none" else wanted
@@ -156,21 +151,21 @@ def validation_split(annotations: AnnotationSet, wanted: str, trained_on: str) -
 
 
 def feature_statistics(
-    streams: FeatureReader, items: Sequence[VideoItem]
+    reader: FeatureReader, items: Sequence[VideoItem]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return mean and standard deviation of every feature dimension over these videos: (D,) and (D,)."""
-    dims = sum(streams.dims)
+    dims = sum(reader.dims)
     count, total, squares = 0, np.zeros(dims), np.zeros(dims)
-    # Sums around the first feature, so that a large mean does not swallow a small deviation.
+    # Sums are taken relative to the first feature, so that a large mean does not cancel a small deviation.
     origin: NDArray[np.float64] | None = None
     for item in items:
-        features = streams.read(item.video_id).astype(np.float64)
+        features = reader.read(item.video_id).astype(np.float64)
         origin = features[0].copy() if origin is None else origin
         features -= origin
         count += len(features)
         total += features.sum(axis=0)
         squares += (features**2).sum(axis=0)
     if origin is None:
-        raise StoreError("no features to take statistics of")
+        raise StoreError("there are no features to compute statistics of")
     mean = total / count
     return origin + mean, np.sqrt(np.maximum(squares / count - mean**2, 0))

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
 from array import array
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -40,30 +39,6 @@ def write_predictions(path: Path, detections: Detections) -> None:
             file.write(",\n" if number else "\n")
             file.write(f"{json.dumps(video_id, ensure_ascii=False)}: {json.dumps(entries, ensure_ascii=False)}")
         file.write("\n}}\n")
-
-
-def write_tables(
-    path: Path,
-    tables: Mapping[str, Detections],
-    write: Callable[[Path, Detections], None] = write_predictions,
-) -> list[Path]:
-    """Write the predictions of one or several vocabularies, a file each; return the files.
-
-    Parameters
-    ----------
-    path : Path
-        The file where there is one vocabulary. Of several, each has its own beside it: of ``detections.json``,
-        ``detections-verb.json``, ``detections-noun.json`` and, of combinations, ``detections-verb-noun.json``.
-    tables : mapping of str to Detections
-        By vocabulary.
-    write : callable
-        Writes one of them.
-    """
-    names = [re.sub(r"[^\w.-]", "-", name) for name in tables]  # a checkpoint of others may name them anything
-    paths = [path if len(tables) == 1 else path.with_name(f"{path.stem}-{name}{path.suffix}") for name in names]
-    for own, detections in zip(paths, tables.values(), strict=True):
-        write(own, detections)
-    return paths
 
 
 def read_predictions(path: Path) -> Detections:

@@ -1,9 +1,11 @@
-"""Detections of many videos as columns of numbers."""
+"""Detections of many videos as columns of numbers, and the tables that one model makes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,13 +14,13 @@ from numpy.typing import ArrayLike, NDArray
 from asl_kit.errors import PredictionError
 
 JOINT = ","
-"""Between the names of classes, and of their vocabularies, where one detection names several: `take,plate`."""
+"""Joins the class names of a detection that names several, `take,plate`, and the names of their vocabularies."""
 MIN_SCORE = 0.3
-"""The least score of what people are shown, if nobody says otherwise."""
+"""Default of the lowest score that people are shown."""
 
 
 class Detection(NamedTuple):
-    """One detection, in names: what `Detections.from_lists` takes and `Detections.rows` gives."""
+    """One detection, its video and class by name: what `Detections.from_lists` takes and `Detections.rows` returns."""
 
     video_id: str
     start_s: float
@@ -31,29 +33,29 @@ class Detection(NamedTuple):
 class Detections:
     """Detections of many videos, as read-only columns of equal length (N,).
 
-    Rows are kept video by video, in the order of `video_ids`; within a video they stay as
-    given. Millions of rows are fine: each takes 32 bytes.
+    Rows are sorted by video, in the order of `video_ids`; within a video they keep the order in which they were
+    given. A row takes 32 bytes, so that millions of rows are fine.
 
     Parameters
     ----------
     video_ids : tuple of str
-        All videos that were looked at, also those where nothing was found.
+        All videos that were searched, with or without detections.
     video : (N,) int
         Index into `video_ids`.
     start_s, end_s : (N,) float
         The half-open interval [start_s, end_s), in seconds.
     score : (N,) float
-        Any finite number; a higher one is surer.
+        Any finite number; higher means more confident.
     label : (N,) int
         Index into `class_names`.
     class_names : tuple of str
-        The classes that could be found.
+        The classes that can be detected.
 
     Raises
     ------
     PredictionError
         If columns differ in length, an index is out of range, a name occurs twice, a number is
-        not finite, or an end lies before its start. Names video, entry and field.
+        not finite, or an end lies before its start. The message names video, entry and field.
     """
 
     video_ids: tuple[str, ...]
@@ -121,7 +123,7 @@ class Detections:
         rows : iterable of Detection
             In any order.
         video_ids, class_names : sequence of str, optional
-            All names that may occur. By default the names that do, sorted.
+            All names that may occur; by default the sorted names that do.
 
         Raises
         ------
@@ -139,6 +141,23 @@ class Detections:
             score=np.array([row.score for row in detections], np.float64),
             label=np.array([classes[row.label] for row in detections], np.int32),
             class_names=tuple(classes),
+        )
+
+    @classmethod
+    def join(cls, tables: Sequence[Detections]) -> Detections:
+        """Return the detections of several tables, each of other videos, as one table; the classes are united."""
+        classes = tuple(dict.fromkeys(name for table in tables for name in table.class_names))
+        number = {name: index for index, name in enumerate(classes)}
+        labels = [np.array([number[name] for name in table.class_names], np.int32)[table.label] for table in tables]
+        first = np.cumsum([0, *(len(table.video_ids) for table in tables)])
+        return cls(
+            video_ids=tuple(video_id for table in tables for video_id in table.video_ids),
+            video=np.concatenate([table.video + start for table, start in zip(tables, first, strict=False)]),
+            start_s=np.concatenate([table.start_s for table in tables]),
+            end_s=np.concatenate([table.end_s for table in tables]),
+            score=np.concatenate([table.score for table in tables]),
+            label=np.concatenate(labels),
+            class_names=classes,
         )
 
     def __len__(self) -> int:
@@ -164,7 +183,7 @@ class Detections:
         )
 
     def relabelled(self, labels: Sequence[str], class_names: Iterable[str]) -> Detections:
-        """Return the detections with another label for each class; those with none of `class_names` are left out."""
+        """Return the detections with a new label for each class; drop those whose label is not in `class_names`."""
         numbers = {name: number for number, name in enumerate(class_names)}
         label = np.array([numbers.get(name, -1) for name in labels], np.int32)[self.label]
         kept = label >= 0
@@ -172,12 +191,69 @@ class Detections:
         return replace(self, **columns, label=label[kept], class_names=tuple(numbers))
 
     def rows(self, video_id: str) -> list[Detection]:
-        """Return one video's detections in names: highest score first, then by start, end and label."""
+        """Return the detections of one video by name: highest score first, then by start, end and label."""
         mine = self.for_video(video_id)
         labels = [self.class_names[label] for label in mine.label.tolist()]
         columns = mine.start_s.tolist(), mine.end_s.tolist(), labels, mine.score.tolist()
         rows = (Detection(video_id, *row) for row in zip(*columns, strict=True))
         return sorted(rows, key=lambda row: (-row.score, row.start_s, row.end_s, row.label))
+
+
+@dataclass(frozen=True, eq=False)
+class DetectionTables:
+    """What one model detected in some videos: a table for each vocabulary, and one of their combinations.
+
+    Parameters
+    ----------
+    by_vocabulary : mapping of str to Detections
+        One or several tables, all of the same videos; named "" where the vocabulary's name is not known.
+    combined : Detections, optional
+        Detections that name one class of every vocabulary: ``take,plate``. Its classes are the combinations that
+        were detected.
+    """
+
+    by_vocabulary: Mapping[str, Detections]
+    combined: Detections | None = None
+
+    @classmethod
+    def join(cls, parts: Sequence[DetectionTables]) -> DetectionTables:
+        """Return the tables that one model made of several sets of videos as tables of all of them.
+
+        Raises
+        ------
+        PredictionError
+            If two videos have the same id.
+        """
+        combined = [part.combined for part in parts if part.combined is not None]
+        return cls(
+            {name: Detections.join([part.by_vocabulary[name] for part in parts]) for name in parts[0].by_vocabulary},
+            Detections.join(combined) if combined else None,
+        )
+
+    @property
+    def named(self) -> dict[str, Detections]:
+        """All tables by name; that of combinations is named like its classes: ``verb,noun``."""
+        combined = {} if self.combined is None else {JOINT.join(self.by_vocabulary): self.combined}
+        return {**self.by_vocabulary, **combined}
+
+    @property
+    def shown(self) -> Detections:
+        """The one table that people are shown: the combinations, or without them the last vocabulary."""
+        return list(self.by_vocabulary.values())[-1] if self.combined is None else self.combined
+
+    def files(self, path: Path) -> dict[Path, Detections]:
+        """Return the table that each file holds when all are written.
+
+        A single table goes to `path`. Several go beside it: of ``detections.json``, ``detections-verb.json``,
+        ``detections-noun.json`` and, for combinations, ``detections-verb-noun.json``.
+        """
+        tables = self.named
+        if len(tables) == 1:
+            (table,) = tables.values()
+            return {path: table}
+        # The checkpoint may come from elsewhere: its names must not lead to another folder.
+        names = {re.sub(r"[^\w.-]", "-", name): table for name, table in tables.items()}
+        return {path.with_name(f"{path.stem}-{name}{path.suffix}"): table for name, table in names.items()}
 
 
 def _index_column(field: str, values: ArrayLike, count: int) -> NDArray[np.int32]:

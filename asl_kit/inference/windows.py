@@ -1,4 +1,4 @@
-"""A network run over a video of any length, window by window, as if it saw the whole video."""
+"""A network applied to a video of any length, window by window, with the outputs of the whole video."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from asl_kit.model.network import Localizer, Output, Points
 from asl_kit.torch_utils.device import autocast
 
 CONTEXT_SHARE = 4
-"""Where attention has no window, one in so many features of a window, on either side, is only context."""
+"""If attention has no window, this fraction of a window (1 / CONTEXT_SHARE) on either side is only context."""
 
 
 @dataclass(frozen=True)
 class Window:
-    """A stretch of a long video, and the part of it whose outputs are kept; in features."""
+    """An interval of a long video, and the part of it whose outputs are kept; in features."""
 
     start: int
     stop: int
@@ -35,13 +35,14 @@ def plan_windows(length: int, window: int, coarsest: int, *, reach: int | None) 
     length : int
         Features of the video.
     window : int
-        Features of a window; longer videos are cut. Windows are longer where less would be mostly context.
+        Features of a window; longer videos are cut. Windows get longer if they would otherwise be mostly context.
     coarsest : int
         Stride of the top pyramid level: windows start at multiples of it, so
         that the pyramids of all windows lie on one grid.
     reach : int, optional
-        Features to either side that an output depends on: so many are read around what is kept, which makes the
-        outputs those of the whole video. None: all, so that windows cannot give the same; a quarter is read.
+        Features to either side that an output depends on. That many are read around the kept part, so that its
+        outputs are those of the whole video. None: all features, so that windows are an approximation; a quarter
+        of a window is read on either side.
 
     Examples
     --------
@@ -69,8 +70,8 @@ def run_windows(
 ) -> Iterator[tuple[Window, Output]]:
     """Run a network over a video, window by window; yield each window with the network's output.
 
-    What is kept of them is what the network says of the whole video, up to rounding, where its attention has a
-    window. Attention to all features is to those of a window only.
+    If the network's attention has a window, the kept outputs equal those of the whole video up to rounding. Otherwise
+    attention sees the features of one window only.
 
     Parameters
     ----------
@@ -79,7 +80,7 @@ def run_windows(
     features : Tensor
         (T, D) float32, on any device.
     window_length : int
-        Features read at once; see `plan_windows`.
+        Features per window; see `plan_windows`.
     precision : torch.dtype
         bfloat16 or float16 run the network under autocast.
     """
@@ -89,7 +90,7 @@ def run_windows(
     for window in plan_windows(length, window_length, 2 ** (network.levels - 1), reach=network.reach):
         x = features[window.start : window.stop].to(device)
         steps = len(x)
-        # The last window ends as the whole video would: what lies at its end depends on the padding behind it.
+        # The last window is padded like the whole video: outputs near the end depend on the padding.
         padded = (whole if window.stop == length else window.stop) - window.start
         mask = torch.arange(padded, device=device) < steps
         with autocast(device, precision):
@@ -98,7 +99,7 @@ def run_windows(
 
 
 class WholeOutput(NamedTuple):
-    """What the network says at every point of a whole video."""
+    """The network's output at every point of a whole video; points of level 0, the features, come first."""
 
     logits: Tensor
     """(P, K)."""
@@ -110,7 +111,7 @@ class WholeOutput(NamedTuple):
 
 
 def run_whole(network: Localizer, features: Tensor, *, window_length: int, precision: torch.dtype) -> WholeOutput:
-    """Return what a network says of a whole video, read and run as by `run_windows`."""
+    """Return the output of a network for a whole video; parameters as for `run_windows`."""
     kept: list[list[Tensor]] = [[] for _ in range(network.levels)]
     for window, output in run_windows(network, features, window_length=window_length, precision=precision):
         parts = [part[0].float() for part in (output.logits, output.offsets, output.sensitivity) if part is not None]
@@ -118,7 +119,7 @@ def run_whole(network: Localizer, features: Tensor, *, window_length: int, preci
         rows = torch.cat(parts, dim=1)
         first = 0
         for level, size in enumerate(output.points.sizes):
-            # Windows start at multiples of the coarsest stride, kept parts end at one or at the end of the video.
+            # Windows start at multiples of the coarsest stride; kept parts end at one, or at the end of the video.
             low = -(-(window.keep_start - window.start) // 2**level) + first
             high = -(-(window.keep_stop - window.start) // 2**level) + first
             kept[level].append(rows[low:high])

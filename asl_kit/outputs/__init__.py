@@ -1,1 +1,1 @@
-"""What detections become for people and other programs: a table, subtitles, an edit decision list, clips."""
+"""Detections written for people and other programs: tables, subtitles, edit decision lists, clips."""

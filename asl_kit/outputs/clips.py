@@ -1,4 +1,4 @@
-"""Detections cut out of their videos by the ffmpeg program."""
+"""Clips of detections, cut by the ffmpeg program."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from asl_kit.errors import MissingDependencyError, VideoError
 from asl_kit.outputs.file_start import FileStart
 from asl_kit.outputs.names import safe_part
 
-_MAX_NAME_BYTES = 80  # of the video's and of the label's part each
+_MAX_NAME_BYTES = 80  # of the video's part, and of the label's part
 _ENCODE = (
     *("-map", "0:V:0", "-map", "0:a:0?", "-map_metadata", "-1", "-vf", "crop=trunc(iw/2)*2:trunc(ih/2)*2"),
     *("-c:v", "libx264", "-preset", "veryfast", "-crf", "18", "-pix_fmt", "yuv420p", "-c:a", "aac"),
     *("-movflags", "+faststart", "-f", "mp4", "-abort_on", "empty_output"),
 )
-"""Encoded anew: a copy could begin at key frames only, up to many seconds too early. Plays everywhere.
+"""Clips are encoded again: a copy could start only at a key frame, up to many seconds early. They play everywhere.
 
-``V``: a video stream that is no cover picture."""
+``V``: a video stream that is not a cover picture."""
 
 
 def find_ffmpeg() -> str:
@@ -35,14 +35,14 @@ def find_ffmpeg() -> str:
     path = shutil.which("ffmpeg")
     if path is None:
         raise MissingDependencyError(
-            "clips are cut by the ffmpeg program, and it is not installed",
+            "clips are cut by the ffmpeg program, which is not installed",
             hint="apt-get install ffmpeg, brew install ffmpeg, conda install -c conda-forge ffmpeg, or https://ffmpeg.org",
         )
     return path
 
 
 def clip_prefix(video_id: str) -> str:
-    """Return how the names of a video's clips begin: its id on one level, without spaces.
+    """Return the first part of the names of a video's clips: its id without folders and spaces.
 
     Examples
     --------
@@ -53,7 +53,7 @@ def clip_prefix(video_id: str) -> str:
 
 
 def clip_name(prefix: str, row: Detection) -> str:
-    """Return the file name of a clip without its suffix; names of a video's clips are in order of time.
+    """Return the file name of a clip without its suffix; sorted by name, the clips of a video are in order of time.
 
     Examples
     --------
@@ -68,31 +68,20 @@ def _name_part(text: str) -> str:
 
 
 def cut_clip(path: Path, video: Path, row: Detection, start: FileStart) -> None:
-    """Cut a detection out of its video: its own frames, with the first sound track; whole or not at all.
-
-    Parameters
-    ----------
-    path : Path
-        The clip.
-    video : Path
-        The video file.
-    row : Detection
-        What to cut out.
-    start : FileStart
-        How it begins.
+    """Cut a detection out of a video file into the clip `path`: exactly its frames, and the first sound track.
 
     Raises
     ------
     MissingDependencyError
         If ffmpeg is not installed.
     VideoError
-        If it cannot cut the clip.
+        If ffmpeg cannot cut the clip.
     """
     ffmpeg = find_ffmpeg()
     from_s = max(row.start_s, 0) + start.gap_s
     early_s = min(from_s, start.seek_early_s)
     with atomic_write(path) as temporary:
-        # No path is taken for a URL or an option, and no file leads to the network.
+        # A path is never read as a URL or an option, and a playlist cannot open the network.
         command = [
             *(ffmpeg, "-nostdin", "-v", "error", "-y", "-protocol_whitelist", "file"),
             *("-ss", f"{from_s - early_s:.6f}", "-i", f"file:{video}"),

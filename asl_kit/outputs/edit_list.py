@@ -1,20 +1,17 @@
 """Detections as an edit decision list (CMX 3600), which editing programs read.
 
-Frames are those of the picture, counted from the file's own first timecode where it carries one, as cameras write it,
-else from 00:00:00:00.
-A timecode counts whole frames a second, so that at 29.97 and 59.94 frames a second it would fall behind the clock, by
-3.6 s an hour. Drop frame timecodes (SMPTE ST 12-1, written with a semicolon) keep up: they leave out the first 2 (4)
-numbers of each minute but every tenth. They are used at these two rates, unless the file's own timecode is of the other
-kind. At all other rates, 23.976 among them, nothing is left out.
+Frames are counted from the timecode that the file records for its first frame, as cameras do, else from 00:00:00:00.
+A timecode counts whole frames per second, so that at 29.97 and 59.94 frames per second it falls behind the clock by
+3.6 s per hour. Drop frame timecodes (SMPTE ST 12-1, written with a semicolon) compensate for it: they skip the first
+2 (4) numbers of every minute, except each tenth. They are used at these two rates, unless the file's own timecode is
+non-drop. At all other rates, including 23.976, no number is skipped.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from asl_kit.base.files import write_text
 from asl_kit.detections.table import Detection
 from asl_kit.outputs.file_start import TIMECODE
 from asl_kit.outputs.selection import on_one_line
@@ -22,7 +19,7 @@ from asl_kit.outputs.selection import on_one_line
 MAX_EVENTS = 999
 """An event's number has three digits."""
 RECORD_START_S = 3600
-"""The list's own timeline begins at 01:00:00:00, as is usual."""
+"""The record timeline starts at 01:00:00:00, by convention."""
 _MAX_RATE = 60
 _TOLERANCE = 0.005
 
@@ -34,9 +31,9 @@ class Timebase:
     Parameters
     ----------
     fps : float
-        Frames a second.
+        Frames per second.
     drop_frame : bool
-        Whether numbers are left out to keep up with the clock.
+        Whether numbers are skipped to keep up with the clock.
     """
 
     fps: float
@@ -46,15 +43,15 @@ class Timebase:
     def of_video(cls, fps: float, *, drop_frame: bool | None = None) -> Timebase:
         """Return the timebase of a video.
 
-        Timecodes have two digits for frames, and programs take rates up to 60: at 120 frames a second
-        every other one is counted, at 240 every fourth.
+        Timecodes have two digits for frames, and programs accept rates up to 60: at 120 frames per second
+        every second frame is counted, at 240 every fourth.
 
         Parameters
         ----------
         fps : float
-            Frames a second of the video.
+            Frames per second of the video.
         drop_frame : bool, optional
-            What the file's own timecode says; None: drop frames at 29.97 and 59.94.
+            Whether the file's own timecode is drop frame; None: drop frame at 29.97 and 59.94.
         """
         while fps > _MAX_RATE + _TOLERANCE:
             fps /= 2
@@ -63,7 +60,7 @@ class Timebase:
 
     @property
     def frames_a_second(self) -> int:
-        """Numbers that a second of timecode has."""
+        """Frame numbers in a second of timecode."""
         return max(1, round(self.fps))
 
     @property
@@ -71,7 +68,7 @@ class Timebase:
         return self.frames_a_second // 15  # a minute: 2 of 30, 4 of 60
 
     def timecode(self, frame: int) -> str:
-        """Return the timecode of a frame, counted from 00:00:00:00; after 24 hours it begins anew.
+        """Return the timecode of a frame, counted from 00:00:00:00; it wraps after 24 hours.
 
         Examples
         --------
@@ -98,20 +95,21 @@ class Timebase:
 
 
 def to_edl(video: str, shown: Sequence[Detection], *, fps: float, start_timecode: str | None = None) -> str:
-    """Return detections as an edit decision list, one event each in order of time, picture and sound.
+    """Return an edit decision list with one event per detection in order of time, picture and sound.
 
-    On the list's own timeline they follow one another. A comment names the file, a locator the action and its score.
+    On the record timeline the events follow one another. A comment names the file, a locator the action and its score.
 
     Parameters
     ----------
     video : str
         The video file's name.
     shown : sequence of Detection
-        Of one video; see `asl_kit.outputs.selection.select_shown`. Of more than `MAX_EVENTS`, the surest.
+        Of one video; see `asl_kit.outputs.selection.select_shown`. Only the `MAX_EVENTS` with the highest scores are
+        listed.
     fps : float
-        Frames a second of the video.
+        Frames per second of the video.
     start_timecode : str, optional
-        Of the video's first frame: ``10:00:00:00``, or ``10:00:00;00`` for drop frame.
+        Timecode of the video's first frame: ``10:00:00:00``, or ``10:00:00;00`` for drop frame.
     """
     own = TIMECODE.fullmatch(start_timecode or "")
     timebase = Timebase.of_video(fps, drop_frame=own[4] != ":" if own else None)
@@ -119,8 +117,8 @@ def to_edl(video: str, shown: Sequence[Detection], *, fps: float, start_timecode
     name = on_one_line(video)
     lines = [f"TITLE: {name}", f"FCM: {'' if timebase.drop_frame else 'NON-'}DROP FRAME", ""]
     record = timebase.frame(RECORD_START_S // 3600, 0, 0, 0)
-    surest = sorted(shown, key=lambda row: -row.score)[:MAX_EVENTS]
-    for number, row in enumerate(sorted(surest, key=lambda row: (row.start_s, row.end_s)), start=1):
+    listed = sorted(shown, key=lambda row: -row.score)[:MAX_EVENTS]
+    for number, row in enumerate(sorted(listed, key=lambda row: (row.start_s, row.end_s)), start=1):
         start = first + round(row.start_s * timebase.fps)
         end = max(first + round(row.end_s * timebase.fps), start + 1)
         times = [timebase.timecode(frame) for frame in (start, end, record, record + end - start)]
@@ -131,26 +129,5 @@ def to_edl(video: str, shown: Sequence[Detection], *, fps: float, start_timecode
         ]
         record += end - start
     if len(shown) > MAX_EVENTS:
-        lines.append(f"* {len(shown) - MAX_EVENTS} LESS SURE EVENTS ARE LEFT OUT: A LIST HOLDS {MAX_EVENTS}")
+        lines.append(f"* {len(shown) - MAX_EVENTS} EVENTS WITH LOWER SCORES ARE LEFT OUT: A LIST HOLDS {MAX_EVENTS}")
     return "\n".join([*lines, ""])
-
-
-def write_edl(
-    path: Path, *, video: Path, shown: Sequence[Detection], fps: float, start_timecode: str | None = None
-) -> None:
-    """Write the edit decision list of a video, whole or not at all.
-
-    Parameters
-    ----------
-    path : Path
-        The list.
-    video : Path
-        The video file.
-    shown : sequence of Detection
-        Of this video.
-    fps : float
-        Frames a second of the video.
-    start_timecode : str, optional
-        Of its first frame.
-    """
-    write_text(path, to_edl(video.name, shown, fps=fps, start_timecode=start_timecode))

@@ -1,4 +1,4 @@
-"""What a video file says of its beginning, for players and editing programs."""
+"""How a video file starts: what players and editing programs need to know."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from typing import NamedTuple
 from asl_extract.decoders.probe import CLOCK_MAY_JUMP, location, video_stream
 from asl_kit.errors import VideoError
 
-_KEY_FRAMES_APART_S = 10.0  # at most, wherever such files are made; mostly 0.5 to 2 s
+_KEY_FRAMES_APART_S = 10.0  # an upper bound; usually 0.5 to 2 s
 TIMECODE = re.compile(r"(\d\d):([0-5]\d):([0-5]\d)([:;.])(\d\d)")
 
 
 class FileStart(NamedTuple):
-    """How a file begins.
+    """How a video file starts.
 
     Parameters
     ----------
     gap_s : float
-        Seconds on a player's clock before the first frame, while there is sound alone.
+        Seconds on a player's clock before the first frame, while only sound plays.
     timecode : str or None
-        What the file says its first frame's timecode is.
+        Timecode of the first frame, as recorded in the file.
     seek_early_s : float
-        By how much earlier to look for a frame. In MPEG-TS and its like there is no index, and a seek ends at any
-        frame; what can be decoded begins at the next key frame.
+        Seek this much earlier to reach a frame. MPEG-TS and similar formats have no index: a seek ends at any frame,
+        and decoding starts at the next key frame.
     """
 
     gap_s: float = 0.0
@@ -33,7 +33,7 @@ class FileStart(NamedTuple):
 
 
 def read_start(video: Path) -> FileStart:
-    """Return how a video file begins; of one that cannot be read, that there is nothing special."""
+    """Return how a video file starts; the defaults if it cannot be read."""
     import av
 
     try:

@@ -1,4 +1,4 @@
-"""Names of files made of ids and labels: good on every system, and never one file for two of them."""
+"""File names made of ids and labels: valid on every system, and unique."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from asl_kit.detections.table import Detection
 
 _Thing = TypeVar("_Thing", str, Detection)
 
-_MAX_BYTES = 200  # of 255, so that an ending fits
+_MAX_BYTES = 200  # of 255, which leaves room for a suffix
 _REFUSED = re.compile(r'[\x00-\x1f\x7f<>:"\\|?*]+')
 _DEVICE = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³])(?![^.])", re.IGNORECASE)
 
 
 def safe_part(text: str, max_bytes: int = _MAX_BYTES) -> str:
-    r"""Return text as a name of a file or folder that Windows takes too.
+    r"""Return text as a name of a file or folder that is valid on Windows too.
 
-    Signs that it refuses become ``_``, names of devices get one, and no name ends with a dot or space.
+    Invalid characters become ``_``, names of devices get one appended, and no name ends with a dot or space.
 
     Examples
     --------
@@ -32,7 +32,7 @@ def safe_part(text: str, max_bytes: int = _MAX_BYTES) -> str:
 
 
 def safe_path(video_id: str) -> str:
-    """Return an id as a relative path, folders in it included, that never leads up.
+    """Return an id as a relative path, with its folders, that never leads out of the folder.
 
     Examples
     --------
@@ -42,22 +42,15 @@ def safe_path(video_id: str) -> str:
     return "/".join(safe_part(part) for part in video_id.split("/") if part not in ("", ".", "..")) or "_"
 
 
-def tell_apart(things: Iterable[_Thing], name: Callable[[_Thing], str]) -> dict[_Thing, str]:
-    """Return a name for each of several things, numbered where two would be one file.
+def unique_names(things: Iterable[_Thing], name: Callable[[_Thing], str]) -> dict[_Thing, str]:
+    """Return a name for each of several ids or detections, numbered if two names could be the same file.
 
-    That is so for equal names, for capitals on Windows and macOS, and for an accented letter
-    made of two signs on macOS. The same things have the same names, in whatever order they come.
-
-    Parameters
-    ----------
-    things : iterable
-        Such as ids, or detections.
-    name : callable
-        Makes a name of one.
+    Those are equal names, names that differ in case (on Windows and macOS), and names that differ in the Unicode
+    form of an accented letter (on macOS). The result does not depend on their order.
 
     Examples
     --------
-    >>> tell_apart(["a", "A", "b"], safe_part)
+    >>> unique_names(["a", "A", "b"], safe_part)
     {'A': 'A', 'a': 'a_2', 'b': 'b'}
     """
     names: dict[_Thing, str] = {}

@@ -1,7 +1,7 @@
-"""Detections as subtitles, so that any player shows them: SubRip (.srt) and WebVTT (.vtt).
+"""Detections as subtitles for any player: SubRip (.srt) and WebVTT (.vtt).
 
-Subtitles that overlap are shown one above the other by some players, and one in place of the other by others. So they
-never overlap here: wherever an action starts or ends, a new one begins, and names all that go on, the surest first.
+Some players stack overlapping subtitles, others replace one with the next. So subtitles never overlap here: a new one
+starts wherever an action starts or ends, and names all current actions, highest score first.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from asl_kit.detections.table import Detection
 from asl_kit.outputs.selection import on_one_line
 
 MIN_DISPLAY_MS = 1000
-"""An action is named for at least so long, so that it can be read."""
+"""An action is named for at least this long, so that it can be read."""
 MAX_LINES = 3
-"""At most so many actions are named at a time, the surest."""
+"""At most this many actions are named at a time, those with the highest scores."""
 
-_JOINER = "\N{WORD JOINER}"  # takes no room, and keeps signs apart that together would be markup
+_JOINER = "\N{WORD JOINER}"  # has no width, and separates characters that together would be markup
 
 
 class Cue(NamedTuple):
-    """What is shown from one time to another."""
+    """Lines that are shown from one time to another."""
 
     start_ms: int
     end_ms: int
@@ -32,18 +32,11 @@ class Cue(NamedTuple):
 
 
 def make_cues(shown: Sequence[Detection], duration_s: float) -> list[Cue]:
-    """Return what is to be shown when, in order of time and without overlap.
+    """Return cues in order of time, without overlap.
 
-    A line is an action and its score: ``run 0.91``; of one class at a time, the surest only. An action that lasts
-    less than `MIN_DISPLAY_MS` is shown on for so long, or from earlier on where the video ends. Where more than
-    `MAX_LINES` go on at a time, the last line says how many are not named.
-
-    Parameters
-    ----------
-    shown : sequence of Detection
-        Of one video; see `asl_kit.outputs.selection.select_shown`.
-    duration_s : float
-        Length of the video.
+    A line is an action and its score, ``run 0.91``; of one class only the highest at any time. An action shorter than
+    `MIN_DISPLAY_MS` is shown for that long; at the end of the video it starts earlier. If more than `MAX_LINES`
+    actions are current, the last line gives the number of the others.
     """
     spans = [(*_display_span(row, round(duration_s * 1000)), row) for row in shown]
     starting: dict[int, list[Detection]] = {}
@@ -52,10 +45,10 @@ def make_cues(shown: Sequence[Detection], duration_s: float) -> list[Cue]:
         starting.setdefault(start_ms, []).append(row)
         ending.setdefault(end_ms, []).append(row)
     cues: list[Cue] = []
-    going_on: list[Detection] = []
+    current: list[Detection] = []
     for start_ms, end_ms in pairwise(sorted({*starting, *ending})):
-        going_on = [row for row in going_on if row not in ending.get(start_ms, ())] + starting.get(start_ms, [])
-        lines = _name(going_on)
+        current = [row for row in current if row not in ending.get(start_ms, ())] + starting.get(start_ms, [])
+        lines = _name(current)
         if cues and cues[-1].end_ms == start_ms and cues[-1].lines == lines:
             cues[-1] = cues[-1]._replace(end_ms=end_ms)
         elif lines:
@@ -72,9 +65,9 @@ def _display_span(row: Detection, duration_ms: int) -> tuple[int, int]:
     return start_ms, end_ms
 
 
-def _name(going_on: Sequence[Detection]) -> tuple[str, ...]:
+def _name(current: Sequence[Detection]) -> tuple[str, ...]:
     best: dict[str, Detection] = {}
-    for row in sorted(going_on, key=lambda row: -row.score):
+    for row in sorted(current, key=lambda row: -row.score):
         best.setdefault(row.label, row)
     lines = [f"{on_one_line(row.label)} {row.score:.2f}" for row in best.values()]
     more = len(lines) - MAX_LINES
@@ -82,11 +75,11 @@ def _name(going_on: Sequence[Detection]) -> tuple[str, ...]:
 
 
 def to_srt(cues: Sequence[Cue]) -> str:
-    """Return cues as SubRip. It has no escapes: signs that players take for markup are kept apart by U+2060."""
+    """Return cues as SubRip. It has no escapes: U+2060 separates characters that players would read as markup."""
 
     def escape(line: str) -> str:
-        for sign in "<{\\":
-            line = line.replace(sign, sign + _JOINER)
+        for character in "<{\\":
+            line = line.replace(character, character + _JOINER)
         return line.replace("-->", f"--{_JOINER}>")
 
     return "".join(
@@ -121,18 +114,9 @@ WRITERS: dict[str, Callable[[Sequence[Cue]], str]] = {".srt": to_srt, ".vtt": to
 
 
 def write_subtitles(path: Path, shown: Sequence[Detection], *, duration_s: float, gap_s: float = 0.0) -> None:
-    """Write the subtitles of a video, whole or not at all, in the format of the suffix: ``.srt`` or ``.vtt``.
+    """Write the subtitles of a video atomically, in the format of the suffix: ``.srt`` or ``.vtt``.
 
-    Parameters
-    ----------
-    path : Path
-        The file.
-    shown : sequence of Detection
-        Of this video.
-    duration_s : float
-        Length of the video.
-    gap_s : float
-        Seconds before its first frame on a player's clock: see `asl_kit.outputs.file_start.FileStart`.
+    They are delayed by `gap_s`: see `asl_kit.outputs.file_start.FileStart`.
     """
     gap_ms = round(gap_s * 1000)
     cues = [

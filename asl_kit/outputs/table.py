@@ -1,50 +1,39 @@
-"""Detections as a table, with the columns of the CSV that `asl-kit convert csv` reads, and ``score``."""
+"""Detections as a table: the columns of the CSV that `asl-kit convert csv` reads, and ``score``."""
 
 from __future__ import annotations
 
 import csv
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 
 from asl_kit.annotations.scored_table import COLUMNS
 from asl_kit.base.files import atomic_write
-from asl_kit.detections.json_format import write_predictions, write_tables
-from asl_kit.detections.per_video import VideoDetections, join_tables
-from asl_kit.detections.table import Detections
+from asl_kit.detections.json_format import write_predictions
+from asl_kit.detections.per_video import VideoDetections
+from asl_kit.detections.table import Detections, DetectionTables
 
 _COLUMNS = (*COLUMNS, "duration", "fps")
 
 
 def write_detections(path: Path, videos: Sequence[VideoDetections]) -> list[Path]:
-    """Write all that was found, and return the files: a table if the suffix is ``.csv``, else ActivityNet's JSON.
+    """Write all detections as a table if the suffix is ``.csv``, else as ActivityNet's JSON; return the files.
 
-    Parameters
-    ----------
-    path : Path
-        The file; of several vocabularies, each has its own: see `asl_kit.detections.json_format.write_tables`.
-    videos : sequence of VideoDetections
-        What was found in each video.
+    With several vocabularies each has its own file: see `asl_kit.detections.table.DetectionTables.files`.
     """
-    is_table = path.suffix.lower() == ".csv"
-    write = partial(write_csv, videos=videos) if is_table else write_predictions
-    return write_tables(path, join_tables(videos), write)
+    files = DetectionTables.join([video.tables for video in videos]).files(path)
+    for file, detections in files.items():
+        if path.suffix.lower() == ".csv":
+            write_csv(file, detections, videos=videos)
+        else:
+            write_predictions(file, detections)
+    return list(files)
 
 
 def write_csv(path: Path, detections: Detections, *, videos: Sequence[VideoDetections]) -> None:
-    """Write one row a detection, whole or not at all; nothing is rounded.
+    """Write a table with one row per detection, atomically and without rounding; `videos` give durations and rates.
 
-    Videos are in order of their id, detections in order of score. A video in which nothing was found
+    Videos are sorted by id, their detections by falling score. A video without detections
     is a row with empty ``start``, ``end``, ``label`` and ``score``.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-    detections : Detections
-        Of one vocabulary.
-    videos : sequence of VideoDetections
-        Where durations and frame rates are taken from.
     """
     facts = {video.video_id: [repr(video.duration_s), repr(video.fps)] for video in videos}
     with atomic_write(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:

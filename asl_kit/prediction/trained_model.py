@@ -1,4 +1,4 @@
-"""A trained model on new videos, from the file to detections: the one module that joins extraction and detection."""
+"""A trained model on new videos, from the file to detections: extraction and detection joined."""
 
 from __future__ import annotations
 
@@ -7,21 +7,15 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
 
-import numpy as np
-import torch
-
 from asl_extract.executors.filling import choose_workers
 from asl_extract.extractor import ExtractedVideo, Extractor
 from asl_extract.videos import VideoFile, check_id
 from asl_kit.checkpoint.files import load_checkpoint
 from asl_kit.checkpoint.model import Checkpoint
-from asl_kit.dataset.feature_reader import resample
+from asl_kit.dataset.streams import FeatureStream, join_streams, joined_grid
 from asl_kit.detections.per_video import VideoDetections
-from asl_kit.errors import AslKitError, UsageError, VideoError
-from asl_kit.inference.detect import detect, resolve_window_length, to_detections
-from asl_kit.torch_utils.device import choose_device, choose_precision
-
-_Extracted = ExtractedVideo | AslKitError
+from asl_kit.errors import AslKitError, FeatureError, UsageError, VideoError
+from asl_kit.inference.detector import Detector
 
 
 def load_model(
@@ -34,40 +28,40 @@ def load_model(
     decoder_threads: int = 1,
     batch_size: int | None = None,
 ) -> TrainedModel:
-    """Return a trained model, ready to find actions in videos: what ``asl-kit predict`` runs.
+    """Return a trained model that detects actions in video files, as ``asl-kit predict`` does.
 
     Parameters
     ----------
     checkpoint : path
-        What ``asl-kit train`` has written: ``model.ckpt``. It says how features are made.
+        A file that ``asl-kit train`` wrote: ``model.ckpt``. It records how its features are made.
     device : str
         ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
     weights : path or sequence of paths
-        The backbone's weights, if they came from a file. With several feature stores, one for each in the order in
-        which the model was trained on them: a file, ``default`` or ``random``.
+        The backbone's weights, if they came from a file. A model of several feature stores needs one for each, in
+        the order in which it was trained on them: a file, ``default`` or ``random``.
     flow_weights : path, optional
-        The weights of the optical flow, if they came from a file.
+        The weights of the optical flow method, if they came from a file.
     decoder : str, optional
-        Library that reads the videos; None: the one that read the training videos, and no other version of it.
+        Library that decodes the videos; None: the one that decoded the training videos, in the same version.
     decoder_threads, batch_size
-        As in `asl_extract.extractor.Extractor.create`.
+        As for `asl_extract.extractor.Extractor.create`.
 
     Raises
     ------
     MissingFileError, CheckpointError
-        If there is no such file, or it is no checkpoint.
+        If the file does not exist or is not a checkpoint.
     SpecConflictError
-        If features cannot be made here as the checkpoint says.
+        If features cannot be made here as the checkpoint records.
     UsageError
-        If there are more or fewer weights than feature stores.
+        If the number of weights is not the number of feature stores.
     """
     trained = load_checkpoint(Path(checkpoint))
-    streams = trained.extraction
+    specs = trained.extraction
     given = [str(one) for one in ([weights] if isinstance(weights, str | Path) else weights)]
-    if given and len(given) != len(streams):
-        backbones = ", ".join(spec.backbone for spec in streams)
+    if given and len(given) != len(specs):
+        backbones = ", ".join(spec.backbone for spec in specs)
         raise UsageError(
-            f"--weights is given {len(given)} times, but the model takes features of {len(streams)}: {backbones}",
+            f"--weights is given {len(given)} times, but the model takes features of {len(specs)}: {backbones}",
             hint="give it once for each, in this order; `default` stands for the publisher's",
         )
     extractors = [
@@ -80,13 +74,13 @@ def load_model(
             decoder_threads=decoder_threads,
             batch_size=batch_size,
         )
-        for spec, one in itertools.zip_longest(streams, given)
+        for spec, one in itertools.zip_longest(specs, given)
     ]
     return TrainedModel(trained, extractors, device=device)
 
 
 class TrainedModel:
-    """A trained network and the extractors that make its features; make it with `load_model`.
+    """A trained network and the extractors that make its features; use `load_model` to create it.
 
     Parameters
     ----------
@@ -95,30 +89,30 @@ class TrainedModel:
     extractors : sequence of Extractor
         One for each feature stream, in order.
     device : str
-        Where the network computes.
+        Device that runs the network.
     """
 
     def __init__(self, checkpoint: Checkpoint, extractors: Sequence[Extractor], *, device: str = "auto") -> None:
         self.checkpoint = checkpoint
         self._extractors = list(extractors)
-        self._device = choose_device(device)
-        self._network = checkpoint.build().to(self._device)
+        self._detector = Detector.from_checkpoint(checkpoint, device)
 
     def detect(self, video: str | Path) -> VideoDetections:
-        """Find the actions in one video file.
+        """Detect the actions in one video file.
 
         Raises
         ------
         MissingFileError, VideoError
-            If the file is not there, or cannot be decoded wholly.
+            If the file does not exist, or cannot be decoded completely.
+        FeatureError
+            If a feature is not finite.
         """
         path = Path(video)
         with closing(self.detect_all([VideoFile(path.stem, path)], workers=0)) as results:
-            for _, found in results:
-                if isinstance(found, AslKitError):
-                    raise found
-                return found
-        raise AssertionError("a video has come to neither detections nor an error")
+            _, found = next(results)
+        if isinstance(found, AslKitError):
+            raise found
+        return found
 
     def detect_all(
         self,
@@ -128,21 +122,21 @@ class TrainedModel:
         time_limit_s: float | None = None,
         on_frames: Callable[[VideoFile, float, int], None] | None = None,
     ) -> Generator[tuple[VideoFile, VideoDetections | AslKitError], None, None]:
-        """Yield what is found in each of many videos, or why nothing is, each as soon as it is known.
+        """Yield the detections in each of many videos, or the error of that video, as soon as they are known.
 
         Close the generator to end all workers.
 
         Parameters
         ----------
         videos : sequence of VideoFile
-            As `asl_extract.videos.find_videos` returns them.
+            As returned by `asl_extract.videos.find_videos`.
         workers : int, optional
-            Processes that decode; 0: this one does; None: as `asl_extract.executors.filling.choose_workers` says.
+            Processes that decode; 0: this process decodes; None: see `asl_extract.executors.filling.choose_workers`.
         time_limit_s : float, optional
-            Give a video up when its decoder delivers nothing for so long.
+            A video fails if its decoder delivers nothing for this long.
         on_frames : callable, optional
-            Called with (video, frames just decoded, frames in the file) as the work goes on. Where several streams
-            decode a video each, a frame counts for each stream in part.
+            Called with (video, frames just decoded, frames in the file). If several streams each decode the video, a
+            frame of one stream counts as a fraction.
 
         Raises
         ------
@@ -162,63 +156,50 @@ class TrainedModel:
             if on_frames is not None:
                 on_frames(files[video_id], frames / len(self._extractors), total)
 
-        with ExitStack() as open_streams:
-            streams = [
-                open_streams.enter_context(
-                    closing(
-                        extractor.extract_all(
-                            [(file.video_id, file.path) for file in files.values()],
-                            workers=choose_workers(extractor.device, decoder=extractor.decoder)
-                            if workers is None
-                            else workers,
-                            time_limit_s=time_limit_s,
-                            on_frames=count,
-                        )
-                    )
-                )
-                for extractor in self._extractors
-            ]
-            # Each stream has every video once; with several workers they do not come in the same order.
-            parts: dict[str, dict[int, _Extracted]] = {}
-            for results in zip(*streams, strict=True):
-                for stream, (video_id, result) in enumerate(results):
-                    parts.setdefault(video_id, {})[stream] = result
-                    if len(parts[video_id]) == len(streams):
-                        of_video = [part for _, part in sorted(parts.pop(video_id).items())]
-                        yield files[video_id], self._finish(files[video_id], of_video)
-
-    def _finish(self, file: VideoFile, streams: Sequence[_Extracted]) -> VideoDetections | AslKitError:
-        """Return what is found in a video by its features, or the error of the first stream that has none."""
-        extracted = []
-        for stream in streams:
-            if isinstance(stream, AslKitError):
-                return stream
-            extracted.append(stream)
-        first, *others = extracted
-        features, grid = first.features, first.grid
-        if others:
-            features = np.concatenate(
-                [features, *(resample(other.features, other.grid, grid) for other in others)], axis=1
+        def extract(extractor: Extractor) -> Generator[tuple[str, ExtractedVideo | AslKitError], None, None]:
+            return extractor.extract_all(
+                [(file.video_id, file.path) for file in files.values()],
+                workers=choose_workers(extractor.device, decoder=extractor.decoder) if workers is None else workers,
+                time_limit_s=time_limit_s,
+                on_frames=count,
             )
-        recipe = self.checkpoint.recipe
-        if recipe.data.resize_length is not None:
-            grid = grid.resized(recipe.data.resize_length)
-            features = resample(features, first.grid, grid)
-        found = detect(
-            self._network,
-            torch.from_numpy(features),
-            grid=grid,
-            duration_s=first.duration_s,
-            classes=[len(names) for names in self.checkpoint.vocabularies.values()],
-            settings=recipe.inference,
-            window_length=resolve_window_length(recipe.inference, self.checkpoint.shape.sequence_length),
-            precision=choose_precision(recipe.run.precision, self._device),
-        )
+
+        with ExitStack() as stack:
+            extractions = [stack.enter_context(closing(extract(extractor))) for extractor in self._extractors]
+            # Each extraction yields every video once; with several workers, not in the same order.
+            parts: dict[str, dict[int, ExtractedVideo | AslKitError]] = {}
+            for results in zip(*extractions, strict=True):
+                for number, (video_id, result) in enumerate(results):
+                    parts.setdefault(video_id, {})[number] = result
+                    if len(parts[video_id]) == len(extractions):
+                        of_video = [part for _, part in sorted(parts.pop(video_id).items())]
+                        yield files[video_id], self._detect(files[video_id], of_video)
+
+    def _detect(
+        self, file: VideoFile, results: Sequence[ExtractedVideo | AslKitError]
+    ) -> VideoDetections | AslKitError:
+        """Return the detections in a video, given what each extraction yielded for it; or the first error."""
+        extracted = []
+        for result in results:
+            if isinstance(result, AslKitError):
+                return result
+            extracted.append(result)
+        video = extracted[0]
+        grid = joined_grid(video.grid, self.checkpoint.recipe.data.resize_length)
+        streams = [
+            FeatureStream(part.features, part.grid, f"{file.path}: {spec.backbone}")
+            for part, spec in zip(extracted, self.checkpoint.extraction, strict=True)
+        ]
+        try:
+            features = join_streams(streams, grid)
+        except FeatureError as fault:
+            return fault
+        found = self._detector.detect(features, grid, video.duration_s)
         return VideoDetections(
             video_id=file.video_id,
             path=file.path,
-            duration_s=first.duration_s,
-            fps=first.fps,
-            frames=first.frames,
-            tables=to_detections([file.video_id], [found], self.checkpoint.vocabularies),
+            duration_s=video.duration_s,
+            fps=video.fps,
+            frames=video.frames,
+            tables=self._detector.tables([file.video_id], [found]),
         )

@@ -1,8 +1,9 @@
-"""A checkpoint applied to annotated videos, to be scored."""
+"""The detections of a checkpoint in annotated videos, which are then scored."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from asl_evaluate.coverage import GridCoverage
@@ -11,16 +12,15 @@ from asl_kit.checkpoint.files import load_checkpoint
 from asl_kit.checkpoint.model import Checkpoint
 from asl_kit.dataset.feature_reader import FeatureReader
 from asl_kit.dataset.split import load_split
-from asl_kit.detections.table import Detections
+from asl_kit.detections.table import DetectionTables
 from asl_kit.errors import CheckpointError, SpecConflictError
-from asl_kit.inference.detect import detect_videos, resolve_window_length
-from asl_kit.torch_utils.device import choose_device, choose_precision
+from asl_kit.inference.detector import Detector
 
 
-def evaluate_checkpoint(
+def detect_split(
     checkpoint: Path, annotations: AnnotationSet, features: Sequence[Path], *, split: str, device: str = "auto"
-) -> tuple[dict[str, Detections], GridCoverage]:
-    """Detect the actions of a split with a trained model.
+) -> tuple[DetectionTables, GridCoverage]:
+    """Detect the actions in the videos of a split with a trained model.
 
     Parameters
     ----------
@@ -31,59 +31,51 @@ def evaluate_checkpoint(
     features : sequence of Path
         Feature stores, in the order in which the model was trained on them.
     split : str
-        Which videos.
+        Name of the split.
     device : str
-        Where to compute.
+        As for `asl_kit.inference.detector.Detector.from_checkpoint`.
 
     Returns
     -------
-    dict of str to Detections
-        Of every video of the split that has features, by vocabulary: see `asl_kit.inference.detect.to_detections`.
+    DetectionTables
+        Of every video of the split that has features.
     GridCoverage
-        What the features can and cannot see of the ground truth.
+        Which part of the ground truth the features cover.
 
     Raises
     ------
     CheckpointError
-        If the checkpoint cannot be read, or the annotations hold a class that it does not know.
+        If the checkpoint cannot be read, or the annotations contain a class that the model does not have.
     SpecConflictError
-        If the features were made in another way than those that the model was trained on.
+        If the features were not made like those that the model was trained on.
     """
     trained = load_checkpoint(checkpoint)
-    streams = FeatureReader(features, resize_length=trained.recipe.data.resize_length)
-    check_streams(trained, streams, checkpoint)
+    reader = FeatureReader(features, resize_length=trained.recipe.data.resize_length)
+    check_streams(trained, reader, checkpoint)
+    # A vocabulary whose name the checkpoint does not know is the only one of the annotations.
     vocabularies = {annotations.vocabulary(name or None): names for name, names in trained.vocabularies.items()}
     for vocabulary, known in vocabularies.items():
         check_classes(known, annotations.classes(vocabulary), checkpoint)
-    chosen = choose_device(device)
-    videos = load_split(annotations, split, streams, vocabularies)
-    detections = detect_videos(
-        trained.build().to(chosen),
-        videos.items,
-        streams,
-        vocabularies=vocabularies,
-        settings=trained.recipe.inference,
-        window_length=resolve_window_length(trained.recipe.inference, trained.shape.sequence_length),
-        precision=choose_precision(trained.recipe.run.precision, chosen),
-    )
-    coverage = GridCoverage.measure(annotations.split(split), {item.video_id: item.grid for item in videos.items})
-    return detections, coverage
+    items = load_split(annotations, split, reader, vocabularies).items
+    detector = Detector.from_checkpoint(replace(trained, vocabularies=vocabularies), device)
+    coverage = GridCoverage.measure(annotations.split(split), {item.video_id: item.grid for item in items})
+    return detector.detect_videos(items, reader), coverage
 
 
-def check_streams(checkpoint: Checkpoint, streams: FeatureReader, path: Path) -> None:
-    """Refuse features that were made in another way than those the model was trained on.
+def check_streams(checkpoint: Checkpoint, reader: FeatureReader, path: Path) -> None:
+    """Refuse features that were not made like those that the model was trained on.
 
     Raises
     ------
     SpecConflictError
-        Naming each difference, with both values.
+        Names each difference with both values.
     """
-    if len(streams.specs) != len(checkpoint.extraction):
+    if len(reader.specs) != len(checkpoint.extraction):
         raise SpecConflictError(
-            f"{path}: trained on {len(checkpoint.extraction)} feature streams, {len(streams.specs)} given",
+            f"{path}: trained on {len(checkpoint.extraction)} feature streams, {len(reader.specs)} given",
             hint="give the stores in the same order: --features STORE,STORE",
         )
-    for store, trained_spec in zip(streams.stores, checkpoint.extraction, strict=True):
+    for store, trained_spec in zip(reader.stores, checkpoint.extraction, strict=True):
         differences = trained_spec.differences(store.spec)
         if differences:
             raise SpecConflictError(
@@ -93,12 +85,12 @@ def check_streams(checkpoint: Checkpoint, streams: FeatureReader, path: Path) ->
 
 
 def check_classes(known: Sequence[str], classes: Sequence[str], path: Path) -> None:
-    """Refuse annotations with a class that the model cannot name.
+    """Refuse annotations with a class that the model does not have.
 
     Raises
     ------
     CheckpointError
-        Naming the classes.
+        Names the classes.
     """
     unknown = [name for name in classes if name not in known]
     if unknown:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -16,8 +16,8 @@ from asl_evaluate.scores import Scores
 from asl_evaluate.video_scores import DEFAULT_TOP_K, VideoScores, fuse, read_video_scores
 from asl_kit.annotations import AnnotationSet, read_annotations
 from asl_kit.base.files import write_text
-from asl_kit.detections.json_format import read_predictions, write_tables
-from asl_kit.detections.table import JOINT, Detections
+from asl_kit.detections.json_format import read_predictions, write_predictions
+from asl_kit.detections.table import Detections, DetectionTables
 from asl_kit.errors import PredictionError, UsageError
 from asl_kit.manifests.files import find_manifest
 
@@ -240,13 +240,13 @@ def score_checkpoint(
     video_scores: Path | None = None,
     top_k: int = DEFAULT_TOP_K,
     device: str = "auto",
-) -> tuple[dict[str, Detections], Scores]:
+) -> tuple[DetectionTables, Scores]:
     """Run a checkpoint on a split and score what it finds; what is None comes as in `evaluate_predictions`.
 
     Returns
     -------
-    dict of str to Detections
-        By vocabulary: see `asl_kit.inference.detect.to_detections`.
+    DetectionTables
+        Of the videos of the split.
     Scores
         Of several vocabularies, each is a part, unless one is asked for; of a protocol that scores
         verbs and nouns as one list, the parts are those of that list.
@@ -254,26 +254,27 @@ def score_checkpoint(
     Raises
     ------
     AslKitError
-        As `score`, `read_annotations` and `asl_evaluate.checkpoint_detections.evaluate_checkpoint`.
+        As `score`, `read_annotations` and `asl_evaluate.checkpoint_detections.detect_split`.
     """
-    from asl_evaluate.checkpoint_detections import evaluate_checkpoint  # loads torch
+    from asl_evaluate.checkpoint_detections import detect_split  # loads torch
 
     plan = _plan(tiou, protocol, class_agnostic, video_scores, top_k)
     annotation_set = read_annotations(annotations)
     split = choose_split(annotation_set, split)
-    tables, coverage = evaluate_checkpoint(
+    tables, coverage = detect_split(
         checkpoint=checkpoint, annotations=annotation_set, features=list(features), split=split, device=device
     )
-    if vocabulary is not None and vocabulary not in tables:
-        raise UsageError(f"{checkpoint}: not trained on vocabulary '{vocabulary}', but on {', '.join(tables)}")
-    actions = tables.get(JOINT.join(VOCABULARIES))
+    trained = tables.by_vocabulary
+    if vocabulary is not None and vocabulary not in trained:
+        raise UsageError(f"{checkpoint}: not trained on vocabulary '{vocabulary}', but on {', '.join(trained)}")
+    actions = tables.combined if tuple(trained) == VOCABULARIES else None
     is_joint = find_protocol(plan.protocol or default_protocol(annotation_set.dataset)).joint
     if vocabulary is None and actions is not None and is_joint:
         return tables, plan.score(actions, annotation_set, split, duplicates, None, coverage)
     parts = {
         name: plan.score(table, annotation_set, split, duplicates, name, coverage)
-        for name, table in tables.items()
-        if (JOINT not in name if vocabulary is None else name == vocabulary)
+        for name, table in trained.items()
+        if vocabulary in (None, name)
     }
     scores = next(iter(parts.values()))
     return tables, replace(scores, parts=parts) if len(parts) > 1 else scores
@@ -328,7 +329,7 @@ def _plan(tiou: str | None, protocol: str | None, class_agnostic: bool, video_sc
     )
 
 
-def write_results(folder: Path, scores: Scores, tables: Mapping[str, Detections] | None = None) -> None:
+def write_results(folder: Path, scores: Scores, tables: DetectionTables | None = None) -> None:
     """Write ``scores.json`` and, if given, ``detections.json`` (of several vocabularies, each) into a folder; make it.
 
     Raises
@@ -337,5 +338,6 @@ def write_results(folder: Path, scores: Scores, tables: Mapping[str, Detections]
         If the folder cannot be made or written to.
     """
     if tables is not None:
-        write_tables(folder / "detections.json", tables)
+        for path, detections in tables.files(folder / "detections.json").items():
+            write_predictions(path, detections)
     write_text(folder / "scores.json", json.dumps(scores.to_json(), indent=2) + "\n")

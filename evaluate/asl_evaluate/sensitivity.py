@@ -34,10 +34,8 @@ from asl_kit.checkpoint.model import Checkpoint
 from asl_kit.dataset.feature_reader import FeatureReader
 from asl_kit.dataset.split import load_split
 from asl_kit.errors import CheckpointError
-from asl_kit.inference.detect import resolve_window_length
-from asl_kit.inference.windows import run_windows
+from asl_kit.inference.detector import Detector
 from asl_kit.model.sensitivity import ClassSensitivity
-from asl_kit.torch_utils.device import choose_device, choose_precision
 
 POSITIONS = 101  # places in a segment at which the curves of a class are written
 CURVES = ("classification", "start", "end")
@@ -96,9 +94,9 @@ def write_sensitivity(
     split = choose_split(annotation_set, split)
     videos = None
     if trained.recipe.sensitivity.instance_level:
-        streams = FeatureReader(features, resize_length=trained.recipe.data.resize_length)
-        check_streams(trained, streams, checkpoint)
-        videos = video_curves(trained, annotation_set, streams, split=split, device=device)
+        reader = FeatureReader(features, resize_length=trained.recipe.data.resize_length)
+        check_streams(trained, reader, checkpoint)
+        videos = video_curves(trained, annotation_set, reader, split=split, device=device)
     document = {
         "format": "asl-kit/sensitivity",
         "version": 1,
@@ -148,28 +146,17 @@ def class_curves(checkpoint: Checkpoint) -> dict[str, Any] | None:
 
 
 def video_curves(
-    checkpoint: Checkpoint, annotations: AnnotationSet, streams: FeatureReader, *, split: str, device: str = "auto"
+    checkpoint: Checkpoint, annotations: AnnotationSet, reader: FeatureReader, *, split: str, device: str = "auto"
 ) -> dict[str, Any]:
     """Return the predicted curves of every video of a split that has features, one number a feature."""
-    chosen = choose_device(device)
-    network = checkpoint.build().to(chosen)
-    settings = checkpoint.recipe.inference
-    items = load_split(annotations, split, streams, checkpoint.vocabularies).items
+    detector = Detector.from_checkpoint(checkpoint, device)
+    items = load_split(annotations, split, reader, checkpoint.vocabularies).items
     curves = {}
     with progress_bar("sensitivity", len(items)) as bar:
         for item in items:
-            outputs = run_windows(
-                network,
-                torch.from_numpy(streams.read(item.video_id)),
-                window_length=resolve_window_length(settings, checkpoint.shape.sequence_length),
-                precision=choose_precision(checkpoint.recipe.run.precision, chosen),
-            )
-            parts = [
-                output.sensitivity[0, window.keep_start - window.start : window.keep_stop - window.start].float()
-                for window, output in outputs
-                if output.sensitivity is not None
-            ]
-            q = torch.cat(parts)  # level 0 lies first, and its points are the features themselves
+            q = detector.run(reader.read(item.video_id)).sensitivity
+            assert q is not None  # the checkpoint has the instance level
+            q = q[: item.grid.length]  # the points of level 0 are the features
             curves[item.video_id] = {
                 "first_s": item.grid.first_center_s,
                 "step_s": item.grid.step_s,

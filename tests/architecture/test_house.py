@@ -71,6 +71,26 @@ def test_the_documented_folders_of_tests_are_those_there() -> None:
     assert documented == there
 
 
+MAX_BRANCHES = 6
+"""Of one function of the command line: it parses options and prints, and other packages do the work."""
+
+
+def branches(function: ast.FunctionDef) -> int:
+    kinds = (ast.If, ast.IfExp, ast.For, ast.While, ast.ExceptHandler, ast.match_case)
+    return sum(isinstance(node, kinds) for node in ast.walk(function))
+
+
+def test_commands_hold_options_and_printing_alone() -> None:
+    found = {
+        f"{place}: {node.name}": count
+        for place, tree in SOURCES.items()
+        if place.startswith("asl_kit/cli/")
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef) and (count := branches(node)) > MAX_BRANCHES
+    }
+    assert not found
+
+
 def test_every_package_is_typed() -> None:
     for package in ("asl_kit", "extract/asl_extract", "train/asl_train", "evaluate/asl_evaluate"):
         assert (ROOT / package / "py.typed").exists()

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from asl_kit.grid import FeatureGrid
-from asl_kit.inference.detect import detect, resolve_window_length
+from asl_kit.inference.detector import Detector
 from asl_kit.model.decoding import Candidates
 from asl_kit.model.network import Localizer, Shape
 from asl_kit.recipes.schema import InferenceRecipe, Recipe
@@ -71,8 +71,8 @@ def main() -> None:
     parser.add_argument("--levels", type=int, default=6)
     options = parser.parse_args()
     network = make_network(options)
-    settings = InferenceRecipe()
-    window_length = options.window_length or resolve_window_length(settings, options.sequence_length)
+    names = {"action": [str(label) for label in range(options.classes)]}
+    window_length = options.window_length or Detector(network, names, InferenceRecipe()).window_length
     print(f"{options}; windows of {window_length} features, outputs reach {network.reach} to either side")
     for times in options.times:
         length = times * options.sequence_length
@@ -81,15 +81,9 @@ def main() -> None:
         seconds = []
         for one_window in (window_length, length):  # the smaller memory first: the peak never falls
             started_s = time.perf_counter()
-            (candidates,) = detect(
-                network,
-                features,
-                grid=FeatureGrid(0.0, 1.0, length),  # so that ends are in steps
-                duration_s=float(length),
-                classes=[options.classes],
-                settings=settings,
-                window_length=one_window,
-            )
+            detector = Detector(network, names, InferenceRecipe(window_length=one_window))
+            grid = FeatureGrid(0.0, 1.0, length)  # so that ends are in steps
+            (candidates,) = detector.detect(features.numpy(), grid, float(length))
             seconds.append(time.perf_counter() - started_s)
             sure = candidates.scores > MIN_SCORE
             found.append(Candidates(*(tensor[sure] for tensor in candidates)))

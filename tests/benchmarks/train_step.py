@@ -36,7 +36,7 @@ from rich.table import Table
 from torch import Tensor
 
 from asl_kit.grid import FeatureGrid
-from asl_kit.inference.detect import detect
+from asl_kit.inference.detector import Detector
 from asl_kit.inference.windows import run_windows
 from asl_kit.model.decoding import decode
 from asl_kit.model.network import Localizer, Shape
@@ -92,16 +92,8 @@ def our_inference(video: Tensor, device: torch.device, precision: str, *, whole:
     grid = FeatureGrid.from_windows(fps=30.0, window_frames=16, stride_frames=4, length=len(video))
     dtype, settings = choose_precision(precision, device), recipe.inference
     if whole:
-        return lambda: detect(
-            network,
-            video,
-            grid=grid,
-            duration_s=1e4,
-            classes=[CLASSES],
-            settings=settings,
-            window_length=4096,
-            precision=dtype,
-        )
+        detector = Detector(network, {"action": [str(label) for label in range(CLASSES)]}, settings, dtype)
+        return lambda: detector.detect(video.cpu().numpy(), grid, 1e4)
 
     def candidates() -> None:
         for _, output in run_windows(network, video, window_length=4096, precision=dtype):

@@ -14,7 +14,7 @@ from helpers.support import make_annotation_set
 from asl_evaluate.coverage import GridCoverage
 from asl_kit.annotations import write_annotations
 from asl_kit.detections.json_format import read_predictions, write_predictions
-from asl_kit.detections.table import Detections
+from asl_kit.detections.table import Detections, DetectionTables
 
 VIDEOS = {
     "v1": ("test", [(0.0, 10.0, "jump"), (20.0, 30.0, "run")]),
@@ -80,12 +80,12 @@ def test_results_that_cannot_be_written_are_still_shown(option: str) -> None:
 def test_a_checkpoint_is_run_and_its_detections_kept(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     called: dict[str, Any] = {}
 
-    def evaluate_checkpoint(**arguments: Any) -> tuple[dict[str, Detections], GridCoverage]:
+    def detect_split(**arguments: Any) -> tuple[DetectionTables, GridCoverage]:
         called.update(arguments)
-        return {"action": PREDICTIONS}, GridCoverage(("v2",), (), ())
+        return DetectionTables({"action": PREDICTIONS}), GridCoverage(("v2",), (), ())
 
     inference = ModuleType("asl_evaluate.checkpoint_detections")
-    inference.evaluate_checkpoint = evaluate_checkpoint  # type: ignore[attr-defined]
+    inference.detect_split = detect_split  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "asl_evaluate.checkpoint_detections", inference)
 
     result = run("--checkpoint m.pt --annotations a.json --features s1,s2 --device cpu --out results --json -")

@@ -1,4 +1,4 @@
-"""``asl-kit predict``: which videos, what is written, and what of it when something goes wrong."""
+"""``asl-kit predict``: which videos it takes, what it writes, and what remains when something fails."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from helpers.support import write_model, write_video
 
 from asl_extract.extractor import Extractor
 from asl_extract.videos import VideoFile, find_videos
-from asl_kit.cli.predict import _Frames
 from asl_kit.dataset.feature_reader import FeatureReader
 from asl_kit.detections.per_video import VideoDetections
 from asl_kit.detections.table import Detections
 from asl_kit.errors import SpecConflictError, VideoError
-from asl_kit.inference.detect import detect, to_detections
-from asl_kit.prediction import trained_model
+from asl_kit.inference.detector import Detector
+from asl_kit.prediction import predict_videos
+from asl_kit.prediction.frame_progress import FrameProgress
 from asl_kit.prediction.trained_model import TrainedModel, load_model
 from asl_kit.store.spec import ExtractionSpec
 
@@ -51,7 +51,7 @@ def model(folder: Path) -> TrainedModel:
 @pytest.fixture
 def loaded(model: TrainedModel, monkeypatch: pytest.MonkeyPatch) -> None:
     """Spare tests that are not about it the loading of the model."""
-    monkeypatch.setattr(trained_model, "load_model", lambda *_, **__: model)
+    monkeypatch.setattr(predict_videos, "load_model", lambda *_, **__: model)
 
 
 def predict(folder: Path, output: Path, *arguments: object, **options: Any) -> Result:
@@ -133,6 +133,25 @@ def test_a_video_that_fails_does_not_stop_the_others(folder: Path, tmp_path: Pat
 
 
 @pytest.mark.usefixtures("loaded")
+def test_features_that_are_not_finite_fail_one_video(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Extractor.extract_all
+
+    def damaged(*arguments: Any, **options: Any) -> Iterator[Any]:
+        for video_id, result in real(*arguments, **options):
+            if video_id == "two":
+                result.features[3, 1] = np.nan
+            yield video_id, result
+
+    monkeypatch.setattr(Extractor, "extract_all", damaged)
+    result = predict(folder, tmp_path / "out.json", folder / "videos")
+    assert result.exit_code == 1
+    assert ids(tmp_path / "out.json") == ["one"]
+    assert f"1 of 2 videos failed\n  {folder / 'videos/deep/two.mp4'}: x3d_xs: feature 3 is not finite" in result.stderr
+
+
+@pytest.mark.usefixtures("loaded")
 def test_nothing_is_written_where_all_fail(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "aa.mp4").write_text("no video")
     (tmp_path / "out.json").write_text("from before")
@@ -153,15 +172,15 @@ def test_nothing_is_written_where_all_fail(folder: Path, tmp_path: Path) -> None
 def test_what_an_interrupted_run_leaves(
     done: int, message: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = TrainedModel._finish
+    real = Detector.detect
     calls = iter(range(10))
 
-    def finish(*arguments: Any) -> Any:
+    def detect(*arguments: Any) -> Any:
         if next(calls) == done:
             raise KeyboardInterrupt
         return real(*arguments)
 
-    monkeypatch.setattr(TrainedModel, "_finish", finish)
+    monkeypatch.setattr(Detector, "detect", detect)
     result = predict(folder, tmp_path / "out.json", folder / "videos")
     assert result.exit_code == 130
     assert message.format(tmp_path / "out.json") in result.stderr
@@ -199,8 +218,6 @@ def test_detections_are_those_of_stored_features(
     folder: Path, model: TrainedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """From the file at once, as by extracting into a store and reading that; long videos' features from a file too."""
-    import torch
-
     video = folder / "videos" / "deep" / "two.mp4"
     settings = ["--backbone", "x3d_xs", "--weights", "random", "--window", "8", "--size", "32", "--stride", "4"]
     words = ["extract", video, "-o", tmp_path / "store", *settings, "--device", "cpu", "--dtype", "float32"]
@@ -208,24 +225,17 @@ def test_detections_are_those_of_stored_features(
     reader = FeatureReader(tmp_path / "store")
     assert reader.video_ids() == ["two"]
     info = reader.info("two")
-    candidates = detect(
-        model.checkpoint.build(),
-        torch.from_numpy(reader.read("two")),
-        grid=info.grid,
-        duration_s=info.duration_s,
-        classes=[2],
-        settings=model.checkpoint.recipe.inference,
-        window_length=4096,
-    )
-    expected = to_detections(["two"], [candidates], model.checkpoint.vocabularies)["action"]
+    detector = Detector.from_checkpoint(model.checkpoint, "cpu")
+    candidates = detector.detect(reader.read("two"), info.grid, info.duration_s)
+    expected = detector.tables(["two"], [candidates]).by_vocabulary["action"]
 
     found = model.detect(video)
     assert (found.video_id, found.path, found.duration_s, found.fps, found.frames) == ("two", video, 6.1, 10.0, 61)
     assert len(expected) > 10
-    assert same(found.tables["action"], expected)
+    assert same(found.tables.by_vocabulary["action"], expected)
     assert [row.video_id for row in found.rows()[:1]] == ["two"]
     monkeypatch.setattr("asl_extract.feature_rows.MAX_BYTES_IN_MEMORY", 0)
-    assert same(model.detect(str(video)).tables["action"], expected)
+    assert same(model.detect(str(video)).tables.by_vocabulary["action"], expected)
 
 
 def test_detect_raises_what_is_wrong(model: TrainedModel, tmp_path: Path) -> None:
@@ -286,7 +296,7 @@ def test_frames_to_come_are_judged_by_size(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(bytes(size))
         files.append(VideoFile(name, tmp_path / name))
     bar = _Bar()
-    frames = _Frames(bar, files)
+    frames = FrameProgress(bar, files)
     frames.advance(files[0], 10, 50)  # 50 frames in 100 bytes, so 250 in the 500 that are left
     frames.advance(files[0], 40, 50)
     frames.finish(files[0])

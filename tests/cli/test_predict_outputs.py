@@ -17,9 +17,9 @@ from helpers.support import write_video
 from asl_extract.videos import VideoFile
 from asl_kit.cli.predict import predict
 from asl_kit.detections.per_video import VideoDetections
-from asl_kit.detections.table import MIN_SCORE, Detections
+from asl_kit.detections.table import MIN_SCORE, Detections, DetectionTables
 from asl_kit.errors import AslKitError, VideoError
-from asl_kit.prediction import trained_model
+from asl_kit.prediction import predict_videos
 
 ALL = "--subtitles out/subtitles --edl out/edl --clips out/clips --report out/report.html"
 
@@ -41,12 +41,12 @@ class Model:
             name = file.video_id
             rows = [(0.5, 1.5, "run", 0.9), (2.0, 3.0, "jump", 0.5), (0.0, 4.0, "run", 0.2)]
             table = Detections.from_lists([(name, *row[:3], row[3] - number / 100) for row in rows])
-            yield file, VideoDetections(name, file.path, 4.0, 10.0, 40, {"action": table})
+            yield file, VideoDetections(name, file.path, 4.0, 10.0, 40, DetectionTables({"action": table}))
 
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(trained_model, "load_model", lambda *_, **__: Model())
+    monkeypatch.setattr(predict_videos, "load_model", lambda *_, **__: Model())
     monkeypatch.chdir(tmp_path)
     (tmp_path / "videos").mkdir()
     for name in ("a", "b"):
@@ -135,7 +135,7 @@ def test_a_videos_files_are_there_before_the_next_video(folder: Path, monkeypatc
                 yield result
                 seen.append(len(files()))
 
-    monkeypatch.setattr(trained_model, "load_model", lambda *_, **__: Watched())
+    monkeypatch.setattr(predict_videos, "load_model", lambda *_, **__: Watched())
     assert run(ALL).exit_code == 0
     assert seen == [4, 8]  # subtitles, a list and two clips each
     assert len(files()) == 10
@@ -181,7 +181,7 @@ def test_clips_without_ffmpeg_are_refused_before_the_work(folder: Path, monkeypa
     monkeypatch.setenv("PATH", str(folder))
     result = run("--clips out/clips")
     assert (result.exit_code, result.stdout) == (1, "")
-    assert "error: clips are cut by the ffmpeg program, and it is not installed\nhint: apt-get" in result.stderr
+    assert "error: clips are cut by the ffmpeg program, which is not installed\nhint: apt-get" in result.stderr
     assert not Path("out").exists()
 
 

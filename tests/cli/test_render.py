@@ -14,11 +14,12 @@ from helpers.command_line import run
 from helpers.support import write_video
 
 from asl_extract.decoders.probe import probe
+from asl_kit.base.console import progress_bar
 from asl_kit.detections.per_video import VideoDetections
-from asl_kit.detections.table import Detections
+from asl_kit.detections.table import Detections, DetectionTables
 from asl_kit.outputs.file_start import read_start
 from asl_kit.outputs.table import write_detections
-from asl_kit.outputs.viewing import ViewingFiles
+from asl_kit.outputs.viewing import ViewingFiles, ViewingWriter
 
 ROWS = [(0.5, 1.5, "run", 0.9), (2.0, 3.0, "jump", 0.5), (0.0, 4.0, "run", 0.2)]
 VIEWS = {"subtitles": Path("out/subtitles"), "edl": Path("out/edl"), "clips": Path("out/clips")}
@@ -35,7 +36,7 @@ def found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[VideoDetectio
         path.parent.mkdir(parents=True, exist_ok=True)
         write_video(path, fps=fps, frames=4 * fps)
         table = Detections.from_lists([(name, *row) for row in ROWS])
-        videos.append(VideoDetections(name, path, 4.0, fps, 4 * fps, {"action": table}))
+        videos.append(VideoDetections(name, path, 4.0, fps, 4 * fps, DetectionTables({"action": table})))
     write_detections(Path("d.json"), videos)
     write_detections(Path("d.csv"), videos)
     return videos
@@ -57,10 +58,11 @@ def test_it_writes_what_predict_writes(found: list[VideoDetections], name: str) 
     rendered = contents("out")
     assert len(rendered) == 8
     assert sorted(result.stdout.splitlines()) == sorted(f"out/{name}" for name in rendered)
-    viewing = ViewingFiles([video.video_id for video in found], **VIEWS, min_score=0.4)
-    for video in found:
-        for path in viewing.write(video):
-            assert isinstance(path, Path)
+    writer = ViewingWriter(ViewingFiles(**VIEWS, min_score=0.4), [video.video_id for video in found])
+    with progress_bar("videos", None) as bar:
+        for video in found:
+            writer.write(video, bar)
+    assert not writer.failures
     assert contents("out") == rendered
 
 
@@ -73,7 +75,7 @@ def test_it_writes_what_predict_writes(found: list[VideoDetections], name: str) 
         (["--max-clips", 1], {"a_00000.50-00001.50_run"}),
         (["--class", "jump", "--class", "run", "--min-score", 0.95], set()),
     ],
-    ids=["score", "class", "surest", "nothing"],
+    ids=["score", "class", "best", "nothing"],
 )
 def test_which_clips(arguments: list[Any], expected: set[str]) -> None:
     result = render("d.json", "videos/a.mp4", "videos/day*", "--clips", "out", *arguments)

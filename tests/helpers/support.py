@@ -136,7 +136,13 @@ def make_task(
     return folder / "annotations.json", folder / "features.zarr"
 
 
-def write_model(path: Path, *specs: ExtractionSpec, classes: Sequence[str] = ("jump", "run"), **model: Any) -> Path:
+def write_model(
+    path: Path,
+    *specs: ExtractionSpec,
+    classes: Sequence[str] = ("jump", "run"),
+    resize_length: int | None = None,
+    **model: Any,
+) -> Path:
     """Write a checkpoint of random weights for features of these specs; `model` adds to the recipe's model table."""
     import torch
 
@@ -146,7 +152,8 @@ def write_model(path: Path, *specs: ExtractionSpec, classes: Sequence[str] = ("j
     from asl_kit.recipes.schema import Recipe
 
     small = {"width": 16, "attention_heads": 2, "attention_window": 3, "stem_blocks": 1}
-    recipe = Recipe.model_validate({"model": small | model, "run": {"precision": "float32"}})
+    tables = {"model": small | model, "run": {"precision": "float32"}, "data": {"resize_length": resize_length}}
+    recipe = Recipe.model_validate(tables)
     shape = Shape(feature_dims=tuple(spec.feature_dim for spec in specs), sequence_length=32, levels=3)
     torch.manual_seed(0)
     network = Localizer(recipe, shape, len(classes))

@@ -190,16 +190,16 @@ def test_a_list_of_one_is_that_one(kitchen: tuple[Path, Path], of_nouns: Path, t
 
 def test_labels_are_counted_through_the_vocabularies(kitchen: tuple[Path, Path]) -> None:
     annotations = AnnotationSet.model_validate_json(kitchen[0].read_text())
-    streams = FeatureReader([kitchen[1]])
-    both = load_split(annotations, "train", streams, {"verb": VERBS, "noun": NOUNS}).items
-    nouns = load_split(annotations, "train", streams, {"noun": NOUNS}).items
+    reader = FeatureReader([kitchen[1]])
+    both = load_split(annotations, "train", reader, {"verb": VERBS, "noun": NOUNS}).items
+    nouns = load_split(annotations, "train", reader, {"noun": NOUNS}).items
     for item, own in zip(both, nouns, strict=True):
         labelled = item.labels[:, 1] != UNLABELLED
         assert item.labels[labelled, 1].tolist() == (own.labels[:, 0] + len(VERBS)).tolist()
         assert item.segments_s[labelled].tolist() == own.segments_s.tolist(), "those without a noun are left out"
     assert any((item.labels == UNLABELLED).any() for item in both)
     with pytest.raises(AnnotationError, match="class 'tap' is not among the 2 classes of the model"):
-        load_split(annotations, "train", streams, {"verb": VERBS, "noun": NOUNS[:2]})
+        load_split(annotations, "train", reader, {"verb": VERBS, "noun": NOUNS[:2]})
 
 
 @pytest.mark.parametrize(

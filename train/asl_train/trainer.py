@@ -19,6 +19,7 @@ from asl_kit.checkpoint.files import save_checkpoint
 from asl_kit.checkpoint.model import Checkpoint
 from asl_kit.dataset.split import feature_statistics
 from asl_kit.errors import CheckpointError, TrainingError
+from asl_kit.inference.detector import Detector
 from asl_kit.model.collectives import world_size
 from asl_kit.model.network import Localizer, Shape
 from asl_kit.model.sensitivity import COLLAPSED_SIGMA
@@ -257,9 +258,10 @@ class Trainer:
         if self.model.average is not None:
             candidates["averaged weights"] = self.model.average.network
         scores = {}
+        settings = self.recipe.inference.model_copy(update={"combined_classes": 0})  # combinations are not scored
         for name, network in candidates.items():
-            network.eval()
-            score = average_map(network, self.data.validation, self.data, self.recipe, self.shape, self.precision)
+            detector = Detector(network.eval(), self.data.vocabularies, settings, self.precision)
+            score = average_map(detector, self.data.validation, self.data)
             scores[f"average mAP of {name}"] = score
             if self.best is None or score > self.best:
                 self.best = score

@@ -3,53 +3,25 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
 
 from asl_kit.dataset.split import Split
-from asl_kit.inference.detect import detect_videos, resolve_window_length
+from asl_kit.inference.detector import Detector
 from asl_kit.metrics import ScoredSegments, Segments, average_precision
 from asl_kit.model.assignment import UNLABELLED
 from asl_kit.model.collectives import rank, world_size
-from asl_kit.model.network import Localizer, Shape
-from asl_kit.recipes.schema import Recipe
 from asl_train.distributed import gather_objects
 from asl_train.training_data import TrainingData
 
 
-def average_map(
-    network: Localizer, split: Split, data: TrainingData, recipe: Recipe, shape: Shape, precision: torch.dtype
-) -> float:
-    """Return the average mAP of a network on a split; each process detects actions in its own videos.
+def average_map(detector: Detector, split: Split, data: TrainingData) -> float:
+    """Return the average mAP of a detector on a split; each process detects in its own share of the videos.
 
-    With several vocabularies, it is the mean over those that have an action in the split; 0 if none has.
-
-    Parameters
-    ----------
-    network : Localizer
-        The network, in evaluation mode.
-    split : Split
-        The videos to score.
-    data : TrainingData
-        Features, vocabularies and tIoU thresholds.
-    recipe : Recipe
-        Recipe of the run.
-    shape : Shape
-        Shape of the network.
-    precision : torch.dtype
-        Arithmetic of the network.
+    With several vocabularies it is the mean over those that have an action in the split; 0 without any action.
     """
     labels = np.concatenate([item.labels for item in split.items])
     if not len(labels):
         return 0.0
-    own = detect_videos(
-        network,
-        split.items[rank() :: world_size()],
-        data.reader,
-        vocabularies=data.vocabularies,
-        settings=recipe.inference.model_copy(update={"combined_classes": 0}),
-        window_length=resolve_window_length(recipe.inference, shape.sequence_length),
-        precision=precision,
-    )
+    own = detector.detect_videos(split.items[rank() :: world_size()], data.reader).by_vocabulary
     videos = np.repeat(np.arange(len(split.items)), [len(item.labels) for item in split.items])
     segments_s = np.concatenate([item.segments_s for item in split.items])
     scores, first = [], 0

@@ -25,7 +25,7 @@ import actionformer_peer as peer
 import numpy as np
 import torch
 
-from asl_evaluate.checkpoint_detections import evaluate_checkpoint
+from asl_evaluate.checkpoint_detections import detect_split
 from asl_kit.annotations import AnnotationSet
 from asl_kit.checkpoint.files import load_checkpoint
 from asl_kit.checkpoint_import import import_checkpoint
@@ -91,8 +91,8 @@ def _compare(folder: Path, config: dict[str, Any]) -> str:
     path.unlink()
     checkpoint = load_checkpoint(folder / "ours.ckpt")
     network = checkpoint.build()
-    tables, _ = evaluate_checkpoint(folder / "ours.ckpt", annotations, stores, split="test", device="cpu")
-    (found,) = tables.values()
+    tables, _ = detect_split(folder / "ours.ckpt", annotations, stores, split="test", device="cpu")
+    (found,) = tables.by_vocabulary.values()
 
     sequences = [
         TrainingSequence(video["feats"].T.contiguous(), video["segments"].float(), video["labels"][:, None])

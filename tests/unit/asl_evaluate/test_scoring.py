@@ -20,7 +20,7 @@ from asl_evaluate.scoring import (
 )
 from asl_kit.annotations import AnnotationSet, write_annotations
 from asl_kit.detections.json_format import read_predictions, write_predictions
-from asl_kit.detections.table import Detections
+from asl_kit.detections.table import Detections, DetectionTables
 from asl_kit.errors import AnnotationError, PredictionError, UsageError
 from asl_kit.grid import FeatureGrid
 from asl_kit.manifests import schema
@@ -241,7 +241,7 @@ def test_score_file_equals_score(tmp_path: Path, annotations: AnnotationSet) -> 
     expected = score(PREDICTIONS, annotations, split="test", tiou_thresholds=(0.5, 0.7))
     assert found.to_json() == expected.to_json()
 
-    write_results(tmp_path / "out", found, {"action": PREDICTIONS})
+    write_results(tmp_path / "out", found, DetectionTables({"action": PREDICTIONS}))
     assert json.loads((tmp_path / "out" / "scores.json").read_bytes()) == found.to_json()
     assert len(read_predictions(tmp_path / "out" / "detections.json")) == len(PREDICTIONS)
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from asl_kit.detections.json_format import read_predictions
 from asl_kit.detections.per_video import VideoDetections
-from asl_kit.detections.table import Detections
+from asl_kit.detections.table import Detections, DetectionTables
 from asl_kit.errors import MissingFileError, PredictionError
 from asl_kit.outputs.table import write_detections
 
@@ -28,7 +28,7 @@ def test_what_was_written_is_read(tmp_path_factory: pytest.TempPathFactory, foun
     for name, part in found.items():
         rows = [(name, *sorted(row[:2]), *row[2:]) for row in part]
         table = Detections.from_lists(rows, video_ids=[name])
-        videos.append(VideoDetections(name, Path("v.mp4"), 9.99, 29.97, 300, {"action": table}))
+        videos.append(VideoDetections(name, Path("v.mp4"), 9.99, 29.97, 300, DetectionTables({"action": table})))
     write_detections(path, videos)
     read = read_predictions(path)
     assert set(read.video_ids) == set(found)

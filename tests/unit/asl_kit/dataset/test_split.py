@@ -1,4 +1,4 @@
-"""Annotations and stores joined: splits, streams, statistics."""
+"""Annotations and stores joined: splits, reader, statistics."""
 
 from __future__ import annotations
 
@@ -8,10 +8,8 @@ import numpy as np
 import pytest
 import torch
 from helpers.support import add_video, make_annotation_set, make_features, make_spec
-from hypothesis import given
-from hypothesis import strategies as st
 
-from asl_kit.dataset.feature_reader import FeatureReader, resample
+from asl_kit.dataset.feature_reader import FeatureReader
 from asl_kit.dataset.split import feature_statistics, load_split, training_split, validation_split
 from asl_kit.errors import AnnotationError, StoreError
 from asl_kit.grid import FeatureGrid
@@ -26,46 +24,35 @@ def store(tmp_path: Path) -> FeatureStore:
     return store
 
 
-@given(st.integers(1, 40), st.integers(1, 40), st.floats(-2, 2))
-def test_resampling_a_straight_line_gives_the_line(length: int, wanted: int, start_s: float) -> None:
-    grid = FeatureGrid(start_s, 0.5, length)
-    features = np.stack((grid.centers_s(), np.ones(length)), axis=1).astype(np.float32)
-    onto = FeatureGrid(start_s + 0.1, 0.3, wanted)
-    found = resample(features, grid, onto)
-    expected = np.clip(onto.centers_s(), grid.centers_s()[0], grid.centers_s()[-1])
-    np.testing.assert_allclose(found[:, 0], expected, atol=1e-5)
-    np.testing.assert_allclose(found[:, 1], 1)
-
-
 def test_streams_are_joined_by_time(tmp_path: Path, store: FeatureStore) -> None:
     other = FeatureStore.open_or_create(tmp_path / "b.zarr", make_spec(feature_dim=1, stride_frames=8), dtype="float32")
     grid = FeatureGrid(16 / 60, 8 / 30, 13)
     times = grid.centers_s()[:, None].astype(np.float32)
     add_video(other, "v1", times)
-    streams = FeatureReader([store.path, other.path])
-    assert streams.dims == [4, 1]
-    assert "v1" in streams
-    assert "v0" not in streams, "a video counts only if every stream has it"
-    joined = streams.read("v1")
+    reader = FeatureReader([store.path, other.path])
+    assert reader.dims == [4, 1]
+    assert "v1" in reader
+    assert "v0" not in reader, "a video counts only if every stream has it"
+    joined = reader.read("v1")
     assert joined.shape == (25, 5)
     np.testing.assert_array_equal(joined[:, :4], store.read("v1"))
     np.testing.assert_allclose(joined[:, 4], store.info("v1").grid.centers_s(), atol=1e-5)
 
 
 def test_features_are_resized_like_torchs(store: FeatureStore) -> None:
-    streams = FeatureReader([store.path], resize_length=40)
+    reader = FeatureReader([store.path], resize_length=40)
     stored = torch.from_numpy(np.asarray(store.read("v1"), dtype=np.float32))
     expected = torch.nn.functional.interpolate(stored.T[None], 40, mode="linear", align_corners=False)[0].T
-    np.testing.assert_allclose(streams.read("v1"), expected, atol=1e-5)
-    whole, grid = store.info("v1").grid, streams.info("v1").grid
+    np.testing.assert_allclose(reader.read("v1"), expected, atol=1e-5)
+    whole, grid = store.info("v1").grid, reader.info("v1").grid
     assert (grid.length, grid.start_s, grid.end_s) == (40, pytest.approx(whole.start_s), pytest.approx(whole.end_s))
 
 
 def test_statistics_are_numpys(store: FeatureStore) -> None:
-    streams = FeatureReader([store.path])
+    reader = FeatureReader([store.path])
     annotations = make_annotation_set({"v0": ("train", []), "v1": ("train", [])}, ["run"])
-    items = load_split(annotations, "train", streams, {"action": ["run"]}).items
-    mean, std = feature_statistics(streams, items)
+    items = load_split(annotations, "train", reader, {"action": ["run"]}).items
+    mean, std = feature_statistics(reader, items)
     everything = np.concatenate([store.read("v0"), store.read("v1")]).astype(np.float64)
     np.testing.assert_allclose(mean, everything.mean(axis=0), rtol=1e-9)
     np.testing.assert_allclose(std, everything.std(axis=0), rtol=1e-6)

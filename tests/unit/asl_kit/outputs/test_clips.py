@@ -96,6 +96,6 @@ def test_a_playlist_in_place_of_a_video_reaches_no_network(tmp_path: Path) -> No
 
 def test_without_ffmpeg_it_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(MissingDependencyError, match="ffmpeg program, and it is not installed") as caught:
+    with pytest.raises(MissingDependencyError, match="ffmpeg program, which is not installed") as caught:
         cut_clip(tmp_path / "c.mp4", tmp_path / "v.mp4", Detection("v", 0.0, 1.0, "run", 0.9), FileStart())
     assert "apt-get install ffmpeg" in str(caught.value.hint)

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asl_kit.detections.table import Detection
-from asl_kit.outputs.edit_list import MAX_EVENTS, Timebase, to_edl, write_edl
+from asl_kit.outputs.edit_list import MAX_EVENTS, Timebase, to_edl
 from asl_kit.outputs.file_start import FileStart, read_start
 
 NTSC = {"24": 24000 / 1001, "30": 30000 / 1001, "60": 60000 / 1001}
@@ -99,11 +99,11 @@ def test_opentimelineio_reads_the_same(fps: float, start: str | None) -> None:
     assert len(timeline.tracks) == 2
 
 
-def test_of_too_many_the_surest_are_listed() -> None:
+def test_of_too_many_those_with_the_highest_scores_are_listed() -> None:
     shown = [Detection("v", number, number + 0.5, "run", 1 - number / 2000) for number in range(MAX_EVENTS + 3)]
     text = to_edl("v.mp4", shown, fps=25.0)
     assert "999  AX       B     C        00:16:38:00 00:16:38:12" in text
-    assert text.endswith("* 3 LESS SURE EVENTS ARE LEFT OUT: A LIST HOLDS 999\n")
+    assert text.endswith("* 3 EVENTS WITH LOWER SCORES ARE LEFT OUT: A LIST HOLDS 999\n")
 
 
 def test_nothing_found_is_a_list_without_events() -> None:
@@ -126,11 +126,9 @@ def test_the_files_own_timecode_is_read(tmp_path: Path, tag: str | None, expecte
                 container.mux(packet)
     start = read_start(path)
     assert start == FileStart(0.0, expected)
-    edl = tmp_path / "new" / "v.edl"
     rows = [Detection("v", 0.1, 0.3, "run", 0.9)]
-    write_edl(edl, video=path, shown=rows, fps=25.0, start_timecode=start.timecode)
     source_in = expected[:-2] + "14" if expected else "00:00:00:02"
-    assert f" {source_in} " in edl.read_text(encoding="utf-8")
+    assert f" {source_in} " in to_edl(path.name, rows, fps=25.0, start_timecode=start.timecode)
 
 
 def test_a_file_that_is_no_video_has_none(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asl_kit.outputs.names import safe_part, safe_path, tell_apart
+from asl_kit.outputs.names import safe_part, safe_path, unique_names
 
 IDS = st.text(st.sampled_from("aAbéE\u0301ßsS/.\\ :?*1_conCON~\x07\n"), max_size=8)
 
@@ -53,14 +53,14 @@ def test_windows_takes_every_name(video_id: str) -> None:
 
 @given(st.sets(IDS, max_size=12), st.randoms())
 def test_no_two_are_one_file(ids: set[str], random) -> None:
-    names = tell_apart(ids, safe_path)
+    names = unique_names(ids, safe_path)
     assert names.keys() == ids
     compared = {unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold()) for name in names.values()}
     assert len(compared) == len(ids)
     shuffled = list(ids)
     random.shuffle(shuffled)
-    assert tell_apart(shuffled, safe_path) == names
+    assert unique_names(shuffled, safe_path) == names
 
 
 def test_numbers() -> None:
-    assert tell_apart(["a", "A", "a_2", "b"], safe_part) == {"A": "A", "a": "a_2", "a_2": "a_2_2", "b": "b"}
+    assert unique_names(["a", "A", "a_2", "b"], safe_part) == {"A": "A", "a": "a_2", "a_2": "a_2_2", "b": "b"}

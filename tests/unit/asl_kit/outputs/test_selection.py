@@ -5,17 +5,17 @@ from pathlib import Path
 import pytest
 
 from asl_kit.detections.per_video import VideoDetections
-from asl_kit.detections.table import Detections
+from asl_kit.detections.table import Detections, DetectionTables
 from asl_kit.outputs.selection import on_one_line, select_shown
 
 Row = tuple[float, float, str, float]
 
 
-def found(*rows: Row, **others: list[Row]) -> VideoDetections:
-    tables = {
-        name: Detections.from_lists([("v", *row) for row in part], video_ids=["v"])
-        for name, part in {"action": list(rows), **others}.items()
-    }
+def table(*rows: Row) -> Detections:
+    return Detections.from_lists([("v", *row) for row in rows], video_ids=["v"])
+
+
+def found(tables: DetectionTables) -> VideoDetections:
     return VideoDetections("v", Path("v.mp4"), 60.0, 25.0, 1500, tables)
 
 
@@ -35,12 +35,15 @@ def found(*rows: Row, **others: list[Row]) -> VideoDetections:
     ],
 )
 def test_what_is_shown(rows: list[Row], kept: list[int]) -> None:
-    assert [tuple(row[1:]) for row in select_shown(found(*rows), min_score=0.3)] == [rows[index] for index in kept]
+    video = found(DetectionTables({"action": table(*rows)}))
+    assert [tuple(row[1:]) for row in select_shown(video, min_score=0.3)] == [rows[index] for index in kept]
 
 
-def test_combinations_are_shown_where_there_are_several_vocabularies() -> None:
-    video = found((0, 1, "take", 0.9), noun=[(0, 1, "plate", 0.9)], **{"action,noun": [(0, 1, "take,plate", 0.8)]})
-    assert [row.label for row in select_shown(video)] == ["take,plate"]
+@pytest.mark.parametrize(("combined", "shown"), [(True, "take,plate"), (False, "plate")])
+def test_combinations_are_shown_if_there_are_any(combined: bool, shown: str) -> None:
+    by_vocabulary = {"verb": table((0, 1, "take", 0.9)), "noun": table((0, 1, "plate", 0.9))}
+    tables = DetectionTables(by_vocabulary, table((0, 1, "take,plate", 0.8)) if combined else None)
+    assert [row.label for row in select_shown(found(tables))] == [shown]
 
 
 @pytest.mark.parametrize(

@@ -11,19 +11,19 @@ from asl_kit.annotations import read_annotations
 from asl_kit.annotations.conversion import convert
 from asl_kit.detections.json_format import read_predictions
 from asl_kit.detections.per_video import VideoDetections
-from asl_kit.detections.table import Detections
+from asl_kit.detections.table import Detections, DetectionTables
 from asl_kit.outputs.table import write_detections
 
 
 def videos(*vocabularies: str) -> list[VideoDetections]:
+    """Return two videos; of several vocabularies, with their combinations."""
     rows = {"b": [(1.0 / 3, 2.5, 'a "quoted", one', 0.1 + 0.2), (3.0, 9.99, "=run", 0.9)], "a 1": []}
-    return [
-        VideoDetections(
-            *(name, Path(f"{name}.mp4"), 9.99, 29.97, 300),
-            {each: Detections.from_lists([(name, *row) for row in part], video_ids=[name]) for each in vocabularies},
-        )
-        for name, part in rows.items()
-    ]
+    found = []
+    for name, part in rows.items():
+        table = Detections.from_lists([(name, *row) for row in part], video_ids=[name])
+        tables = DetectionTables(dict.fromkeys(vocabularies, table), table if len(vocabularies) > 1 else None)
+        found.append(VideoDetections(name, Path(f"{name}.mp4"), 9.99, 29.97, 300, tables))
+    return found
 
 
 def test_nothing_is_rounded_and_videos_without_detections_are_there(tmp_path: Path) -> None:
@@ -53,7 +53,7 @@ def test_it_can_be_converted_to_annotations(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("suffix", ["csv", "json"])
 def test_several_vocabularies_are_a_file_each(tmp_path: Path, suffix: str) -> None:
-    written = write_detections(tmp_path / f"d.{suffix}", videos("verb", "noun", "verb,noun"))
+    written = write_detections(tmp_path / f"d.{suffix}", videos("verb", "noun"))
     assert [path.name for path in written] == [f"d-verb.{suffix}", f"d-noun.{suffix}", f"d-verb-noun.{suffix}"]
     assert sorted(tmp_path.iterdir()) == sorted(written)
 

@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 from helpers.support import write_video
 
+from asl_kit.base.console import progress_bar
 from asl_kit.detections.per_video import VideoDetections
-from asl_kit.detections.table import Detections
-from asl_kit.errors import AslKitError, MissingDependencyError, UsageError
-from asl_kit.outputs.viewing import ViewingFiles
+from asl_kit.detections.table import Detections, DetectionTables
+from asl_kit.errors import MissingDependencyError, UsageError
+from asl_kit.outputs.viewing import ViewingFiles, ViewingWriter
 
 
 @pytest.fixture
@@ -19,8 +20,17 @@ def videos(tmp_path: Path) -> list[VideoDetections]:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_video(path)
         rows = [(name, number, number + 1.0, "run", score - number / 10) for number in range(4)]
-        found.append(VideoDetections(name, path, 4.0, 10.0, 40, {"action": Detections.from_lists(rows)}))
+        tables = DetectionTables({"action": Detections.from_lists(rows)})
+        found.append(VideoDetections(name, path, 4.0, 10.0, 40, tables))
     return found
+
+
+def write(wanted: ViewingFiles, video_ids: list[str], *videos: VideoDetections) -> ViewingWriter:
+    writer = ViewingWriter(wanted, video_ids)
+    with progress_bar("videos", None) as bar:
+        for video in videos:
+            writer.write(video, bar)
+    return writer
 
 
 def files(folder: Path) -> list[str]:
@@ -28,13 +38,13 @@ def files(folder: Path) -> list[str]:
 
 
 @pytest.mark.usefixtures("ffmpeg")
-def test_a_file_a_video_and_the_surest_clips(videos: list[VideoDetections], tmp_path: Path) -> None:
+def test_a_file_per_video_and_the_best_clips(videos: list[VideoDetections], tmp_path: Path) -> None:
     folders = {name: tmp_path / "out" / name for name in ("subtitles", "edl", "clips")}
     ids = [video.video_id for video in videos]
-    viewing = ViewingFiles(ids, **folders, subtitle_format="vtt", min_score=0.55, max_clips=3)
-    written = [path for video in videos for path in viewing.write(video)]
+    wanted = ViewingFiles(**folders, subtitle_format="vtt", min_score=0.55, max_clips=3)
+    writer = write(wanted, ids, *videos)
     assert not folders["clips"].exists()
-    written += viewing.write_surest_clips(videos)
+    writer.cut_best_clips(videos)
     assert files(tmp_path / "out") == [
         "clips/day_1_a_00000.00-00001.00_run.mp4",
         "clips/day_1_a_00001.00-00002.00_run.mp4",
@@ -44,27 +54,27 @@ def test_a_file_a_video_and_the_surest_clips(videos: list[VideoDetections], tmp_
         "subtitles/b.actions.vtt",
         "subtitles/day 1/a.actions.vtt",
     ]
-    assert sorted(str(path.relative_to(tmp_path / "out")) for path in written) == files(tmp_path / "out")
+    assert sorted(str(path.relative_to(tmp_path / "out")) for path in writer.written) == files(tmp_path / "out")
     assert (folders["subtitles"] / "b.actions.vtt").read_text() == "WEBVTT\n\n00:00:00.000 --> 00:00:01.000\nrun 0.60\n"
     assert "004  " in (folders["edl"] / "day 1" / "a.edl").read_text()
 
 
 def test_nothing_asked_for_writes_nothing(videos: list[VideoDetections]) -> None:
-    assert list(ViewingFiles(["b"]).write(videos[1])) == []
+    assert write(ViewingFiles(), ["b"], videos[1]).written == []
 
 
 @pytest.mark.parametrize("name", ["subtitles", "edl", "clips"])
 def test_a_file_in_place_of_a_folder_is_refused_at_once(tmp_path: Path, name: str) -> None:
     (tmp_path / "x").touch()
     with pytest.raises(UsageError, match="x: is a file, expected a folder"):
-        ViewingFiles([], **{name: tmp_path / "x"})
+        ViewingFiles(**{name: tmp_path / "x"})
 
 
 def test_clips_without_ffmpeg_are_refused_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    ViewingFiles([], subtitles=tmp_path)
+    ViewingFiles(subtitles=tmp_path)
     with pytest.raises(MissingDependencyError, match="ffmpeg"):
-        ViewingFiles([], clips=tmp_path)
+        ViewingFiles(clips=str(tmp_path))
 
 
 @pytest.mark.usefixtures("ffmpeg")
@@ -73,9 +83,9 @@ def test_what_cannot_be_written_is_told_and_the_rest_is_there(videos: list[Video
     (tmp_path / "edl" / "b.edl").mkdir()
     videos[1].path.write_bytes(b"no longer a video")
     folders = {name: tmp_path / name for name in ("subtitles", "edl", "clips")}
-    results = list(ViewingFiles(["b"], **folders, min_score=0.55).write(videos[1]))
-    assert results[0] == tmp_path / "subtitles" / "b.actions.srt"
-    first, second = (result.message for result in results[1:] if isinstance(result, AslKitError))
+    writer = write(ViewingFiles(**folders, min_score=0.55), ["b"], videos[1])
+    assert writer.written == [tmp_path / "subtitles" / "b.actions.srt"]
+    first, second = writer.failures
     assert first.startswith(str(tmp_path / "edl" / "b.edl"))
     assert "b.mp4, 0.00 s to 1.00 s: ffmpeg: " in second
     assert files(tmp_path / "clips") == []
@@ -84,11 +94,11 @@ def test_what_cannot_be_written_is_told_and_the_rest_is_there(videos: list[Video
 @pytest.mark.usefixtures("ffmpeg")
 def test_names_that_are_one_file_elsewhere_are_kept_apart(tmp_path: Path) -> None:
     rows = [(1.0, 2.0, "Run", 0.9), (1.0, 2.0, "run", 0.8), (1.0, 2.0, "r/n", 0.7), (1.0, 2.0, "r n", 0.6)]
-    viewing = ViewingFiles(["A", "a"], edl=tmp_path / "edl", clips=tmp_path / "clips")
+    wanted = ViewingFiles(edl=tmp_path / "edl", clips=tmp_path / "clips")
     path = write_video(tmp_path / "v.mp4")
     for name in ("a", "A"):
         table = Detections.from_lists([(name, *row) for row in rows])
-        list(viewing.write(VideoDetections(name, path, 4.0, 10.0, 40, {"action": table})))
+        write(wanted, ["A", "a"], VideoDetections(name, path, 4.0, 10.0, 40, DetectionTables({"action": table})))
     assert files(tmp_path / "edl") == ["A.edl", "a_2.edl"]
     times = "00001.00-00002.00"
     assert files(tmp_path / "clips") == [

@@ -14,10 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from asl_kit.detections.json_format import read_predictions, write_tables
-from asl_kit.detections.per_video import VideoDetections, join_tables
+from asl_kit.detections.table import DetectionTables
 from asl_kit.grid import FeatureGrid
-from asl_kit.inference.detect import detect, to_detections
+from asl_kit.inference.detector import Detector
 from asl_kit.inference.windows import plan_windows, run_whole
 from asl_kit.model.decoding import Candidates
 from asl_kit.model.network import Localizer
@@ -40,6 +39,7 @@ def test_kept_parts_tile_the_video(length: int, window: int, coarsest: int, reac
 
 
 TRAINING_LENGTH = 24
+TWO = {"action": ["jump", "run"]}
 
 
 @functools.cache
@@ -109,18 +109,10 @@ def test_attention_without_a_window_reaches_everywhere() -> None:
 def test_windowed_detection_equals_detection_in_one_piece() -> None:
     network = drawn_network(sequence_length=64)
     features = torch.randn(700, 6, generator=torch.Generator().manual_seed(0))
-    found = [
-        detect(
-            network,
-            features,
-            grid=FeatureGrid(0.25, 0.5, 700),
-            duration_s=350.0,
-            classes=[2],
-            settings=InferenceRecipe(max_detections=50),
-            window_length=length,
-        )[0]
-        for length in (1000, 160)
-    ]
+    found = []
+    for length in (1000, 160):
+        detector = Detector(network, TWO, InferenceRecipe(max_detections=50, window_length=length))
+        found += detector.detect(features.numpy(), FeatureGrid(0.25, 0.5, 700), 350.0)
     assert len(found[0].scores) == 50
     for whole, windowed in zip(*found, strict=True):
         torch.testing.assert_close(windowed, whole, atol=1e-4, rtol=1e-4)
@@ -129,22 +121,15 @@ def test_windowed_detection_equals_detection_in_one_piece() -> None:
 @pytest.mark.parametrize("length", [1, 2, 5])
 def test_very_short_videos(length: int) -> None:
     network = make_network(feature_dims=(6,), classes=2, attention_window=3).eval()
-    (found,) = detect(
-        network,
-        torch.randn(length, 6),
-        grid=FeatureGrid(0.5, 1.0, length),
-        duration_s=float(length),
-        classes=[2],
-        settings=InferenceRecipe(min_score=0.0),
-        window_length=4096,
-    )
+    detector = Detector(network, TWO, InferenceRecipe(min_score=0.0))
+    (found,) = detector.detect(torch.randn(length, 6).numpy(), FeatureGrid(0.5, 1.0, length), float(length))
     assert (found.segments >= 0).all()
     assert (found.segments <= length).all()
     assert (found.segments[:, 1] > found.segments[:, 0]).all()
 
 
-def test_combinations_are_a_table_of_their_own(tmp_path: Path) -> None:
-    """Of two videos, the second without anything: tables by vocabulary, and the files that predict writes of them."""
+def test_combinations_are_a_table_of_their_own() -> None:
+    """Two videos, the second without detections: at once, as eval has them, and joined, as predict does."""
 
     def candidates(*rows: tuple[float, float, float, int]) -> Candidates:
         table = torch.tensor([row[:3] for row in rows], dtype=torch.float64).reshape(-1, 3)
@@ -155,28 +140,24 @@ def test_combinations_are_a_table_of_their_own(tmp_path: Path) -> None:
         [candidates((0, 1, 0.5, 1)), candidates((0, 2, 0.25, 2)), candidates((0, 1, 0.75, 5), (1, 2, 0.5, 1))],
         [candidates(), candidates(), candidates()],
     ]
-    tables = to_detections(["a", "b"], found, vocabularies)
+    detector = Detector(make_network(classes=5), vocabularies, InferenceRecipe())
+    found_tables = detector.tables(["a", "b"], found)
+    tables = found_tables.named
     assert list(tables) == ["verb", "noun", "verb,noun"]
+    assert tables["verb,noun"] is found_tables.combined
     assert tables["noun"].class_names == ("cup", "pan", "tap")
     assert [row[1:] for row in tables["noun"].rows("a")] == [(0, 2, "tap", 0.25)]
     assert [row[1:] for row in tables["verb,noun"].rows("a")] == [(0, 1, "wash,tap", 0.75), (1, 2, "take,pan", 0.5)]
     assert tables["verb,noun"].rows("b") == []
-    assert list(to_detections([], [], vocabularies)) == ["verb", "noun"]
+    assert list(detector.tables([], []).named) == ["verb", "noun"]
 
-    whole = [
-        VideoDetections(name, Path(f"{name}.mp4"), 2.0, 30.0, 60, to_detections([name], [one], vocabularies))
-        for name, one in zip(["a", "b"], found, strict=True)
-    ]
-    joined = join_tables(whole)
-    assert {name: table.rows("a") for name, table in joined.items()} == {
-        name: table.rows("a") for name, table in tables.items()
-    }
-    write_tables(tmp_path / "found.json", joined)
-    assert {path.name for path in tmp_path.iterdir()} == {
+    joined = DetectionTables.join([detector.tables([name], [one]) for name, one in zip("ab", found, strict=True)])
+    for video_id in ("a", "b"):
+        rows = {name: table.rows(video_id) for name, table in tables.items()}
+        assert {name: table.rows(video_id) for name, table in joined.named.items()} == rows
+    assert [path.name for path in joined.files(Path("found.json"))] == [
         "found-verb.json", "found-noun.json", "found-verb-noun.json",
-    }  # fmt: skip
-    read = read_predictions(tmp_path / "found-verb-noun.json")
-    assert read.rows("a") == tables["verb,noun"].rows("a")
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("power", [0.0, 0.5, 2.0])
@@ -190,13 +171,7 @@ def test_scores_are_multiplied_by_the_sensitivity_of_their_point(power: float) -
     first, second = (part.sigmoid().amax(1)[lasting] for part in whole.logits.split([2, 3], dim=1))
     best = [(score * factor[lasting]).max().item() for score in (first, second, (first * second) ** 0.5)]
 
-    found = detect(
-        network,
-        features,
-        grid=FeatureGrid(0.5, 1.0, 40),
-        duration_s=40.0,
-        classes=[2, 3],
-        settings=InferenceRecipe(sensitivity_power=power, min_length_steps=0.0),
-        window_length=64,
-    )
+    settings = InferenceRecipe(sensitivity_power=power, min_length_steps=0.0)
+    detector = Detector(network, {"verb": ["take", "wash"], "noun": ["cup", "pan", "tap"]}, settings)
+    found = detector.detect(features.numpy(), FeatureGrid(0.5, 1.0, 40), 40.0)
     assert [one.scores[0].item() for one in found] == pytest.approx(best, rel=1e-6)

@@ -1,0 +1,172 @@
+"""A trained network applied to a video of any length: detections in seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from asl_kit.base.console import progress_bar
+from asl_kit.checkpoint.model import Checkpoint
+from asl_kit.dataset.feature_reader import FeatureReader
+from asl_kit.dataset.split import VideoItem
+from asl_kit.detections.table import JOINT, Detections, DetectionTables
+from asl_kit.grid import FeatureGrid
+from asl_kit.inference.windows import WholeOutput, run_whole
+from asl_kit.model.decoding import Candidates, decode, decode_combinations, soft_nms, split_combination, vote
+from asl_kit.model.network import Localizer
+from asl_kit.recipes.schema import InferenceRecipe
+from asl_kit.torch_utils.device import choose_device, choose_precision
+
+
+class Detector:
+    """A trained network and everything that decides what it detects, given the features of a video.
+
+    Parameters
+    ----------
+    network : Localizer
+        In evaluation mode, on the device that computes.
+    vocabularies : mapping of str to sequence of str
+        Class names in the order of the network's outputs, by vocabulary.
+    settings : InferenceRecipe
+        Window length, thresholds, suppression and voting.
+    precision : torch.dtype
+        bfloat16 and float16 run the network under autocast.
+    """
+
+    def __init__(
+        self,
+        network: Localizer,
+        vocabularies: Mapping[str, Sequence[str]],
+        settings: InferenceRecipe,
+        precision: torch.dtype = torch.float32,
+    ) -> None:
+        self._network = network
+        self._vocabularies = vocabularies
+        self._settings = settings
+        self._precision = precision
+        self._classes = [len(class_names) for class_names in vocabularies.values()]
+
+    @classmethod
+    def from_checkpoint(cls, checkpoint: Checkpoint, device: str = "auto") -> Detector:
+        """Return the detector that a checkpoint describes, on a device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``."""
+        chosen = choose_device(device)
+        recipe = checkpoint.recipe
+        precision = choose_precision(recipe.run.precision, chosen)
+        return cls(checkpoint.build().to(chosen), checkpoint.vocabularies, recipe.inference, precision)
+
+    @property
+    def window_length(self) -> int:
+        """Features per window: the recipe's number, or four training sequences and at least 4,096."""
+        wanted = self._settings.window_length
+        return max(4 * self._network.max_length, 4096) if wanted == "auto" else wanted
+
+    def run(self, features: NDArray[np.float32]) -> WholeOutput:
+        """Return the network's output for the features of a whole video: (T, D)."""
+        return run_whole(
+            self._network, torch.from_numpy(features), window_length=self.window_length, precision=self._precision
+        )
+
+    @torch.inference_mode()
+    def detect(self, features: NDArray[np.float32], grid: FeatureGrid, duration_s: float) -> list[Candidates]:
+        """Return the actions in one video, detected in each vocabulary separately.
+
+        Each vocabulary has its own candidates, suppression, voting and number of detections.
+
+        Parameters
+        ----------
+        features : (T, D) array
+            All streams side by side: see `asl_kit.dataset.streams.join_streams`.
+        grid : FeatureGrid
+            Of the features.
+        duration_s : float
+            Detections are clipped to [0, duration_s).
+
+        Returns
+        -------
+        list of Candidates
+            Of each vocabulary, then of their combinations if the settings ask for them (see
+            `asl_kit.model.decoding.decode_combinations`); on the CPU, in seconds, highest score first.
+        """
+        settings = self._settings
+        whole = self.run(features)
+        of_vocabularies = whole.logits.split(self._classes, dim=1)
+        factor = torch.ones_like(whole.offsets[:, 0])
+        if whole.sensitivity is not None:
+            factor = whole.sensitivity[:, 0] ** settings.sensitivity_power
+        everywhere = (whole.offsets, factor, whole.points)
+        limits: dict[str, Any] = {
+            "min_score": settings.min_score if settings.candidate_min_score is None else settings.candidate_min_score,
+            "candidates_per_level": settings.candidates_per_level,
+            "min_length": settings.min_length_steps,
+        }
+        found = [decode(own, *everywhere, **limits) for own in of_vocabularies]
+        if len(self._classes) > 1 and settings.combined_classes:
+            found.append(
+                decode_combinations(of_vocabularies, *everywhere, classes_per_point=settings.combined_classes, **limits)
+            )
+        return [_suppress(candidates, grid, duration_s, settings) for candidates in found]
+
+    def detect_videos(self, items: Sequence[VideoItem], reader: FeatureReader) -> DetectionTables:
+        """Return the actions in several videos whose features are stored."""
+        found = []
+        with progress_bar("detecting", len(items)) as bar:
+            for item in items:
+                found.append(self.detect(reader.read(item.video_id), item.grid, item.duration_s))
+                bar.advance()
+        return self.tables([item.video_id for item in items], found)
+
+    def tables(self, video_ids: Sequence[str], found: Sequence[Sequence[Candidates]]) -> DetectionTables:
+        """Return what `detect` returned for each of several videos as tables."""
+        columns = list(zip(*found, strict=True)) or [()] * len(self._classes)
+        by_vocabulary = {
+            name: _table(video_ids, column, class_names)
+            for (name, class_names), column in zip(self._vocabularies.items(), columns, strict=False)
+        }
+        if len(columns) == len(self._classes):
+            return DetectionTables(by_vocabulary)
+        combined = columns[-1]
+        numbers = torch.cat([one.labels for one in combined]).unique()
+        names = [
+            JOINT.join(
+                class_names[label]
+                for class_names, label in zip(
+                    self._vocabularies.values(), split_combination(number, self._classes), strict=True
+                )
+            )
+            for number in numbers.tolist()
+        ]
+        renumbered = [one._replace(labels=torch.searchsorted(numbers, one.labels)) for one in combined]
+        return DetectionTables(by_vocabulary, _table(video_ids, renumbered, names))
+
+
+def _suppress(candidates: Candidates, grid: FeatureGrid, duration_s: float, settings: InferenceRecipe) -> Candidates:
+    """Return the candidates that remain after soft-NMS and voting, in seconds."""
+    candidates = Candidates(*(tensor.cpu() for tensor in candidates))
+    kept = soft_nms(
+        candidates,
+        sigma=settings.nms_sigma,
+        min_score=settings.min_score,
+        max_detections=settings.max_detections,
+        per_class=settings.per_class,
+    )
+    kept = vote(kept, candidates, tiou=settings.voting_tiou, per_class=settings.per_class)
+    segments_s = torch.from_numpy(grid.to_seconds(kept.segments.double().numpy())).clamp(0, duration_s)
+    lasting = segments_s[:, 1] > segments_s[:, 0]
+    return Candidates(segments_s[lasting], kept.scores[lasting], kept.labels[lasting])
+
+
+def _table(video_ids: Sequence[str], found: Sequence[Candidates], class_names: Sequence[str]) -> Detections:
+    segments_s = np.concatenate([np.zeros((0, 2)), *(one.segments.numpy() for one in found)])
+    return Detections(
+        video_ids=tuple(video_ids),
+        video=np.repeat(np.arange(len(found)), [len(one.scores) for one in found]).astype(np.int32),
+        start_s=segments_s[:, 0],
+        end_s=segments_s[:, 1],
+        score=np.concatenate([np.zeros(0), *(one.scores.double().numpy() for one in found)]),
+        label=np.concatenate([np.zeros(0, np.int32), *(one.labels.int().numpy() for one in found)]),
+        class_names=tuple(class_names),
+    )

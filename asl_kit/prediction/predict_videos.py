@@ -1,0 +1,166 @@
+"""Many videos through a trained model: detections are written for programs and for people, whatever happens."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from asl_evaluate.report import write_detections_report
+from asl_extract.videos import find_videos
+from asl_kit.base.child_process import TIME_LIMIT_S
+from asl_kit.base.console import progress_bar
+from asl_kit.detections.per_video import VideoDetections
+from asl_kit.detections.table import DetectionTables
+from asl_kit.errors import AslKitError
+from asl_kit.outputs.summary import OutputSummary, failure_line
+from asl_kit.outputs.table import write_detections
+from asl_kit.outputs.viewing import ViewingFiles, ViewingWriter
+from asl_kit.prediction.frame_progress import FrameProgress
+from asl_kit.prediction.trained_model import load_model
+
+
+@dataclass(frozen=True)
+class PredictionOptions:
+    """How a model and its videos are loaded; nothing of it changes which features are made.
+
+    Parameters
+    ----------
+    device, weights, flow_weights, decoder, decoder_threads, batch_size
+        As for `asl_kit.prediction.trained_model.load_model`.
+    workers, time_limit_s
+        As for `asl_kit.prediction.trained_model.TrainedModel.detect_all`.
+    """
+
+    device: str = "auto"
+    weights: Sequence[str | Path] = ()
+    flow_weights: str | Path | None = None
+    decoder: str | None = None
+    decoder_threads: int = 1
+    batch_size: int | None = None
+    workers: int | None = None
+    time_limit_s: float = TIME_LIMIT_S
+
+
+@dataclass(frozen=True)
+class PredictionSummary(OutputSummary):
+    """What `predict_videos` detected and wrote.
+
+    Parameters
+    ----------
+    videos : list of VideoDetections
+        Of each video that did not fail.
+    stopped_by : BaseException, optional
+        What ended the run before all videos were done: Ctrl-C (`KeyboardInterrupt`), or an error such as a full disk.
+    """
+
+    videos: list[VideoDetections]
+    stopped_by: BaseException | None
+
+    def raise_failures(self) -> None:
+        """Raise what ended the run early; else one `AslKitError` that lists everything that failed, if anything did."""
+        if self.stopped_by is not None:
+            raise self.stopped_by
+        super().raise_failures()
+
+
+def predict_videos(
+    videos: str | Path | Sequence[str | Path],
+    checkpoint: str | Path,
+    out: str | Path,
+    *,
+    report: str | Path | None = None,
+    viewing: ViewingFiles | None = None,
+    options: PredictionOptions | None = None,
+    check: bool = True,
+) -> PredictionSummary:
+    """Detect actions in videos and write them to files, as ``asl-kit predict`` does.
+
+    A video that cannot be decoded does not stop the others. If the run ends early, by Ctrl-C or an error, the
+    detections made until then are written nevertheless.
+
+    Parameters
+    ----------
+    videos : path or sequence of paths
+        Files, folders and patterns: see `asl_extract.videos.find_videos`.
+    checkpoint : path
+        A trained model.
+    out : path
+        File of all detections: a table if the suffix is ``.csv``, else ActivityNet's JSON. With several vocabularies
+        each has its own: see `asl_kit.detections.table.DetectionTables.files`.
+    report : path, optional
+        HTML page that plays each video beside its timeline.
+    viewing : ViewingFiles, optional
+        Subtitles, edit decision lists and clips to write.
+    options : PredictionOptions, optional
+        Device, decoding and weights.
+    check : bool
+        Raise what ended the run early after writing the detections; False: only record it in the summary.
+
+    Raises
+    ------
+    UsageError, MissingFileError, MissingDependencyError, CheckpointError, SpecConflictError
+        If a parameter is wrong; nothing has been written then.
+    AslKitError
+        If the run cannot continue, for example because the disk is full.
+    """
+    options = options or PredictionOptions()
+    files = find_videos([videos] if isinstance(videos, str | Path) else videos, same_names=True)
+    model = load_model(
+        checkpoint,
+        device=options.device,
+        weights=options.weights,
+        flow_weights=options.flow_weights,
+        decoder=options.decoder,
+        decoder_threads=options.decoder_threads,
+        batch_size=options.batch_size,
+    )
+    writer = ViewingWriter(viewing or ViewingFiles(), [file.video_id for file in files])
+    found: list[VideoDetections] = []
+    failed: list[str] = []
+    stopped_by: BaseException | None = None
+    with progress_bar("frames", None) as bar:
+        progress = FrameProgress(bar, files)
+        try:
+            with closing(
+                model.detect_all(
+                    files, workers=options.workers, time_limit_s=options.time_limit_s, on_frames=progress.advance
+                )
+            ) as results:
+                for file, result in results:
+                    progress.finish(file)
+                    if isinstance(result, AslKitError):
+                        failed.append(result.message)
+                        bar.message(failure_line(result))
+                    else:
+                        found.append(result)
+                        writer.write(result, bar)
+        except (KeyboardInterrupt, Exception) as fault:
+            stopped_by = fault
+    written = _write_all(found, Path(out), report) if found else []
+    if stopped_by is None:
+        writer.cut_best_clips(found)
+    elif check:
+        raise stopped_by
+    return PredictionSummary(
+        video_count=len(files),
+        written=[*written, *writer.written],
+        failed_videos=failed,
+        failed_files=writer.failures,
+        videos=found,
+        stopped_by=stopped_by,
+    )
+
+
+def _write_all(videos: Sequence[VideoDetections], out: Path, report: str | Path | None) -> list[Path]:
+    written = write_detections(out, videos)
+    if report is not None:
+        write_detections_report(
+            Path(report),
+            DetectionTables.join([video.tables for video in videos]).shown,
+            durations_s={video.video_id: video.duration_s for video in videos},
+            files={video.video_id: video.path for video in videos},
+        )
+        written.append(Path(report))
+    return written

@@ -1,0 +1,51 @@
+"""One model on one video, from stored features and from the file: the same detections."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from helpers.support import make_annotation_set, write_model, write_video
+
+from asl_kit.annotations import write_annotations
+from asl_kit.cli import main
+from asl_kit.store import FeatureStore
+
+STRIDES = (16, 4)
+
+
+def succeed(*arguments: str | Path) -> None:
+    result = CliRunner().invoke(main, [str(word) for word in arguments])
+    assert result.exit_code == 0, result.output
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A video, its annotations, and its features in two stores of different windows and strides."""
+    folder = tmp_path_factory.mktemp("eval and predict")
+    write_video(folder / "video.mp4", frames=331)
+    rows = {"video": ("test", [(2.0, 9.0, "jump"), (12.0, 30.0, "run")])}
+    write_annotations(make_annotation_set(rows, ["jump", "run"]), folder / "annotations.json")
+    for stride in STRIDES:
+        settings = ("--backbone", "x3d_xs", "--weights", "random", "--size", "32", "--dtype", "float32")
+        windows = ("--window", str(2 * stride), "--stride", str(stride), "--device", "cpu")
+        succeed("extract", folder / "video.mp4", "-o", folder / f"{stride}.zarr", *settings, *windows)
+    return folder
+
+
+@pytest.mark.parametrize("resize_length", [None, 64, 17], ids=["not resized", "longer", "shorter"])
+@pytest.mark.parametrize("order", [STRIDES, STRIDES[::-1]], ids=["coarse first", "fine first"])
+def test_the_same_detections(folder: Path, order: tuple[int, int], resize_length: int | None, tmp_path: Path) -> None:
+    """Bit for bit: streams of different lengths are interpolated once, directly onto the grid of the network."""
+    stores = [FeatureStore.open(folder / f"{stride}.zarr") for stride in order]
+    assert sorted(store.info("video").grid.length for store in stores) == [19, 81]
+    specs = [store.spec for store in stores]
+    model = write_model(tmp_path / "model.ckpt", *specs, resize_length=resize_length, stem_blocks=0)
+    common = ("--checkpoint", model, "--device", "cpu")
+    features = ",".join(str(store.path) for store in stores)
+    succeed(*("eval", *common, "--annotations", folder / "annotations.json"), "--features", features, "--out", tmp_path)
+    succeed("predict", folder / "video.mp4", *common, "-o", tmp_path / "predicted.json")
+    evaluated = (tmp_path / "detections.json").read_bytes()
+    assert evaluated.count(b"segment") > 10
+    assert (tmp_path / "predicted.json").read_bytes() == evaluated

@@ -1,0 +1,56 @@
+"""Streams of features joined on one grid."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from helpers.support import make_features
+from hypothesis import given
+from hypothesis import strategies as st
+
+from asl_kit.dataset.streams import FeatureStream, join_streams, joined_grid, resample
+from asl_kit.errors import FeatureError
+from asl_kit.grid import FeatureGrid
+
+COARSE, FINE = FeatureGrid(0.5, 1.0, 7), FeatureGrid(0.1, 0.2, 40)
+
+
+@given(st.integers(1, 40), st.integers(1, 40), st.floats(-2, 2))
+def test_resampling_a_straight_line_gives_the_line(length: int, wanted: int, start_s: float) -> None:
+    grid = FeatureGrid(start_s, 0.5, length)
+    features = np.stack((grid.centers_s(), np.ones(length)), axis=1).astype(np.float32)
+    onto = FeatureGrid(start_s + 0.1, 0.3, wanted)
+    found = resample(features, grid, onto)
+    expected = np.clip(onto.centers_s(), grid.centers_s()[0], grid.centers_s()[-1])
+    np.testing.assert_allclose(found[:, 0], expected, atol=1e-5)
+    np.testing.assert_allclose(found[:, 1], 1)
+
+
+@pytest.mark.parametrize("resize_length", [None, 20, 3])
+@pytest.mark.parametrize("grids", [(COARSE, FINE), (FINE, COARSE)], ids=["coarse first", "fine first"])
+def test_each_stream_is_interpolated_once_onto_the_grid(
+    grids: tuple[FeatureGrid, FeatureGrid], resize_length: int | None
+) -> None:
+    onto = joined_grid(grids[0], resize_length)
+    assert onto.length == (resize_length or grids[0].length)
+    features = [make_features(grid.length, seed=seed, dimension=3) for seed, grid in enumerate(grids)]
+    joined = join_streams([FeatureStream(x, grid, "") for x, grid in zip(features, grids, strict=True)], onto)
+    times = onto.centers_s()
+    expected = [
+        np.interp(times, grid.centers_s(), column)
+        for x, grid in zip(features, grids, strict=True)
+        for column in x.T.astype(np.float64)
+    ]
+    np.testing.assert_allclose(joined, np.stack(expected, axis=1), atol=1e-5)
+    if resize_length is None:
+        np.testing.assert_array_equal(joined[:, :3], features[0])
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+def test_what_is_not_finite_is_named(value: float, dtype: type) -> None:
+    bad = make_features(7).astype(dtype)
+    bad[5, 2] = bad[6, 0] = value
+    streams = [FeatureStream(make_features(7), COARSE, "a.zarr: video v"), FeatureStream(bad, COARSE, "b.mp4: x3d_s")]
+    with pytest.raises(FeatureError, match=r"^b\.mp4: x3d_s: feature 5 is not finite$"):
+        join_streams(streams, COARSE)

@@ -1,0 +1,87 @@
+"""`predict_videos` from Python: what it returns, writes and raises."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from helpers.support import write_video
+
+from asl_extract.videos import VideoFile
+from asl_kit.detections.json_format import read_predictions
+from asl_kit.detections.per_video import VideoDetections
+from asl_kit.detections.table import Detections, DetectionTables
+from asl_kit.errors import AslKitError, MissingFileError, VideoError
+from asl_kit.outputs.viewing import ViewingFiles
+from asl_kit.prediction import predict_videos as module
+from asl_kit.prediction.predict_videos import PredictionOptions, predict_videos
+
+
+class Model:
+    """Detects one action in each video; "bad" fails, and `ends_at` ends the run."""
+
+    ends_at: BaseException | None = None
+
+    def detect_all(
+        self, files: Sequence[VideoFile], **options: Any
+    ) -> Iterator[tuple[VideoFile, VideoDetections | AslKitError]]:
+        assert options["workers"] == 3
+        for file in files:
+            if file.video_id == "bad":
+                yield file, VideoError(f"{file.path}: not a video")
+            elif file.video_id == "z" and self.ends_at is not None:
+                raise self.ends_at
+            else:
+                table = Detections.from_lists([(file.video_id, 0.5, 1.5, "run", 0.9)])
+                yield file, VideoDetections(file.video_id, file.path, 4.0, 10.0, 40, DetectionTables({"action": table}))
+
+
+@pytest.fixture
+def videos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(module, "load_model", lambda *_, **__: Model())
+    (tmp_path / "videos").mkdir()
+    for name in ("a", "bad", "z"):
+        write_video(tmp_path / "videos" / f"{name}.mp4", frames=5)
+    return tmp_path / "videos"
+
+
+def test_what_is_detected_is_returned_and_written(videos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    summary = predict_videos(
+        str(videos),
+        "m.ckpt",
+        str(out / "d.json"),
+        report=str(out / "r.html"),
+        viewing=ViewingFiles(subtitles=str(out)),
+        options=PredictionOptions(workers=3),
+    )
+    assert [video.video_id for video in summary.videos] == ["a", "z"]
+    names = ["d.json", "r.html", "a.actions.srt", "z.actions.srt"]
+    assert summary.written == [out / name for name in names]
+    assert all(path.is_file() for path in summary.written)
+    assert summary.failed_videos == [f"{videos / 'bad.mp4'}: not a video"]
+    with pytest.raises(AslKitError, match=r"^1 of 3 videos failed\n  .*bad\.mp4: not a video$"):
+        summary.raise_failures()
+
+
+@pytest.mark.parametrize("ends_at", [KeyboardInterrupt(), AslKitError("the disk is full")], ids=["Ctrl-C", "full"])
+def test_what_ends_the_run_is_raised_after_the_rest_is_written(
+    ends_at: BaseException, videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Model, "ends_at", ends_at)
+    options = PredictionOptions(workers=3)
+    with pytest.raises(type(ends_at)):
+        predict_videos(videos, "m.ckpt", tmp_path / "d.json", options=options)
+    assert read_predictions(tmp_path / "d.json").video_ids == ("a",)
+    summary = predict_videos(videos, "m.ckpt", tmp_path / "d.json", options=options, check=False)
+    assert summary.stopped_by is ends_at
+    with pytest.raises(type(ends_at)):
+        summary.raise_failures()
+
+
+@pytest.mark.usefixtures("videos")
+def test_no_such_video(tmp_path: Path) -> None:
+    with pytest.raises(MissingFileError, match=r"none\.mp4: no such file or folder"):
+        predict_videos(["none.mp4"], "m.ckpt", tmp_path / "d.json")
