@@ -1,4 +1,1 @@
-"""The network, its losses and the decoding of its outputs, in torch and without files.
-
-Point, positive and pyramid level are defined in docs/glossary.md#point.
-"""
+"""The network, its losses and the decoding of its outputs, in torch and without files. See docs/glossary.md#point."""

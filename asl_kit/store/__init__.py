@@ -1,6 +1,4 @@
-"""The feature store: one Zarr v3 array per video, written by any number of processes.
-
-Feature store, ledger and extraction spec are defined in docs/glossary.md.
+"""The feature store (docs/glossary.md#feature-store): one Zarr v3 array per video, filled by many processes.
 
 Importing this package loads neither torch nor zarr; writing loads zarr.
 """
