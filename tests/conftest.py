@@ -35,7 +35,7 @@ def _decode_here(monkeypatch: pytest.MonkeyPatch) -> None:
 
     Commands in processes of their own, as those of README, do as users' do.
     """
-    monkeypatch.setattr("asl_extract.executors.filling.WORKERS_ON_CPU", 0)
+    monkeypatch.setattr("asl_extract.decoding.workers.WORKERS_ON_CPU", 0)
 
 
 @pytest.fixture(scope="session")
