@@ -33,7 +33,7 @@ _END_S = 5.0
 Answer = TypeVar("Answer")
 
 
-class ChildDied(Exception):
+class ChildDiedError(Exception):
     """A child process ended by itself. Its text says how: ``signal 9 (SIGKILL)``.
 
     Parameters
@@ -132,7 +132,7 @@ class ChildProcess:
 
         Raises
         ------
-        ChildDied
+        ChildDiedError
             If the process died. `start` starts another.
         TimeoutError
             If no message came within `time_limit_s`.
@@ -157,14 +157,14 @@ class ChildProcess:
             process.join(_END_S)
             self.connection.close()
 
-    def _died(self) -> ChildDied:
+    def _died(self) -> ChildDiedError:
         assert self._process is not None
         self._process.join(_END_S)
         exit_code = self._process.exitcode
         self.end()
         if not self._is_ready:
             self.failed_starts += 1
-        return ChildDied(exit_code, was_ready=self._is_ready)
+        return ChildDiedError(exit_code, was_ready=self._is_ready)
 
 
 class ReaderProcess:
@@ -217,7 +217,7 @@ class ReaderProcess:
         except TimeoutError:
             self._child.end()
             raise VideoError(f"{path}: not read within {self._time_limit_s:g} s") from None
-        except ChildDied as died:
+        except ChildDiedError as died:
             raise VideoError(f"{path}: the process that read it crashed, {died}") from None
         if isinstance(answer, AslKitError):
             raise answer
@@ -227,7 +227,7 @@ class ReaderProcess:
         self._child.start()
         try:
             self._child.receive()
-        except ChildDied as died:
+        except ChildDiedError as died:
             raise AslKitError(
                 f"a process to read files cannot be started: {died}",
                 hint="in a script of your own, keep what runs under `if __name__ == '__main__':`",

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
+from asl_kit.cli.output import RESULTS, keep_stdout_for_results
 from asl_kit.errors import UsageError
+
+Record = TypeVar("Record")
 
 Option = Callable[[Callable[..., Any]], Callable[..., Any]]
 """A decorator that adds options to a command."""
@@ -28,6 +33,12 @@ def split_paths(text: str, option: str = "--features") -> list[Path]:
     return [Path(part) for part in parts]
 
 
+def make_record(record: type[Record], options: Mapping[str, Any]) -> Record:
+    """Return a dataclass whose fields are the options of the same names; other options are ignored."""
+    names = {field.name for field in fields(record)}  # type: ignore[arg-type]  # a dataclass
+    return record(**{name: value for name, value in options.items() if name in names})
+
+
 def together(*options: Option) -> Option:
     """Return what adds several options, in this order."""
 
@@ -42,8 +53,18 @@ def together(*options: Option) -> Option:
 def json_option(what: str) -> Option:
     """Return ``--json``, passed on as `json_path`, of a command whose result is `what`."""
     return click.option(
-        "--json", "json_path", metavar="FILE", help=f"Write {what} as JSON; '-': to stdout, and nothing else there."
+        "--json",
+        "json_path",
+        metavar="FILE",
+        callback=_keep_stdout,
+        help=f"Write {what} as JSON; '-': to stdout, and nothing else there.",
     )
+
+
+def _keep_stdout(ctx: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    if value == "-" and not ctx.resilient_parsing and sys.stdout and sys.stderr:
+        ctx.meta[RESULTS] = ctx.with_resource(keep_stdout_for_results())
+    return value
 
 
 device = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from asl_extract.executors.filling import choose_workers
 from asl_extract.extractor import ExtractedVideo, Extractor
 from asl_extract.videos import VideoFile, check_id
 from asl_kit.checkpoint.files import load_checkpoint
@@ -50,7 +49,7 @@ def load_model(
     decoder : str, optional
         Library that reads the videos; None: the one that read the training videos, and no other version of it.
     decoder_threads, batch_size
-        As in `asl_extract.extractor.Extractor.create`.
+        As in `asl_extract.extractor.Extractor`.
 
     Raises
     ------
@@ -71,10 +70,10 @@ def load_model(
             hint="give it once for each, in this order; `default` stands for the publisher's",
         )
     extractors = [
-        Extractor.from_spec(
+        Extractor(
             spec,
             weights=one,
-            flow_weights=None if flow_weights is None else str(flow_weights),
+            flow_weights=flow_weights,
             device=device,
             decoder=decoder,
             decoder_threads=decoder_threads,
@@ -137,7 +136,7 @@ class TrainedModel:
         videos : sequence of VideoFile
             As `asl_extract.videos.find_videos` returns them.
         workers : int, optional
-            Processes that decode; 0: this one does; None: as `asl_extract.executors.filling.choose_workers` says.
+            Processes that decode; 0: this one does; None: as `asl_extract.decoding.workers.choose_workers` says.
         time_limit_s : float, optional
             Give a video up when its decoder delivers nothing for so long.
         on_frames : callable, optional
@@ -168,9 +167,7 @@ class TrainedModel:
                     closing(
                         extractor.extract_all(
                             [(file.video_id, file.path) for file in files.values()],
-                            workers=choose_workers(extractor.device, decoder=extractor.decoder)
-                            if workers is None
-                            else workers,
+                            workers=workers,
                             time_limit_s=time_limit_s,
                             on_frames=count,
                         )

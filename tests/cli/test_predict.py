@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
+from helpers.extraction import make_extractor
 from helpers.support import write_model, write_video
 
-from asl_extract.extractor import Extractor
 from asl_extract.videos import VideoFile, find_videos
 from asl_kit.cli import main
 from asl_kit.cli.predict import _Frames
@@ -30,7 +30,7 @@ SETTINGS: dict[str, Any] = {"backbone": "x3d_xs", "weights": "random", "window_f
 
 
 def make_spec(stride_frames: int = 4) -> ExtractionSpec:
-    return Extractor.create(**SETTINGS, stride_frames=stride_frames, device="cpu").spec
+    return make_extractor(**SETTINGS, stride_frames=stride_frames, device="cpu").spec
 
 
 @pytest.fixture(scope="module")

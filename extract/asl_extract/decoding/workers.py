@@ -33,7 +33,7 @@ from asl_extract.decoding.events import (
     decode_video,
     stalled,
 )
-from asl_kit.base.child_process import MAX_FAILED_STARTS, ChildDied, ChildProcess
+from asl_kit.base.child_process import MAX_FAILED_STARTS, ChildDiedError, ChildProcess
 from asl_kit.errors import AslKitError, VideoError
 
 BUFFERS_PER_WORKER = 3
@@ -186,7 +186,7 @@ class _WorkerSlot:
         """Return the next event; None if the worker has only said that it is ready."""
         try:
             message = self._child.receive()
-        except ChildDied as died:
+        except ChildDiedError as died:
             return self._restart(died)
         if isinstance(message, _InSharedMemory):
             return self._decoded(message)
@@ -220,7 +220,7 @@ class _WorkerSlot:
 
         return Decoded(message.count, frames, release)
 
-    def _restart(self, died: ChildDied) -> Event | None:
+    def _restart(self, died: ChildDiedError) -> Event | None:
         """Return that the video failed; or, if the process never ran, give the video to another."""
         assert self.video is not None
         video, self.video = self.video, None
