@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
-from asl_kit.cli.output import RESULTS, keep_stdout_for_results
+from asl_kit.cli.output import REDIRECTION, stdout_to_stderr
 from asl_kit.errors import UsageError
 
 Record = TypeVar("Record")
@@ -56,14 +57,16 @@ def json_option(what: str) -> Option:
         "--json",
         "json_path",
         metavar="FILE",
-        callback=_keep_stdout,
+        callback=_redirect_stdout,
         help=f"Write {what} as JSON; '-': to stdout, and nothing else there.",
     )
 
 
-def _keep_stdout(ctx: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+def _redirect_stdout(ctx: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    """Keep everything but the JSON off stdout."""
     if value == "-" and not ctx.resilient_parsing and sys.stdout and sys.stderr:
-        ctx.meta[RESULTS] = ctx.with_resource(keep_stdout_for_results())
+        ctx.meta[REDIRECTION] = ctx.with_resource(ExitStack())
+        ctx.meta[REDIRECTION].enter_context(stdout_to_stderr())
     return value
 
 

@@ -6,47 +6,34 @@ import json
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import click
 
 from asl_kit.base.console import visible
 from asl_kit.base.files import write_text
 
-RESULTS = "asl_kit.results"
-"""Where a command's context keeps the stream that `keep_stdout_for_results` returned."""
+REDIRECTION = "asl_kit.redirection"
+"""Where a command's context keeps the `ExitStack` that ends the redirection of stdout."""
 
 
 @contextmanager
-def keep_stdout_for_results() -> Iterator[TextIO]:
-    """Return a stream to stdout, and send to stderr what anything else prints there meanwhile.
+def stdout_to_stderr() -> Iterator[None]:
+    """Send to stderr what is printed on stdout: by Python, by C libraries, and by child processes.
 
-    Packages print notices when they are imported or lose a process, in Python or from C, here or in child processes.
+    Packages print notices when they are imported, or when they lose a process.
     """
-    stdout = sys.stdout
-    stdout.flush()
-    kept = os.dup(1)
+    sys.stdout.flush()
+    stdout = os.dup(1)
     os.dup2(2, 1)
-    sys.stdout = sys.stderr
     try:
-        if _leads_to(stdout, 1):
-            with open(kept, "w", encoding=stdout.encoding, errors=stdout.errors, closefd=False) as results:
-                yield results
-        else:  # redirected in Python, as tests do
-            yield stdout
+        with redirect_stdout(sys.stderr):
+            yield
     finally:
-        sys.stdout = stdout
-        os.dup2(kept, 1)
-        os.close(kept)
-
-
-def _leads_to(stream: TextIO, descriptor: int) -> bool:
-    try:
-        return stream.fileno() == descriptor
-    except (OSError, ValueError):  # no file
-        return False
+        os.dup2(stdout, 1)
+        os.close(stdout)
 
 
 def print_results(text: str, results: Any, json_path: str | None) -> None:
@@ -82,6 +69,8 @@ def write_json(results: Any, json_path: str) -> None:
     """
     text = json.dumps(results, indent=2)
     if json_path == "-":
-        click.echo(text, file=click.get_current_context().meta.get(RESULTS))
+        if redirection := click.get_current_context().meta.get(REDIRECTION):
+            redirection.close()
+        click.echo(text)
         return
     write_text(Path(json_path), text + "\n")

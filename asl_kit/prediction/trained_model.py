@@ -11,12 +11,12 @@ import numpy as np
 import torch
 
 from asl_extract.extractor import ExtractedVideo, Extractor
-from asl_extract.videos import VideoFile, check_id
+from asl_extract.videos import VideoFile
 from asl_kit.checkpoint.files import load_checkpoint
 from asl_kit.checkpoint.model import Checkpoint
 from asl_kit.dataset.feature_reader import resample
 from asl_kit.detections.per_video import VideoDetections
-from asl_kit.errors import AslKitError, UsageError, VideoError
+from asl_kit.errors import AslKitError, UsageError
 from asl_kit.inference.detect import detect, resolve_window_length, to_detections
 from asl_kit.torch_utils.device import choose_device, choose_precision
 
@@ -150,10 +150,8 @@ class TrainedModel:
         """
         files = {}
         for file in videos:
-            try:
-                check_id(file)
-            except VideoError as fault:
-                yield file, fault
+            if file.id_fault is not None:
+                yield file, file.id_fault
             else:
                 files[file.video_id] = file
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from asl_extract.executors import open_executor
-from asl_extract.executors.base import Job, VideoResult
+from asl_extract.executors.base import Job
+from asl_extract.executors.results import VideoResult
 from asl_extract.settings import ExtractionSettings, RunOptions
 from asl_extract.videos import select_videos
 from asl_kit.annotations import read_annotations
@@ -141,7 +142,7 @@ def extract_videos(
     with open_executor(options) as executor:
         job = executor.prepare(Job(Path(store), settings, options))
         with progress_bar("extract", len(files)) as bar:
-            executor.run(files, job, _Reporter(summary, bar))
+            executor.execute(files, job, _Reporter(summary, bar))
     return summary
 
 

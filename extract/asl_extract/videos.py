@@ -21,6 +21,15 @@ class VideoFile:
     video_id: str
     path: Path
 
+    @property
+    def id_fault(self) -> VideoError | None:
+        """Why the id cannot be stored: too long for a file name, or not Unicode text. None: it can."""
+        try:
+            encode_id(self.video_id)
+        except StoreError as fault:
+            return VideoError(f"{self.path}: {fault.message}", hint=fault.hint)
+        return None
+
 
 def select_videos(
     sources: Sequence[str | Path],
@@ -128,20 +137,6 @@ def _tell_apart(paths: Sequence[Path], taken: Collection[str]) -> dict[str, Path
             if len(set(ids)) == len(ids) and not set(ids) & set(taken):
                 return dict(zip(ids, paths, strict=True))
     raise UsageError(f"videos cannot be told apart by their names: {', '.join(map(str, paths))}", hint="rename one")
-
-
-def check_id(file: VideoFile) -> None:
-    """Refuse a video whose id cannot be stored, before it is extracted.
-
-    Raises
-    ------
-    VideoError
-        If the id is too long for a file name, or not Unicode text.
-    """
-    try:
-        encode_id(file.video_id)
-    except StoreError as fault:
-        raise VideoError(f"{file.path}: {fault.message}", hint=fault.hint) from fault
 
 
 def _files_of(source: Path) -> Iterable[Path]:

@@ -22,8 +22,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from helpers.extraction import make_extractor
 
 from asl_extract import decoders
-from asl_extract.executors.base import VideoResult
-from asl_extract.executors.in_process import LocalQueue
+from asl_extract.executors.results import VideoResult
 from asl_extract.executors.worker import Worker
 from asl_extract.extraction import ExtractionSummary
 from asl_extract.settings import RunOptions
@@ -90,7 +89,7 @@ def main() -> None:
             summary = ExtractionSummary(store=str(store.path))
 
             callbacks = Callbacks(summary, done_s)
-            Worker(LocalQueue(files, callbacks), extractor, store, RunOptions(on_error="stop", workers=0)).run()
+            Worker(extractor, store, RunOptions(on_error="stop", workers=0), callbacks).process(files)
             took_s = time.perf_counter() - started_s
             print(
                 f"{'again' if again else 'first'}: {len(summary.done)} done, {len(summary.skipped)} there before,",

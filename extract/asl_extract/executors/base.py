@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Protocol
 
 from asl_extract.decoders import check_decoder
+from asl_extract.executors.results import VideoResult
 from asl_extract.extractor import Extractor
 from asl_extract.settings import ExtractionSettings, RunOptions
 from asl_extract.videos import VideoFile
+from asl_kit.base.console import err
 from asl_kit.store import FeatureStore
 from asl_kit.torch_utils.device import choose_device, default_precision
 
@@ -33,23 +35,23 @@ class Job:
     settings: ExtractionSettings
     options: RunOptions
 
-    def open(self, device: str, *, devices: Sequence[str] = ()) -> tuple[Extractor, FeatureStore]:
+    def open(self, device: str, *, workers_on: Sequence[str] = ()) -> tuple[Extractor, FeatureStore]:
         """Return the extractor on a device, and the store, which is created if it does not exist.
 
         Parameters
         ----------
         device : str
             Where the extractor computes.
-        devices : sequence of str
-            Where the workers compute for which this is a check; the decoder must work on all of them.
+        workers_on : sequence of str
+            Devices of the workers, if that extractor is only a check; the decoder must work on all of them.
 
         Raises
         ------
         AslKitError
-            If features cannot be made here as the settings ask, or the store does not take them.
+            If features cannot be made here as the settings ask, or do not suit the store.
         """
         spec, dtype = self.settings.resolve(precision=default_precision(choose_device(device)))
-        for name in devices or [device]:
+        for name in workers_on or [device]:
             check_decoder(spec.decoder_name, device=name, workers=self.options.workers)
         extractor = Extractor(
             spec,
@@ -61,51 +63,12 @@ class Job:
         )
         return extractor, FeatureStore.open_or_create(self.store, extractor.spec, dtype)
 
-    def with_precision(self, precision: str) -> Job:
-        """Return the job with a precision for all workers, unless the settings state one."""
-        return replace(self, settings=self.settings.with_precision(precision))
-
-    def with_workers(self, workers: int) -> Job:
-        """Return the job with a number of decoder processes, unless the options state one."""
-        return (
-            self if self.options.workers is not None else replace(self, options=replace(self.options, workers=workers))
-        )
-
-    def describe_decoding(self) -> str:
-        """Return in words how many processes decode for a device."""
-        workers = self.options.workers
-        if not workers:
-            return "decoding in the same process"
-        return f"{workers} processes decode" if workers > 1 else "1 process decodes"
-
-
-@dataclass(frozen=True)
-class VideoResult:
-    """How the extraction of one video ended.
-
-    Parameters
-    ----------
-    video_id : str
-        The video.
-    status : {'done', 'skipped', 'failed', 'failed_before'}
-        Added to the store; in the store before; failed now; failed in an earlier run and not tried again.
-    reason : str
-        Why it failed.
-    message : str
-        What the user should read at once; empty: nothing.
-    features : int
-        Features written.
-    frames_decoded, frames_in_files : int
-        Frames that came out of the decoder since the last result, and that the opened files hold.
-    """
-
-    video_id: str
-    status: Literal["done", "skipped", "failed", "failed_before"]
-    reason: str = ""
-    message: str = ""
-    features: int = 0
-    frames_decoded: int = 0
-    frames_in_files: int = 0
+    def start(self, who: str, *, workers: int) -> Job:
+        """Print who computes; return the job with that many decoder processes, unless the options state a number."""
+        workers = workers if self.options.workers is None else self.options.workers
+        decoding = f"{workers} processes decode" if workers > 1 else "1 process decodes"
+        err().print(f"{who}, {decoding if workers else 'decoding in the same process'}")
+        return replace(self, options=replace(self.options, workers=workers))
 
 
 class Callbacks(Protocol):
@@ -130,7 +93,7 @@ class Executor(Protocol):
             What every worker would raise; nothing is created then.
         """
 
-    def run(self, files: Sequence[VideoFile], job: Job, callbacks: Callbacks) -> None:
+    def execute(self, files: Sequence[VideoFile], job: Job, callbacks: Callbacks) -> None:
         """Extract videos, taken in this order.
 
         Raises

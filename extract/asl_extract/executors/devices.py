@@ -8,18 +8,19 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from asl_extract.decoding.workers import choose_workers
-from asl_extract.executors.base import Callbacks, Job, VideoResult
-from asl_extract.executors.work_queue import Coordinator, give_up
+from asl_extract.executors.base import Callbacks, Job
+from asl_extract.executors.results import VideoResult, fail_video
+from asl_extract.executors.work_queue import Coordinator
 from asl_extract.executors.worker import work
 from asl_extract.videos import VideoFile
 from asl_kit.base.child_process import MAX_FAILED_STARTS, ChildDiedError, ChildProcess
-from asl_kit.base.console import err
 from asl_kit.errors import AslKitError
-from asl_kit.store.ledger import Ledger
+from asl_kit.store import FeatureStore
 from asl_kit.store.staging import clear_stale
 from asl_kit.torch_utils.device import choose_device, default_precision
 
@@ -41,18 +42,15 @@ class Devices:
     def prepare(self, job: Job) -> Job:
         """Check the job on the CPU, and create the store; see `Executor`."""
         first = choose_device(self._devices[0])
-        job = job.with_precision(default_precision(first))
-        extractor, _ = job.open("cpu", devices=self._devices)
-        job = job.with_workers(
-            choose_workers(first.type, decoder=extractor.spec.decoder_name, devices=len(self._devices))
-        )
-        err().print(f"{', '.join(self._devices)}: a process each, {job.describe_decoding()}")
-        return job
+        job = replace(job, settings=job.settings.with_precision(default_precision(first)))
+        extractor, _ = job.open("cpu", workers_on=self._devices)
+        workers = choose_workers(first.type, decoder=extractor.spec.decoder_name, devices=len(self._devices))
+        return job.start(f"{', '.join(self._devices)}: a process each", workers=workers)
 
-    def run(self, files: Sequence[VideoFile], job: Job, callbacks: Callbacks) -> None:
+    def execute(self, files: Sequence[VideoFile], job: Job, callbacks: Callbacks) -> None:
         """Extract videos with one process for each device; see `Executor`."""
         coordinator = Coordinator(deque(files))
-        ledger = Ledger(job.store / "ledger")
+        store = FeatureStore.open(job.store)
         workers = [_DeviceWorker(number, device, job) for number, device in enumerate(self._devices, start=1)]
         try:
             while not coordinator.is_finished:
@@ -63,8 +61,8 @@ class Devices:
                     try:
                         kind, content = worker.receive()
                     except ChildDiedError as died:
-                        for file in coordinator.lost(worker.name):
-                            callbacks.on_result(give_up(file, f"the process died, {died}", ledger=ledger))
+                        for file, reason in coordinator.lost(worker.name, f"the process died, {died}"):
+                            callbacks.on_result(fail_video(store, file.video_id, reason))
                         worker.restart(died)
                         continue
                     if kind == _RESULT:
@@ -78,7 +76,7 @@ class Devices:
             for worker in workers:
                 worker.end()
             with suppress(OSError):
-                clear_stale(job.store / "tmp")  # of workers that were killed while they wrote
+                clear_stale(store.path / "tmp")  # of workers that were killed while they wrote
 
 
 class _DeviceWorker:

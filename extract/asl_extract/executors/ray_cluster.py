@@ -15,14 +15,15 @@ from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
-from asl_extract.executors.base import Callbacks, Job, VideoResult
-from asl_extract.executors.work_queue import Coordinator, give_up
+from asl_extract.executors.base import Callbacks, Job
+from asl_extract.executors.results import VideoResult, fail_video
+from asl_extract.executors.work_queue import Coordinator
 from asl_extract.executors.worker import work
 from asl_extract.videos import VideoFile
 from asl_kit.base.child_process import MAX_FAILED_STARTS
 from asl_kit.base.console import err
 from asl_kit.errors import AslKitError, MissingDependencyError, UsageError
-from asl_kit.store.ledger import Ledger
+from asl_kit.store import FeatureStore
 from asl_kit.store.staging import clear_stale
 
 LOCAL = "local"
@@ -87,12 +88,13 @@ class RayCluster:
 
     def prepare(self, job: Job) -> Job:
         """Check the job on this host's CPU, and create the store; see `Executor`."""
-        job = replace(job, store=job.store.absolute()).with_precision("bfloat16" if self._has_gpus else "float32")
-        job.open("cpu", devices=["cuda" if self._has_gpus else "cpu"])
+        settings = job.settings.with_precision("bfloat16" if self._has_gpus else "float32")
+        job = replace(job, store=job.store.absolute(), settings=settings)
+        job.open("cpu", workers_on=["cuda" if self._has_gpus else "cpu"])
         err().print(f"{self._actors} Ray actors, one a {'GPU' if self._has_gpus else 'node'}")
         return job
 
-    def run(self, files: Sequence[VideoFile], job: Job, callbacks: Callbacks) -> None:
+    def execute(self, files: Sequence[VideoFile], job: Job, callbacks: Callbacks) -> None:
         """Extract videos with actors; every node must see the files under the same paths. See `Executor`."""
         try:
             self._run(files, job, callbacks)
@@ -107,7 +109,7 @@ class RayCluster:
     def _run(self, files: Sequence[VideoFile], job: Job, callbacks: Callbacks) -> None:
         """Extract videos; a lost coordinator raises `RayActorError`, in the driver or in an actor."""
         ray = self._ray
-        ledger = Ledger(job.store / "ledger")
+        store = FeatureStore.open(job.store)
         here = ray.get_runtime_context().get_node_id()
         stay = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(here, soft=False)
         absolute = [VideoFile(file.video_id, file.path.absolute()) for file in files]
@@ -141,11 +143,13 @@ class RayCluster:
                     raise (fault.cause if known else fault) from None
                 except ray.exceptions.RayError as fault:  # the actor or its node is lost
                     reason = _first_line(fault)
-                    for file in ray.get(coordinator.lost.remote(name)):
-                        callbacks.on_result(give_up(file, reason, ledger=ledger))
+                    for file, text in ray.get(coordinator.lost.remote(name, reason)):
+                        callbacks.on_result(fail_video(store, file.video_id, text))
                     failed_starts += 1
                     if failed_starts == MAX_FAILED_STARTS * self._actors:
-                        raise AslKitError(f"all actors on this cluster die at their start: {reason}") from fault
+                        raise AslKitError(
+                            f"all actors on this cluster die at their start: {_first_line(fault)}"
+                        ) from fault
 
 
 def _first_line(fault: Exception) -> str:
@@ -172,8 +176,8 @@ class _RayCoordinator:
     def on_progress(self, videos: float, note: str) -> None:
         self._messages.append((videos, note))
 
-    def lost(self, worker: str) -> list[VideoFile]:
-        return self._coordinator.lost(worker)
+    def lost(self, worker: str, reason: str) -> list[tuple[VideoFile, str]]:
+        return self._coordinator.lost(worker, reason)
 
     def take_messages(self) -> tuple[list[VideoResult | tuple[float, str]], bool]:
         """Return the messages since the last call, and whether the job is finished."""

@@ -11,9 +11,8 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from asl_extract.executors.base import Callbacks, VideoResult
+from asl_extract.executors.base import Callbacks
 from asl_extract.videos import VideoFile
-from asl_kit.store.ledger import Ledger
 
 ATTEMPTS = 2
 """Workers that may be lost while they work on a video, before it fails: it might end every worker."""
@@ -56,22 +55,30 @@ class Coordinator:
         """Record that a worker has finished a video, with whatever result."""
         self._assigned.get(worker, {}).pop(video_id, None)
 
-    def lost(self, worker: str) -> list[VideoFile]:
+    def lost(self, worker: str, reason: str) -> list[tuple[VideoFile, str]]:
         """Put the videos of a lost worker at the head of the queue.
+
+        Parameters
+        ----------
+        worker : str
+            The worker.
+        reason : str
+            How it was lost.
 
         Returns
         -------
-        list of VideoFile
-            Videos that have lost `ATTEMPTS` workers: they are not assigned again.
+        list of (VideoFile, str)
+            Videos that have lost `ATTEMPTS` workers and are not assigned again, with why they failed.
         """
-        given_up = []
+        failed = []
         for file in reversed(self._assigned.pop(worker, {}).values()):
             losses = self._losses[file.video_id] = self._losses.get(file.video_id, 0) + 1
             if losses < ATTEMPTS:
                 self.waiting.appendleft(file)
             else:
-                given_up.append(file)
-        return given_up
+                text = f"{file.path}: {ATTEMPTS} workers died while they worked on it; the last: {reason}"
+                failed.append((file, text))
+        return failed
 
     def is_idle(self, worker: str) -> bool:
         """Whether a worker has no video."""
@@ -81,10 +88,3 @@ class Coordinator:
     def is_finished(self) -> bool:
         """Whether all videos are finished or given up."""
         return not self.waiting and not any(self._assigned.values())
-
-
-def give_up(file: VideoFile, reason: str, *, ledger: Ledger) -> VideoResult:
-    """Record a video that `Coordinator.lost` gave up as failed, and return its result."""
-    text = f"{file.path}: {ATTEMPTS} workers died while they worked on it; the last: {reason}"
-    ledger.record(file.video_id, "failed", text)
-    return VideoResult(file.video_id, "failed", text, f"failed: {text}")

@@ -1,22 +1,23 @@
-"""A worker: extracts the videos of a queue into a store, and records those that fail."""
+"""A worker: extracts videos into a store."""
 
 from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import chain
 from pathlib import Path
 
-from asl_extract.executors.base import Job, VideoResult
+from asl_extract.executors.base import Callbacks, Job
+from asl_extract.executors.results import VideoResult, store_video
 from asl_extract.executors.work_queue import WorkQueue
-from asl_extract.extractor import ExtractedVideo, Extractor
+from asl_extract.extractor import Extractor
 from asl_extract.settings import RunOptions
-from asl_extract.videos import VideoFile, check_id
-from asl_kit.errors import AslKitError, FeatureError, MissingFileError, StoreError, VideoError
+from asl_extract.videos import VideoFile
+from asl_kit.errors import StoreError
 from asl_kit.store import FeatureStore
 from asl_kit.store.ledger import Attempt
 
@@ -36,37 +37,38 @@ def work(job: Job, queue: WorkQueue, *, device: str) -> None:
             f"{job.store}: the host {socket.gethostname()} does not see this store",
             hint="several hosts can fill one store only on a file system that all of them share",
         )
-    extractor, store = job.open(device)
-    Worker(queue, extractor, store, job.options).run()
+    worker = Worker(*job.open(device), job.options, queue)
+    while (first := queue.get()) is not None:
+        worker.process(chain([first], iter(queue.get, None)))
 
 
 class Worker:
-    """Extracts each video of a queue that the store lacks.
+    """Extracts videos that a store lacks.
 
     Parameters
     ----------
-    queue : WorkQueue
-        Videos are taken one by one, so that other workers can fill the same store.
     extractor : Extractor
         Makes the features.
     store : FeatureStore
         With the extractor's spec.
     options : RunOptions
         Number of decoder processes, time limit, and what to do with videos that fail or failed before.
+    callbacks : Callbacks
+        Get the results.
     """
 
-    def __init__(self, queue: WorkQueue, extractor: Extractor, store: FeatureStore, options: RunOptions) -> None:
-        self._queue = queue
+    def __init__(self, extractor: Extractor, store: FeatureStore, options: RunOptions, callbacks: Callbacks) -> None:
         self._extractor = extractor
         self._store = store
         self._options = options
+        self._callbacks = callbacks
         self._started_s = time.monotonic()
-        self._count_at_start = replace(extractor.count)
+        self._frames_before = extractor.count.decoded
         self._count_reported = replace(extractor.count)
         self._videos: dict[str, _VideoProgress] = {}
 
-    def run(self) -> None:
-        """Extract until the queue is empty.
+    def process(self, files: Iterable[VideoFile]) -> None:
+        """Extract videos, taken one by one as decoders become free.
 
         Raises
         ------
@@ -75,17 +77,25 @@ class Worker:
         """
         folder = self._store.path / "tmp"
         folder.mkdir(exist_ok=True)
-        while (first := self._queue.get()) is not None:
-            results = self._extractor.extract_all(
-                self._pending(chain([first], iter(self._queue.get, None))),
-                workers=self._options.workers,
-                time_limit_s=self._options.time_limit_s,
-                folder=folder,
-                on_frames=lambda video_id, frames, total: self._videos[video_id].add(frames, total),
-            )
-            with closing(results):
-                for video_id, result in results:
-                    self._finish(video_id, result)
+        pending = self._pending(files)
+        results = self._extractor.extract_all(
+            pending,
+            workers=self._options.workers,
+            time_limit_s=self._options.time_limit_s,
+            folder=folder,
+            on_frames=self._on_frames,
+        )
+        with closing(results):
+            for video_id, extracted in results:
+                seconds = time.monotonic() - self._videos[video_id].started_s
+                try:
+                    result = store_video(
+                        self._store, video_id, extracted, seconds=seconds, on_error=self._options.on_error
+                    )
+                finally:
+                    self._show_progress(video_id, _PARTS_PER_VIDEO)
+                    del self._videos[video_id]
+                self._report(result)
 
     def _pending(self, files: Iterable[VideoFile]) -> Iterator[tuple[str, Path]]:
         """Yield the videos to extract; report the others."""
@@ -93,66 +103,46 @@ class Worker:
         for file in files:
             before = failed.get(file.video_id)
             if file.video_id in self._store:
-                self._skip(VideoResult(file.video_id, "skipped"))
+                self._report(VideoResult(file.video_id, "skipped"), videos=1.0)
             elif before is not None and not _has_changed_since(file.path, before):
-                self._skip(VideoResult(file.video_id, "failed_before", before.reason))
+                self._report(VideoResult(file.video_id, "failed_before", before.reason), videos=1.0)
+            elif file.id_fault is not None:
+                result = store_video(
+                    self._store, file.video_id, file.id_fault, seconds=0.0, on_error=self._options.on_error
+                )
+                self._report(result, videos=1.0)
             else:
-                self._videos[file.video_id] = _VideoProgress(self._queue.on_progress, self._note_for(file.video_id))
-                try:
-                    check_id(file)
-                except VideoError as fault:
-                    self._finish(file.video_id, fault)
-                else:
-                    yield file.video_id, file.path
+                self._videos[file.video_id] = _VideoProgress(time.monotonic())
+                yield file.video_id, file.path
 
-    def _skip(self, result: VideoResult) -> None:
-        self._queue.on_progress(1.0, "")
-        self._queue.on_result(result)
-
-    def _note_for(self, video_id: str) -> Callable[[], str]:
-        def note() -> str:
-            elapsed_s = max(time.monotonic() - self._started_s, 1e-9)
-            frames = self._extractor.count.decoded - self._count_at_start.decoded
-            return f"{frames / elapsed_s:.0f} frames/s  {video_id}"
-
-        return note
-
-    def _finish(self, video_id: str, result: ExtractedVideo | AslKitError) -> None:
-        """Store a video's features, or record why it failed."""
-        progress = self._videos.pop(video_id)
-        try:
-            if isinstance(result, AslKitError):
-                raise result
-            self._store.write(
-                video_id,
-                result.features,
-                grid=result.grid,
-                duration_s=result.duration_s,
-                fps=result.fps,
-                frames=result.frames,
-                seconds=progress.seconds,
-                note=result.note,
-            )
-        except (VideoError, FeatureError, MissingFileError) as fault:
-            self._store.ledger.record(video_id, "failed", fault.message, seconds=progress.seconds)
-            if self._options.on_error == "stop":
-                raise
-            message = f"failed: {fault.message}" + (f" ({fault.hint})" if fault.hint else "")
-            finished = VideoResult(video_id, "failed", fault.message, message)
-        else:
-            message = f"{video_id}: {result.note}" if result.note else ""
-            finished = VideoResult(video_id, "done", message=message, features=len(result.features))
-        finally:
-            progress.finish()
+    def _report(self, result: VideoResult, *, videos: float = 0.0) -> None:
+        if videos:
+            self._callbacks.on_progress(videos, "")
         count, reported = self._extractor.count, self._count_reported
         self._count_reported = replace(count)
-        self._queue.on_result(
-            replace(
-                finished,
-                frames_decoded=count.decoded - reported.decoded,
-                frames_in_files=count.in_files - reported.in_files,
-            )
+        decoded, in_files = count.decoded - reported.decoded, count.in_files - reported.in_files
+        self._callbacks.on_result(replace(result, frames_decoded=decoded, frames_in_files=in_files))
+
+    def _on_frames(self, video_id: str, frames: int, total: int) -> None:
+        video = self._videos[video_id]
+        video.frames += frames
+        self._show_progress(video_id, video.frames * (_PARTS_PER_VIDEO - 1) // total)
+
+    def _show_progress(self, video_id: str, parts: int) -> None:
+        video = self._videos[video_id]
+        frames = self._extractor.count.decoded - self._frames_before
+        frames_per_second = frames / max(time.monotonic() - self._started_s, 1e-9)
+        self._callbacks.on_progress(
+            (parts - video.parts) / _PARTS_PER_VIDEO, f"{frames_per_second:.0f} frames/s  {video_id}"
         )
+        video.parts = parts
+
+
+@dataclass
+class _VideoProgress:
+    started_s: float
+    frames: int = 0
+    parts: int = 0
 
 
 def _has_changed_since(path: Path, attempt: Attempt) -> bool:
@@ -162,29 +152,3 @@ def _has_changed_since(path: Path, attempt: Attempt) -> bool:
     except OSError:
         return False
     return max(found.st_mtime, found.st_ctime) > datetime.fromisoformat(attempt.time).timestamp()
-
-
-class _VideoProgress:
-    """Reports the progress of one video, which adds up to exactly 1."""
-
-    def __init__(self, on_progress: Callable[[float, str], None], note: Callable[[], str]) -> None:
-        self._on_progress = on_progress
-        self._note = note
-        self._started_s = time.monotonic()
-        self._frames = 0
-        self._parts = 0
-
-    @property
-    def seconds(self) -> float:
-        return time.monotonic() - self._started_s
-
-    def add(self, frames: int, total: int) -> None:
-        self._frames += frames
-        self._report(self._frames * (_PARTS_PER_VIDEO - 1) // total)
-
-    def finish(self) -> None:
-        self._report(_PARTS_PER_VIDEO)
-
-    def _report(self, parts: int) -> None:
-        self._on_progress((parts - self._parts) / _PARTS_PER_VIDEO, self._note())
-        self._parts = parts

@@ -19,7 +19,7 @@ def test_videos_are_handed_out_in_order_and_come_back_first():
     assert [queue.assign(worker).video_id for worker in ("a", "b", "a")] == ["v0", "v1", "v2"]
     assert (queue.assign("b"), queue.is_finished) == (None, False)
     queue.finished("a", "v2")
-    assert queue.lost("a") == []
+    assert queue.lost("a", "gone") == []
     assert queue.assign("b").video_id == "v0"
     assert (queue.is_idle("a"), queue.is_idle("b")) == (True, False)
     for video_id in ("v0", "v1"):
@@ -31,8 +31,10 @@ def test_a_video_that_takes_every_worker_with_it_is_given_up():
     queue = make(1)
     for attempt in range(ATTEMPTS):
         queue.assign(f"worker {attempt}")
-        given_up = queue.lost(f"worker {attempt}")
-    assert [file.video_id for file in given_up] == ["v0"]
+        given_up = queue.lost(f"worker {attempt}", "signal 9")
+    assert given_up == [
+        (VideoFile("v0", Path("v0.mp4")), "v0.mp4: 2 workers died while they worked on it; the last: signal 9")
+    ]
     assert queue.is_finished
 
 
@@ -51,5 +53,5 @@ def test_every_video_is_settled_or_given_up_once(data):
             settled.append(video_id)
         elif action == "die":
             in_hand[worker].clear()
-            given_up += [file.video_id for file in queue.lost(worker)]
+            given_up += [file.video_id for file, _ in queue.lost(worker, "gone")]
     assert sorted(settled + given_up) == [f"v{number}" for number in range(count)]
