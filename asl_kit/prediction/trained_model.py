@@ -148,12 +148,7 @@ class TrainedModel:
         AslKitError
             If the device has too little memory, workers cannot be started, or the disk is full.
         """
-        files = {}
-        for file in videos:
-            if file.id_fault is not None:
-                yield file, file.id_fault
-            else:
-                files[file.video_id] = file
+        files = {file.video_id: file for file in videos}
 
         def count(video_id: str, frames: int, total: int) -> None:
             if on_frames is not None:
@@ -164,7 +159,7 @@ class TrainedModel:
                 open_streams.enter_context(
                     closing(
                         extractor.extract_all(
-                            [(file.video_id, file.path) for file in files.values()],
+                            [(file.video_id, file.id_fault or file.path) for file in videos],
                             workers=workers,
                             time_limit_s=time_limit_s,
                             on_frames=count,

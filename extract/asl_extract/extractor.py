@@ -171,7 +171,7 @@ class Extractor:
 
     def extract_all(
         self,
-        videos: Iterable[tuple[str, Path]],
+        videos: Iterable[tuple[str, Path | AslKitError]],
         *,
         workers: int | None = None,
         time_limit_s: float | None = None,
@@ -184,8 +184,8 @@ class Extractor:
 
         Parameters
         ----------
-        videos : iterable of (str, Path)
-            Ids, each once, and files; taken one by one as they are decoded.
+        videos : iterable of (str, Path or AslKitError)
+            Ids, each once, and files or why they must not be extracted; taken one by one as they are decoded.
         workers : int, optional
             Processes that decode; 0: this one does; None: see `asl_extract.decoding.workers.choose_workers`.
         time_limit_s : float, optional

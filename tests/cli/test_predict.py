@@ -224,7 +224,7 @@ def test_detections_are_those_of_stored_features(
     assert len(expected) > 10
     assert same(found.tables["action"], expected)
     assert [row.video_id for row in found.rows()[:1]] == ["two"]
-    monkeypatch.setattr("asl_extract.feature_rows.MAX_BYTES_IN_MEMORY", 0)
+    monkeypatch.setattr("asl_extract.video_buffers.MAX_BYTES_IN_MEMORY", 0)
     assert same(model.detect(str(video)).tables["action"], expected)
 
 

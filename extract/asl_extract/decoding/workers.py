@@ -73,7 +73,7 @@ def choose_workers(device_type: str, *, decoder: str, devices: int = 1) -> int:
 
 
 def decode_in_workers(
-    videos: Iterable[tuple[str, Path]],
+    videos: Iterable[tuple[str, Path | AslKitError]],
     settings: DecodeSettings,
     *,
     workers: int,
@@ -86,8 +86,8 @@ def decode_in_workers(
 
     Parameters
     ----------
-    videos : iterable of (str, Path)
-        Ids and files, taken one by one as workers become free.
+    videos : iterable of (str, Path or AslKitError)
+        Ids, and files or why they must not be decoded; taken one by one as workers become free.
     settings : DecodeSettings
         How to decode.
     workers : int
@@ -116,8 +116,12 @@ def decode_in_workers(
         waiting = iter(videos)
         while True:
             for slot in slots:
-                if slot.video is None and (video := next(waiting, None)) is not None:
-                    slot.start(video)
+                while slot.video is None and (video := next(waiting, None)) is not None:
+                    video_id, path = video
+                    if isinstance(path, AslKitError):
+                        yield video_id, Failed(path)
+                    else:
+                        slot.start((video_id, path))
             busy = [slot for slot in slots if slot.video is not None]
             if not busy:
                 return

@@ -17,7 +17,7 @@ from asl_extract.executors.work_queue import WorkQueue
 from asl_extract.extractor import Extractor
 from asl_extract.settings import RunOptions
 from asl_extract.videos import VideoFile
-from asl_kit.errors import StoreError
+from asl_kit.errors import AslKitError, StoreError
 from asl_kit.store import FeatureStore
 from asl_kit.store.ledger import Attempt
 
@@ -97,7 +97,7 @@ class Worker:
                     del self._videos[video_id]
                 self._report(result)
 
-    def _pending(self, files: Iterable[VideoFile]) -> Iterator[tuple[str, Path]]:
+    def _pending(self, files: Iterable[VideoFile]) -> Iterator[tuple[str, Path | AslKitError]]:
         """Yield the videos to extract; report the others."""
         failed = {} if self._options.retry_failed else self._store.ledger.failed_attempts()
         for file in files:
@@ -106,14 +106,9 @@ class Worker:
                 self._report(VideoResult(file.video_id, "skipped"), videos=1.0)
             elif before is not None and not _has_changed_since(file.path, before):
                 self._report(VideoResult(file.video_id, "failed_before", before.reason), videos=1.0)
-            elif file.id_fault is not None:
-                result = store_video(
-                    self._store, file.video_id, file.id_fault, seconds=0.0, on_error=self._options.on_error
-                )
-                self._report(result, videos=1.0)
             else:
                 self._videos[file.video_id] = _VideoProgress(time.monotonic())
-                yield file.video_id, file.path
+                yield file.video_id, file.id_fault or file.path
 
     def _report(self, result: VideoResult, *, videos: float = 0.0) -> None:
         if videos:

@@ -105,7 +105,7 @@ def test_features_of_a_long_video_are_kept_in_a_file(
     videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run(videos, tmp_path / "memory")
-    monkeypatch.setattr("asl_extract.feature_rows.MAX_BYTES_IN_MEMORY", 4 * 2048 * 3)
+    monkeypatch.setattr("asl_extract.video_buffers.MAX_BYTES_IN_MEMORY", 4 * 2048 * 3)
     run(videos, tmp_path / "file", batch_size=1)  # "a" has 4 features, "c" 2
     for video_id in ("a", "c"):
         expected = FeatureStore.open(tmp_path / "memory").read(video_id)
@@ -116,7 +116,7 @@ def test_features_of_a_long_video_are_kept_in_a_file(
 def test_a_full_disk_while_features_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if not Path("/dev/full").exists():
         pytest.skip("no /dev/full here")
-    monkeypatch.setattr("asl_extract.feature_rows.MAX_BYTES_IN_MEMORY", 0)
+    monkeypatch.setattr("asl_extract.video_buffers.MAX_BYTES_IN_MEMORY", 0)
     monkeypatch.setattr(tempfile, "TemporaryFile", lambda **_: io.FileIO("/dev/full", "w"))
     folder = tmp_path / "videos"
     folder.mkdir()
