@@ -19,7 +19,7 @@ from asl_kit.errors import CheckpointError, SpecConflictError
 from asl_kit.manifests.files import load_manifest
 from asl_kit.model.network import Localizer, Shape
 from asl_kit.store import FeatureStore
-from asl_kit.store.spec import ExtractionSpec
+from asl_kit.store.spec import IMPORTED, ExtractionSpec
 
 MANIFESTS = {"thumos": "thumos14", "anet": "activitynet13", "epic": "epic-kitchens", "ego4d": "ego4d-mq"}
 """Names of manifests by ActionFormer's `dataset_name`."""
@@ -230,7 +230,7 @@ def _extraction(config: ActionFormerConfig, path: Path, features: Sequence[Path]
             )
         return tuple(
             ExtractionSpec(
-                backbone="imported",
+                backbone=IMPORTED,
                 weights="",
                 feature_dim=dim,
                 window_frames=window,

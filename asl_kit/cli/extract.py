@@ -1,12 +1,14 @@
-"""``asl-kit extract``: options only; the work is `asl_extract.extraction.extract_videos`."""
+"""``asl-kit extract``: options for `asl_extract.extraction.extract_videos`."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
-from asl_kit.cli.options import decoding, json_option, on_error
+from asl_kit.cli.options import decoding, json_option, make_record, on_error
+from asl_kit.cli.output import print_results
 
 
 def _print_backbones(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:
@@ -92,10 +94,18 @@ def _print_presets(ctx: click.Context, parameter: click.Parameter, value: bool) 
     "--list-presets", is_flag=True, is_eager=True, expose_value=False, callback=_print_presets, help="Show them all."
 )
 @click.pass_context
-def extract(ctx: click.Context, /, json_path: str | None, **options: object) -> None:
+def extract(
+    ctx: click.Context,
+    /,
+    videos: tuple[Path, ...],
+    store: Path,
+    annotations: Path | None,
+    json_path: str | None,
+    **options: Any,
+) -> None:
     """Extract features from videos into a store.
 
-    A video's id is its file name without the suffix. Run again after an
+    A video's id is its file name without the suffix. Run the same command again after an
     interruption: videos that the store holds are skipped. Those that failed
     are skipped too, unless their files have changed: see --retry-failed.
 
@@ -103,9 +113,10 @@ def extract(ctx: click.Context, /, json_path: str | None, **options: object) -> 
     asl-kit extract videos/ -o features/ --backbone x3d_xs --window 16 --stride 4
     """
     from asl_extract.extraction import extract_videos
-    from asl_kit.cli.output import print_results
+    from asl_extract.settings import ExtractionSettings, RunOptions
 
-    summary = extract_videos(**options)  # type: ignore[arg-type]  # click has checked the types
+    settings, run_options = make_record(ExtractionSettings, options), make_record(RunOptions, options)
+    summary = extract_videos(videos, store, settings, run_options, annotations=annotations)
     print_results(summary.to_text(), summary.to_json(), json_path)
     if summary.failed or summary.failed_before:
         ctx.exit(1)

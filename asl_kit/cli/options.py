@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
+from asl_kit.cli.output import REDIRECTION, stdout_to_stderr
 from asl_kit.errors import UsageError
 
 Record = TypeVar("Record")
@@ -51,8 +54,20 @@ def together(*options: Option) -> Option:
 def json_option(what: str) -> Option:
     """Return ``--json``, passed on as `json_path`, of a command whose result is `what`."""
     return click.option(
-        "--json", "json_path", metavar="FILE", help=f"Write {what} as JSON; '-': to stdout, and nothing else there."
+        "--json",
+        "json_path",
+        metavar="FILE",
+        callback=_redirect_stdout,
+        help=f"Write {what} as JSON; '-': to stdout, and nothing else there.",
     )
+
+
+def _redirect_stdout(ctx: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    """Keep everything but the JSON off stdout."""
+    if value == "-" and not ctx.resilient_parsing and sys.stdout and sys.stderr:
+        ctx.meta[REDIRECTION] = ctx.with_resource(ExitStack())
+        ctx.meta[REDIRECTION].enter_context(stdout_to_stderr())
+    return value
 
 
 device = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")

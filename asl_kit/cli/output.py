@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +14,26 @@ import click
 
 from asl_kit.base.console import escape_control_characters
 from asl_kit.base.files import write_text
+
+REDIRECTION = "asl_kit.redirection"
+"""Where a command's context keeps the `ExitStack` that ends the redirection of stdout."""
+
+
+@contextmanager
+def stdout_to_stderr() -> Iterator[None]:
+    """Send to stderr what is printed on stdout: by Python, by C libraries, and by child processes.
+
+    Packages print notices when they are imported, or when they lose a process.
+    """
+    sys.stdout.flush()
+    stdout = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    finally:
+        os.dup2(stdout, 1)
+        os.close(stdout)
 
 
 def print_results(text: str, results: Any, json_path: str | None) -> None:
@@ -45,6 +69,8 @@ def write_json(results: Any, json_path: str) -> None:
     """
     text = json.dumps(results, indent=2)
     if json_path == "-":
+        if redirection := click.get_current_context().meta.get(REDIRECTION):
+            redirection.close()
         click.echo(text)
         return
     write_text(Path(json_path), text + "\n")

@@ -141,14 +141,11 @@ def _torch_devices() -> Answer:
 
 def _decoder_processes() -> Answer:
     """Return the default number of decoder processes for one GPU, and the shared memory of each."""
-    import torch
-
     from asl_extract.decoding.events import BLOCK_BYTES
-    from asl_extract.decoding.workers import SLOTS_PER_WORKER
-    from asl_extract.executors.filling import choose_workers
+    from asl_extract.decoding.workers import BUFFERS_PER_WORKER, choose_workers
 
-    workers = choose_workers(torch.device("cuda"), decoder="pyav")
-    return {"workers": workers, "bytes_per_worker": SLOTS_PER_WORKER * BLOCK_BYTES}
+    workers = choose_workers("cuda", decoder="pyav")
+    return {"workers": workers, "bytes_per_worker": BUFFERS_PER_WORKER * BLOCK_BYTES}
 
 
 def _shared_libraries() -> Answer:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from asl_kit.errors import FeatureError
 from asl_kit.grid import FeatureGrid
 from asl_kit.manifests.schema import FeatureSet
-from asl_kit.store.spec import ExtractionSpec
+from asl_kit.store.spec import IMPORTED, ExtractionSpec
 
 _RATES = (10.0, 15.0, 24.0, 25.0, 29.97, 30.0, 50.0, 60.0)
 _STRIDE_FACTORS = (0.25, 0.5, 2.0, 4.0)
@@ -68,7 +68,7 @@ class Timing:
         """Return the spec of the store for these features."""
         offset = f", offset {self.offset_s:g} s" if self.offset_s else ""
         return ExtractionSpec(
-            backbone="imported",
+            backbone=IMPORTED,
             weights=weights,
             feature_dim=dimension,
             window_frames=self.window_frames,

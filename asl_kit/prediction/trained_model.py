@@ -7,14 +7,13 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
 
-from asl_extract.executors.filling import choose_workers
 from asl_extract.extractor import ExtractedVideo, Extractor
-from asl_extract.videos import VideoFile, check_id
+from asl_extract.videos import VideoFile
 from asl_kit.checkpoint.files import load_checkpoint
 from asl_kit.checkpoint.model import Checkpoint
 from asl_kit.dataset.streams import FeatureStream, join_streams, joined_grid
 from asl_kit.detections.per_video import VideoDetections
-from asl_kit.errors import AslKitError, FeatureError, UsageError, VideoError
+from asl_kit.errors import AslKitError, FeatureError, UsageError
 from asl_kit.inference.detector import Detector
 
 
@@ -44,7 +43,7 @@ def load_model(
     decoder : str, optional
         Library that decodes the videos; None: the one that decoded the training videos, in the same version.
     decoder_threads, batch_size
-        As for `asl_extract.extractor.Extractor.create`.
+        As for `asl_extract.extractor.Extractor`.
 
     Raises
     ------
@@ -65,10 +64,10 @@ def load_model(
             hint="give it once for each, in this order; `default` stands for the publisher's",
         )
     extractors = [
-        Extractor.from_spec(
+        Extractor(
             spec,
             weights=one,
-            flow_weights=None if flow_weights is None else str(flow_weights),
+            flow_weights=flow_weights,
             device=device,
             decoder=decoder,
             decoder_threads=decoder_threads,
@@ -131,7 +130,7 @@ class TrainedModel:
         videos : sequence of VideoFile
             As returned by `asl_extract.videos.find_videos`.
         workers : int, optional
-            Processes that decode; 0: this process decodes; None: see `asl_extract.executors.filling.choose_workers`.
+            Processes that decode; 0: this process decodes; None: see `asl_extract.decoding.workers.choose_workers`.
         time_limit_s : float, optional
             A video fails if its decoder delivers nothing for this long.
         on_frames : callable, optional
@@ -143,14 +142,7 @@ class TrainedModel:
         AslKitError
             If the device has too little memory, workers cannot be started, or the disk is full.
         """
-        files = {}
-        for file in videos:
-            try:
-                check_id(file)
-            except VideoError as fault:
-                yield file, fault
-            else:
-                files[file.video_id] = file
+        files = {file.video_id: file for file in videos}
 
         def count(video_id: str, frames: int, total: int) -> None:
             if on_frames is not None:
@@ -158,8 +150,8 @@ class TrainedModel:
 
         def extract(extractor: Extractor) -> Generator[tuple[str, ExtractedVideo | AslKitError], None, None]:
             return extractor.extract_all(
-                [(file.video_id, file.path) for file in files.values()],
-                workers=choose_workers(extractor.device, decoder=extractor.decoder) if workers is None else workers,
+                [(file.video_id, file.id_fault or file.path) for file in videos],
+                workers=workers,
                 time_limit_s=time_limit_s,
                 on_frames=count,
             )

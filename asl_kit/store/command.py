@@ -1,4 +1,4 @@
-"""The command that would make a store again."""
+"""The command that makes a store again."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ _UNNAMED = "unnamed"
 def command_for(spec: ExtractionSpec, *, dtype: str, store: Path) -> str:
     """Return the command line that makes features as `spec` says.
 
-    What a store does not record is in capitals: ``VIDEOS``, or ``DIR`` and ``ANNOTATIONS`` of imported features,
-    whose options on file names and layout are not known either. Weights from a file are there by the
-    file's name, without its folder.
+    Capitals stand for what a store does not record: ``VIDEOS``, or ``DIR`` and ``ANNOTATIONS`` for imported features,
+    whose options for file names and layout are not recorded either. A weights file is given by its name,
+    without its folder.
 
     Parameters
     ----------
     spec : ExtractionSpec
-        Of the store.
+        The store's spec.
     dtype : str
         Type of the stored features.
     store : Path
-        Where the store is to be.
+        The new store's folder.
     """
-    imported = spec.backbone == "imported"
+    imported = spec.is_imported
     words = ["asl-kit", "import-features", "DIR"] if imported else ["asl-kit", "extract", "VIDEOS"]
     words += ["-o", str(store)]
     for option, value in (_import_options(spec) if imported else _extract_options(spec)).items():
@@ -47,17 +47,17 @@ def _extract_options(spec: ExtractionSpec) -> dict[str, object]:
         "--stride": spec.stride_frames,
         "--fps": spec.fps,
         "--size": spec.frame_size,
-        "--flow": spec.flow.partition(",")[0],
+        "--flow": spec.flow_method,
         "--flow-weights": spec.flow_weights,
         "--precision": spec.precision,
-        "--decoder": spec.decoder.partition(" ")[0],
+        "--decoder": spec.decoder_name,
     }
 
 
 def _import_options(spec: ExtractionSpec) -> dict[str, object]:
     resized = spec.sampling == "resized"
     annotations = "ANNOTATIONS" if resized or spec.fps is None else None
-    if resized and spec.window_frames:  # only a preset states both
+    if resized and spec.window_frames:  # only presets state both
         return {"--annotations": annotations, "--preset": spec.weights}
     offset = _OFFSET.search(spec.sampling)
     return {

@@ -13,20 +13,22 @@ MAX_WINDOW_FRAMES = 2**20
 MAX_FRAME_SIZE = 4096
 """Height and width of a backbone's input."""
 
+IMPORTED = "imported"
+"""The backbone of features that were made elsewhere."""
+
 Frames = Annotated[int, Field(ge=0, le=MAX_WINDOW_FRAMES, strict=True)]
 
 
 class ExtractionSpec(StrictModel):
     """Everything that decides the value of a feature, given a video.
 
-    Two stores may be mixed only if their specs are equal; `differences` names
-    what is not.
+    Two stores may be mixed only if their specs are equal; `differences` says in which fields they differ.
     """
 
     backbone: str
-    """Name of the backbone, as `asl-kit extract --backbone` takes it; `imported` for features made elsewhere."""
+    """Name of the backbone, as `asl-kit extract --backbone` takes it; `IMPORTED` for features made elsewhere."""
     weights: str
-    """`random`, the publisher's name of the weights, or the file's name; empty: not known, and agrees with any."""
+    """`random`, the publisher's name of the weights, or the file's name; empty: not known, and equal to any."""
     weights_sha256: str | None = None
     """SHA-256 of the weights' tensors in order of name, so that equal weights are equal wherever they came from."""
     feature_dim: Annotated[int, Field(ge=1, strict=True)]
@@ -63,11 +65,32 @@ class ExtractionSpec(StrictModel):
     decoder: str = ""
     """Decoder and its version: `decord 0.6.0`."""
 
+    @property
+    def is_imported(self) -> bool:
+        """Whether the features were made elsewhere, so that they cannot be extracted from a video."""
+        return self.backbone == IMPORTED
+
+    @property
+    def decoder_name(self) -> str:
+        """The decoder without its version, as `asl-kit extract --decoder` takes it."""
+        return self.decoder.partition(" ")[0]
+
+    @property
+    def flow_method(self) -> str:
+        """The method of optical flow without its details, as `asl-kit extract --flow` takes it; empty for RGB."""
+        return self.flow.partition(",")[0]
+
     def differences(self, other: ExtractionSpec) -> list[str]:
-        """Return one `field: mine against theirs` line for each field that differs."""
+        """Return one line for each field that differs: ``stride_frames: 4 against 8``, this spec's value first."""
         return [
-            f"{name}: {getattr(self, name)!r} against {getattr(other, name)!r}"
+            f"{name}: {self._shown(name)} against {other._shown(name)}"
             for name in type(self).model_fields
             if getattr(self, name) != getattr(other, name)
             and not (name == "weights" and "" in (self.weights, other.weights))
         ]
+
+    def _shown(self, name: str) -> str:
+        value = getattr(self, name)
+        if value is None:
+            return "each video's own" if name == "fps" else "not known"
+        return repr(value)

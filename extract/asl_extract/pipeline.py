@@ -1,13 +1,10 @@
 """From decoded frames to features: each frame prepared once, clips of several videos in one batch.
 
-The frames that the next clip needs lie in a ring on the device, prepared. Its
-length depends on the window alone, and a batch is filled clip by clip; so a
-video of any length takes the same memory. Features are kept in a file once
-there are many.
+A ring buffer on the device holds the prepared frames that the next clip needs. Its length depends only on the window,
+and a batch is filled clip by clip: a video of any length takes the same memory. Many features are kept in a file.
 
-On a GPU a batch may hold clips of several videos, so that short videos fill it
-too. On a CPU, where a full batch is no faster, it never does: so a video's
-features are the same to the last bit whatever is extracted beside it.
+On a GPU a batch may hold clips of several videos, so that short videos fill it too. On a CPU, where a full batch is no
+faster, it never does: a video's features are the same to the last bit, whatever is extracted beside it.
 
 Shapes: B clips, T frames per clip, S x S pixels, C channels, D values per feature.
 """
@@ -26,18 +23,16 @@ from torch import Tensor
 
 from asl_extract.backbones.spec import Backbone
 from asl_extract.clip_plan import ClipPlan
-from asl_extract.decoding.events import BLOCK_FRAMES, Decoded, Event, Failed, Finished, Opened
-from asl_extract.feature_rows import FeatureRows
+from asl_extract.decoding.events import BLOCK_FRAMES, Decoded, Event, Failed, Finished
 from asl_extract.frames import Preparer, VideoPreparer
+from asl_extract.video_buffers import ClipWindow, FeatureRows
 from asl_kit.errors import AslKitError
 from asl_kit.torch_utils.device import autocast, choose_precision
-
-_CLIPS_PLANNED = 256
 
 
 @dataclass
 class FrameCount:
-    """How many frames were worked on.
+    """Number of frames processed.
 
     Parameters
     ----------
@@ -54,66 +49,9 @@ class FrameCount:
     in_files: int = 0
 
 
-class ClipWindow:
-    """The last prepared frames of one video, from which its clips are cut, one after the other.
-
-    Parameters
-    ----------
-    plan : ClipPlan
-        Which frames make which clip. Frames are numbered as in ``plan.source_frames``.
-    """
-
-    def __init__(self, plan: ClipPlan) -> None:
-        self._plan = plan
-        self._ring: Tensor | None = None
-        self._filled = 0  # frames that have come; frame i lies at i % len(ring)
-        self._taken = 0
-        self._planned_from = 0
-        self._positions = np.empty((0, plan.clip_frames), dtype=np.int64)
-        self._plan_more()
-
-    @property
-    def taken(self) -> int:
-        """Clips that have been taken."""
-        return self._taken
-
-    @property
-    def ready(self) -> int:
-        """Clips that can be taken now; all of them must be before more frames come."""
-        last = self._positions[self._taken - self._planned_from :, -1]
-        return int(np.searchsorted(last, self._filled))
-
-    def add(self, frames: Tensor) -> None:
-        """Take the next prepared frames: (N, S, S, C), N up to `BLOCK_FRAMES`."""
-        if self._ring is None:
-            # The frames of one clip; a block may come on top.
-            span = min(self._plan.window_frames, len(self._plan.source_frames))
-            self._ring = frames.new_empty((span + BLOCK_FRAMES, *frames.shape[1:]))
-        start = self._filled % len(self._ring)
-        fits = min(len(frames), len(self._ring) - start)
-        self._ring[start : start + fits] = frames[:fits]
-        self._ring[: len(frames) - fits] = frames[fits:]
-        self._filled += len(frames)
-
-    def take(self, out: Tensor) -> None:
-        """Write the next clips into `out`: (N, T, S, S, C), N up to `ready`."""
-        assert self._ring is not None
-        first = self._taken - self._planned_from
-        positions = self._positions[first : first + len(out)].ravel() % len(self._ring)
-        slots = torch.from_numpy(positions).to(out.device, non_blocking=True)
-        torch.index_select(self._ring, 0, slots, out=out.flatten(0, 1))
-        self._taken += len(out)
-        if self._taken == self._planned_from + len(self._positions):
-            self._plan_more()
-
-    def _plan_more(self) -> None:
-        self._planned_from = self._taken
-        self._positions = self._plan.positions(self._taken, min(self._taken + _CLIPS_PLANNED, self._plan.length))
-
-
 @dataclass
 class _Video:
-    """A video in hand."""
+    """A video that is being extracted."""
 
     video_id: str
     plan: ClipPlan
@@ -129,11 +67,11 @@ class _Video:
 
 @dataclass
 class _Batch:
-    """Clips on the device, (B, T, S, S, C), and whose they are."""
+    """Clips on the device, (B, T, S, S, C), and the videos that they belong to."""
 
     clips: Tensor
     owners: list[tuple[_Video, int]] = field(default_factory=list)
-    """Each video with how many clips, in order."""
+    """Each video with its number of clips, in order."""
     filled: int = 0
 
 
@@ -148,21 +86,21 @@ class _Running:
 
 @dataclass(frozen=True)
 class VideoFeatures:
-    """What comes out for a video: one row a clip, (plan.length, D)."""
+    """The features of a video, one row a clip: (plan.length, D)."""
 
     plan: ClipPlan
     features: NDArray[np.float32]
 
 
 class FeaturePipeline:
-    """Turns decoders' events into features.
+    """Turns the events of decoders into features.
 
     Parameters
     ----------
     backbone : Backbone
         In evaluation mode.
     prepare : Preparer
-        What is done to frames; its device is the backbone's.
+        Prepares frames, on the backbone's device.
     precision : {'float32', 'float16', 'bfloat16'}
         Arithmetic of the backbone.
     batch_size : int
@@ -170,7 +108,7 @@ class FeaturePipeline:
     count : FrameCount
         Counts what is done.
     folder : Path, optional
-        Where the features of long videos are kept until they are complete; the system's folder for such files.
+        Where the features of long videos are kept until they are complete; None: the system's folder for such files.
     on_frames : callable, optional
         Called with a video's id, the number of frames just decoded and the number in the file.
     """
@@ -196,14 +134,14 @@ class FeaturePipeline:
         self._on_frames = on_frames
         self._mixes_videos = self._device.type == "cuda"
         self._videos: dict[str, _Video] = {}
-        self._batches: dict[str, _Batch] = {}  # being filled: by video, or one under "" for all
+        self._batches: dict[str, _Batch] = {}  # being filled: one a video, or one under "" for all
         self._spare: list[Tensor] = []
         self._running: deque[_Running] = deque()
         self._copying: deque[tuple[torch.cuda.Event, Callable[[], None]]] = deque()
         self._copy_stream = torch.cuda.Stream(self._device) if self._mixes_videos else None
 
     def run(self, events: Iterator[tuple[str, Event]]) -> Iterator[tuple[str, VideoFeatures | AslKitError]]:
-        """Yield each video's features, or why there are none, as soon as they are known.
+        """Yield each video's features, or its error, as soon as they are known.
 
         Parameters
         ----------
@@ -213,7 +151,7 @@ class FeaturePipeline:
         Raises
         ------
         AslKitError
-            If the device has too little memory, or a long video's features find no room on the disk.
+            If the device has too little memory, or the disk is full.
         """
         try:
             for video_id, event in events:
@@ -232,18 +170,7 @@ class FeaturePipeline:
             ) from fault
 
     def _take(self, video_id: str, event: Event) -> None:
-        if isinstance(event, Opened):
-            self._count.in_files += event.plan.frame_count
-            self._videos[video_id] = _Video(
-                video_id,
-                event.plan,
-                self._prepare.stream(),
-                ClipWindow(event.plan),
-                FeatureRows(event.plan.length, self._folder),
-            )
-        elif isinstance(event, Failed):
-            self._drop(video_id)
-        elif isinstance(event, Decoded):
+        if isinstance(event, Decoded):
             self._take_frames(self._videos[video_id], event)
         elif isinstance(event, Finished):
             video = self._videos[video_id]
@@ -253,9 +180,16 @@ class FeaturePipeline:
             video.is_decoded = True
             if not self._mixes_videos and video_id in self._batches:
                 self._compute(video_id)
+        elif isinstance(event, Failed):
+            self._drop(video_id)
+        else:
+            self._count.in_files += event.plan.frame_count
+            self._videos[video_id] = _Video(
+                video_id, event.plan, self._prepare.stream(), ClipWindow(event.plan), FeatureRows(self._folder)
+            )
 
     def _drop(self, video_id: str) -> None:
-        """Forget a video; features of it that are still to come are nobody's."""
+        """Forget a video; `_retire` drops those of its features that are still being computed."""
         self._videos.pop(video_id, None)
         batch = self._batches.pop(video_id, None)
         if batch is not None:
@@ -275,7 +209,7 @@ class FeaturePipeline:
     def _to_device(self, event: Decoded) -> Tensor:
         """Return frames on the device; a GPU copies them while it computes.
 
-        Frames that were decoded there come as they are: the decoder works on the stream that computes.
+        Frames that were decoded there are returned as they are: the decoder works on the stream that computes.
         """
         if isinstance(event.frames, Tensor):
             return event.frames
@@ -289,7 +223,7 @@ class FeaturePipeline:
         computing.wait_event(copied)
         frames.record_stream(computing)
         self._copying.append((copied, event.release))
-        # One slot is left in use at most: a decoder that waits for it has others.
+        # Leave one buffer in use at most: the decoder has others.
         while len(self._copying) > 1:
             before, release = self._copying.popleft()
             before.synchronize()
@@ -297,7 +231,7 @@ class FeaturePipeline:
         return frames
 
     def _add(self, video: _Video, frames: Tensor) -> None:
-        """Put prepared frames into the video's window, and the clips that they complete into batches."""
+        """Put prepared frames into the video's window, and complete clips into batches."""
         key = "" if self._mixes_videos else video.video_id
         for block in frames.split(BLOCK_FRAMES) if len(frames) else ():
             video.window.add(block)
@@ -321,7 +255,7 @@ class FeaturePipeline:
     def _compute(self, key: str) -> None:
         """Run the backbone on a batch; on a GPU, start it."""
         batch = self._batches.pop(key)
-        # Colours stay innermost in memory (channels_last_3d): on a CPU X3D runs twice as fast so.
+        # Colours stay innermost in memory (channels_last_3d): on a CPU X3D then runs twice as fast.
         clips = batch.clips[: batch.filled].permute(0, 4, 1, 2, 3)
         with autocast(self._device, self._precision):
             features = self._backbone(clips).float()
@@ -330,12 +264,12 @@ class FeaturePipeline:
             host = torch.empty(features.shape, pin_memory=True)
             features = host.copy_(features, non_blocking=True)
             ready = torch.cuda.current_stream(self._device).record_event()
-        self._spare.append(batch.clips)  # what is written to it next waits for the backbone: same stream
+        self._spare.append(batch.clips)  # reused on the same stream, so after the backbone has read it
         self._running.append(_Running(features, batch.owners, ready))
         self._retire(leave=1 if self._mixes_videos else 0)
 
     def _retire(self, *, leave: int) -> None:
-        """Hand features out to their videos, those of the last `leave` batches excepted."""
+        """Give features to their videos, but for those of the last `leave` batches."""
         while len(self._running) > leave:
             running = self._running.popleft()
             if running.ready is not None:
@@ -344,7 +278,7 @@ class FeaturePipeline:
             start = 0
             for video, number in running.owners:
                 if self._videos.get(video.video_id) is video:
-                    video.rows.append(rows[start : start + number])
+                    video.rows.append(rows[start : start + number], length=video.plan.length)
                 start += number
 
     def _complete(self) -> Iterator[tuple[str, VideoFeatures]]:

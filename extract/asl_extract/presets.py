@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from rich import box
@@ -12,30 +11,27 @@ from asl_extract.backbones import get_backbone
 from asl_kit.errors import UsageError
 from asl_kit.feature_import.presets import get_preset, list_presets
 
-_SHOWN_BY = "`asl-kit extract --list-presets` shows what it states; or give all options and no preset"
 
-
-def preset_settings(name: str, given: Mapping[str, object]) -> dict[str, Any]:
-    """Return what a preset states, as arguments of `Extractor.create`.
+def preset_settings(name: str, *, backbone: str | None = None) -> dict[str, Any]:
+    """Return what a preset states, as fields of `ExtractionSettings`.
 
     Parameters
     ----------
     name : str
         ``DATASET/NAME``, as a manifest names it.
-    given : mapping of str to object
-        Settings that the user gave, by the name of the argument; None or empty: not given.
-        Of a preset with several streams, ``backbone`` chooses one.
+    backbone : str, optional
+        Chooses a stream of a preset with several.
 
     Returns
     -------
     dict of str to object
-        backbone, window_frames, stride_frames and fps; flow as well, of a backbone that looks at flow.
+        window_frames, stride_frames and fps; backbone, unless it chose the stream; flow, for a backbone that looks
+        at flow.
 
     Raises
     ------
     UsageError
-        If there is no such preset, or no backbone for it; if something that it states was given
-        too; or if it has several streams and none is chosen.
+        If there is no such preset, or no backbone for it; or if it has several streams and none is chosen.
     """
     preset = get_preset(name, command="extract")
     if not preset.backbones:
@@ -43,33 +39,25 @@ def preset_settings(name: str, given: Mapping[str, object]) -> dict[str, Any]:
             f"--preset {name}: asl-kit has no backbone that makes these features ({preset.title})",
             hint=f"bring the published ones into a store: asl-kit import-features DIR -o STORE --preset {name}",
         )
-    chosen = given.get("backbone")
-    streams = " and ".join(preset.backbones)
-    if len(preset.backbones) == 1:
-        chosen, stated = preset.backbones[0], {"backbone": "--backbone"}
-    elif chosen is None:
-        raise UsageError(
-            f"--preset {name} has several streams, a store each: {streams}",
-            hint="choose one by --backbone, make the others the same way, and train on --features STORE,STORE",
-        )
-    elif chosen not in preset.backbones:
-        raise UsageError(f"--preset {name} has the streams {streams}, not {chosen}")
-    else:
-        stated = {}
-    settings = {
-        "backbone": str(chosen),
+    stated: dict[str, Any] = {
         "window_frames": preset.window_frames,
         "stride_frames": preset.stride_frames,
         "fps": preset.fps,
     }
-    stated |= {"window_frames": "--window", "stride_frames": "--stride", "fps": "--fps"}
-    if preset.flow and get_backbone(str(chosen)).frames == "flow":
-        settings["flow"] = preset.flow
-        stated["flow"] = "--flow"
-    refused = [option for setting, option in stated.items() if given.get(setting) not in (None, "")]
-    if refused:
-        raise UsageError(f"--preset {name} states that already: leave out {', '.join(refused)}", hint=_SHOWN_BY)
-    return settings
+    streams = " and ".join(preset.backbones)
+    if len(preset.backbones) == 1:
+        (backbone,) = preset.backbones
+        stated["backbone"] = backbone
+    elif backbone is None:
+        raise UsageError(
+            f"--preset {name} has several streams, a store each: {streams}",
+            hint="choose one by --backbone, make the others the same way, and train on --features STORE,STORE",
+        )
+    elif backbone not in preset.backbones:
+        raise UsageError(f"--preset {name} has the streams {streams}, not {backbone}")
+    if preset.flow and get_backbone(backbone).frames == "flow":
+        stated["flow"] = preset.flow
+    return stated
 
 
 def presets_table() -> Table:

@@ -1,16 +1,29 @@
-"""The settings of an extraction run: given one by one, in part by a preset, or all by another store."""
+"""Settings of an extraction: what decides the features, and how they are made on this machine.
+
+Each field is the value of the option of `asl-kit extract` of the same name.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-from asl_extract.backbones.weights import DEFAULT
-from asl_extract.extractor import Extractor
+from asl_extract.backbones import get_backbone
+from asl_extract.decoders import DEFAULT_DECODER, get_decoder
+from asl_extract.flow.preparation import FLOW_METHODS, describe_flow
 from asl_extract.presets import preset_settings
+from asl_extract.videos import parse_shard
+from asl_kit.base.child_process import TIME_LIMIT_S
 from asl_kit.errors import SpecConflictError, UsageError
 from asl_kit.store import FeatureStore
+from asl_kit.store.arrays import DTYPES
+from asl_kit.store.spec import MAX_FRAME_SIZE, MAX_WINDOW_FRAMES, ExtractionSpec
+from asl_kit.torch_utils.device import PRECISIONS
 
-_OF_THE_STORE = {
+MIN_FRAME_SIZE = 32
+
+_OPTIONS = {
     "backbone": "--backbone",
     "preset": "--preset",
     "window_frames": "--window",
@@ -22,98 +35,270 @@ _OF_THE_STORE = {
     "decoder": "--decoder",
     "dtype": "--dtype",
 }
-"""What ``--like`` takes from the other store, with the option that is then not to be given."""
+"""What another store states, or a preset in part, with the option that must then be left out."""
 
 
-def make_extractor(
-    *,
-    backbone: str | None = None,
-    preset: str | None = None,
-    like: Path | None = None,
-    weights: str | None = None,
-    window_frames: int | None = None,
-    stride_frames: int | None = None,
-    fps: float | None = None,
-    frame_size: int | None = None,
-    flow: str | None = None,
-    flow_weights: str | None = None,
-    precision: str | None = None,
-    device: str = "auto",
-    decoder: str | None = None,
-    decoder_threads: int = 1,
-    batch_size: int | None = None,
-    dtype: str | None = None,
-) -> tuple[Extractor, str]:
-    """Return the extractor for a run, and the type that features are stored in.
+@dataclass(frozen=True)
+class ExtractionSettings:
+    """What decides the features. None takes the backbone's default, or what `preset` or `like` states.
 
     Parameters
     ----------
     backbone : str, optional
-        As in `Extractor.create`; needed, unless `preset` or `like` says which.
+        A name in `asl_extract.backbones.BACKBONES`; required without `preset` and `like`.
     preset : str, optional
-        ``DATASET/NAME``: takes backbone, window, stride and frame rate from a manifest.
-    like : Path, optional
-        A store: all settings are its own; weights from a file must be given, and are checked by their hash.
-    weights, window_frames, stride_frames, fps, frame_size, flow, flow_weights, precision
-        What decides the features; as in `Extractor.create`. None: the default.
-    device, decoder, decoder_threads, batch_size
-        As in `Extractor.create`.
+        ``DATASET/NAME``: a manifest states backbone, window, stride and frame rate.
+    like : path, optional
+        A store: its settings are used. Weights that came from a file must be given, and are checked by their hash.
+    weights : path, optional
+        ``default``, ``random`` or the path of a state dict; see `asl_extract.backbones.weights.load_backbone`.
+    window_frames, stride_frames : int, optional
+        Frames that a feature looks at, and frames from one feature to the next.
+    fps : float, optional
+        Frame rate that videos are resampled to; None: each video's own.
+    frame_size : int, optional
+        Height and width of the backbone's input, in pixels.
+    flow : str, optional
+        A name in `asl_extract.flow.preparation.FLOW_METHODS`, for a backbone that looks at optical flow.
+    flow_weights : path, optional
+        Weights of the flow method, as `weights`.
+    precision : {'float32', 'float16', 'bfloat16'}, optional
+        Arithmetic of the backbone; by default float32 on a CPU, half precision on a GPU.
+    decoder : str, optional
+        A name in `asl_extract.decoders.DECODERS`; pyav by default.
     dtype : {'float16', 'float32'}, optional
         Type of the stored features; float16 by default.
 
     Raises
     ------
     UsageError
-        If no backbone is named, or something is given twice.
-    SpecConflictError
-        If features cannot be made as those of the store `like`.
+        If a value is out of range, or `like` is given with a setting that it states.
     """
-    given = {
-        "backbone": backbone,
-        "window_frames": window_frames,
-        "stride_frames": stride_frames,
-        "fps": fps,
-        "frame_size": frame_size,
-        "flow": flow,
-        "precision": precision,
-        "decoder": decoder,
-    }
-    if like is not None:
-        everything = given | {"preset": preset, "dtype": dtype}
-        refused = [option for name, option in _OF_THE_STORE.items() if everything[name] is not None]
-        if refused:
+
+    backbone: str | None = None
+    preset: str | None = None
+    like: str | Path | None = None
+    weights: str | Path | None = None
+    window_frames: int | None = None
+    stride_frames: int | None = None
+    fps: float | None = None
+    frame_size: int | None = None
+    flow: str | None = None
+    flow_weights: str | Path | None = None
+    precision: str | None = None
+    decoder: str | None = None
+    dtype: str | None = None
+
+    def __post_init__(self) -> None:
+        check_numbers(
+            window_frames=self.window_frames,
+            stride_frames=self.stride_frames,
+            fps=self.fps,
+            frame_size=self.frame_size,
+        )
+        if self.precision is not None and self.precision not in PRECISIONS:
+            raise UsageError(f"unknown precision {self.precision!r}", hint=f"precisions: {', '.join(PRECISIONS)}")
+        if self.dtype is not None and self.dtype not in DTYPES:
+            raise UsageError(f"dtype is {self.dtype!r}, expected {' or '.join(DTYPES)}")
+        if self.like is not None and (options := self._given(_OPTIONS)):
             raise UsageError(
-                f"--like {like} takes that from the store: leave out {', '.join(refused)}",
-                hint=f"`asl-kit store info {like}` prints its settings as a command, to change and run",
+                f"--like {self.like} takes that from the store: leave out {options}",
+                hint=f"`asl-kit store info {self.like}` prints its settings as a command, to change and run",
             )
-        store = FeatureStore.open(like)
-        if store.spec.backbone == "imported":
-            raise SpecConflictError(
-                f"--like {like}: its features were imported: how to extract them from a video is not known",
-                hint=f"`asl-kit store info {like}` prints the import as a command",
+
+    def with_precision(self, precision: str) -> ExtractionSettings:
+        """Return these settings with a precision, unless they or the store `like` state one."""
+        return self if self.like is not None or self.precision is not None else replace(self, precision=precision)
+
+    def resolve(self, *, precision: str) -> tuple[ExtractionSpec, str]:
+        """Return the spec that these settings ask for, and the type of the stored features.
+
+        Names and hashes of weights are left open, unless it is the spec of the store `like`: no weights are loaded.
+
+        Parameters
+        ----------
+        precision : str
+            Arithmetic of the backbone if none is stated.
+
+        Raises
+        ------
+        UsageError, MissingDependencyError
+            If no backbone is named, or a setting does not suit it or the preset.
+        SpecConflictError
+            If the features of the store `like` were imported.
+        """
+        if self.like is not None:
+            store = FeatureStore.open(self.like)
+            if store.spec.is_imported:
+                raise SpecConflictError(
+                    f"--like {self.like}: its features were imported: how to extract them from a video is not known",
+                    hint=f"`asl-kit store info {self.like}` prints the import as a command",
+                )
+            return store.spec, store.dtype
+        chosen = replace(self, preset=None, **self._stated_by_preset())
+        if chosen.backbone is None:
+            raise UsageError(
+                "no backbone is named",
+                hint="give --backbone NAME, --preset DATASET/NAME or --like STORE; --list-backbones shows all names",
             )
-        extractor = Extractor.from_spec(
-            store.spec,
-            weights=weights,
-            flow_weights=flow_weights,
-            device=device,
-            batch_size=batch_size,
-            decoder_threads=decoder_threads,
+        backbone = get_backbone(chosen.backbone)
+        if chosen.flow is None and chosen.flow_weights is not None:
+            raise UsageError(f"--flow-weights {chosen.flow_weights} is given without --flow")
+        spec = ExtractionSpec(
+            backbone=backbone.name,
+            weights="",
+            feature_dim=backbone.feature_dim,
+            window_frames=chosen.window_frames or backbone.window_frames,
+            stride_frames=chosen.stride_frames or backbone.stride_frames,
+            fps=chosen.fps,
+            clip_frames=backbone.clip_frames,
+            frame_size=chosen.frame_size or backbone.frame_size,
+            flow=chosen.flow or "",
+            precision=chosen.precision or precision,
+            decoder=chosen.decoder or DEFAULT_DECODER,
         )
-        return extractor, store.dtype
-    stated = {} if preset is None else preset_settings(preset, given)
-    settings = {name: value for name, value in (given | stated).items() if value is not None}
-    if "backbone" not in settings:
+        return complete_spec(spec), chosen.dtype or "float16"
+
+    def _stated_by_preset(self) -> dict[str, Any]:
+        if self.preset is None:
+            return {}
+        stated = preset_settings(self.preset, backbone=self.backbone)
+        if options := self._given(stated):
+            raise UsageError(
+                f"--preset {self.preset} states that already: leave out {options}",
+                hint="`asl-kit extract --list-presets` shows what it states; or give all options and no preset",
+            )
+        return stated
+
+    def _given(self, names: dict[str, Any]) -> str:
+        """Return the options of those settings that were given."""
+        return ", ".join(
+            option for name, option in _OPTIONS.items() if name in names and getattr(self, name) is not None
+        )
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """How features are made on this machine. On a CPU the features do not depend on any of it but `batch_size`.
+
+    Parameters
+    ----------
+    device : str
+        ``auto``, ``cpu``, ``cuda`` or ``cuda:1``. Several devices, as in ``cuda:0,cuda:1``, or ``all`` CUDA devices
+        extract one video each at a time, each in a process of its own.
+    ray : str, optional
+        Address of a Ray cluster to work on, or ``local``: one actor a device, instead of `device`.
+    shard : str, optional
+        ``I/N``: work on the I-th of N parts of the videos, I from 1.
+    workers : int, optional
+        Processes that decode, for each device; 0: the one that computes; None: see
+        `asl_extract.decoding.workers.choose_workers`.
+    decoder_threads : int
+        Threads of the decoder; 0: as many as there are cores.
+    batch_size : int, optional
+        Clips per forward pass; None: by device and backbone.
+    time_limit_s : float
+        A video fails when its decoder delivers nothing for so long. Decoders in other processes are then killed;
+        in this process the limit is checked between frames only.
+    on_error : {'skip', 'stop'}
+        Whether a video that fails is skipped, or ends the run with its error.
+    retry_failed : bool
+        Whether to try videos again that failed before.
+
+    Raises
+    ------
+    UsageError
+        If a value is out of range.
+    """
+
+    device: str = "auto"
+    ray: str | None = None
+    shard: str | None = None
+    workers: int | None = None
+    decoder_threads: int = 1
+    batch_size: int | None = None
+    time_limit_s: float = TIME_LIMIT_S
+    on_error: str = "skip"
+    retry_failed: bool = False
+
+    def __post_init__(self) -> None:
+        check_numbers(batch_size=self.batch_size)
+        if self.on_error not in ("skip", "stop"):
+            raise UsageError(f"on_error is {self.on_error!r}, expected skip or stop")
+        if self.workers is not None and self.workers < 0:
+            raise UsageError(f"workers must be 0 or more, got {self.workers}")
+        if not self.time_limit_s > 0:
+            raise UsageError(f"time limit must be above 0 seconds, got {self.time_limit_s:g}")
+        if self.shard is not None:
+            parse_shard(self.shard)
+        if self.ray is not None and self.device != "auto":
+            raise UsageError(f"--ray gives each actor its device: leave out --device {self.device}")
+
+
+def complete_spec(spec: ExtractionSpec) -> ExtractionSpec:
+    """Return a spec whose derived fields are what this installation makes of the chosen ones.
+
+    Chosen are backbone, weights, window, stride, frame rates and sizes, precision, and the names of decoder and flow
+    method. Names and hashes of weights stay as they are.
+
+    Raises
+    ------
+    UsageError, MissingDependencyError
+        If a choice is wrong, or not available here.
+    """
+    backbone = get_backbone(spec.backbone)
+    if backbone.frames == "flow" and not spec.flow:
         raise UsageError(
-            "no backbone is named",
-            hint="give --backbone NAME, --preset DATASET/NAME or --like STORE; --list-backbones shows all names",
+            f"{backbone.name} looks at optical flow, and no method was named that computes it",
+            hint=f"pass --flow METHOD, one of: {', '.join(FLOW_METHODS)}",
         )
-    extractor = Extractor.create(
-        **settings,
-        weights=weights or DEFAULT,
-        flow_weights=flow_weights or DEFAULT,
-        device=device,
-        batch_size=batch_size,
-        decoder_threads=decoder_threads,
+    if backbone.frames != "flow" and spec.flow:
+        raise UsageError(
+            f"{backbone.name} looks at the video's own frames, not at optical flow, got --flow {spec.flow_method}",
+            hint="leave --flow out, or use a backbone for flow: i3d_flow",
+        )
+    check_numbers(
+        window_frames=spec.window_frames, stride_frames=spec.stride_frames, fps=spec.fps, frame_size=spec.frame_size
     )
-    return extractor, dtype or "float16"
+    if backbone.fixed_size and spec.frame_size != backbone.frame_size:
+        raise UsageError(f"{backbone.name} takes frames of {backbone.frame_size} pixels only, got {spec.frame_size}")
+    return spec.model_copy(
+        update={
+            "feature_dim": backbone.feature_dim,
+            "clip_frames": spec.window_frames if backbone.whole_window else backbone.clip_frames,
+            "sampling": "uniform",
+            "resize": backbone.resize.scaled_to(spec.frame_size).describe(),
+            "mean": backbone.mean,
+            "std": backbone.std,
+            "flow": describe_flow(spec.flow_method) if spec.flow else "",
+            "decoder": get_decoder(spec.decoder_name).version(),
+        }
+    )
+
+
+def check_numbers(
+    *,
+    window_frames: int | None = None,
+    stride_frames: int | None = None,
+    batch_size: int | None = None,
+    fps: float | None = None,
+    frame_size: int | None = None,
+) -> None:
+    """Check the numbers that are given.
+
+    Raises
+    ------
+    UsageError
+        If one is out of range.
+    """
+    for name, value in (("window", window_frames), ("stride", stride_frames), ("batch size", batch_size)):
+        if value is not None and value < 1:
+            raise UsageError(f"{name} must be 1 or more, got {value}")
+        if value is not None and value > MAX_WINDOW_FRAMES:
+            raise UsageError(f"{name} must be at most {MAX_WINDOW_FRAMES}, got {value}")
+    if fps is not None and not 0 < fps < 1000:
+        raise UsageError(f"fps must be above 0 and below 1000, got {fps:g}")
+    if frame_size is not None and frame_size < MIN_FRAME_SIZE:
+        raise UsageError(f"frame size must be {MIN_FRAME_SIZE} pixels or more, got {frame_size}")
+    if frame_size is not None and frame_size > MAX_FRAME_SIZE:
+        raise UsageError(f"frame size must be {MAX_FRAME_SIZE} pixels or less, got {frame_size}")

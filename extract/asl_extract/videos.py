@@ -21,6 +21,56 @@ class VideoFile:
     video_id: str
     path: Path
 
+    @property
+    def id_fault(self) -> VideoError | None:
+        """Why the id cannot be stored: too long for a file name, or not Unicode text. None: it can."""
+        try:
+            encode_id(self.video_id)
+        except StoreError as fault:
+            return VideoError(f"{self.path}: {fault.message}", hint=fault.hint)
+        return None
+
+
+def select_videos(
+    sources: Sequence[str | Path],
+    *,
+    listed: Collection[str] | None = None,
+    list_name: str = "",
+    shard: str | None = None,
+) -> tuple[list[VideoFile], list[str]]:
+    """Return the videos that a run works on, sorted by id, and the sorted ids that are listed but have no file.
+
+    Parameters
+    ----------
+    sources : sequence of str or Path
+        As in `find_videos`.
+    listed : collection of str, optional
+        Ids to which the run is restricted.
+    list_name : str
+        Where they are listed, for messages.
+    shard : str, optional
+        ``I/N``: every N-th of these videos, from the I-th on.
+
+    Raises
+    ------
+    MissingFileError
+        As `find_videos`.
+    UsageError
+        As `find_videos` and `parse_shard`, or if no video is listed.
+    """
+    files = find_videos(sources)
+    missing: list[str] = []
+    if listed is not None:
+        missing = sorted(set(listed) - {file.video_id for file in files})
+        files = [file for file in files if file.video_id in listed]
+        if not files:
+            raise UsageError(
+                f"none of the videos is in {list_name}",
+                hint="a video's file name without the suffix must be its id in the annotations",
+            )
+    index, count = (1, 1) if shard is None else parse_shard(shard)
+    return files[index - 1 :: count], missing
+
 
 def find_videos(sources: Sequence[str | Path], *, same_names: bool = False) -> list[VideoFile]:
     """Return the videos that files, folders and patterns name, sorted by id.
@@ -89,20 +139,6 @@ def _tell_apart(paths: Sequence[Path], taken: Collection[str]) -> dict[str, Path
     raise UsageError(f"videos cannot be told apart by their names: {', '.join(map(str, paths))}", hint="rename one")
 
 
-def check_id(file: VideoFile) -> None:
-    """Refuse a video whose id cannot be stored, before it is extracted.
-
-    Raises
-    ------
-    VideoError
-        If the id is too long for a file name, or not Unicode text.
-    """
-    try:
-        encode_id(file.video_id)
-    except StoreError as fault:
-        raise VideoError(f"{file.path}: {fault.message}", hint=fault.hint) from fault
-
-
 def _files_of(source: Path) -> Iterable[Path]:
     if source.is_dir():
         return sorted(_search(source))
@@ -141,12 +177,6 @@ def _search(folder: Path) -> Iterator[Path]:
                 yield path
 
 
-def restrict(videos: Sequence[VideoFile], video_ids: Collection[str]) -> tuple[list[VideoFile], list[str]]:
-    """Return the videos whose ids are in `video_ids`, and the sorted ids that no video has."""
-    kept = [video for video in videos if video.video_id in video_ids]
-    return kept, sorted(set(video_ids) - {video.video_id for video in kept})
-
-
 def parse_shard(text: str) -> tuple[int, int]:
     """Return (I, N) of ``I/N``: the I-th of N parts, counted from 1.
 
@@ -159,9 +189,3 @@ def parse_shard(text: str) -> tuple[int, int]:
     if not (index.isdecimal() and count.isdecimal() and 1 <= int(index) <= int(count)):
         raise UsageError(f"shard {text!r} is not I/N with I from 1 to N", hint="--shard 1/4 is the first of four parts")
     return int(index), int(count)
-
-
-def take_shard(videos: Sequence[VideoFile], shard: tuple[int, int]) -> list[VideoFile]:
-    """Return every N-th video, from the I-th on."""
-    index, count = shard
-    return list(videos[index - 1 :: count])

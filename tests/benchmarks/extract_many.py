@@ -18,10 +18,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from helpers.extraction import make_extractor
+
 from asl_extract import decoders
-from asl_extract.executors.filling import Outcome, extract_into
+from asl_extract.executors.results import VideoResult
+from asl_extract.executors.worker import Worker
 from asl_extract.extraction import ExtractionSummary
-from asl_extract.extractor import Extractor
+from asl_extract.settings import RunOptions
 from asl_extract.videos import VideoFile
 from asl_kit.store import FeatureStore
 
@@ -40,6 +44,23 @@ class BlackFrames:
         """Do nothing."""
 
 
+class Callbacks:
+    """Count results, and note when videos were done."""
+
+    def __init__(self, summary: ExtractionSummary, done_s: list[float]) -> None:
+        self.summary = summary
+        self.done_s = done_s
+
+    def on_result(self, result: VideoResult) -> None:
+        """Take the result of a video."""
+        self.summary.add(result)
+        if result.status == "done":
+            self.done_s.append(time.perf_counter())
+
+    def on_progress(self, videos: float, note: str) -> None:
+        """Do nothing."""
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -51,7 +72,7 @@ def main() -> None:
     module.open_reader = lambda path, *, threads, device: BlackFrames()  # type: ignore[attr-defined]
     sys.modules["black_frames"] = module
     decoders.DECODERS["black"] = "black_frames"
-    extractor = Extractor.create(
+    extractor = make_extractor(
         backbone="x3d_xs", weights="random", window_frames=16, stride_frames=4, frame_size=32, device="cpu"
     )
     extractor.spec = extractor.spec.model_copy(update={"decoder": "black 1", "feature_dim": options.dimension})
@@ -67,14 +88,8 @@ def main() -> None:
             opened_s = time.perf_counter() - started_s
             summary = ExtractionSummary(store=str(store.path))
 
-            def tell(outcome: Outcome, summary: ExtractionSummary = summary) -> None:
-                summary.add(outcome)
-                if outcome.kind == "done":
-                    done_s.append(time.perf_counter())
-
-            extract_into(
-                store, files, extractor=extractor, tell=tell, advance=lambda *_: None, on_error="stop", workers=0
-            )
+            callbacks = Callbacks(summary, done_s)
+            Worker(extractor, store, RunOptions(on_error="stop", workers=0), callbacks).process(files)
             took_s = time.perf_counter() - started_s
             print(
                 f"{'again' if again else 'first'}: {len(summary.done)} done, {len(summary.skipped)} there before,",

@@ -20,9 +20,10 @@ from pathlib import Path
 import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+from helpers.extraction import make_extractor
 from helpers.support import write_video
 
-from asl_extract.extractor import ExtractedVideo, Extractor
+from asl_extract.extractor import ExtractedVideo
 from asl_kit.store import FeatureStore, SourceVideo
 
 PARTS = 5
@@ -46,7 +47,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=0)
     parser.add_argument("--null", action="store_true", help="a backbone that returns zeros")
     options = parser.parse_args()
-    extractor = Extractor.create(
+    extractor = make_extractor(
         backbone=options.backbone,
         weights="random",
         window_frames=options.window,

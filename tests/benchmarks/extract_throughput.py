@@ -62,9 +62,8 @@ def main() -> None:
     import torch
 
     sys.path.insert(0, str(Path(__file__).parents[1]))
+    from helpers.extraction import make_extractor
     from helpers.support import write_video
-
-    from asl_extract.extractor import Extractor
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--backbone", default="x3d_xs")
@@ -83,7 +82,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.threads:
         torch.set_num_threads(options.threads)
-    extractor = Extractor.create(
+    extractor = make_extractor(
         backbone=options.backbone,
         weights="random",
         window_frames=options.window,

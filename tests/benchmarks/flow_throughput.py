@@ -23,6 +23,7 @@ from typing import Any
 import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+from helpers.extraction import make_extractor
 from helpers.support import write_video
 
 from asl_extract.extractor import Extractor
@@ -73,7 +74,7 @@ def main() -> None:
     timed: dict[str, Timed] = {}
     extractors: dict[str, Extractor] = {}
     for name in options.methods:
-        extractor = Extractor.create(
+        extractor = make_extractor(
             backbone="i3d_flow",
             weights="random",
             flow=name,

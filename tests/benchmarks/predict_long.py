@@ -23,10 +23,9 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+from helpers.extraction import make_extractor
 from helpers.processes import descendants_of
 from helpers.support import write_model, write_video
-
-from asl_extract.extractor import Extractor
 
 FIFTHS = 5
 FPS = 30
@@ -104,7 +103,7 @@ def main() -> None:
     parser.add_argument("--size", type=int, nargs=2, default=(1280, 720), metavar=("WIDTH", "HEIGHT"))
     parser.add_argument("--width", type=int, default=512, help="channels of the network that detects")
     options = parser.parse_args()
-    spec = Extractor.create(
+    spec = make_extractor(
         backbone=options.backbone, weights="random", stride_frames=options.stride, decoder=options.decoder, device="cpu"
     ).spec
     with tempfile.TemporaryDirectory() as name:

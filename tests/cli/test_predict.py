@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from click.testing import Result
 from helpers.command_line import run
+from helpers.extraction import make_extractor
 from helpers.support import write_model, write_video
 
 from asl_extract.extractor import Extractor
@@ -30,7 +31,7 @@ SETTINGS: dict[str, Any] = {"backbone": "x3d_xs", "weights": "random", "window_f
 
 
 def make_spec(stride_frames: int = 4) -> ExtractionSpec:
-    return Extractor.create(**SETTINGS, stride_frames=stride_frames, device="cpu").spec
+    return make_extractor(**SETTINGS, stride_frames=stride_frames, device="cpu").spec
 
 
 @pytest.fixture(scope="module")
@@ -234,7 +235,7 @@ def test_detections_are_those_of_stored_features(
     assert len(expected) > 10
     assert same(found.tables.by_vocabulary["action"], expected)
     assert [row.video_id for row in found.rows()[:1]] == ["two"]
-    monkeypatch.setattr("asl_extract.feature_rows.MAX_BYTES_IN_MEMORY", 0)
+    monkeypatch.setattr("asl_extract.video_buffers.MAX_BYTES_IN_MEMORY", 0)
     assert same(model.detect(str(video)).tables.by_vocabulary["action"], expected)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +13,17 @@ import numpy as np
 import pytest
 import torch
 from helpers.command_line import run
+from helpers.extraction import make_extractor
 from helpers.support import make_spec, write_video
 
 from asl_extract.backbones import get_backbone
 from asl_extract.backbones.weights import load_backbone
-from asl_extract.settings import make_extractor
+from asl_extract.settings import ExtractionSettings
 from asl_kit.cli import main
 from asl_kit.store import FeatureStore
 from asl_kit.store.command import command_for
 
 SMALL = ["--backbone", "x3d_xs", "--weights", "random", "--window", "16", "--stride", "4", "--size", "32"]
-OF_THE_RUN = ("videos", "store", "annotations", "shard", "device")
 
 
 def parsed(command_line: str) -> dict[str, Any]:
@@ -83,22 +84,21 @@ SETTINGS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS)
 def test_command_makes_the_same_spec(settings: dict[str, Any], tmp_path: Path) -> None:
-    extractor, dtype = make_extractor(**settings, device="cpu")
+    extractor, (_, dtype) = make_extractor(**settings), ExtractionSettings(**settings).resolve(precision="float32")
     given = parsed(command_for(extractor.spec, dtype=dtype, store=tmp_path / "a store"))
     assert (given["store"], given["videos"]) == (tmp_path / "a store", (Path("VIDEOS"),))
-    names = [name for name in make_extractor.__kwdefaults__ or () if name in given and name not in OF_THE_RUN]
-    again, dtype_again = make_extractor(**{name: given[name] for name in names}, device="cpu")
-    assert (again.spec, dtype_again) == (extractor.spec, dtype)
+    again = {field.name: given[field.name] for field in fields(ExtractionSettings)}
+    assert make_extractor(**again).spec == extractor.spec
+    assert ExtractionSettings(**again).resolve(precision="float32")[1] == dtype
 
 
 def test_command_names_weights_as_the_spec_does(weights_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    spec = make_extractor(backbone="x3d_xs", weights=str(weights_file), frame_size=32, device="cpu")[0].spec
+    spec = make_extractor(backbone="x3d_xs", weights=weights_file, frame_size=32).spec
     given = parsed(command_for(spec, dtype="float16", store=Path("store")))
     assert given["weights"] == "my own.pt"
     monkeypatch.chdir(weights_file.parent)
-    assert make_extractor(backbone="x3d_xs", weights=given["weights"], frame_size=32, device="cpu")[
-        0
-    ].spec == spec.model_copy(update={"window_frames": 48, "stride_frames": 12})
+    again = make_extractor(backbone="x3d_xs", weights=given["weights"], frame_size=32).spec
+    assert again == spec.model_copy(update={"window_frames": 48, "stride_frames": 12})
 
 
 def test_published_weights_go_by_their_name(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

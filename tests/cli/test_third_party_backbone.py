@@ -47,7 +47,7 @@ def test_example_extracts(offer: Offer, code: str, tmp_path: Path) -> None:
     store = FeatureStore.open(tmp_path / "store")
     assert (store.spec.backbone, store.spec.window_frames, store.spec.stride_frames) == ("colour", 16, 4)
     assert store.read("clip").shape == (2, 32)
-    again = Extractor.from_spec(store.spec, device="cpu").extract(tmp_path / "clip.mp4")
+    again = Extractor(store.spec, device="cpu").extract(tmp_path / "clip.mp4")
     np.testing.assert_allclose(again.features, store.read("clip"), rtol=1e-3)
 
 

@@ -9,10 +9,9 @@ import numpy as np
 import pytest
 import torch
 from helpers.command_line import run
+from helpers.extraction import make_extractor
 from helpers.networks import make_network
 from helpers.support import make_task, write_video
-
-from asl_extract.extractor import Extractor
 
 pytestmark = pytest.mark.gpu
 
@@ -21,8 +20,8 @@ pytestmark = pytest.mark.gpu
 def test_features(precision: str, tolerance: float, tmp_path: Path) -> None:
     video = write_video(tmp_path / "v.mp4", frames=60)
     settings = {"backbone": "r3d_18", "weights": "random", "window_frames": 16, "stride_frames": 8, "frame_size": 64}
-    exact = Extractor.create(**settings, device="cpu").extract(video).features  # type: ignore[arg-type]
-    found = Extractor.create(**settings, device="cuda", precision=precision).extract(video).features  # type: ignore[arg-type]
+    exact = make_extractor(**settings, device="cpu").extract(video).features
+    found = make_extractor(**settings, device="cuda", precision=precision).extract(video).features
     np.testing.assert_allclose(found, exact, atol=tolerance * np.abs(exact).max())
 
 
@@ -33,8 +32,8 @@ def test_batches_across_videos(workers: int, batch_size: int, tmp_path: Path) ->
     videos = [(str(i), write_video(tmp_path / f"{i}.mp4", frames=20 + 15 * i)) for i in range(4)]
     settings = {"backbone": "x3d_xs", "weights": "random", "window_frames": 16, "stride_frames": 4, "frame_size": 64}
     settings |= {"device": "cuda", "precision": "float32"}
-    alone = Extractor.create(**settings)  # type: ignore[arg-type]
-    together = Extractor.create(**settings, batch_size=batch_size)  # type: ignore[arg-type]
+    alone = make_extractor(**settings)
+    together = make_extractor(**settings, batch_size=batch_size)
     found = dict(together.extract_all(videos, workers=workers))
     for video_id, video in videos:
         expected = alone.extract(video).features

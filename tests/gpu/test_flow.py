@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from helpers.extraction import make_extractor
 from helpers.support import write_video
 
-from asl_extract.extractor import Extractor
 from asl_extract.flow.preparation import get_flow_method
 
 pytestmark = pytest.mark.gpu
@@ -32,6 +32,6 @@ def test_features(flow: str, tmp_path: Path) -> None:
         "backbone": "i3d_flow", "weights": "random", "flow": flow, "precision": "float32",
         "flow_weights": "default" if flow == "tvl1" else "random", "stride_frames": 8, "frame_size": 64,
     }  # fmt: skip
-    exact = Extractor.create(**settings, device="cpu").extract(video).features  # type: ignore[arg-type]
-    found = Extractor.create(**settings, device="cuda").extract(video).features  # type: ignore[arg-type]
+    exact = make_extractor(**settings, device="cpu").extract(video).features
+    found = make_extractor(**settings, device="cuda").extract(video).features
     np.testing.assert_allclose(found, exact, atol=0.02 * np.abs(exact).max())

@@ -12,10 +12,11 @@ import av
 import numpy as np
 import pytest
 import torch
+from helpers.extraction import make_extractor
 from helpers.support import write_video
 
 from asl_extract.decoders import get_decoder
-from asl_extract.extractor import ExtractedVideo, Extractor
+from asl_extract.extractor import ExtractedVideo
 from asl_kit.errors import VideoError
 
 pytestmark = pytest.mark.gpu
@@ -68,9 +69,9 @@ def test_features(batch_size: int, video: Path, tmp_path: Path) -> None:
     videos = [("a", video), ("b", write_video(tmp_path / "b.mp4", frames=35, size=SIZE))]
     settings = {"backbone": "x3d_xs", "weights": "random", "window_frames": 16, "stride_frames": 4, "frame_size": 64}
     settings |= {"device": "cuda", "precision": "float32"}
-    alone = Extractor.create(**settings, decoder="nvdec")  # type: ignore[arg-type]
-    together = Extractor.create(**settings, decoder="nvdec", batch_size=batch_size)  # type: ignore[arg-type]
-    other = Extractor.create(**settings, decoder="pyav")  # type: ignore[arg-type]
+    alone = make_extractor(**settings, decoder="nvdec")
+    together = make_extractor(**settings, decoder="nvdec", batch_size=batch_size)
+    other = make_extractor(**settings, decoder="pyav")
     for video_id, result in together.extract_all(videos):
         assert isinstance(result, ExtractedVideo)
         path = dict(videos)[video_id]

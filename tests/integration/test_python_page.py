@@ -6,10 +6,10 @@ import re
 from pathlib import Path
 
 import pytest
+from helpers.extraction import make_extractor
 from helpers.support import make_task, write_model, write_video
 
 import asl_kit
-from asl_extract.extractor import Extractor
 from asl_kit.annotations import read_annotations
 from asl_kit.detections.json_format import write_predictions
 from asl_kit.detections.table import Detection, Detections
@@ -25,7 +25,7 @@ def test_the_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: 
     write_video(tmp_path / "new.mp4")
     write_video(tmp_path / "videos" / "good.mp4")
     (tmp_path / "videos" / "bad.mp4").write_text("no video")
-    spec = Extractor.create(
+    spec = make_extractor(
         backbone="x3d_xs", weights="random", frame_size=32, window_frames=8, stride_frames=4, device="cpu"
     ).spec
     write_model(tmp_path / "run" / "model.ckpt", spec)

@@ -53,9 +53,8 @@ def load_backbone(spec: BackboneSpec, *, weights: str = DEFAULT, frame_size: int
         Which backbone.
     weights : str
         ``random``: the constructor's own initial values under seed 0, the same on every run;
-        ``default``: the publisher's, downloaded by torch.hub or torchvision and kept in torch.hub's
-        folder, and so does their name, which the extraction spec records; anything else: path of a file with a
-        state dict.
+        ``default``, or the name that the extraction spec records for them: the publisher's, downloaded by torch.hub
+        or torchvision and kept in torch.hub's folder; anything else: path of a file with a state dict.
     frame_size : int
         Height and width of the input, in pixels.
 
@@ -108,7 +107,7 @@ def load_network(
     MissingFileError, CheckpointError
         As in `load_backbone`.
     """
-    with torch.random.fork_rng(devices=[]):  # the caller's random numbers stay as they were
+    with torch.random.fork_rng(devices=[]):  # the caller's random state does not change
         torch.manual_seed(_RANDOM_SEED)
         network = build()
     recorded = weights

@@ -1,7 +1,7 @@
 """One video as a stream of events: opened, decoded frames, and how it ended.
 
-`decode_here` makes the events in this process; `asl_extract.decoding.workers`
-makes the same ones in others. No torch here: decoder processes start fast and stay small.
+`decode_here` makes the events in this process, `asl_extract.decoding.workers` the same ones in others. Nothing here
+imports torch, so that decoder processes start fast and stay small.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ BLOCK_FRAMES = 16
 """Frames decoded, moved to the device and prepared together, at most."""
 
 MAX_RESAMPLED_FRAMES = 2**22
-"""What a file may be resampled to, unless it has frames in some proportion to it: 38 hours at 30 frames a second."""
+"""Frames to which a file with few frames may be resampled: 38 hours at 30 frames a second."""
 
 MAX_REPEATS = 1000
-"""How often a frame may be shown, on average, in a file that is longer than that."""
+"""How often each frame of a longer file may be shown, on average."""
 
 BLOCK_BYTES = 32 * 2**20
 """Size of a block at most, unless a single frame is larger: 5 frames of 1920 x 1080."""
@@ -38,7 +38,7 @@ BLOCK_BYTES = 32 * 2**20
 
 @dataclass(frozen=True)
 class DecodeSettings:
-    """What a decoder has to know to hand out the frames that clips need, and no others.
+    """What a decoder needs to know to return the frames that clips need, and no others.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ class DecodeSettings:
     device : str
         Where a decoder in `asl_extract.decoders.GPU_DECODERS` decodes.
     memory_bytes : int
-        Data that a decoder process may hold; without meaning where decoding is in the process that computes.
+        Data that a decoder process may hold; not used if the process that computes decodes.
     """
 
     decoder: str
@@ -84,7 +84,7 @@ class DecodeSettings:
 
 @dataclass(frozen=True)
 class Opened:
-    """A video is open. First of its events, unless it cannot be opened."""
+    """A video is open: its first event, unless it cannot be opened."""
 
     plan: ClipPlan
 
@@ -100,11 +100,11 @@ class Decoded:
     Parameters
     ----------
     count : int
-        Frames that came out of the decoder; 0 with no `frames`: a sign of life.
+        Frames that came out of the decoder; 0 without `frames`: the decoder is still at work.
     frames : ndarray or Tensor
-        Those that ``plan.source_frames`` names, as often as it does: (N, H, W, 3) uint8, N from 0 to `BLOCK_FRAMES`.
+        Those in ``plan.source_frames``, as often as they are in it: (N, H, W, 3) uint8, N from 0 to `BLOCK_FRAMES`.
     release : callable
-        To be called when `frames` has been used: its memory is then written anew.
+        To be called when `frames` has been used: its memory is then overwritten.
     """
 
     count: int
@@ -114,12 +114,12 @@ class Decoded:
 
 @dataclass(frozen=True)
 class Finished:
-    """A video has been decoded to its end, all of it. Last of its events."""
+    """A video was decoded completely: its last event."""
 
 
 @dataclass(frozen=True)
 class Failed:
-    """A video cannot be decoded wholly and faithfully. Last of its events."""
+    """A video cannot be decoded completely and faithfully: its last event."""
 
     error: AslKitError
 
@@ -128,9 +128,9 @@ Event = Opened | Decoded | Finished | Failed
 
 
 def decode_video(path: Path, settings: DecodeSettings) -> Iterator[Event]:
-    """Yield the events of one video; raises nothing.
+    """Yield the events of one video; errors are events too.
 
-    Frames after the last that is needed are decoded too: only so is a damaged file told from a good one.
+    Frames after the last one that is needed are decoded too, to detect damaged files.
     """
     try:
         decoder = get_decoder(settings.decoder)
@@ -151,7 +151,7 @@ def decode_video(path: Path, settings: DecodeSettings) -> Iterator[Event]:
                 hint="use fewer --workers, or 0",
             )
         )
-    except Exception as fault:  # whatever a decoder throws at a damaged file is that file's failure, not the run's
+    except Exception as fault:  # a decoder may raise anything for a damaged file
         reason = str(fault).strip() or type(fault).__name__
         yield Failed(VideoError(f"{path}: cannot be read: {reason}"))
     else:
@@ -159,16 +159,16 @@ def decode_video(path: Path, settings: DecodeSettings) -> Iterator[Event]:
 
 
 def _check_duration(path: Path, reader: FrameReader, settings: DecodeSettings) -> None:
-    """Refuse a file that states times which would make millions of features of a few frames."""
+    """Refuse a file whose time stamps would make millions of features from a few frames."""
     if settings.resample_fps is None:
         return
     duration_s = reader.frame_count / reader.fps if reader.display_s is None else float(reader.display_s[-1])
     frames = duration_s * settings.resample_fps
     if frames > MAX_RESAMPLED_FRAMES and frames > MAX_REPEATS * reader.frame_count:
         raise VideoError(
-            f"{path}: {reader.frame_count} frames that are said to last {duration_s:.0f} s: {frames:.0f} frames "
+            f"{path}: {reader.frame_count} frames with time stamps over {duration_s:.0f} s: {frames:.0f} frames "
             f"at {settings.resample_fps:g} a second",
-            hint="its times are damaged; write it anew: ffmpeg -i IN -vf setpts=N/25/TB -r 25 OUT.mp4",
+            hint="its time stamps are damaged; rewrite it: ffmpeg -i IN -vf setpts=N/25/TB -r 25 OUT.mp4",
         )
 
 
@@ -189,7 +189,7 @@ def _decode(reader: FrameReader, needed: NDArray[np.int64]) -> Iterator[Decoded]
 
 
 def stalled(path: Path, time_limit_s: float) -> VideoError:
-    """Return the error for a video whose decoder has delivered nothing for too long."""
+    """Return the error for a video whose decoder delivered nothing for too long."""
     return VideoError(
         f"{path}: its decoder delivered nothing for {time_limit_s:g} s",
         hint="try another --decoder, or a longer --time-limit with --retry-failed",
@@ -197,20 +197,26 @@ def stalled(path: Path, time_limit_s: float) -> VideoError:
 
 
 def decode_here(
-    videos: Iterable[tuple[str, Path]], settings: DecodeSettings, *, time_limit_s: float | None = None
+    videos: Iterable[tuple[str, Path | AslKitError]],
+    settings: DecodeSettings,
+    *,
+    time_limit_s: float | None = None,
 ) -> Generator[tuple[str, Event], None, None]:
     """Yield the events of videos, one video after the other, decoded in this process.
 
     Parameters
     ----------
-    videos : iterable of (str, Path)
-        Ids and files, taken one by one as they are decoded.
+    videos : iterable of (str, Path or AslKitError)
+        Ids, and files or why they must not be decoded; taken one by one as they are decoded.
     settings : DecodeSettings
         How to decode.
     time_limit_s : float, optional
-        Give a video up when a block took longer. Looked at between blocks only: this process cannot interrupt itself.
+        A video fails when a block took longer. Checked between blocks only: this process cannot interrupt itself.
     """
     for key, path in videos:
+        if isinstance(path, AslKitError):
+            yield key, Failed(path)
+            continue
         started_s = time.monotonic()
         for event in decode_video(path, settings):
             if time_limit_s is not None and time.monotonic() - started_s > time_limit_s:

@@ -1,24 +1,16 @@
-"""Decoding in other processes, frames handed over through shared memory.
+"""Decoding in other processes; frames are handed over through shared memory.
 
-Each worker opens one video after the other and copies the frames that are
-needed into its slots of one block of shared memory. It says which slot by a
-pipe, and waits when none is free; so memory is bounded whatever the videos are.
-A worker that crashes, or that delivers nothing for too long, costs its video
-only: another takes its place.
-
-Workers are spawned, not forked: decoders do not survive a fork. A worker ends
-when its parent does, however that ends; the shared memory is then removed by
-Python's resource tracker, which outlives both.
+Each worker opens one video after the other and copies the frames that clips need into its buffers of one block of
+shared memory. It sends the buffer's number through a pipe, and waits when no buffer is free: memory is bounded
+whatever the videos are. A worker that crashes, or that delivers nothing for too long, costs its video only: another
+process takes its place. Python's resource tracker, which outlives both, removes the shared memory.
 """
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import secrets
 import shutil
-import threading
-import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from contextlib import suppress
@@ -30,6 +22,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from asl_extract.decoders import GPU_DECODERS
 from asl_extract.decoding.events import (
     BLOCK_BYTES,
     Decoded,
@@ -40,155 +33,170 @@ from asl_extract.decoding.events import (
     decode_video,
     stalled,
 )
-from asl_kit.base.child_process import describe_exit, end_with_parent, limit_memory, start_child
+from asl_kit.base.child_process import MAX_FAILED_STARTS, ChildDiedError, ChildProcess
 from asl_kit.errors import AslKitError, VideoError
 
-SLOTS_PER_WORKER = 3
+BUFFERS_PER_WORKER = 3
 """One being filled, one being read, one between them."""
 
+WORKERS_ON_CPU = 1
+"""Default number of processes that decode for a backbone on a CPU."""
+
+_MAX_WORKERS = 8
 _SHARED_MEMORY_FOLDER = Path("/dev/shm")
-_END_S = 5.0
-_MAX_FALSE_STARTS = 3
 
 Memory = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
-class _InSlot:
-    """`Decoded`, with its frames in shared memory."""
+class _InSharedMemory:
+    """`Decoded`, with its frames in a buffer of shared memory."""
 
     count: int
-    slot: int
+    buffer: int
     shape: tuple[int, ...]
 
 
+def choose_workers(device_type: str, *, decoder: str, devices: int = 1) -> int:
+    """Return the default number of processes that decode for each of `devices` devices.
+
+    A GPU gets all cores but the one that feeds it; eight are enough for any. On a CPU the backbone uses every core:
+    one process decodes, so that a file which crashes its decoder does no other harm; more processes would only take
+    time (tests/benchmarks/extract_throughput.py). A decoder on the GPU decodes in the process that computes.
+    """
+    if decoder in GPU_DECODERS:
+        return 0
+    if device_type == "cpu":
+        return WORKERS_ON_CPU
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(_MAX_WORKERS, max(1, cores // devices - 1))
+
+
 def decode_in_workers(
-    videos: Iterable[tuple[str, Path]],
+    videos: Iterable[tuple[str, Path | AslKitError]],
     settings: DecodeSettings,
     *,
     workers: int,
     time_limit_s: float | None = None,
     pin: Callable[[Memory], Callable[[], None]] | None = None,
 ) -> Generator[tuple[str, Event], None, None]:
-    """Yield the events of videos, several decoded at a time; close the iterator to end all workers.
+    """Yield the events of videos, several decoded at a time. Close the generator to end all workers.
 
-    Each video's events come in order, those of different videos mixed.
+    Each video's events come in order; those of different videos are mixed.
 
     Parameters
     ----------
-    videos : iterable of (str, Path)
-        Ids and files, taken one by one as workers get free.
+    videos : iterable of (str, Path or AslKitError)
+        Ids, and files or why they must not be decoded; taken one by one as workers become free.
     settings : DecodeSettings
         How to decode.
     workers : int
         Processes; 1 or more.
     time_limit_s : float, optional
-        A worker that delivers nothing for so long, though it has a free slot, is killed and its video has failed.
+        A worker that delivers nothing for so long, though it has a free buffer, is killed, and its video fails.
     pin : callable, optional
-        Makes the shared memory known to a GPU; returns what undoes it.
+        Registers the shared memory with a GPU; returns a function that undoes it.
 
     Raises
     ------
     AslKitError
-        If processes cannot be started, or there is no shared memory.
+        If processes cannot be started, or there is not enough shared memory.
     """
-    slot_bytes = _slot_bytes(workers)
-    shared = _new_shared_memory(slot_bytes * SLOTS_PER_WORKER * workers)
+    buffer_bytes = _buffer_bytes(workers)
+    shared = _new_shared_memory(buffer_bytes * BUFFERS_PER_WORKER * workers)
     memory: Memory = np.ndarray((shared.size,), np.uint8, buffer=shared.buf)
     unpin = pin(memory) if pin is not None else None
-    seats = [
-        _Seat(shared.name, memory, first_slot=index * SLOTS_PER_WORKER, slot_bytes=slot_bytes, settings=settings)
+    slots = [
+        _WorkerSlot(
+            shared.name, memory, first_buffer=index * BUFFERS_PER_WORKER, buffer_bytes=buffer_bytes, settings=settings
+        )
         for index in range(workers)
     ]
     try:
         waiting = iter(videos)
         while True:
-            for seat in seats:
-                if seat.video is None and (video := next(waiting, None)) is not None:
-                    seat.begin(video)
-            busy = [seat for seat in seats if seat.video is not None]
+            for slot in slots:
+                while slot.video is None and (video := next(waiting, None)) is not None:
+                    video_id, path = video
+                    if isinstance(path, AslKitError):
+                        yield video_id, Failed(path)
+                    else:
+                        slot.start((video_id, path))
+            busy = [slot for slot in slots if slot.video is not None]
             if not busy:
                 return
-            ready = wait([seat.connection for seat in busy], timeout=_patience_s(busy, time_limit_s))
-            for seat in busy:
-                if seat.connection in ready:
-                    event = seat.receive()
-                elif time_limit_s is not None and seat.silent_s() > time_limit_s:
-                    event = seat.give_up(time_limit_s)
+            ready = wait([slot.connection for slot in busy], timeout=_wait_limit_s(busy, time_limit_s))
+            for slot in busy:
+                if slot.connection in ready:
+                    event = slot.receive()
+                elif time_limit_s is not None and slot.silent_s > time_limit_s:
+                    event = slot.give_up(time_limit_s)
                 else:
                     continue
                 if event is not None:
-                    yield seat.last_video_id, event
+                    yield slot.last_video_id, event
     finally:
-        for seat in seats:
-            seat.end()
+        for slot in slots:
+            slot.end()
         if unpin is not None:
             unpin()
         shared.unlink()
-        del memory, seats
-        with suppress(BufferError):  # someone still looks at a frame: the memory goes when they do
+        del memory, slots
+        with suppress(BufferError):  # frames are still in use: the memory is freed with them
             shared.close()
 
 
-def count_cores() -> int:
-    """Return how many processor cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-class _Seat:
-    """A worker's place: its slots, and the process that has them at the moment."""
+class _WorkerSlot:
+    """A worker's part of the shared memory, and the process that uses it at the moment."""
 
     def __init__(
-        self, memory_name: str, memory: Memory, *, first_slot: int, slot_bytes: int, settings: DecodeSettings
+        self, memory_name: str, memory: Memory, *, first_buffer: int, buffer_bytes: int, settings: DecodeSettings
     ) -> None:
         self.video: tuple[str, Path] | None = None
         self.last_video_id = ""
-        self.connection: Connection
-        self._arguments = (memory_name, first_slot, slot_bytes, settings)
         self._memory = memory
-        self._first_slot = first_slot
-        self._slot_bytes = slot_bytes
-        self._process: multiprocessing.process.BaseProcess | None = None
-        self._is_up = False  # whether this process has said that it runs
-        self._false_starts = 0
-        self._slots_in_use = 0
-        self._heard_s = 0.0
+        self._buffer_bytes = buffer_bytes
+        self._buffers_in_use = 0
+        self._child = ChildProcess(
+            _work,
+            memory_name,
+            first_buffer,
+            buffer_bytes,
+            settings,
+            name="asl-kit decoder",
+            memory_bytes=settings.memory_bytes,
+        )
 
-    def begin(self, video: tuple[str, Path]) -> None:
-        """Give a video to the worker, started anew where there is none."""
+    @property
+    def connection(self) -> Connection:
+        """The parent's end of the process's pipe."""
+        return self._child.connection
+
+    @property
+    def silent_s(self) -> float:
+        """Seconds for which the worker has delivered nothing, though it had a free buffer."""
+        return 0.0 if self._buffers_in_use == BUFFERS_PER_WORKER else self._child.silent_s
+
+    def start(self, video: tuple[str, Path]) -> None:
+        """Give a video to the worker, in a new process if none runs."""
         self.video = video
         self.last_video_id = video[0]
-        for _ in range(2):
-            if self._process is None:
-                self._start()
-            self._heard_s = time.monotonic()
-            try:
-                self.connection.send(video[1])
-                break
-            except OSError:  # it died while it had nothing to do
-                self.end()
-                self.video = video
-
-    def silent_s(self) -> float:
-        """Return for how long the worker could have delivered something, and has not."""
-        return 0.0 if self._slots_in_use == SLOTS_PER_WORKER else time.monotonic() - self._heard_s
+        if not self._child.is_alive:
+            self._buffers_in_use = 0
+            self._child.start()
+        self._child.send(video[1])
 
     def receive(self) -> Event | None:
-        """Return the next event; None if the worker has only said that it runs."""
+        """Return the next event; None if the worker has only said that it is ready."""
         try:
-            message = self.connection.recv()
-        except (EOFError, OSError):
-            return self._crashed()
-        self._heard_s = time.monotonic()
-        if message is None:
-            self._is_up = True
-            self._false_starts = 0
-            return None
-        if isinstance(message, _InSlot):
+            message = self._child.receive()
+        except ChildDiedError as died:
+            return self._restart(died)
+        if isinstance(message, _InSharedMemory):
             return self._decoded(message)
         if isinstance(message, (Finished, Failed)):
             self.video = None
-        event: Event = message
+        event: Event | None = message
         return event
 
     def give_up(self, time_limit_s: float) -> Event:
@@ -199,72 +207,55 @@ class _Seat:
         return Failed(stalled(path, time_limit_s))
 
     def end(self) -> None:
-        """Kill the worker, if there is one; nothing is lost but what it has in hand."""
+        """Kill the worker, if it runs; its video is lost, nothing else."""
         self.video = None
-        self._slots_in_use = 0
-        process, self._process = self._process, None
-        if process is not None:
-            process.kill()
-            process.join(_END_S)
-            self.connection.close()
+        self._child.end()
 
-    def _start(self) -> None:
-        self._is_up = False
-        self._process, self.connection = start_child(_work, *self._arguments, name="asl-kit decoder")
-
-    def _decoded(self, message: _InSlot) -> Decoded:
-        connection, slots = self.connection, self._memory
-        size = int(np.prod(message.shape))
-        start = (self._first_slot + message.slot) * self._slot_bytes
-        self._slots_in_use += 1
+    def _decoded(self, message: _InSharedMemory) -> Decoded:
+        connection = self.connection
+        start = message.buffer * self._buffer_bytes
+        frames = self._memory[start : start + int(np.prod(message.shape))].reshape(message.shape)
+        self._buffers_in_use += 1
 
         def release() -> None:
-            if connection is not self.connection:
-                return  # that worker is gone, and its slots have been given to another
-            if self._slots_in_use == SLOTS_PER_WORKER:
-                self._heard_s = time.monotonic()
-            self._slots_in_use -= 1
-            with suppress(OSError):  # it has crashed: that is seen when its next message is missing
-                connection.send(message.slot)
+            if connection is self.connection:  # else that process is gone, and its buffers belong to another
+                self._buffers_in_use -= 1
+                self._child.send(message.buffer)
 
-        return Decoded(message.count, slots[start : start + size].reshape(message.shape), release)
+        return Decoded(message.count, frames, release)
 
-    def _crashed(self) -> Event | None:
+    def _restart(self, died: ChildDiedError) -> Event | None:
+        """Return that the video failed; or, if the process never ran, give the video to another."""
         assert self.video is not None
-        assert self._process is not None
-        video = self.video
-        self._process.join(_END_S)
-        code = self._process.exitcode
-        self.end()
-        if self._is_up:
+        video, self.video = self.video, None
+        if died.was_ready:
             hint = "try another --decoder"
-            if code == -9:
+            if died.exit_code == -9:
                 hint = "the system kills processes when memory is short: use fewer --workers"
-            return Failed(VideoError(f"{video[1]}: the decoder crashed, {describe_exit(code)}", hint=hint))
-        self._false_starts += 1
-        if self._false_starts == _MAX_FALSE_STARTS:
+            return Failed(VideoError(f"{video[1]}: the decoder crashed, {died}", hint=hint))
+        if self._child.failed_starts == MAX_FAILED_STARTS:
             raise AslKitError(
-                f"decoder processes cannot be started: {describe_exit(code)}",
+                f"decoder processes cannot be started: {died}",
                 hint="use --workers 0; in a script of your own, keep what runs under `if __name__ == '__main__':`",
             )
-        self.begin(video)
+        self.start(video)
         return None
 
 
-def _patience_s(busy: list[_Seat], time_limit_s: float | None) -> float | None:
-    """Return how long to wait for messages before somebody's time is up."""
+def _wait_limit_s(busy: list[_WorkerSlot], time_limit_s: float | None) -> float | None:
+    """Return how long to wait for messages before the first worker exceeds its time limit."""
     if time_limit_s is None:
         return None
-    return max(0.0, time_limit_s - max(seat.silent_s() for seat in busy)) + 0.01
+    return max(0.0, time_limit_s - max(slot.silent_s for slot in busy)) + 0.01
 
 
-def _slot_bytes(workers: int) -> int:
-    """Return the size of a slot: a block, or less where shared memory is short, as it is in many containers."""
+def _buffer_bytes(workers: int) -> int:
+    """Return the size of a buffer: a block of frames, or less if shared memory is short, as in many containers."""
     if not _SHARED_MEMORY_FOLDER.is_dir():
         return BLOCK_BYTES
-    # Pages are had on first use: writing beyond what there is would be a crash (SIGBUS), not an error.
+    # Pages are allocated on first use: writing beyond what is free would be a crash (SIGBUS), not an error.
     free = shutil.disk_usage(_SHARED_MEMORY_FOLDER).free
-    return max(2**16, min(BLOCK_BYTES, free // 2 // (SLOTS_PER_WORKER * workers)))
+    return max(2**16, min(BLOCK_BYTES, free // 2 // (BUFFERS_PER_WORKER * workers)))
 
 
 def _new_shared_memory(size: int) -> SharedMemory:
@@ -272,53 +263,45 @@ def _new_shared_memory(size: int) -> SharedMemory:
         return SharedMemory(f"asl-kit-{os.getpid()}-{secrets.token_hex(4)}", create=True, size=size)
     except OSError as fault:
         raise AslKitError(
-            f"{size / 2**20:.0f} MiB of shared memory cannot be had: {fault.strerror}", hint="use --workers 0"
+            f"{size / 2**20:.0f} MiB of shared memory are not available: {fault.strerror}", hint="use --workers 0"
         ) from fault
 
 
-def _work(connection: Connection, memory_name: str, first_slot: int, slot_bytes: int, settings: DecodeSettings) -> None:
-    """Decode what the parent asks for, until it goes."""
-    threading.Thread(target=end_with_parent, daemon=True).start()
+def _work(
+    connection: Connection, memory_name: str, first_buffer: int, buffer_bytes: int, settings: DecodeSettings
+) -> None:
+    """Decode what the parent asks for, until it closes the pipe."""
     shared = SharedMemory(memory_name)
-    free = deque(range(SLOTS_PER_WORKER))
-    with suppress(EOFError, ConnectionError):
-        connection.send(None)
-        limit_memory(settings.memory_bytes)
-        while True:
-            message = connection.recv()
-            if isinstance(message, int):
-                free.append(message)
-                continue
-            for event in decode_video(message, settings):
-                if isinstance(event, Decoded):
-                    _hand_over(event, connection, shared, free, first_slot=first_slot, slot_bytes=slot_bytes)
-                else:
-                    connection.send(event)
+    free = deque(range(first_buffer, first_buffer + BUFFERS_PER_WORKER))
+    connection.send(None)  # ready
+    while True:
+        message = connection.recv()
+        if isinstance(message, int):
+            free.append(message)
+            continue
+        for event in decode_video(message, settings):
+            if isinstance(event, Decoded):
+                _hand_over(event, connection, shared, free, buffer_bytes=buffer_bytes)
+            else:
+                connection.send(event)
 
 
 def _hand_over(
-    event: Decoded,
-    connection: Connection,
-    shared: SharedMemory,
-    free: deque[int],
-    *,
-    first_slot: int,
-    slot_bytes: int,
+    event: Decoded, connection: Connection, shared: SharedMemory, free: deque[int], *, buffer_bytes: int
 ) -> None:
-    """Copy frames into slots as they get free; a frame larger than a slot goes through the pipe."""
+    """Copy frames into buffers as they become free; a frame larger than a buffer goes through the pipe."""
     frames = event.frames
-    assert isinstance(frames, np.ndarray)  # a decoder on a GPU is not for other processes: see `check_decoder`
-    if not len(frames) or frames[0].nbytes > slot_bytes:
+    assert isinstance(frames, np.ndarray)  # decoders on a GPU are refused here: see `check_decoder`
+    if not len(frames) or frames[0].nbytes > buffer_bytes:
         connection.send(event)
         return
-    frames_per_slot = slot_bytes // frames[0].nbytes
+    frames_per_buffer = buffer_bytes // frames[0].nbytes
     count = event.count
-    for start in range(0, len(frames), frames_per_slot):
-        piece = frames[start : start + frames_per_slot]
+    for start in range(0, len(frames), frames_per_buffer):
+        piece = frames[start : start + frames_per_buffer]
         while not free or connection.poll():
             free.append(connection.recv())
-        slot = free.popleft()
-        place = (first_slot + slot) * slot_bytes
-        np.ndarray(piece.shape, np.uint8, buffer=shared.buf, offset=place)[...] = piece
-        connection.send(_InSlot(count, slot, piece.shape))
+        buffer = free.popleft()
+        np.ndarray(piece.shape, np.uint8, buffer=shared.buf, offset=buffer * buffer_bytes)[...] = piece
+        connection.send(_InSharedMemory(count, buffer, piece.shape))
         count = 0

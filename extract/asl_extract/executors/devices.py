@@ -1,158 +1,142 @@
-"""The devices of this host: one process each, all at one store.
+"""The devices of this host: a process for each, all at one store.
 
-Processes are spawned. What a process that dies had in hand goes to the others; it is started anew.
+The videos of a process that dies are assigned to the others, and another process takes its place.
 """
 
 from __future__ import annotations
 
-import multiprocessing
-import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-from asl_extract.executors.work_queue import Dispatcher, Job, work
+from asl_extract.decoding.workers import choose_workers
+from asl_extract.executors.base import Callbacks, Job
+from asl_extract.executors.results import VideoResult, fail_video
+from asl_extract.executors.work_queue import Coordinator
+from asl_extract.executors.worker import work
 from asl_extract.videos import VideoFile
-from asl_kit.base.child_process import describe_exit, end_with_parent
+from asl_kit.base.child_process import MAX_FAILED_STARTS, ChildDiedError, ChildProcess
 from asl_kit.errors import AslKitError
+from asl_kit.store import FeatureStore
 from asl_kit.store.staging import clear_stale
+from asl_kit.torch_utils.device import choose_device, default_precision
 
-_END_S = 5.0
-_MAX_FALSE_STARTS = 3
-_NEXT, _TELL, _ADVANCE, _FAILED = "next", "tell", "advance", "failed"
+_GET, _RESULT, _PROGRESS, _FAILED = "get", "result", "progress", "failed"
 
 
-def extract_on_devices(
-    files: Sequence[VideoFile],
-    job: Job,
-    devices: Sequence[str],
-    *,
-    tell: Callable[[Any], None],
-    advance: Callable[[float, str], None],
-    give_up: Callable[[VideoFile, str], None],
-) -> None:
-    """Extract videos with one process a device.
+class Devices:
+    """An executor with several devices of this host.
 
     Parameters
     ----------
-    files : sequence of VideoFile
-        The videos, handed out in this order.
-    job : Job
-        What all processes do alike.
     devices : sequence of str
-        Device of each process: ``cuda:0``; one may be named several times.
-    tell, advance : callable
-        Get what the processes tell their desks.
-    give_up : callable
-        Gets the videos that several processes died over, and the reason.
-
-    Raises
-    ------
-    AslKitError
-        What a process could not go on after, or if processes cannot be started.
+        ``cuda:0``; a device may be named several times.
     """
-    dispatcher = Dispatcher(deque(files))
-    workers = [_Worker(f"{device} ({number})", device, job) for number, device in enumerate(devices, start=1)]
-    try:
-        while not dispatcher.is_finished:
+
+    def __init__(self, devices: Sequence[str]) -> None:
+        self._devices = devices
+
+    def prepare(self, job: Job) -> Job:
+        """Check the job on the CPU, and create the store; see `Executor`."""
+        first = choose_device(self._devices[0])
+        job = replace(job, settings=job.settings.with_precision(default_precision(first)))
+        extractor, _ = job.open("cpu", workers_on=self._devices)
+        workers = choose_workers(first.type, decoder=extractor.spec.decoder_name, devices=len(self._devices))
+        return job.start(f"{', '.join(self._devices)}: a process each", workers=workers)
+
+    def execute(self, files: Sequence[VideoFile], job: Job, callbacks: Callbacks) -> None:
+        """Extract videos with one process for each device; see `Executor`."""
+        coordinator = Coordinator(deque(files))
+        store = FeatureStore.open(job.store)
+        workers = [_DeviceWorker(number, device, job) for number, device in enumerate(self._devices, start=1)]
+        try:
+            while not coordinator.is_finished:
+                for worker in workers:
+                    worker.answer(coordinator)
+                ready = wait([worker.connection for worker in workers])
+                for worker in [worker for worker in workers if worker.connection in ready]:
+                    try:
+                        kind, content = worker.receive()
+                    except ChildDiedError as died:
+                        for file, reason in coordinator.lost(worker.name, f"the process died, {died}"):
+                            callbacks.on_result(fail_video(store, file.video_id, reason))
+                        worker.restart(died)
+                        continue
+                    if kind == _RESULT:
+                        coordinator.finished(worker.name, content.video_id)
+                        callbacks.on_result(content)
+                    elif kind == _PROGRESS:
+                        callbacks.on_progress(*content)
+                    elif kind == _FAILED:
+                        raise content
+        finally:
             for worker in workers:
-                worker.answer(dispatcher)
-            for connection in wait([worker.connection for worker in workers]):
-                worker = next(worker for worker in workers if worker.connection is connection)
-                try:
-                    kind, content = worker.connection.recv()
-                except (EOFError, OSError):
-                    reason = worker.restart()
-                    for file in dispatcher.lost(worker.name):
-                        give_up(file, reason)
-                    continue
-                worker.false_starts = 0
-                if kind == _NEXT:
-                    worker.is_asking = True
-                elif kind == _TELL:
-                    dispatcher.settled(worker.name, content.video_id)
-                    tell(content)
-                elif kind == _ADVANCE:
-                    advance(*content)
-                else:
-                    raise content
-    finally:
-        for worker in workers:
-            worker.end()
-        with suppress(OSError):
-            clear_stale(job.store / "tmp")  # of workers that were killed while they wrote
+                worker.end()
+            with suppress(OSError):
+                clear_stale(store.path / "tmp")  # of workers that were killed while they wrote
 
 
-class _Worker:
-    """A process with a device, seen from the driver."""
+class _DeviceWorker:
+    """A device's process, seen from the coordinator."""
 
-    def __init__(self, name: str, device: str, job: Job) -> None:
-        self.name = name
-        self.is_asking = False
-        self.false_starts = 0
-        self._arguments = (job, device)
-        self._start()
+    def __init__(self, number: int, device: str, job: Job) -> None:
+        self.name = f"{device} ({number})"
+        self._wants_video = False
+        self._child = ChildProcess(_run, job, device, name=f"asl-kit {self.name}", has_children=True)
+        self._child.start()
 
-    def answer(self, dispatcher: Dispatcher) -> None:
-        """Answer a worker that asks for a video, unless it has to wait."""
-        if self.is_asking and (dispatcher.waiting or not dispatcher.has_nothing(self.name)):
-            self.is_asking = False
-            with suppress(OSError):  # it has died: seen when it is waited for
-                self.connection.send(dispatcher.next(self.name))
+    @property
+    def connection(self) -> Connection:
+        return self._child.connection
 
-    def restart(self) -> str:
-        """Start a process in place of one that died, and return how it died."""
-        self._process.join(_END_S)
-        reason = f"the process died, {describe_exit(self._process.exitcode)}"
-        self.false_starts += 1
-        self.end()
-        if self.false_starts == _MAX_FALSE_STARTS:
+    def receive(self) -> tuple[str, Any]:
+        kind, content = self._child.receive()
+        self._wants_video = self._wants_video or kind == _GET
+        return kind, content
+
+    def answer(self, coordinator: Coordinator) -> None:
+        """Send a video, or None, to a worker that asked for one, unless it has to wait."""
+        if self._wants_video and (coordinator.waiting or not coordinator.is_idle(self.name)):
+            self._wants_video = False
+            self._child.send(coordinator.assign(self.name))
+
+    def restart(self, died: ChildDiedError) -> None:
+        """Start another process in place of one that died."""
+        if self._child.failed_starts == MAX_FAILED_STARTS:
             raise AslKitError(
-                f"{self.name}: no process lives there: {reason}", hint="try this device alone: --device NAME"
+                f"{self.name}: the worker process died {MAX_FAILED_STARTS} times at its start: {died}",
+                hint="try this device alone: --device NAME",
             )
-        self._start()
-        return reason
+        self._wants_video = False
+        self._child.start()
 
     def end(self) -> None:
-        """Kill the process; nothing is lost but what it has in hand."""
-        self._process.kill()
-        self._process.join(_END_S)
-        self.connection.close()
-
-    def _start(self) -> None:
-        context = multiprocessing.get_context("spawn")
-        self.connection, theirs = context.Pipe()
-        self.is_asking = False
-        # Not a daemon: those may not have processes of their own, and this one's decode.
-        self._process = context.Process(target=_run, args=(theirs, *self._arguments), name=f"asl-kit {self.name}")
-        self._process.start()
-        theirs.close()
+        self._child.end()
 
 
-class _PipeDesk:
-    """A desk at the other end of a pipe."""
+class _PipeQueue:
+    """The `WorkQueue` at the other end of a pipe."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def next(self) -> VideoFile | None:
-        self._connection.send((_NEXT, None))
+    def get(self) -> VideoFile | None:
+        self._connection.send((_GET, None))
         file: VideoFile | None = self._connection.recv()
         return file
 
-    def tell(self, news: Any) -> None:
-        self._connection.send((_TELL, news))
+    def on_result(self, result: VideoResult) -> None:
+        self._connection.send((_RESULT, result))
 
-    def advance(self, videos: float, note: str) -> None:
-        self._connection.send((_ADVANCE, (videos, note)))
+    def on_progress(self, videos: float, note: str) -> None:
+        self._connection.send((_PROGRESS, (videos, note)))
 
 
 def _run(connection: Connection, job: Job, device: str) -> None:
-    threading.Thread(target=end_with_parent, daemon=True).start()
-    with suppress(EOFError, ConnectionError):
-        try:
-            work(job, _PipeDesk(connection), device=device)
-        except AslKitError as fault:
-            connection.send((_FAILED, fault))
+    try:
+        work(job, _PipeQueue(connection), device=device)
+    except AslKitError as fault:
+        connection.send((_FAILED, fault))

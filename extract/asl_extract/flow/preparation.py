@@ -31,8 +31,8 @@ FLOW_METHODS = {
     "raft_small": "asl_extract.flow.raft",
     "tvl1": "asl_extract.flow.tvl1",
 }
-"""Module of each method; its ``open_method(name, weights, device)`` returns a `FlowMethod`, and
-``published_weights(name)`` the name of its ``default`` weights."""
+"""Module of each method; it has ``open_method(name, weights, device) -> FlowMethod``, ``describe(name) -> str`` and
+``published_weights(name) -> str``, the name of the ``default`` weights."""
 
 
 class FlowMethod(Protocol):
@@ -40,15 +40,12 @@ class FlowMethod(Protocol):
 
     Attributes
     ----------
-    description : str
-        Name of the method, and after a comma what else decides its result, as an `ExtractionSpec` records it.
     weights : str
-        ``random``, the publisher's name of the weights, or the file's name; empty where there are none.
+        ``random``, the publisher's name of the weights, or the file's name; empty: the method has none.
     weights_sha256 : str, optional
         `state_sha256` of the weights.
     """
 
-    description: str
     weights: str
     weights_sha256: str | None
 
@@ -75,7 +72,8 @@ def get_flow_method(name: str, *, weights: str = DEFAULT, device: torch.device) 
     name : str
         A name in `FLOW_METHODS`.
     weights : str
-        ``random``, ``default`` or the path of a state dict, as in `load_backbone`; ``default`` where there are none.
+        ``random``, ``default`` or the path of a state dict, as in `load_backbone`; ``default`` for a method without
+        weights.
     device : torch.device
         Where networks compute; TV-L1 is computed on the CPU.
 
@@ -86,14 +84,28 @@ def get_flow_method(name: str, *, weights: str = DEFAULT, device: torch.device) 
     MissingDependencyError
         If its package is not installed.
     MissingFileError, CheckpointError
-        If the weights cannot be had.
+        If the weights cannot be loaded.
     """
     method: FlowMethod = _module(name).open_method(name, weights=weights, device=device)
     return method
 
 
+def describe_flow(name: str) -> str:
+    """Return a method's name, and after a comma what else decides its result, as an `ExtractionSpec` records it.
+
+    Raises
+    ------
+    UsageError
+        If there is no method of that name.
+    MissingDependencyError
+        If its package is not installed.
+    """
+    description: str = _module(name).describe(name)
+    return description
+
+
 def published_weights(name: str) -> str:
-    """Return the name of the weights that ``default`` loads for a method; empty where it has none.
+    """Return the name of the weights that ``default`` loads for a method; empty if it has none.
 
     Raises
     ------

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.extraction import make_extractor, run_extraction
 from helpers.support import make_annotation_set, write_uneven_video, write_video
 
-from asl_extract.extraction import ExtractionSummary, extract_videos
-from asl_extract.extractor import Extractor
+from asl_extract.extraction import ExtractionSummary
 from asl_kit.annotations import write_annotations
 from asl_kit.errors import AslKitError, SpecConflictError, UsageError, VideoError
 from asl_kit.store import FeatureStore
@@ -38,7 +38,7 @@ def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(videos: Path, store: Path, **changes: object) -> ExtractionSummary:
-    return extract_videos([videos], store, **(SETTINGS | changes))  # type: ignore[arg-type]
+    return run_extraction([videos], store, **(SETTINGS | changes))
 
 
 def test_a_broken_video_does_not_stop_the_rest(videos: Path, tmp_path: Path) -> None:
@@ -55,7 +55,7 @@ def test_a_broken_video_does_not_stop_the_rest(videos: Path, tmp_path: Path) -> 
     outcomes = {attempt.video_id: (attempt.outcome, attempt.reason) for attempt in store.ledger.attempts()}
     assert outcomes == {"a": ("done", ""), "b": ("failed", reason), "c": ("done", "")}
 
-    expected = Extractor.create(**SETTINGS).extract(videos / "a.mp4")  # type: ignore[arg-type]
+    expected = make_extractor(**SETTINGS).extract(videos / "a.mp4")
     assert np.array_equal(store.read("a"), expected.features.astype(np.float16))
     info = store.info("a")
     assert (info.grid, info.frames, info.fps, info.duration_s) == (expected.grid, 30, 10.0, 3.0)
@@ -105,7 +105,7 @@ def test_features_of_a_long_video_are_kept_in_a_file(
     videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run(videos, tmp_path / "memory")
-    monkeypatch.setattr("asl_extract.feature_rows.MAX_BYTES_IN_MEMORY", 4 * 2048 * 3)
+    monkeypatch.setattr("asl_extract.video_buffers.MAX_BYTES_IN_MEMORY", 4 * 2048 * 3)
     run(videos, tmp_path / "file", batch_size=1)  # "a" has 4 features, "c" 2
     for video_id in ("a", "c"):
         expected = FeatureStore.open(tmp_path / "memory").read(video_id)
@@ -116,7 +116,7 @@ def test_features_of_a_long_video_are_kept_in_a_file(
 def test_a_full_disk_while_features_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if not Path("/dev/full").exists():
         pytest.skip("no /dev/full here")
-    monkeypatch.setattr("asl_extract.feature_rows.MAX_BYTES_IN_MEMORY", 0)
+    monkeypatch.setattr("asl_extract.video_buffers.MAX_BYTES_IN_MEMORY", 0)
     monkeypatch.setattr(tempfile, "TemporaryFile", lambda **_: io.FileIO("/dev/full", "w"))
     folder = tmp_path / "videos"
     folder.mkdir()
@@ -203,7 +203,7 @@ def test_a_name_that_cannot_be_stored_does_not_stop_the_rest(tmp_path: Path) -> 
 
 def test_variable_frame_rate(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = write_uneven_video(tmp_path / "uneven.mp4")
-    extract_videos([path], tmp_path / "own", **SETTINGS)  # type: ignore[arg-type]
+    run_extraction([path], tmp_path / "own", **SETTINGS)
     note = "variable frame rate: windows are laid over 5.016 frames a second, its average"
     assert f"uneven: {note}" in capsys.readouterr().err
     store = FeatureStore.open(tmp_path / "own")
@@ -213,7 +213,7 @@ def test_variable_frame_rate(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert info.duration_s == pytest.approx(4.585)
     assert info.grid.centers_s().tolist() == pytest.approx([8 * 4.585 / 23, 12 * 4.585 / 23])
 
-    extract_videos([path], tmp_path / "resampled", fps=20, **SETTINGS)  # type: ignore[arg-type]
+    run_extraction([path], tmp_path / "resampled", fps=20, **SETTINGS)
     store = FeatureStore.open(tmp_path / "resampled")
     assert [attempt.reason for attempt in store.ledger.attempts()] == [""]
     # 4.585 s make 92 frames of 20 a second: (92 - 16) // 4 + 1 windows, the first centred at 8 / 20 s.

@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from helpers.extraction import make_extractor
 from helpers.support import write_video
 
 from asl_extract.backbones import get_backbone
 from asl_extract.backbones.weights import load_backbone
-from asl_extract.extractor import Extractor, extract_one
+from asl_extract.extractor import Extractor
 from asl_kit.errors import AslKitError, MissingDependencyError, SpecConflictError, UsageError
 from asl_kit.store.spec import ExtractionSpec
 from asl_kit.torch_utils.device import choose_device
@@ -26,7 +27,7 @@ def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def spec() -> ExtractionSpec:
-    return Extractor.create(**SMALL, device="cpu").spec  # type: ignore[arg-type]
+    return make_extractor(**SMALL, device="cpu").spec
 
 
 def test_spec_says_everything(spec: ExtractionSpec) -> None:
@@ -56,24 +57,24 @@ def test_spec_says_everything(spec: ExtractionSpec) -> None:
 
 
 def test_defaults_are_the_backbones() -> None:
-    spec = Extractor.create(backbone="x3d_xs", weights="random", device="cpu").spec
+    spec = make_extractor(backbone="x3d_xs", weights="random", device="cpu").spec
     assert (spec.window_frames, spec.stride_frames, spec.frame_size) == (48, 12, 160)
 
 
 def test_network_for_clips_of_any_length_sees_the_whole_window(video: Path) -> None:
     settings = {"backbone": "i3d_rgb", "weights": "random", "frame_size": 32, "device": "cpu"}
-    extractor = Extractor.create(**settings, window_frames=10, stride_frames=5)  # type: ignore[arg-type]
+    extractor = make_extractor(**settings, window_frames=10, stride_frames=5)
     assert (extractor.spec.clip_frames, extractor.spec.mean) == (10, (0.5, 0.5, 0.5))
     features = extractor.extract(video).features
     assert features.shape[1] == 1024
-    whole = Extractor.create(**settings, window_frames=20, stride_frames=5).extract(video).features  # type: ignore[arg-type]
+    whole = make_extractor(**settings, window_frames=20, stride_frames=5).extract(video).features
     assert not np.allclose(features[0], whole[0], atol=1e-3)
-    assert Extractor.create(**settings).spec.clip_frames == 16  # type: ignore[arg-type]
+    assert make_extractor(**settings).spec.clip_frames == 16
 
 
-def test_extract_one_repeats_what_the_spec_says(video: Path, spec: ExtractionSpec) -> None:
-    first = Extractor.create(**SMALL, device="cpu").extract(video)  # type: ignore[arg-type]
-    again = extract_one(video, spec, device="cpu")
+def test_an_extractor_repeats_what_the_spec_says(video: Path, spec: ExtractionSpec) -> None:
+    first = make_extractor(**SMALL, device="cpu").extract(video)
+    again = Extractor(spec, device="cpu").extract(video)
     assert np.array_equal(again.features, first.features)
     assert again.grid == first.grid
 
@@ -82,22 +83,22 @@ def test_weights_from_a_file_are_asked_for_and_checked(video: Path, tmp_path: Pa
     torch.manual_seed(3)
     network = get_backbone("x3d_xs").build(48)
     torch.save(network.state_dict(), tmp_path / "mine.pt")
-    spec = Extractor.create(**(SMALL | {"weights": str(tmp_path / "mine.pt")}), device="cpu").spec  # type: ignore[arg-type]
+    spec = make_extractor(**(SMALL | {"weights": str(tmp_path / "mine.pt")}), device="cpu").spec
     assert spec.weights == "mine.pt"
 
     with pytest.raises(
         SpecConflictError, match=r"made with the weights file 'mine\.pt', which was not given"
     ) as caught:
-        extract_one(video, spec, device="cpu")
+        Extractor(spec, device="cpu").extract(video)
     assert str(spec.weights_sha256) in str(caught.value.hint)
 
     (tmp_path / "mine.pt").rename(tmp_path / "renamed.pt")
-    extract_one(video, spec, device="cpu", weights=str(tmp_path / "renamed.pt"))
+    Extractor(spec, device="cpu", weights=str(tmp_path / "renamed.pt")).extract(video)
 
     network.state_dict()["blocks.0.norm.bias"].add_(1)
     torch.save(network.state_dict(), tmp_path / "other.pt")
     with pytest.raises(SpecConflictError, match=f"weights_sha256: '{spec.weights_sha256}' against '"):
-        extract_one(video, spec, device="cpu", weights=str(tmp_path / "other.pt"))
+        Extractor(spec, device="cpu", weights=str(tmp_path / "other.pt")).extract(video)
 
 
 @pytest.mark.parametrize(
@@ -113,7 +114,7 @@ def test_weights_from_a_file_are_asked_for_and_checked(video: Path, tmp_path: Pa
 )
 def test_spec_that_cannot_be_repeated(changes: dict[str, object], message: str, spec: ExtractionSpec) -> None:
     with pytest.raises(SpecConflictError, match=message):
-        Extractor.from_spec(spec.model_copy(update=changes), device="cpu")
+        Extractor(spec.model_copy(update=changes), device="cpu")
 
 
 @pytest.mark.parametrize(
@@ -135,7 +136,7 @@ def test_spec_that_cannot_be_repeated(changes: dict[str, object], message: str, 
 )
 def test_settings_that_are_wrong(changes: dict[str, object], message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        Extractor.create(**(SMALL | {"device": "cpu"} | changes))  # type: ignore[arg-type]
+        make_extractor(**(SMALL | {"device": "cpu"} | changes))
 
 
 def test_devices() -> None:
@@ -146,7 +147,7 @@ def test_devices() -> None:
 
 
 def test_too_little_memory_names_the_batch_size(video: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    extractor = Extractor.create(**SMALL, device="cpu", batch_size=7)  # type: ignore[arg-type]
+    extractor = make_extractor(**SMALL, device="cpu", batch_size=7)
 
     def fail(clips: torch.Tensor) -> torch.Tensor:
         raise torch.OutOfMemoryError("CUDA out of memory")

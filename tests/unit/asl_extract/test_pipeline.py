@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from helpers.extraction import make_extractor
 from helpers.support import write_video
 from hypothesis import given
 from hypothesis import strategies as st
@@ -173,9 +174,9 @@ def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_video(tmp_path_factory.mktemp("videos") / "clip.mp4", frames=50, size=(96, 64))
 
 
-def make_extractor(**changes: object) -> Extractor:
+def small_extractor(**changes: object) -> Extractor:
     settings = {"backbone": "x3d_xs", "weights": "random", "window_frames": 16, "stride_frames": 4, "frame_size": 64}
-    return Extractor.create(**(settings | {"device": "cpu"} | changes))  # type: ignore[arg-type]
+    return make_extractor(**(settings | changes))
 
 
 @torch.inference_mode()
@@ -184,7 +185,7 @@ def test_features_equal_a_naive_loop(decoder: str, video: Path) -> None:
     import decord
     from pytorchvideo.models import hub
 
-    extracted = make_extractor(decoder=decoder).extract(video)
+    extracted = small_extractor(decoder=decoder).extract(video)
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
@@ -208,7 +209,7 @@ def test_features_equal_a_naive_loop(decoder: str, video: Path) -> None:
 
 
 def test_features_do_not_depend_on_the_batch_size(video: Path) -> None:
-    extracted = [make_extractor(batch_size=size).extract(video).features for size in (1, 4, 9, 32)]
+    extracted = [small_extractor(batch_size=size).extract(video).features for size in (1, 4, 9, 32)]
     scale = np.abs(extracted[0]).max()
     assert np.ptp(extracted[0], axis=0).max() > 1e-3 * scale  # features of different clips do differ
     for features in extracted[1:]:
@@ -216,31 +217,31 @@ def test_features_do_not_depend_on_the_batch_size(video: Path) -> None:
 
 
 def test_features_do_not_depend_on_videos_before(video: Path, tmp_path: Path) -> None:
-    extractor = make_extractor()
+    extractor = small_extractor()
     alone = extractor.extract(video).features
     extractor.extract(write_video(tmp_path / "other.mp4", frames=7))
     assert np.array_equal(extractor.extract(video).features, alone)
 
 
 def test_each_frame_is_decoded_and_prepared_once(video: Path) -> None:
-    extractor = make_extractor(window_frames=16, stride_frames=4)
+    extractor = small_extractor(window_frames=16, stride_frames=4)
     extractor.extract(video)
     assert extractor.count.decoded / extractor.count.in_files == 1.0
     # 9 clips of 4 frames; at this window and stride no two of them share a frame.
     assert extractor.count == FrameCount(decoded=50, prepared=36, in_files=50)
-    denser = make_extractor(window_frames=16, stride_frames=1)
+    denser = small_extractor(window_frames=16, stride_frames=1)
     denser.extract(video)
     assert denser.count == FrameCount(decoded=50, prepared=50, in_files=50)  # 35 clips of 4 frames share 50
 
 
 def test_shorter_than_a_window(tmp_path: Path) -> None:
-    extracted = make_extractor().extract(write_video(tmp_path / "short.mp4", frames=3))
+    extracted = small_extractor().extract(write_video(tmp_path / "short.mp4", frames=3))
     assert extracted.features.shape == (1, 2048)
     assert extracted.grid.length == 1
 
 
 def test_resampled(video: Path) -> None:
-    extractor = make_extractor(fps=5.0, window_frames=4, stride_frames=2)
+    extractor = small_extractor(fps=5.0, window_frames=4, stride_frames=2)
     extracted = extractor.extract(video)
     # 50 frames at 10 a second become 25: source frames 1, 3, 5, ...
     assert extracted.features.shape == (11, 2048)
@@ -251,8 +252,8 @@ def test_resampled(video: Path) -> None:
 
 @pytest.mark.parametrize("precision", ["bfloat16"])
 def test_half_precision_is_close(precision: str, video: Path) -> None:
-    extractor = make_extractor(precision=precision)
-    exact = make_extractor().extract(video).features
+    extractor = small_extractor(precision=precision)
+    exact = small_extractor().extract(video).features
     close = extractor.extract(video).features
     assert close.dtype == np.float32
     error = np.abs(close - exact).max() / np.abs(exact).max()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from asl_extract.videos import VideoFile, check_id, find_videos, parse_shard, restrict, take_shard
+from asl_extract.videos import VideoFile, find_videos, parse_shard, select_videos
 from asl_kit.errors import MissingFileError, UsageError
 
 
@@ -131,7 +131,7 @@ def test_names_are_ids_letter_for_letter(tmp_path: Path) -> None:
     videos = find_videos([tmp_path])
     assert [video.video_id for video in videos] == sorted(names)
     for video in videos:
-        check_id(video)
+        assert video.id_fault is None
 
 
 def test_a_link_beside_its_target_with_the_same_id_is_one_video(folder: Path) -> None:
@@ -167,16 +167,17 @@ def test_missing_folder(tmp_path: Path) -> None:
         find_videos([tmp_path / "link"])
 
 
-def test_restrict(folder: Path) -> None:
-    kept, missing = restrict(find_videos([folder]), {"b", "z", "é", "x"})
-    assert [video.video_id for video in kept] == ["b", "é"]
+def test_listed_videos(folder: Path) -> None:
+    files, missing = select_videos([folder], listed={"b", "z", "é", "x"})
+    assert [file.video_id for file in files] == ["b", "é"]
     assert missing == ["x", "z"]
+    with pytest.raises(UsageError, match=r"none of the videos is in list\.json"):
+        select_videos([folder], listed={"z"}, list_name="list.json")
 
 
 def test_shards_part_the_videos(folder: Path) -> None:
-    videos = find_videos([folder])
-    shards = [take_shard(videos, parse_shard(f"{index}/3")) for index in (1, 2, 3)]
-    assert [[video.video_id for video in shard] for shard in shards] == [["a", "é"], ["b"], ["c d"]]
+    shards = [select_videos([folder], shard=f"{index}/3")[0] for index in (1, 2, 3)]
+    assert [[file.video_id for file in shard] for shard in shards] == [["a", "é"], ["b"], ["c d"]]
 
 
 @pytest.mark.parametrize("text", ["0/3", "4/3", "1", "1/", "/2", "a/b", "-1/2", "1/0", ""])

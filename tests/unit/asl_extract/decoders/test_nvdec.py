@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 import torch
 from helpers.command_line import run
+from helpers.extraction import make_extractor, run_extraction
 from helpers.support import write_video
 
 from asl_extract import decoders
 from asl_extract.decoders import get_decoder
 from asl_extract.decoding.events import Decoded, DecodeSettings, Finished, decode_here
-from asl_extract.executors.filling import choose_workers
-from asl_extract.extraction import extract_videos
+from asl_extract.decoding.workers import choose_workers
 from asl_extract.extractor import Extractor
 from asl_extract.frames import FramePreparer, ResizeRule
 from asl_extract.pipeline import FeaturePipeline, FrameCount
@@ -95,39 +95,39 @@ def test_frames_on_the_device_are_not_copied() -> None:
 
 @pytest.mark.usefixtures("on_cpu")
 def test_features(video: Path, tmp_path: Path) -> None:
-    summary = extract_videos([video], tmp_path / "nvdec", **SETTINGS, device="cpu", decoder="nvdec")
-    extract_videos([video], tmp_path / "torchcodec", **SETTINGS, device="cpu", decoder="torchcodec")
+    summary = run_extraction([video], tmp_path / "nvdec", **SETTINGS, device="cpu", decoder="nvdec")
+    run_extraction([video], tmp_path / "torchcodec", **SETTINGS, device="cpu", decoder="torchcodec")
     found, expected = (FeatureStore.open(tmp_path / name) for name in ("nvdec", "torchcodec"))
     assert (summary.done, summary.frames_decoded) == (["fifty"], 50)
     assert np.array_equal(found.read("fifty"), expected.read("fifty"))
     torchcodec = sys.modules["torchcodec"].__version__
     assert found.spec.decoder == f"nvdec (torchcodec {torchcodec})"
     assert expected.spec.decoder == f"torchcodec {torchcodec}"
-    assert Extractor.from_spec(found.spec, device="cpu").decoder == "nvdec"
+    assert Extractor(found.spec, device="cpu").spec.decoder_name == "nvdec"
 
 
 @pytest.mark.parametrize("device", ["cpu", "cpu,cpu"])
 def test_without_a_gpu(device: str, video: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="decoder nvdec decodes on a GPU, and the device is cpu") as caught:
-        extract_videos([video], tmp_path / "store", **SETTINGS, device=device, decoder="nvdec")
+        run_extraction([video], tmp_path / "store", **SETTINGS, device=device, decoder="nvdec")
     assert caught.value.hint == "use --device cuda, or --decoder pyav, which works everywhere"
     assert not (tmp_path / "store").exists()
     with pytest.raises(UsageError, match="decodes on a GPU"):
-        Extractor.create(**SETTINGS, device="cpu", decoder="nvdec").extract(video)  # type: ignore[arg-type]
+        make_extractor(**SETTINGS, device="cpu", decoder="nvdec").extract(video)
 
 
 @pytest.mark.usefixtures("on_cpu")
 @pytest.mark.parametrize("device", ["cpu", "cpu,cpu"])
 def test_workers_are_refused(device: str, video: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="decodes in the process that computes, got --workers 2") as caught:
-        extract_videos([video], tmp_path / "store", **SETTINGS, device=device, decoder="nvdec", workers=2)
+        run_extraction([video], tmp_path / "store", **SETTINGS, device=device, decoder="nvdec", workers=2)
     assert caught.value.hint == "leave --workers out"
     assert not (tmp_path / "store").exists()
 
 
 def test_no_workers_by_default() -> None:
-    assert choose_workers(torch.device("cuda"), decoder="nvdec") == 0
-    assert choose_workers(torch.device("cuda"), decoder="pyav") > 0
+    assert choose_workers("cuda", decoder="nvdec") == 0
+    assert choose_workers("cuda", decoder="pyav") > 0
 
 
 def test_command_line(video: Path, tmp_path: Path) -> None:
@@ -159,7 +159,7 @@ def test_a_video_that_nvdec_cannot_decode_is_not_decoded_elsewhere(
 ) -> None:
     pretend(monkeypatch, width=96, fault="_video_not_supported")
     other = write_video(tmp_path / "other.mp4", size=(96, 48))
-    summary = extract_videos([other, video], tmp_path / "store", **SETTINGS, device="cpu", decoder="nvdec")
+    summary = run_extraction([other, video], tmp_path / "store", **SETTINGS, device="cpu", decoder="nvdec")
     assert summary.done == ["fifty"]
     reason = f"{other}: this GPU's NVDEC cannot decode it: h264, 96x48"
     assert summary.failed == {"other": reason}
@@ -172,7 +172,7 @@ def test_without_the_library_of_nvdec_the_run_ends(
 ) -> None:
     pretend(monkeypatch, width=64, fault="_nvcuvid_unavailable")
     with pytest.raises(MissingDependencyError, match="NVDEC's library, libnvcuvid, cannot be loaded") as caught:
-        extract_videos([video], tmp_path / "store", **SETTINGS, device="cpu", decoder="nvdec")
+        run_extraction([video], tmp_path / "store", **SETTINGS, device="cpu", decoder="nvdec")
     assert "NVIDIA_DRIVER_CAPABILITIES" in str(caught.value.hint)
     assert FeatureStore.open(tmp_path / "store").ledger.failed_attempts() == {}  # the video's turn comes again
 

@@ -21,7 +21,7 @@ from helpers.support import write_video
 
 from asl_extract.decoding import workers as decoder_workers
 from asl_extract.decoding.events import Decoded, DecodeSettings, Event, Failed, Finished, Opened, decode_here
-from asl_extract.decoding.workers import SLOTS_PER_WORKER, decode_in_workers
+from asl_extract.decoding.workers import BUFFERS_PER_WORKER, decode_in_workers
 
 SETTINGS = DecodeSettings(decoder="pyav", threads=1, window_frames=16, stride_frames=4, clip_frames=4)
 
@@ -67,11 +67,11 @@ def summary(events: Iterator[tuple[str, Event]]) -> dict[str, tuple[object, ...]
 
 
 @pytest.mark.parametrize("workers", [1, 3])
-@pytest.mark.parametrize("slot_bytes", [2**20, 20_000, 100], ids=["roomy", "two frames", "less than a frame"])
+@pytest.mark.parametrize("buffer_bytes", [2**20, 20_000, 100], ids=["roomy", "two frames", "less than a frame"])
 def test_the_same_events_as_in_this_process(
-    workers: int, slot_bytes: int, videos: list[tuple[str, Path]], monkeypatch: pytest.MonkeyPatch
+    workers: int, buffer_bytes: int, videos: list[tuple[str, Path]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(decoder_workers, "_slot_bytes", lambda workers: slot_bytes)
+    monkeypatch.setattr(decoder_workers, "_buffer_bytes", lambda workers: buffer_bytes)
     expected = summary(decode_here(videos, SETTINGS))
     assert [len(value) for value in expected.values()] == [4, 4, 3, 4, 4]
     assert summary(decode_in_workers(videos, SETTINGS, workers=workers)) == expected
@@ -82,7 +82,7 @@ def test_a_worker_waits_for_a_free_slot(tmp_path: Path) -> None:
     blocks = []
     with closing(decode_in_workers([("long", video)], SETTINGS, workers=1, time_limit_s=0.5)) as events:
         assert isinstance(next(events)[1], Opened)
-        while len(blocks) < SLOTS_PER_WORKER:
+        while len(blocks) < BUFFERS_PER_WORKER:
             event = next(events)[1]
             assert isinstance(event, Decoded)
             blocks.append(event)

@@ -16,6 +16,7 @@ import pytest
 import skvideo
 import torch
 import torch.nn.functional as F
+from helpers.extraction import make_extractor
 from helpers.support import write_video
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -27,7 +28,7 @@ from asl_extract.backbones import get_backbone
 from asl_extract.backbones.weights import state_sha256
 from asl_extract.clip_plan import ClipPlan
 from asl_extract.extractor import Extractor
-from asl_extract.flow.preparation import FlowPreparer, get_flow_method
+from asl_extract.flow.preparation import FlowPreparer, describe_flow, get_flow_method
 from asl_extract.flow.raft import ITERATIONS
 from asl_extract.frames import ResizeRule
 from asl_kit.errors import (
@@ -212,7 +213,11 @@ def test_tvl1_equals_opencv_on_a_real_clip(real_frames: NDArray[np.uint8]) -> No
 
 def test_tvl1_records_opencvs_version() -> None:
     method = get_flow_method("tvl1", device=CPU)
-    assert (method.description, method.weights, method.weights_sha256) == (f"tvl1, opencv {cv2.__version__}", "", None)
+    assert (describe_flow("tvl1"), method.weights, method.weights_sha256) == (
+        f"tvl1, opencv {cv2.__version__}",
+        "",
+        None,
+    )
 
 
 def test_tvl1_has_no_weights() -> None:
@@ -261,7 +266,7 @@ def test_raft_equals_torchvision_pair_by_pair(name: str, real_frames: NDArray[np
     theirs = getattr(optical_flow, name)(weights=None).eval()
     assert method.weights == "random"
     assert method.weights_sha256 == state_sha256(theirs.state_dict())
-    assert method.description == f"{name}, 12 iterations"
+    assert describe_flow(name) == f"{name}, 12 iterations"
     frames = real_frames[:, 40:168, 80:216]  # sides that RAFT takes as they are
     flow = stream(preparer(method, ResizeRule(128, 128, rounded=False)), frames)
     for index in range(2):
@@ -365,13 +370,13 @@ def test_equals_torchs_resize(real_frames: NDArray[np.uint8]) -> None:
 
 @pytest.fixture(scope="module")
 def flow_spec() -> ExtractionSpec:
-    return Extractor.create(
+    return make_extractor(
         backbone="i3d_flow", weights="random", flow="raft_small", flow_weights="random", frame_size=32, device="cpu"
     ).spec
 
 
 def test_spec_is_repeated(flow_spec: ExtractionSpec) -> None:
-    assert Extractor.from_spec(flow_spec, device="cpu").spec == flow_spec
+    assert Extractor(flow_spec, device="cpu").spec == flow_spec
 
 
 @pytest.mark.parametrize(
@@ -390,13 +395,13 @@ def test_spec_is_repeated(flow_spec: ExtractionSpec) -> None:
 )
 def test_spec_that_cannot_be_repeated(changes: dict[str, str], message: str, flow_spec: ExtractionSpec) -> None:
     with pytest.raises(AslKitError, match=message):
-        Extractor.from_spec(flow_spec.model_copy(update=changes), device="cpu")
+        Extractor(flow_spec.model_copy(update=changes), device="cpu")
 
 
 def test_spec_with_a_file_of_flow_weights(tmp_path: Path, flow_spec: ExtractionSpec) -> None:
     torch.manual_seed(3)
     torch.save(optical_flow.raft_small(weights=None).state_dict(), tmp_path / "mine.pth")
-    spec = Extractor.create(
+    spec = make_extractor(
         backbone="i3d_flow",
         weights="random",
         flow="raft_small",
@@ -405,11 +410,11 @@ def test_spec_with_a_file_of_flow_weights(tmp_path: Path, flow_spec: ExtractionS
         device="cpu",
     ).spec
     (tmp_path / "mine.pth").rename(tmp_path / "renamed.pth")
-    again = Extractor.from_spec(spec, flow_weights=str(tmp_path / "renamed.pth"), device="cpu")
+    again = Extractor(spec, flow_weights=str(tmp_path / "renamed.pth"), device="cpu")
     assert again.spec == spec
     assert spec.flow_weights_sha256 != flow_spec.flow_weights_sha256
     with pytest.raises(SpecConflictError) as caught:
-        Extractor.from_spec(spec, device="cpu")
+        Extractor(spec, device="cpu")
     assert (
         caught.value.hint
         == f"pass the file with SHA-256 (over its tensors) {spec.flow_weights_sha256} by --flow-weights FILE"
@@ -438,7 +443,7 @@ def test_clips_hold_the_flow_of_the_timeline(
 ) -> None:
     """Flow of each timeline frame to the next, against what reaches the backbone."""
     video = write_video(tmp_path / "video.mp4", frames=21, fps=10, size=(64, 48))
-    extractor = Extractor.create(
+    extractor = make_extractor(
         backbone="i3d_flow", weights="random", flow="tvl1", window_frames=window_frames, stride_frames=stride_frames,
         fps=fps, frame_size=32, batch_size=2, device="cpu",
     )  # fmt: skip

@@ -44,8 +44,8 @@ def test_the_same_faults(reader: ReaderProcess, tmp_path: Path) -> None:
 
 # What a hostile file can do, done by functions that take a number in place of a path.
 HARM: list[Any] = [
-    pytest.param(signal.raise_signal, int(signal.SIGSEGV), r"crashed .* signal 11 \(SIGSEGV\)", id="crash"),
-    pytest.param(os._exit, 3, "crashed .* exit code 3", id="exit"),
+    pytest.param(signal.raise_signal, int(signal.SIGSEGV), r"crashed, signal 11 \(SIGSEGV\)", id="crash"),
+    pytest.param(os._exit, 3, "crashed, exit code 3", id="exit"),
     pytest.param(time.sleep, 60, "not read within 1 s", id="stall"),
     pytest.param(bytearray, 8 * 2**30, "takes more than 4 GB of memory", id="memory"),
 ]

@@ -1,0 +1,149 @@
+"""A worker: extracts videos into a store."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, replace
+from datetime import datetime
+from itertools import chain
+from pathlib import Path
+
+from asl_extract.executors.base import Callbacks, Job
+from asl_extract.executors.results import VideoResult, store_video
+from asl_extract.executors.work_queue import WorkQueue
+from asl_extract.extractor import Extractor
+from asl_extract.settings import RunOptions
+from asl_extract.videos import VideoFile
+from asl_kit.errors import AslKitError, StoreError
+from asl_kit.store import FeatureStore
+from asl_kit.store.ledger import Attempt
+
+_PARTS_PER_VIDEO = 1024  # a power of two: the parts of a video add up to exactly 1
+
+
+def work(job: Job, queue: WorkQueue, *, device: str) -> None:
+    """Extract the videos of a queue, in a process or on a host of its own.
+
+    Raises
+    ------
+    AslKitError
+        If the job cannot be done, or a video fails and the options say to stop then.
+    """
+    if not (job.store / "zarr.json").is_file():
+        raise StoreError(
+            f"{job.store}: the host {socket.gethostname()} does not see this store",
+            hint="several hosts can fill one store only on a file system that all of them share",
+        )
+    worker = Worker(*job.open(device), job.options, queue)
+    while (first := queue.get()) is not None:
+        worker.process(chain([first], iter(queue.get, None)))
+
+
+class Worker:
+    """Extracts videos that a store lacks.
+
+    Parameters
+    ----------
+    extractor : Extractor
+        Makes the features.
+    store : FeatureStore
+        With the extractor's spec.
+    options : RunOptions
+        Number of decoder processes, time limit, and what to do with videos that fail or failed before.
+    callbacks : Callbacks
+        Get the results.
+    """
+
+    def __init__(self, extractor: Extractor, store: FeatureStore, options: RunOptions, callbacks: Callbacks) -> None:
+        self._extractor = extractor
+        self._store = store
+        self._options = options
+        self._callbacks = callbacks
+        self._started_s = time.monotonic()
+        self._frames_before = extractor.count.decoded
+        self._count_reported = replace(extractor.count)
+        self._videos: dict[str, _VideoProgress] = {}
+
+    def process(self, files: Iterable[VideoFile]) -> None:
+        """Extract videos, taken one by one as decoders become free.
+
+        Raises
+        ------
+        AslKitError
+            If a video fails and the options say to stop then, or the store cannot be written.
+        """
+        folder = self._store.path / "tmp"
+        folder.mkdir(exist_ok=True)
+        pending = self._pending(files)
+        results = self._extractor.extract_all(
+            pending,
+            workers=self._options.workers,
+            time_limit_s=self._options.time_limit_s,
+            folder=folder,
+            on_frames=self._on_frames,
+        )
+        with closing(results):
+            for video_id, extracted in results:
+                seconds = time.monotonic() - self._videos[video_id].started_s
+                try:
+                    result = store_video(
+                        self._store, video_id, extracted, seconds=seconds, on_error=self._options.on_error
+                    )
+                finally:
+                    self._show_progress(video_id, _PARTS_PER_VIDEO)
+                    del self._videos[video_id]
+                self._report(result)
+
+    def _pending(self, files: Iterable[VideoFile]) -> Iterator[tuple[str, Path | AslKitError]]:
+        """Yield the videos to extract; report the others."""
+        failed = {} if self._options.retry_failed else self._store.ledger.failed_attempts()
+        for file in files:
+            before = failed.get(file.video_id)
+            if file.video_id in self._store:
+                self._report(VideoResult(file.video_id, "skipped"), videos=1.0)
+            elif before is not None and not _has_changed_since(file.path, before):
+                self._report(VideoResult(file.video_id, "failed_before", before.reason), videos=1.0)
+            else:
+                self._videos[file.video_id] = _VideoProgress(time.monotonic())
+                yield file.video_id, file.id_fault or file.path
+
+    def _report(self, result: VideoResult, *, videos: float = 0.0) -> None:
+        if videos:
+            self._callbacks.on_progress(videos, "")
+        count, reported = self._extractor.count, self._count_reported
+        self._count_reported = replace(count)
+        decoded, in_files = count.decoded - reported.decoded, count.in_files - reported.in_files
+        self._callbacks.on_result(replace(result, frames_decoded=decoded, frames_in_files=in_files))
+
+    def _on_frames(self, video_id: str, frames: int, total: int) -> None:
+        video = self._videos[video_id]
+        video.frames += frames
+        self._show_progress(video_id, video.frames * (_PARTS_PER_VIDEO - 1) // total)
+
+    def _show_progress(self, video_id: str, parts: int) -> None:
+        video = self._videos[video_id]
+        frames = self._extractor.count.decoded - self._frames_before
+        frames_per_second = frames / max(time.monotonic() - self._started_s, 1e-9)
+        self._callbacks.on_progress(
+            (parts - video.parts) / _PARTS_PER_VIDEO, f"{frames_per_second:.0f} frames/s  {video_id}"
+        )
+        video.parts = parts
+
+
+@dataclass
+class _VideoProgress:
+    started_s: float
+    frames: int = 0
+    parts: int = 0
+
+
+def _has_changed_since(path: Path, attempt: Attempt) -> bool:
+    """Whether a file was replaced or repaired after an attempt at it."""
+    try:
+        found = path.stat()
+    except OSError:
+        return False
+    return max(found.st_mtime, found.st_ctime) > datetime.fromisoformat(attempt.time).timestamp()
