@@ -46,17 +46,17 @@ def semantic_errors(
     for video_id, video in videos.items():
         for number, segment in enumerate(video.segments or ()):
             place: Place = ("videos", video_id, "segments", number)
-            yield from _time_faults(place, segment, video.duration)
+            yield from _time_errors(place, segment, video.duration)
             for vocabulary, label in segment.labels.items():
                 if vocabulary not in known:
                     yield (*place, "labels"), f"must be one of the vocabularies {', '.join(known)}", vocabulary
                 elif label not in known[vocabulary]:
                     yield (*place, "labels", vocabulary), "not in the vocabulary", label
         for number, ignored in enumerate(video.ignored):
-            yield from _time_faults(("videos", video_id, "ignored", number), ignored, video.duration)
+            yield from _time_errors(("videos", video_id, "ignored", number), ignored, video.duration)
 
 
-def _time_faults(
+def _time_errors(
     place: Place, segment: Segment | IgnoredSegment, duration_s: float
 ) -> Iterator[tuple[Place, str, object]]:
     error = time_error(segment.start, segment.end, duration_s)

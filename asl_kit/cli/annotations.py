@@ -1,4 +1,4 @@
-"""`asl-kit annotations`: validate, describe and export annotation files."""
+"""`asl-kit annotations`: check, describe and export annotation files."""
 
 import json
 from pathlib import Path
@@ -13,7 +13,7 @@ AS_JSON = json_option("the result")
 
 @click.group()
 def annotations() -> None:
-    """Validate, describe and export annotation files."""
+    """Check, describe and export annotation files."""
 
 
 @annotations.command()

@@ -57,11 +57,6 @@ class About(StrictModel):
     limits: tuple[str, ...] = ()
     """Differences from the published configuration, in addition to those of an extended recipe."""
 
-    @property
-    def feature_sets(self) -> set[str]:
-        """All feature sets of the manifest in `features`."""
-        return {name for streams in self.features for name in streams.split(",")}
-
 
 class RecipeFile(NamedTuple):
     """A recipe file merged with what it extends; its tables are not validated yet."""
