@@ -272,7 +272,7 @@ FOLDER = Folder("temporary files", Path("/tmp"), 4 * GIB, writable=True)
         pytest.param(checks.check_memory(None), "note", "not known", "", id="memory-not-known"),
         pytest.param(checks.check_open_files(1024), "ok", "up to 1024", "", id="open-files"),
         pytest.param(checks.check_open_files(None), "ok", "no limit", "", id="no-limit-of-open-files"),
-        pytest.param(checks.check_open_files(64), "warning", "expected at least 256", "ulimit -n 1024", id="few-open-files"),
+        pytest.param(checks.check_open_files(64), "warning", "expected at least 256", "ulimit -n 1024", id="few-files"),
         pytest.param(checks.check_folder(FOLDER), "ok", "/tmp: 4.0 GiB free", "", id="folder"),
         pytest.param(
             checks.check_folder(Folder("temporary files", Path("/tmp"), 5 * 2**20, writable=True)),
