@@ -207,7 +207,7 @@ def read_config(path: Path) -> ActionFormerConfig:
         yaml.YAMLError,
         ValueError,
         RecursionError,
-    ) as fault:  # also for dates or numbers out of range, or deep nesting
+    ) as fault:  # also numbers out of range, deep nesting
         raise CheckpointError(f"{path}: not a YAML file: {' '.join(str(fault).split())}") from fault
     hint = "the known keys are those of ActionFormer's libs/core/config.py; other programs may need another importer"
     config = validate(ActionFormerConfig, fields, source=str(path), error=CheckpointError, hint=hint)

@@ -236,7 +236,7 @@ class TransformerBlock(nn.Module):
 
 
 class Pointwise(nn.Conv1d):
-    """A linear map of every time step, stored like ActionFormer's: a convolution with kernel size 1 and initial bias 0."""
+    """A linear map of every time step, stored like ActionFormer's: a convolution of kernel size 1, initial bias 0."""
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__(in_channels, out_channels, 1)
