@@ -138,7 +138,7 @@ def make_task(
 
 
 def write_model(path: Path, *specs: ExtractionSpec, classes: Sequence[str] = ("jump", "run"), **model: Any) -> Path:
-    """Write a checkpoint of random weights for features of these specs; `model` adds to the recipe's model table."""
+    """Write a checkpoint of random weights, for features of these specs; `model` goes into the recipe's table."""
     import torch
 
     from asl_kit.checkpoint.files import save_checkpoint
