@@ -51,26 +51,6 @@ def test_no_module_is_long() -> None:
     assert not long
 
 
-def test_unit_tests_lie_in_the_folders_of_their_packages() -> None:
-    packages = {"asl_kit": ROOT / "asl_kit"}
-    packages |= {f"asl_{name}": ROOT / name / f"asl_{name}" for name in ("extract", "train", "evaluate")}
-    for test in (ROOT / "tests" / "unit").rglob("test_*.py"):
-        package, *folders = test.parent.relative_to(ROOT / "tests" / "unit").parts
-        assert packages[package].joinpath(*folders).is_dir(), test
-
-
-def test_the_documented_folders_of_tests_are_those_there() -> None:
-    text = (ROOT / "docs" / "contributing.md").read_text(encoding="utf-8")
-    documented = {
-        name
-        for line in text.splitlines()
-        if line.startswith("| `tests/")
-        for name in re.findall(r"`tests/(\w+)/`", line)
-    }
-    there = {path.parent.name for path in (ROOT / "tests").glob("*/*") if path.parent.name != "__pycache__"}
-    assert documented == there
-
-
 MAX_BRANCHES = 6
 """Of one function of the command line: it parses options and prints, and other packages do the work."""
 
@@ -152,3 +132,15 @@ def test_files_are_written_whole_or_not_at_all() -> None:
     found = {place for place, tree in SOURCES.items() if any(map(pattern.fullmatch, calls(tree)))}
     unguarded = {place for place in found if "atomic_write" not in {*calls(SOURCES[place])}}
     assert unguarded == own
+
+
+def test_the_documented_folders_of_tests_are_those_there() -> None:
+    text = (ROOT / "docs" / "contributing.md").read_text(encoding="utf-8")
+    documented = {
+        name
+        for line in text.splitlines()
+        if line.startswith("| `tests/")
+        for name in re.findall(r"`tests/(\w+)/`", line)
+    }
+    there = {path.parent.name for path in (ROOT / "tests").glob("*/*") if path.parent.name != "__pycache__"}
+    assert documented == there
