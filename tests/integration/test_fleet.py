@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -130,21 +131,27 @@ def test_ray_loses_a_node(folder: Path, cluster: TwoNodes) -> None:
 
 
 def test_ray_loses_an_actor(folder: Path, cluster: TwoNodes) -> None:
-    run = start(folder, "actor.zarr", ["--ray", cluster.address])
+    """Ray prints a notice on the driver's stdout, which must hold the JSON alone."""
+    run = start(folder, "actor.zarr", ["--ray", cluster.address, "--json", "-"])
     wait_for_videos(run, folder / "actor.zarr", 3)
-    os.kill(ray_processes(cluster, "_Actor")[0], signal.SIGKILL)
-    finish(run, folder, "actor.zarr")
+    os.kill(ray_processes(cluster, "_RayWorker")[0], signal.SIGKILL)
+    out, errors = run.communicate(timeout=280)
+    assert run.returncode == 1, out + errors  # one video is broken
+    assert "Traceback" not in errors
+    summary = json.loads(out)
+    assert (len(summary["done"]), list(summary["failed"])) == (VIDEOS, ["broken"])
+    assert_same(folder, "actor.zarr")
 
 
-@pytest.mark.parametrize("victim", ["driver", "desk"])
+@pytest.mark.parametrize("victim", ["driver", "coordinator"])
 def test_ray_loses_what_all_depend_on(victim: str, folder: Path, cluster: TwoNodes) -> None:
     """The run ends, leaves no process on the cluster, and goes on when it is started again."""
     store = f"{victim}.ray.zarr"
     run = start(folder, store, ["--ray", cluster.address])
     wait_for_videos(run, folder / store, 3)
-    os.kill(run.pid if victim == "driver" else ray_processes(cluster, "_RayDispatcher")[0], signal.SIGKILL)
+    os.kill(run.pid if victim == "driver" else ray_processes(cluster, "_RayCoordinator")[0], signal.SIGKILL)
     out, errors = run.communicate(timeout=120)
-    if victim == "desk":
+    if victim == "coordinator":
         assert run.returncode == 1, out + errors
         assert "error: the Ray actor that hands out the videos is lost: The actor died" in errors
         assert "hint: run the same command again" in errors
