@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from types import TracebackType
@@ -150,12 +151,14 @@ class ChildProcess:
         return message
 
     def end(self) -> None:
-        """Kill the process, if it runs."""
+        """Kill the process, if it runs. One with children gets some time to end them after its pipe is closed."""
         process, self._process = self._process, None
         if process is not None:
+            self.connection.close()
+            if self._is_ready and not self._is_daemon:
+                process.join(_END_S)
             process.kill()
             process.join(_END_S)
-            self.connection.close()
 
     def _died(self) -> ChildDiedError:
         assert self._process is not None
@@ -263,6 +266,7 @@ def _interrupts_blocked() -> Iterator[None]:
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
+    resource_tracker.ensure_running()  # unblocks SIGINT when it starts
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield

@@ -51,11 +51,17 @@ from rich.table import Table
 from asl_kit.store import FeatureStore
 
 SETTINGS = ["--backbone", "x3d_xs", "--weights", "random", "--window", "16", "--stride", "4", "--size", "48"]
-RUN, DECODER, ACTOR, DESK, NODE = "the run", "a decoder", "a Ray actor", "the Ray actor that hands out", "a Ray node"
+RUN, DECODER, ACTOR, COORDINATOR, NODE = (
+    "the run",
+    "a decoder",
+    "a Ray actor",
+    "the Ray actor that hands out",
+    "a Ray node",
+)
 MODES: dict[str, tuple[list[str], list[str]]] = {
     "single": (["--device", "cpu"], [RUN]),
     "workers": (["--device", "cpu", "--workers", "2"], [RUN, DECODER]),
-    "ray": (["--ray", "ADDRESS"], [RUN, ACTOR, NODE, DESK]),
+    "ray": (["--ray", "ADDRESS"], [RUN, ACTOR, NODE, COORDINATOR]),
 }
 GONE_S = 10.0
 EXPLAINED = ("SIGKILL", "workers were lost")
@@ -148,7 +154,7 @@ class Run:
         if victim == DECODER:
             found = workers_of(self.process.pid)
         else:
-            name = {ACTOR: "ray::_Actor", DESK: "ray::_RayDispatcher"}[victim]
+            name = {ACTOR: "ray::_RayWorker", COORDINATOR: "ray::_RayCoordinator"}[victim]
             found = [pid for pid, command in self.helpers().items() if command.startswith(name)]
         return random.choice(found) if found else None
 
@@ -226,14 +232,14 @@ class Story:
         kill = Kill(self.mode, self.store.name, victim, moment_s, estimate_s, complete, len(in_hand))
         self.kills.append(kill)
         self.bench.kills.append(kill)
-        if victim in (RUN, DESK):
+        if victim in (RUN, COORDINATOR):
             run.process.wait(timeout=60)
             kill.gone_s = self._wait_until_gone(run, helpers)
             if (self.store / "zarr.json").exists():
                 problems = FeatureStore.open(self.store).verify()
                 self._expect(not problems, f"after the kill: {problems}")
             self._run = None
-            if victim == DESK:
+            if victim == COORDINATOR:
                 said = "error: the Ray actor that hands out the videos is lost" in run.printed()
                 self._expect(said or run.process.returncode == 0, run.printed())
         return True

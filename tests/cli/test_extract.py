@@ -15,6 +15,8 @@ from helpers.command_line import run
 from helpers.processes import (
     Process,
     assert_same_store,
+    descendants_of,
+    is_running,
     shared_memory,
     start_asl_kit,
     wait_until,
@@ -56,6 +58,33 @@ def test_summary(video: Path, tmp_path: Path) -> None:
 def test_json_on_stdout(video: Path, tmp_path: Path) -> None:
     result = extract(video, "-o", tmp_path / "store", *SETTINGS, "--json", "-")
     assert json.loads(result.stdout)["features"] == 3
+
+
+NOISE = """
+import os, subprocess, sys, threading, time
+
+def print_during_the_run():
+    while "asl_extract.extraction" not in sys.modules:
+        time.sleep(0.01)
+    print("printed by Python", flush=True)
+    os.write(1, b"written to the descriptor\\n")
+    subprocess.run([sys.executable, "-S", "-c", "print('printed by a child')"])
+
+threading.Thread(target=print_during_the_run, daemon=True).start()
+"""
+
+
+def test_json_on_stdout_and_nothing_else(video: Path, tmp_path: Path) -> None:
+    """As Ray does when it loses a worker, and packages when they are imported."""
+    (tmp_path / "sitecustomize.py").write_text(NOISE)
+    path = os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])])
+    options = [*SETTINGS, "--device", "cpu", "--json", "-"]
+    process = start_asl_kit("extract", video, "-o", tmp_path / "s", *options, env=os.environ | {"PYTHONPATH": path})
+    stdout, stderr = process.communicate(timeout=120)
+    assert process.returncode == 0, stderr
+    assert json.loads(stdout)["features"] == 3
+    for line in ("printed by Python", "written to the descriptor", "printed by a child"):
+        assert line in stderr.splitlines()
 
 
 def test_failed_videos_are_told_by_the_exit_code(video: Path, tmp_path: Path) -> None:
@@ -127,7 +156,7 @@ def test_help() -> None:
 
 def start(*arguments: object, **options: Any) -> Process:
     options = {"stdout": subprocess.DEVNULL, "env": None} | options
-    return start_asl_kit("extract", *arguments, *SETTINGS, "--device", "cpu", **options)
+    return start_asl_kit("extract", *SETTINGS, "--device", "cpu", *arguments, **options)
 
 
 @pytest.fixture(scope="module")
@@ -140,24 +169,36 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("workers", [0, 2])
-def test_interrupt(workers: int, folder: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("options", "processes"),
+    [
+        pytest.param(["--workers", 0], 0, id="this process"),
+        pytest.param(["--workers", 2], 2, id="decoders"),
+        pytest.param(["--device", "cpu,cpu"], 2, id="devices"),
+    ],
+)
+def test_interrupt(options: list[Any], processes: int, folder: Path, tmp_path: Path) -> None:
     store = tmp_path / "store"
-    # A background job of a shell ignores Ctrl-C, and so would its children: this one is to hear it.
+    # A background job of a shell ignores Ctrl-C, and so would its children: this one is to receive it.
     hears = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.default_int_handler)}
-    with start(folder, "-o", store, "--workers", workers, start_new_session=True, **hears) as process:
+    with start(folder, "-o", store, *options, start_new_session=True, **hears) as process:
         wait_until((store / "videos" / "v0").exists, process=process)
-        children = workers_of(process.pid)
-        assert len(children) == workers
-        os.killpg(process.pid, signal.SIGINT)  # as Ctrl-C does: everybody on the terminal
+        assert len(workers_of(process.pid)) == processes
+        children = descendants_of(process.pid)
+        os.killpg(process.pid, signal.SIGINT)  # as Ctrl-C does: to every process on the terminal
         _, stderr = process.communicate(timeout=30)
     assert process.returncode == 130
     assert stderr.splitlines()[-1].startswith("stopped; run the same command again to continue")
     assert "Traceback" not in stderr
-    assert not any(Path(f"/proc/{child}").exists() for child in children)
-    assert shared_memory(process.pid) == []
+    wait_until(lambda: not (any(map(is_running, children)) or shared_memory(process.pid)), timeout_s=10)
     assert FeatureStore.open(store).verify() == []
     assert list((store / "tmp").iterdir()) == []
+    done = FeatureStore.open(store).video_ids()
+    assert 0 < len(done) < 6
+
+    result = extract(folder, "-o", store, *SETTINGS, "--device", "cpu", "--json", "-")
+    assert result.exit_code == 0, result.stderr
+    assert json.loads(result.stdout)["skipped"] == done
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -120,10 +121,16 @@ def test_ray_loses_a_node(folder: Path, cluster: TwoNodes) -> None:
 
 
 def test_ray_loses_an_actor(folder: Path, cluster: TwoNodes) -> None:
-    with start(folder, "actor.zarr", ["--ray", cluster.address]) as run:
+    """Ray prints a notice on the driver's stdout, which must hold the JSON alone."""
+    with start(folder, "actor.zarr", ["--ray", cluster.address, "--json", "-"]) as run:
         wait_for_videos(run, folder / "actor.zarr", 3)
-        os.kill(ray_processes(cluster, "_Actor")[0], signal.SIGKILL)
-        finish(run, folder, "actor.zarr")
+        os.kill(ray_processes(cluster, "_RayWorker")[0], signal.SIGKILL)
+        out, errors = run.communicate(timeout=280)
+    assert run.returncode == 1, out + errors  # one video is broken
+    assert "Traceback" not in errors
+    summary = json.loads(out)
+    assert (len(summary["done"]), list(summary["failed"])) == (VIDEOS, ["broken"])
+    assert_same(folder, "actor.zarr")
 
 
 def test_ray_loses_what_all_depend_on(folder: Path, cluster: TwoNodes) -> None:
@@ -131,7 +138,7 @@ def test_ray_loses_what_all_depend_on(folder: Path, cluster: TwoNodes) -> None:
     options = ["--ray", cluster.address]
     with start(folder, "resumed.zarr", options) as run:
         wait_for_videos(run, folder / "resumed.zarr", 3)
-        os.kill(ray_processes(cluster, "_RayDispatcher")[0], signal.SIGKILL)
+        os.kill(ray_processes(cluster, "_RayCoordinator")[0], signal.SIGKILL)
         out, errors = run.communicate(timeout=120)
     assert run.returncode == 1, out + errors
     assert "error: the Ray actor that hands out the videos is lost: The actor died" in errors

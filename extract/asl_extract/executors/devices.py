@@ -74,6 +74,8 @@ class Devices:
                         raise content
         finally:
             for worker in workers:
+                worker.connection.close()  # all of them end at the same time
+            for worker in workers:
                 worker.end()
             with suppress(OSError):
                 clear_stale(store.path / "tmp")  # of workers that were killed while they wrote

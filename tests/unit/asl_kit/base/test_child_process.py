@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from multiprocessing import active_children
@@ -73,3 +75,19 @@ def test_a_process_that_died_idle_is_replaced(reader: ReaderProcess, tmp_path: P
     child.kill()
     child.join(10)
     assert reader.run(read_header, path) == expected
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads /proc")
+def test_interrupts_do_not_reach_the_first_process_that_is_started(tmp_path: Path) -> None:
+    """Multiprocessing's resource tracker, which starts with the first process, unblocks SIGINT."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from pathlib import Path\n"
+        "from asl_kit.base.child_process import ReaderProcess\n"
+        "if __name__ == '__main__':\n"
+        "    with ReaderProcess() as reader:\n"
+        "        print(reader.run(Path.read_text, Path('/proc/self/status')))\n"
+    )
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True, timeout=60)
+    (blocked,) = [line.split()[1] for line in done.stdout.splitlines() if line.startswith("SigBlk:")]
+    assert int(blocked, 16) >> (signal.SIGINT - 1) & 1
