@@ -10,16 +10,13 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ConfigDict, Field
 
-from asl_kit.base.files import read_json
-from asl_kit.base.validation import StrictModel, validate
 from asl_kit.detections.json_format import read_predictions
+from asl_kit.detections.json_reader import EntryFile, EntryFormat, read_entries
 from asl_kit.detections.table import JOINT, Detections
 from asl_kit.errors import MissingFileError, PredictionError, UsageError, error_context
 from asl_kit.metrics import temporal_iou
@@ -32,10 +29,6 @@ PAIRS_AT_ONCE = 1 << 18
 """Bounds the memory."""
 _EPIC_FIELD = re.compile(rb'"(?:verb|noun|sls_pt)"\s*:\s*[^\s\[{]')
 _BYTES_LOOKED_AT = 1 << 16
-_FORMAT_HINT = (
-    'expected {"results": {VIDEO: [{"verb": ID, "noun": ID, "action": "VERB_ID,NOUN_ID", '
-    '"score": NUMBER, "segment": [START, END]}, ...]}}'
-)
 
 
 def action_label(verb: str, noun: str) -> str:
@@ -63,22 +56,60 @@ def split_labels(names: Sequence[str]) -> list[tuple[str, str]]:
     return pairs
 
 
-class _Entry(StrictModel):
-    """One detection as other people's files have it: the keys that are used, the others ignored."""
-
-    model_config = ConfigDict(extra="ignore", strict=True)
-
+class _Entry(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     verb: int
     noun: int
     action: str
     score: float
-    segment: Annotated[list[float], Field(min_length=2, max_length=2)]
+    segment: tuple[float, float]
 
 
-class _File(StrictModel):
-    model_config = ConfigDict(extra="ignore", strict=True)
+class _File(EntryFile):
+    version: msgspec.Raw = msgspec.Raw()
+    challenge: msgspec.Raw = msgspec.Raw()
+    sls_pt: msgspec.Raw = msgspec.Raw()
+    sls_tl: msgspec.Raw = msgspec.Raw()
+    sls_td: msgspec.Raw = msgspec.Raw()
 
-    results: dict[str, list[_Entry]]
+
+class _Labels(dict[tuple[int, int, str], str]):
+    """Labels of actions by verb, noun and action; each combination is checked when it first occurs."""
+
+    def __init__(self, verbs: Sequence[str], nouns: Sequence[str]) -> None:
+        self.verbs, self.nouns = verbs, nouns
+
+    def __missing__(self, key: tuple[int, int, str]) -> str:
+        verb, noun, action = key
+        for field, number, classes in (("verb", verb, self.verbs), ("noun", noun, self.nouns)):
+            if not 0 <= number < len(classes):
+                raise ValueError(f"{field}: expected a class in [0, {len(classes)}), found {number}")
+        if action.replace(" ", "") != f"{verb},{noun}":
+            raise ValueError(f"action: expected its verb and noun, '{verb},{noun}', found '{action}'")
+        self[key] = label = action_label(self.verbs[verb], self.nouns[noun])
+        return label
+
+    def of(self, entries: Sequence[_Entry]) -> list[str]:
+        """Return the label of each entry, or raise a `ValueError` that names the faulty field."""
+        return [self[entry.verb, entry.noun, entry.action] for entry in entries]
+
+
+def _format(verbs: Sequence[str], nouns: Sequence[str]) -> EntryFormat:
+    """Return the challenge's format, whose files may have further fields."""
+    return EntryFormat(
+        entry=_Entry,
+        expected={
+            "verb": "a whole number",
+            "noun": "a whole number",
+            "action": "'VERB_ID,NOUN_ID'",
+            "score": "a number",
+            "segment": "two numbers [start, end]",
+        },
+        labels=_Labels(verbs, nouns).of,
+        file=_File,
+        hint='expected {"results": {VIDEO: [{"verb": ID, "noun": ID, "action": "VERB_ID,NOUN_ID", '
+        '"score": NUMBER, "segment": [START, END]}, ...]}}',
+        ignores_unknown=True,
+    )
 
 
 def read_actions(paths: Sequence[Path], verbs: Sequence[str], nouns: Sequence[str]) -> Detections:
@@ -110,7 +141,7 @@ def read_actions(paths: Sequence[Path], verbs: Sequence[str], nouns: Sequence[st
         raise UsageError(f"--predictions: expected one file, or a file of verbs and one of nouns, found {len(paths)}")
     kinds = [_is_epic(path) for path in paths]
     if len(paths) == 1:
-        return _read_epic(paths[0], verbs, nouns) if kinds[0] else read_predictions(paths[0])
+        return read_entries(paths[0], _format(verbs, nouns)) if kinds[0] else read_predictions(paths[0])
     if any(kinds):
         raise UsageError(f"{paths[kinds.index(True)]}: has verbs and nouns, so it is the only file to give")
     found = [read_predictions(path) for path in paths]
@@ -227,105 +258,3 @@ def _is_epic(path: Path) -> bool:
             return _EPIC_FIELD.search(file.read(_BYTES_LOOKED_AT)) is not None
     except (FileNotFoundError, IsADirectoryError):
         raise MissingFileError(f"{path}: no such file") from None
-
-
-class _Action(msgspec.Struct, forbid_unknown_fields=True, gc=False):
-    verb: int
-    noun: int
-    action: str
-    score: float
-    segment: tuple[float, float]
-
-
-class _Submission(msgspec.Struct, forbid_unknown_fields=True):
-    results: dict[str, msgspec.Raw]
-    version: msgspec.Raw = msgspec.Raw()
-    challenge: msgspec.Raw = msgspec.Raw()
-    sls_pt: msgspec.Raw = msgspec.Raw()
-    sls_tl: msgspec.Raw = msgspec.Raw()
-    sls_td: msgspec.Raw = msgspec.Raw()
-
-    def others(self) -> list[bytes]:
-        """Return the text of the fields that are there, beside the results."""
-        fields = (self.version, self.challenge, self.sls_pt, self.sls_tl, self.sls_td)
-        return [text for text in map(bytes, fields) if text]
-
-
-def _read_epic(path: Path, verbs: Sequence[str], nouns: Sequence[str]) -> Detections:
-    """Read the challenge's JSON, or one with its detections and no more than ``results``."""
-    quickly = _read_epic_quickly(path.read_bytes(), verbs, nouns)
-    return _read_odd_epic(path, verbs, nouns) if quickly is None else quickly
-
-
-def _read_epic_quickly(data: bytes, verbs: Sequence[str], nouns: Sequence[str]) -> Detections | None:
-    """Return the actions of a sound file, a video at a time; None if anything is odd, for `_read_odd_epic` to say what.
-
-    Of a key that occurs twice the decoder keeps the last: there are more quotation marks then than in what is kept.
-    """
-    if b"\\" in data:  # so that quotation marks are what they seem
-        return None
-    columns = [np.empty((4, 0))]
-    counts: dict[str, int] = {}
-    try:
-        file = msgspec.json.Decoder(_Submission).decode(data)
-        quotes = 2 + 2 * len(file.results) + sum(2 + text.count(b'"') for text in file.others())
-        entries_of = msgspec.json.Decoder(list[_Action])
-        for video_id, raw in file.results.items():
-            entries = entries_of.decode(raw)
-            if not all(
-                0 <= row.verb < len(verbs) and 0 <= row.noun < len(nouns) and row.action == f"{row.verb},{row.noun}"
-                for row in entries
-            ):
-                return None
-            pairs = (row.verb * len(nouns) + row.noun for row in entries)
-            rows = [(*row.segment, row.score, pair) for row, pair in zip(entries, pairs, strict=True)]
-            columns.append(np.array(rows, np.float64).reshape(-1, 4).T)
-            counts[video_id] = len(rows)
-            quotes += 12 * len(rows)  # of five keys and the action
-    except (msgspec.MsgspecError, RecursionError, ValueError, OverflowError):
-        return None
-    if quotes != data.count(b'"'):
-        return None
-    start_s, end_s, score, pair = np.concatenate(columns, axis=1)
-    numbers, label = np.unique(pair.astype(np.int64), return_inverse=True)
-    names = (action_label(verbs[number // len(nouns)], nouns[number % len(nouns)]) for number in numbers.tolist())
-    try:
-        return Detections(
-            video_ids=tuple(counts),
-            video=np.repeat(np.arange(len(counts), dtype=np.int32), list(counts.values())),
-            start_s=start_s,
-            end_s=end_s,
-            score=score,
-            label=label.astype(np.int32),
-            class_names=tuple(names),
-        )
-    except PredictionError:
-        return None
-
-
-def _read_odd_epic(path: Path, verbs: Sequence[str], nouns: Sequence[str]) -> Detections:
-    """Read a file that has more fields, in more room than `_read_epic_quickly` takes, or say what is wrong with it."""
-    file = validate(_File, read_json(path, PredictionError), source=str(path), error=PredictionError, hint=_FORMAT_HINT)
-    for video_id, entries in file.results.items():
-        for number, entry in enumerate(entries):
-            place = f"{path}: video '{video_id}', entry {number}"
-            for field, classes in (("verb", verbs), ("noun", nouns)):
-                if not 0 <= getattr(entry, field) < len(classes):
-                    found = f"{field}: expected a class in [0, {len(classes)}), found {getattr(entry, field)}"
-                    raise PredictionError(f"{place}, {found}")
-            if entry.action.replace(" ", "") != f"{entry.verb},{entry.noun}":
-                expected = f"its verb and noun, '{entry.verb},{entry.noun}'"
-                raise PredictionError(f"{place}, action: expected {expected}, found '{entry.action}'")
-
-    def label(entry: _Entry) -> str:
-        return action_label(verbs[entry.verb], nouns[entry.noun])
-
-    with error_context(path, PredictionError):
-        return Detections.from_lists(
-            (
-                (video_id, entry.segment[0], entry.segment[1], label(entry), entry.score)
-                for video_id, entries in file.results.items()
-                for entry in entries
-            ),
-            video_ids=list(file.results),
-        )
