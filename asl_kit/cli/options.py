@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
+from asl_evaluate.protocols import PROTOCOLS
 from asl_kit.errors import UsageError
+
+Record = TypeVar("Record")
 
 Option = Callable[[Callable[..., Any]], Callable[..., Any]]
 """A decorator that adds options to a command."""
@@ -26,6 +30,12 @@ def split_paths(text: str, option: str = "--features") -> list[Path]:
     if not all(parts):
         raise UsageError(f"{option} {text}: an empty path between commas")
     return [Path(part) for part in parts]
+
+
+def make_record(record: type[Record], options: Mapping[str, Any]) -> Record:
+    """Return a dataclass whose fields are the options of the same names; other options are ignored."""
+    names = {field.name for field in fields(record)}  # type: ignore[arg-type]  # a dataclass
+    return record(**{name: value for name, value in options.items() if name in names})
 
 
 def together(*options: Option) -> Option:
@@ -74,24 +84,49 @@ scoring = together(
         show_default=True,
         help="Duplicate ground truth and segments under 1 ms: keep (official), or drop (ActionFormer, OpenTAD).",
     ),
-    click.option("--vocabulary", metavar="NAME", help="Which labels to score, where the annotations have several."),
+    click.option("--vocabulary", metavar="NAME", help="Which labels to score, if the annotations have several."),
 )
-"""What `asl-kit eval`, `report`, `diagnose` and `compare` ask of the scoring."""
+"""Options of `asl-kit eval`, `report`, `diagnose` and `compare`; named like the fields of `ScoringOptions`."""
 
-resampled_task = together(
-    required_annotations,
-    scoring,
+protocol = click.option(
+    "--protocol",
+    type=click.Choice(list(PROTOCOLS)),
+    help="Default: the dataset's, else activitynet. "
+    + "; ".join(f"{name}: {protocol.summary}" for name, protocol in PROTOCOLS.items())
+    + ".",
+)
+"""As `scoring`, of `asl-kit eval` and `report`."""
+
+video_scoring = together(
+    click.option("--class-agnostic", is_flag=True, help="Treat all classes as one."),
+    click.option(
+        "--video-scores",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="Name the classes by scores of whole videos, as ActionFormer does.",
+    ),
+    click.option(
+        "--top-k",
+        type=click.IntRange(min=1),
+        default=2,
+        show_default=True,
+        help="Number of classes that each detection gets from --video-scores.",
+    ),
+)
+"""As `scoring`, of `asl-kit eval`."""
+
+bootstrap = together(
     click.option(
         "--resamples",
         type=int,
         default=1000,
         show_default=True,
-        help="How often the videos are drawn for intervals and p-values.",
+        help="Number of bootstrap samples of the videos, for intervals and p-values.",
     ),
-    click.option("--seed", type=int, default=0, show_default=True, help="The same seed draws the same videos."),
+    click.option("--seed", type=int, default=0, show_default=True, help="Equal seeds draw equal samples."),
     json_option("the result"),
 )
-"""What `asl-kit diagnose` and `asl-kit compare` share."""
+"""Options of `asl-kit diagnose` and `compare`."""
 
 
 def decoding(default_decoder: str) -> Option:

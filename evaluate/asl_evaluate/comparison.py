@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from asl_evaluate.bootstrap import LEVEL, RESAMPLES, Interval, draw_weights, interval, resampled_map
 from asl_evaluate.coverage import Coverage
-from asl_evaluate.preparation import Duplicates, Prepared, Task, prepare
-from asl_evaluate.task_files import read_tasks
+from asl_evaluate.options import DEFAULTS, ScoringOptions
+from asl_evaluate.scoring import read_tasks
+from asl_evaluate.task import Prepared, Task, prepare
 from asl_kit.errors import PredictionError, error_context
 from asl_kit.metrics import average_precision, match_detections
 
@@ -133,35 +134,24 @@ def compare(first: Task, second: Task, *, resamples: int = RESAMPLES, seed: int 
 
 
 def compare_files(
+    first: str | Path,
+    second: str | Path,
+    annotations: str | Path,
+    options: ScoringOptions = DEFAULTS,
     *,
-    first: Path,
-    second: Path,
-    annotations: Path,
-    split: str | None = None,
-    tiou: str | None = None,
-    duplicates: Duplicates = "keep",
-    vocabulary: str | None = None,
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> Comparison:
-    """Compare two predictions files; what is None comes from `choose_split` and `default_tiou`.
+    """Compare two predictions files; parameters as for `evaluate_predictions` and `compare`.
 
     Raises
     ------
     AslKitError
-        As `compare`, `read_annotations` and `read_predictions`.
+        As `compare` and `read_tasks`.
     """
-    paths = first, second
-    tasks = read_tasks(
-        predictions=paths,
-        annotations=annotations,
-        split=split,
-        tiou=tiou,
-        duplicates=duplicates,
-        vocabulary=vocabulary,
-    )
+    tasks = read_tasks([first, second], annotations, options)
     prepared = []
-    for path, task in zip(paths, tasks, strict=True):
+    for path, task in zip((first, second), tasks, strict=True):
         with error_context(path, PredictionError):
             prepared.append(prepare(task))
     return _compare(tasks[0], (prepared[0], prepared[1]), resamples, seed)

@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asl_evaluate.bootstrap import RESAMPLES, Confidence, confidence, draw_weights, resampled_map
-from asl_evaluate.characteristics import Binned, bin_segments
 from asl_evaluate.coverage import Coverage
-from asl_evaluate.preparation import Duplicates, Prepared, Task, prepare
-from asl_evaluate.task_files import read_tasks
+from asl_evaluate.options import DEFAULTS, ScoringOptions
+from asl_evaluate.scoring import read_tasks
+from asl_evaluate.segment_bins import Binned, bin_segments
+from asl_evaluate.task import Prepared, Task, prepare
 from asl_kit.errors import PredictionError, error_context
 from asl_kit.metrics import Matching, ScoredSegments, Segments, match_detections
 from asl_kit.metrics.interpolation import interpolated_area
@@ -418,30 +419,20 @@ def _average_normalized_map(ranking: _Ranking, member: NDArray[np.bool_]) -> NDA
 
 
 def diagnose_file(
+    predictions: str | Path,
+    annotations: str | Path,
+    options: ScoringOptions = DEFAULTS,
     *,
-    predictions: Path,
-    annotations: Path,
-    split: str | None = None,
-    tiou: str | None = None,
-    duplicates: Duplicates = "keep",
-    vocabulary: str | None = None,
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> Diagnosis:
-    """Diagnose a predictions file; what is None comes from `choose_split` and `default_tiou`.
+    """Diagnose a predictions file; parameters as for `evaluate_predictions` and `diagnose`.
 
     Raises
     ------
     AslKitError
-        As `diagnose`, `read_annotations` and `read_predictions`.
+        As `diagnose` and `read_tasks`.
     """
-    (task,) = read_tasks(
-        predictions=[predictions],
-        annotations=annotations,
-        split=split,
-        tiou=tiou,
-        duplicates=duplicates,
-        vocabulary=vocabulary,
-    )
+    (task,) = read_tasks([predictions], annotations, options)
     with error_context(predictions, PredictionError):
         return diagnose(task, resamples=resamples, seed=seed)

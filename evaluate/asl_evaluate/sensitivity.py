@@ -25,7 +25,7 @@ from typing import Any
 import torch
 
 from asl_evaluate.checkpoint_detections import check_streams
-from asl_evaluate.scoring import choose_split
+from asl_evaluate.options import DEFAULTS, ScoringOptions
 from asl_kit.annotations import AnnotationSet, read_annotations
 from asl_kit.base.console import progress_bar
 from asl_kit.base.files import write_text
@@ -62,11 +62,11 @@ def load_sensitive(path: Path) -> Checkpoint:
 
 def write_sensitivity(
     path: Path,
-    *,
     checkpoint: Path,
     annotations: Path,
     features: Sequence[Path],
-    split: str | None = None,
+    options: ScoringOptions = DEFAULTS,
+    *,
     device: str = "auto",
 ) -> None:
     """Write what a model has learned to look at, as the JSON document that this module describes.
@@ -81,8 +81,8 @@ def write_sensitivity(
         Unified annotations.
     features : sequence of Path
         Feature stores, in the order in which the model was trained on them.
-    split : str, optional
-        Whose videos; by default those that are evaluated.
+    options : ScoringOptions
+        Its `split` names the videos.
     device : str
         Where to compute.
 
@@ -93,7 +93,7 @@ def write_sensitivity(
     """
     trained = load_sensitive(checkpoint)
     annotation_set = read_annotations(annotations)
-    split = choose_split(annotation_set, split)
+    split = options.split_of(annotation_set)
     videos = None
     if trained.recipe.sensitivity.instance_level:
         streams = FeatureReader(features, resize_length=trained.recipe.data.resize_length)

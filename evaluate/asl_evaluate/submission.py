@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from asl_evaluate.actions import VOCABULARIES, read_actions, split_labels
-from asl_evaluate.preparation import require_known_classes
+from asl_evaluate.epic_actions import VOCABULARIES, read_actions, split_labels
 from asl_evaluate.submission_formats import ActivityNet, EpicKitchens, MomentQueries
+from asl_evaluate.task import require_known_classes
 from asl_kit.annotations import AnnotationSet, read_annotations
 from asl_kit.base.files import write_text
 from asl_kit.base.validation import StrictModel, validate
@@ -96,7 +96,7 @@ def submit(
     benchmark : str
         One of `BENCHMARKS`.
     predictions : sequence of Path
-        ``epic-kitchens``: see `asl_evaluate.actions.read_actions`. ``ego4d-mq``: one file, or one for
+        ``epic-kitchens``: see `asl_evaluate.epic_actions.read_actions`. ``ego4d-mq``: one file, or one for
         detection and one for retrieval. ``activitynet``: one file.
     annotations : Path
         Unified annotations, for the videos of the split and the classes; labels may be withheld.

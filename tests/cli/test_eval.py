@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 from helpers.support import make_annotation_set
 
 from asl_evaluate.coverage import GridCoverage
-from asl_kit.annotations import write_annotations
+from asl_kit.annotations import AnnotationSet, write_annotations
 from asl_kit.cli import main
 from asl_kit.detections.json_format import read_predictions, write_predictions
 from asl_kit.detections.table import Detections
@@ -80,8 +80,10 @@ def test_results_that_cannot_be_written_are_still_shown(option: str) -> None:
 def test_a_checkpoint_is_run_and_its_detections_kept(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     called: dict[str, Any] = {}
 
-    def evaluate_checkpoint(**arguments: Any) -> tuple[dict[str, Detections], GridCoverage]:
-        called.update(arguments)
+    def evaluate_checkpoint(
+        checkpoint: Path, annotations: AnnotationSet, features: list[Path], **others: Any
+    ) -> tuple[dict[str, Detections], GridCoverage]:
+        called.update(checkpoint=checkpoint, annotations=annotations, features=features, **others)
         return {"action": PREDICTIONS}, GridCoverage(("v2",), (), ())
 
     inference = ModuleType("asl_evaluate.checkpoint_detections")

@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import asl_kit.detections.json_reader
+from asl_evaluate.options import ScoringOptions
 from asl_evaluate.protocols import PROTOCOLS
 from asl_evaluate.scores import Scores
 from asl_evaluate.scoring import score
@@ -58,15 +59,16 @@ def _annotations(truth: list[Any], order: list[str] = VIDEOS) -> AnnotationSet:
 
 def _score(name: str, truth: list[Any], rows: list[Any], order: list[str] = VIDEOS) -> Scores:
     detections = Detections.from_lists([(video, *times, label, value) for (video, times, label), value in rows])
-    return score(detections, _annotations(truth, order), split="test", tiou_thresholds=TIOU, protocol=name)
+    tiou = None if PROTOCOLS[name].by_frame else TIOU
+    return score(detections, _annotations(truth, order), ScoringOptions("test", tiou, protocol=name))
 
 
 def _numbers(scores: Scores) -> list[float]:
-    figures = {**scores.recall, **scores.figures}.values()
+    metrics = {**scores.recall, **scores.metrics}.values()
     return [
         *scores.mean_average_precision,
         *(value for row in scores.per_class.values() for value in row.average_precision),
-        *(value for figure in figures for value in (figure.mean, *figure.per_tiou)),
+        *(value for metric in metrics for value in (metric.mean, *metric.per_tiou)),
     ]
 
 

@@ -19,11 +19,9 @@ from asl_kit.dataset.feature_reader import FeatureReader
 from asl_kit.dataset.split import Split, load_split, training_split, validation_split
 from asl_kit.detections.table import JOINT
 from asl_kit.errors import AnnotationError, TrainingError
-from asl_kit.manifests.files import find_manifest
+from asl_kit.manifests.files import default_tiou_thresholds, find_manifest
 from asl_kit.model.assignment import UNLABELLED
 from asl_kit.recipes.schema import Recipe
-
-DEFAULT_TIOU_THRESHOLDS = (0.3, 0.4, 0.5, 0.6, 0.7)
 
 
 @dataclass(frozen=True)
@@ -70,7 +68,6 @@ def load_training_data(annotations: Path, features: Sequence[Path], recipe: Reci
         if split is not None and split.without_features:
             some = ", ".join(split.without_features[:5]) + (", ..." if len(split.without_features) > 5 else "")
             err().print(f"split {name}: {len(split.without_features)} videos without features are left out: {some}")
-    manifest = find_manifest(annotated.dataset)
     provenance = {
         "asl_kit": __version__,
         "torch": str(torch.__version__),
@@ -83,7 +80,7 @@ def load_training_data(annotations: Path, features: Sequence[Path], recipe: Reci
         "batch_size": recipe.optimizer.batch_size,
         "learning_rate": recipe.optimizer.learning_rate,
     }
-    thresholds = tuple(manifest.tiou_thresholds) if manifest is not None else DEFAULT_TIOU_THRESHOLDS
+    thresholds = default_tiou_thresholds(annotated.dataset)
     return TrainingData(streams, train, validation, vocabularies, thresholds, provenance)
 
 

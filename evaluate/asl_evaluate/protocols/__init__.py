@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from asl_kit.errors import UsageError
 
 if TYPE_CHECKING:
-    from asl_evaluate.preparation import Task
     from asl_evaluate.scores import Scores
+    from asl_evaluate.task import Task
 
 
 @dataclass(frozen=True)

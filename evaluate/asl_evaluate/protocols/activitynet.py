@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from asl_evaluate.preparation import Prepared, Task, prepare
-from asl_evaluate.scores import ClassScore, Figure, Scores
+from asl_evaluate.scores import ClassScore, Metric, Scores
+from asl_evaluate.task import Prepared, Task, prepare
 from asl_kit.metrics import average_precision, recall_at_top
 
 RECALL_PER_VIDEO = 100
@@ -33,7 +33,7 @@ def score(task: Task) -> Scores:
         mean_average_precision=tuple(np.nanmean(precision, axis=1).tolist()),
         per_class=score_classes(prepared, precision),
         coverage=prepared.coverage,
-        recall={f"recall@{RECALL_PER_VIDEO}": Figure(float(recall.mean()), tuple(recall.tolist()))},
+        recall={f"recall@{RECALL_PER_VIDEO}": Metric(float(recall.mean()), tuple(recall.tolist()))},
     )
 
 

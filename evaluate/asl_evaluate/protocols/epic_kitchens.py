@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from asl_evaluate.actions import VOCABULARIES, action_label, split_labels
-from asl_evaluate.preparation import Task, prepare
+from asl_evaluate.epic_actions import VOCABULARIES, action_label, split_labels
 from asl_evaluate.protocols.activitynet import score_classes
 from asl_evaluate.scores import Scores
+from asl_evaluate.task import Task, prepare
 from asl_kit.annotations import AnnotationSet, Segment, Video
 from asl_kit.errors import AnnotationError
 from asl_kit.metrics import average_precision
@@ -30,7 +30,7 @@ def as_linspace(tiou_thresholds: Sequence[float]) -> tuple[float, ...]:
 def score(task: Task) -> Scores:
     """Score verb, noun and action as the challenge, which ranks by the average mAP of actions.
 
-    Interpolated AP as ActivityNet's. Each detection has a verb and a noun (`asl_evaluate.actions`)
+    Interpolated AP as ActivityNet's. Each detection has a verb and a noun (`asl_evaluate.epic_actions`)
     and counts in all three tasks; an action is right if both are. The mean is over the classes, or
     pairs, that have ground truth, and predictions of others do not count.
 

@@ -13,8 +13,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from asl_evaluate.preparation import Prepared, Task, prepare
-from asl_evaluate.scores import ClassScore, Figure, Scores
+from asl_evaluate.scores import ClassScore, Metric, Scores
+from asl_evaluate.task import Prepared, Task, prepare
 from asl_kit.annotations import Video
 from asl_kit.errors import AnnotationError
 from asl_kit.metrics import Segments, frame_average_precision, highest_scores
@@ -37,7 +37,7 @@ def score_charades(task: Task) -> Scores:
     there = positives > 0
     weighted = float(np.sum(precision[there] * positives[there]) / positives.sum())
     return _scores(
-        "charades", task, prepared, precision, float(precision[there].mean()), {"weighted mAP": Figure(weighted)}
+        "charades", task, prepared, precision, float(precision[there].mean()), {"weighted mAP": Metric(weighted)}
     )
 
 
@@ -120,7 +120,7 @@ def _scores(
     prepared: Prepared,
     precision: NDArray[np.float64],
     mean: float,
-    figures: dict[str, Figure],
+    metrics: dict[str, Metric],
 ) -> Scores:
     num_truth, num_predicted = prepared.count_truth(), prepared.count_predicted()
     return Scores(
@@ -135,5 +135,5 @@ def _scores(
             if not np.isnan(precision[label])
         },
         coverage=prepared.coverage,
-        figures=figures,
+        metrics=metrics,
     )

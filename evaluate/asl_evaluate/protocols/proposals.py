@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from asl_evaluate.preparation import Task, prepare
-from asl_evaluate.scores import Figure, Scores
+from asl_evaluate.scores import Metric, Scores
+from asl_evaluate.task import Task, prepare
 from asl_kit.metrics import proposal_recall
 
 MAX_PER_VIDEO = 100
@@ -31,8 +31,8 @@ def score(task: Task) -> Scores:
         per_class={},
         coverage=prepared.coverage,
         recall={
-            f"AR@{number}": Figure(float(average[number - 1]), tuple(recall[:, number - 1].tolist()))
+            f"AR@{number}": Metric(float(average[number - 1]), tuple(recall[:, number - 1].tolist()))
             for number in SHOWN
         },
-        figures={"area under AR@AN": Figure(area)},
+        metrics={"area under AR@AN": Metric(area)},
     )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from asl_evaluate.preparation import Prepared, Task, prepare
 from asl_evaluate.protocols.activitynet import score_classes
 from asl_evaluate.scores import Scores
+from asl_evaluate.task import Prepared, Task, prepare
 from asl_kit.metrics import Segments, thumos14_average_precision
 
 

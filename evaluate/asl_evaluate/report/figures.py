@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from asl_evaluate.bootstrap import Confidence
 from asl_evaluate.diagnosis import ERROR_TYPES, TRUE_POSITIVE, Bin, Characteristic, Diagnosis
-from asl_evaluate.report.learned import Sensitivity
+from asl_evaluate.report.sensitivity_file import Sensitivity
 from asl_evaluate.scores import Scores
 from asl_kit.base.html_page import PALETTE
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asl_evaluate.report.confusion import best_score
-from asl_evaluate.report.learned import ClassCurves, Sensitivity, VideoCurves
+from asl_evaluate.report.sensitivity_file import ClassCurves, Sensitivity, VideoCurves
 from asl_kit.base.html_page import HtmlPage
 from asl_kit.detections.table import MIN_SCORE
 from asl_kit.metrics import ScoredSegments, Segments
@@ -36,7 +36,7 @@ class TimedVideo(Protocol):
 
 
 class Timelines(Protocol):
-    """What stands on timelines, numbered alike: `asl_evaluate.preparation.Prepared`, or detections alone."""
+    """What stands on timelines, numbered alike: `asl_evaluate.task.Prepared`, or detections alone."""
 
     @property
     def classes(self) -> tuple[str, ...]:

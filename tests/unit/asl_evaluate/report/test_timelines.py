@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from helpers.support import make_annotation_set
 
-from asl_evaluate.preparation import Prepared, Task, prepare
-from asl_evaluate.report.learned import Sensitivity
+from asl_evaluate.report.sensitivity_file import Sensitivity
 from asl_evaluate.report.timelines import MAX_POINTS, add_timelines, timeline_data
+from asl_evaluate.task import Prepared, Task, prepare
 from asl_kit.base.html_page import HtmlPage
 from asl_kit.detections.table import Detections
 

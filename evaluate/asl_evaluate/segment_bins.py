@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from asl_evaluate.preparation import Prepared
+from asl_evaluate.task import Prepared
 
 INFINITY = float("inf")
 NAMES_OF_BINS = {

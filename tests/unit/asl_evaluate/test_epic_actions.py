@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asl_evaluate import actions
-from asl_evaluate.actions import pair_actions, read_actions
+from asl_evaluate import epic_actions as actions
+from asl_evaluate.epic_actions import pair_actions, read_actions
 from asl_kit.detections.json_format import write_predictions
 from asl_kit.detections.table import Detection, Detections
 from asl_kit.errors import AslKitError, PredictionError

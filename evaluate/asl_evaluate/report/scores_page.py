@@ -10,19 +10,19 @@ from numpy.typing import NDArray
 
 from asl_evaluate.bootstrap import Confidence
 from asl_evaluate.diagnosis import ERROR_TYPES, TRUE_POSITIVE, Diagnosis
-from asl_evaluate.preparation import Prepared
 from asl_evaluate.report import figures
 from asl_evaluate.report.confusion import confusion_matrix
-from asl_evaluate.report.learned import Sensitivity
+from asl_evaluate.report.sensitivity_file import Sensitivity
 from asl_evaluate.report.timelines import add_timelines
 from asl_evaluate.report.video_files import address, find_video_files
 from asl_evaluate.scores import Scores
+from asl_evaluate.task import Prepared
 from asl_kit.base.html_page import HtmlPage
 
 CONFUSIONS_SHOWN = 20
 
 
-def write_report(
+def write_scores_report(
     path: Path,
     *,
     dataset: str,
@@ -121,7 +121,7 @@ def _add_summary(page: HtmlPage, scores: Scores, diagnosis: Diagnosis) -> None:
             interval = f"{confidence.level:.0%} interval: {between}"
         tiles.append(("average mAP (%)", _percent(scores.average_map), interval))
     tiles += [
-        (f"{name} (%)", _percent(figure.mean), "") for name, figure in (*scores.recall.items(), *scores.figures.items())
+        (f"{name} (%)", _percent(metric.mean), "") for name, metric in (*scores.recall.items(), *scores.metrics.items())
     ]
     tiles += [
         ("videos", f"{coverage.videos:,}", ""),
