@@ -1,4 +1,4 @@
-"""What several commands' options share."""
+"""Options that several commands share."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def make_record(record: type[Record], options: Mapping[str, Any]) -> Record:
 
 
 def together(*options: Option) -> Option:
-    """Return what adds several options, in this order."""
+    """Return a decorator that adds several options, in this order."""
 
     def add(command: Callable[..., Any]) -> Callable[..., Any]:
         for option in reversed(options):

@@ -1,8 +1,8 @@
-"""Actions of EPIC-KITCHENS-100: detections whose class is a verb and a noun, and where they come from.
+"""Actions of EPIC-KITCHENS-100: detections whose class is a verb and a noun.
 
-An action is a detection with the label ``VERB,NOUN`` (``wash,cup``). It is read from the
-challenge's own JSON, from an ActivityNet detection JSON with such labels, or made of two files, one
-with detections of verbs and one of nouns.
+An action is a detection with the label ``VERB,NOUN`` (``wash,cup``). Actions are read from the
+challenge's own JSON, from an ActivityNet detection JSON with such labels, or made from two files,
+one with detections of verbs and one with nouns.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from asl_kit.metrics import temporal_iou
 VOCABULARIES = ("verb", "noun")
 MIN_PAIR_TIOU = 0.5
 ACTIONS_PER_VIDEO = 2000
-"""How many pairs of a verb and a noun are kept of each video: as many as ActionFormer keeps detections."""
+"""Pairs of a verb and a noun that are kept of each video; as many as ActionFormer keeps detections."""
 PAIRS_AT_ONCE = 1 << 18
-"""Bounds the memory."""
+"""Limits the memory."""
 _EPIC_FIELD = re.compile(rb'"(?:verb|noun|sls_pt)"\s*:\s*[^\s\[{]')
 _BYTES_LOOKED_AT = 1 << 16
 
@@ -50,7 +50,7 @@ def split_labels(names: Sequence[str]) -> list[tuple[str, str]]:
         if not joint:
             raise PredictionError(
                 f"class '{name}' is not an action: expected a verb and a noun, as in 'wash{JOINT}cup'",
-                hint="give a file of verbs and one of nouns; asl-kit eval scores one alone with --vocabulary verb",
+                hint="give a file of verbs and one of nouns; to score only verbs, add --vocabulary verb",
             )
         pairs.append((verb, noun))
     return pairs
@@ -113,12 +113,12 @@ def _format(verbs: Sequence[str], nouns: Sequence[str]) -> EntryFormat:
 
 
 def read_actions(paths: Sequence[Path], verbs: Sequence[str], nouns: Sequence[str]) -> Detections:
-    """Read actions from one file that has both classes, or from a file of verbs and a file of nouns.
+    """Read actions from one file with both classes, or from a file of verbs and a file of nouns.
 
     Parameters
     ----------
     paths : sequence of Path
-        One or two files. Two are ActivityNet detection JSON, verbs first, and are joined by
+        One or two files. Two are ActivityNet detection JSON, verbs first, and are combined by
         `pair_actions`.
     verbs, nouns : sequence of str
         Class names in order of their ids.
@@ -126,16 +126,16 @@ def read_actions(paths: Sequence[Path], verbs: Sequence[str], nouns: Sequence[st
     Returns
     -------
     Detections
-        Labels are ``VERB,NOUN``; those of a single file of another kind stay as they are.
+        Labels are ``VERB,NOUN``. A single file of ActivityNet detection JSON keeps its labels.
 
     Raises
     ------
     MissingFileError
         If there is no such file.
     PredictionError
-        If a file cannot be read, or holds a class that does not exist. Names file, video, entry and field.
+        If a file cannot be read, or contains an unknown class. Names file, video, entry and field.
     UsageError
-        If there are more than two files, or one of two has verbs and nouns already.
+        If there are more than two files, or one of two already has verbs and nouns.
     """
     if not 1 <= len(paths) <= 2:
         raise UsageError(f"--predictions: expected one file, or a file of verbs and one of nouns, found {len(paths)}")
@@ -143,7 +143,7 @@ def read_actions(paths: Sequence[Path], verbs: Sequence[str], nouns: Sequence[st
     if len(paths) == 1:
         return read_entries(paths[0], _format(verbs, nouns)) if kinds[0] else read_predictions(paths[0])
     if any(kinds):
-        raise UsageError(f"{paths[kinds.index(True)]}: has verbs and nouns, so it is the only file to give")
+        raise UsageError(f"{paths[kinds.index(True)]}: has verbs and nouns, so it must be the only file")
     found = [read_predictions(path) for path in paths]
     for path, detections, vocabulary, classes in zip(paths, found, VOCABULARIES, (verbs, nouns), strict=True):
         unknown = sorted(set(detections.class_names) - set(classes))
@@ -159,21 +159,20 @@ def read_actions(paths: Sequence[Path], verbs: Sequence[str], nouns: Sequence[st
 def pair_actions(
     verbs: Detections, nouns: Detections, *, min_tiou: float = MIN_PAIR_TIOU, per_video: int = ACTIONS_PER_VIDEO
 ) -> Detections:
-    """Make actions of detections of verbs and of nouns.
+    """Combine detections of verbs and of nouns to actions.
 
-    Each verb and each noun of a video that overlap by `min_tiou` or more make an action: between
-    their starts and their ends the mean, with the geometric mean of their scores. Where both are of
-    one proposal with one score, as in the challenge's baseline, the action has the segment and the
-    score of that proposal, as there.
+    Each verb and each noun of a video whose tIoU is `min_tiou` or more make an action. Its start and
+    end are the means of theirs, its score is the geometric mean. If both come from one proposal with
+    one score, as in the challenge's baseline, the action has the segment and score of that proposal.
 
     Parameters
     ----------
     verbs, nouns : Detections
-        Scores of 0 or more.
+        With scores of 0 or more.
     min_tiou : float
-        In (0, 1]; with 1 only equal segments make an action.
+        In (0, 1]; with 1, only equal segments make an action.
     per_video : int
-        How many actions of highest score are kept in each video.
+        Number of actions of each video to keep, those of highest score.
 
     Raises
     ------
@@ -230,7 +229,7 @@ def _rows_of(detections: Detections, video_id: str) -> Columns:
 def _pairs(verbs: Columns, nouns: Columns, min_tiou: float, per_video: int) -> Columns:
     """Return start, end, score, verb and noun of one video's actions, by falling score; equal ones by verb, then noun.
 
-    Verbs are paired a block at a time, until those that are left could not make a better action.
+    Verbs are paired in blocks, until the remaining ones cannot make a better action.
     """
     (verb_start, verb_end, verb_score, verb), (noun_start, noun_end, noun_score, noun) = verbs, nouns
     left, right, score = np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0)

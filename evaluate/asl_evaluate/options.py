@@ -11,6 +11,7 @@ from typing import get_args
 from asl_evaluate.coverage import GridCoverage
 from asl_evaluate.protocols import Protocol, find_protocol
 from asl_evaluate.task import Duplicates, Task
+from asl_evaluate.video_scores import DEFAULT_TOP_K
 from asl_kit.annotations import AnnotationSet
 from asl_kit.detections.table import Detections
 from asl_kit.errors import UsageError
@@ -58,7 +59,7 @@ class ScoringOptions:
     vocabulary: str | None = None
     class_agnostic: bool = False
     video_scores: str | Path | None = None
-    top_k: int = 2
+    top_k: int = DEFAULT_TOP_K
 
     def __post_init__(self) -> None:
         if self.duplicates not in get_args(Duplicates):

@@ -22,7 +22,7 @@ FEW_VIDEOS = 30
 
 
 def print_scores(scores: Scores, console: Console) -> None:
-    """Print mAP per tIoU, AP per class (the best and worst if many), coverage and warnings; or each part."""
+    """Print mAP by tIoU, AP by class (the best and worst of many) and warnings, for each part if there are parts."""
     if scores.parts:
         for part in scores.parts.values():
             print_scores(part, console)
@@ -105,7 +105,7 @@ def _print_task(result: Diagnosis | Comparison, console: Console) -> None:
     )
     if result.videos < FEW_VIDEOS:
         few = "1 video is" if result.videos == 1 else f"{result.videos} videos are"
-        warn(console, f"{few} few to draw from: intervals and p-values are rough")
+        warn(console, f"{few} too few for reliable intervals and p-values")
 
 
 def _table(title: str, first: str, *headings: str) -> Table:
@@ -144,7 +144,7 @@ def _confidence(diagnosis: Diagnosis) -> Table:
 
 
 def _profile(diagnosis: Diagnosis) -> Table:
-    title = "what the predictions are (%): the best G of each class with G segments, the next G, ..."
+    title = "kinds of predictions (%): the best G of each class with G segments, the next G, ..."
     table = _table(title, "G", "predictions", TRUE_POSITIVE, *ERROR_TYPES)
     for bar in diagnosis.profile:
         shares = (_percent(bar.shares[name] if bar.predictions else None) for name in (TRUE_POSITIVE, *ERROR_TYPES))
