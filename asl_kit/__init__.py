@@ -10,10 +10,19 @@ from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
 
-__all__ = ["FeatureReader", "evaluate_predictions", "find_videos", "load_model", "read_annotations"]
+__all__ = [
+    "FeatureReader",
+    "ScoringOptions",
+    "evaluate_checkpoint",
+    "evaluate_predictions",
+    "find_videos",
+    "load_model",
+    "read_annotations",
+]
 
 if TYPE_CHECKING:
-    from asl_evaluate.scoring import evaluate_predictions
+    from asl_evaluate.options import ScoringOptions
+    from asl_evaluate.scoring import evaluate_checkpoint, evaluate_predictions
     from asl_extract.videos import find_videos
     from asl_kit.annotations import read_annotations
     from asl_kit.dataset.feature_reader import FeatureReader
@@ -21,6 +30,8 @@ if TYPE_CHECKING:
 else:
     _PLACES = {
         "FeatureReader": "asl_kit.dataset.feature_reader",
+        "ScoringOptions": "asl_evaluate.options",
+        "evaluate_checkpoint": "asl_evaluate.scoring",
         "evaluate_predictions": "asl_evaluate.scoring",
         "find_videos": "asl_extract.videos",
         "load_model": "asl_kit.prediction.trained_model",

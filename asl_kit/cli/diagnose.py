@@ -7,17 +7,24 @@ from typing import Any
 
 import click
 
-from asl_kit.cli.options import resampled_task
-
-_PATH = click.Path(path_type=Path)
+from asl_kit.cli import options
+from asl_kit.cli.output import show
 
 
 @click.command()
 @click.option(
-    "--predictions", type=_PATH, metavar="FILE", required=True, help="ActivityNet detection JSON, or a table: x.csv."
+    "--predictions",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    required=True,
+    help="ActivityNet detection JSON, or a table: x.csv.",
 )
-@resampled_task
-def diagnose(predictions: Path, json_path: str | None, **task: Any) -> None:
+@options.required_annotations
+@options.scoring
+@options.bootstrap
+def diagnose(
+    predictions: Path, annotations: Path, resamples: int, seed: int, json_path: str | None, **scoring: Any
+) -> None:
     """Show why a score is what it is.
 
     Kinds of error and what each costs, how the score depends on the length, coverage and number of
@@ -27,11 +34,8 @@ def diagnose(predictions: Path, json_path: str | None, **task: Any) -> None:
     asl-kit diagnose --predictions detections.json --annotations annotations.json
     """
     from asl_evaluate.diagnosis import diagnose_file
-    from asl_evaluate.diagnosis_table import print_diagnosis
-    from asl_kit.base import console as progress
-    from asl_kit.cli.output import write_json
+    from asl_evaluate.options import ScoringOptions
+    from asl_evaluate.terminal_tables import print_diagnosis
 
-    diagnosis = diagnose_file(predictions=predictions, **task)
-    print_diagnosis(diagnosis, progress.err() if json_path == "-" else progress.out())
-    if json_path is not None:
-        write_json(diagnosis.to_json(), json_path)
+    diagnosis = diagnose_file(predictions, annotations, ScoringOptions(**scoring), resamples=resamples, seed=seed)
+    show(diagnosis, print_diagnosis, json_path)

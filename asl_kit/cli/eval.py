@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
 import click
 
-from asl_evaluate.protocols import PROTOCOLS
 from asl_kit.cli import options
+from asl_kit.cli.output import show
 
 _PATH = click.Path(path_type=Path)
 
@@ -17,60 +17,37 @@ _PATH = click.Path(path_type=Path)
 @click.option(
     "--predictions",
     metavar="FILE[,FILE]",
-    help="Score this ActivityNet detection JSON; protocol epic-kitchens: its own JSON too, or verbs,nouns.",
+    help="Score this ActivityNet detection JSON; with protocol epic-kitchens also its own JSON, or verbs,nouns.",
 )
-@click.option("--checkpoint", type=_PATH, metavar="FILE", help="Run this model on --features, and score what it finds.")
+@click.option("--checkpoint", type=_PATH, metavar="FILE", help="Run this model on --features and score its detections.")
 @options.required_annotations
 @click.option("--features", metavar="STORE[,STORE]", help="Feature stores, in the order used in training.")
-@click.option(
-    "--protocol",
-    type=click.Choice(list(PROTOCOLS)),
-    help="Default: the dataset's, else activitynet. "
-    + "; ".join(f"{name}: {protocol.summary}" for name, protocol in PROTOCOLS.items())
-    + ".",
-)
+@options.protocol
 @options.scoring
-@click.option("--class-agnostic", is_flag=True, help="Take all classes for one.")
-@click.option(
-    "--video-scores",
-    type=_PATH,
-    metavar="FILE",
-    help="Name the classes by scores of whole videos, as ActionFormer does.",
-)
-@click.option(
-    "--top-k", type=click.IntRange(min=1), default=2, show_default=True, help="Classes by --video-scores a detection."
-)
+@options.video_scoring
 @options.device
 @click.option("--out", type=_PATH, metavar="DIR", help="Write scores.json here, and a checkpoint's detections.json.")
 @click.option("--csv", "csv_file", type=_PATH, metavar="FILE", help="Write the scores by class and tIoU as a table.")
 @click.option(
-    "--sensitivity", type=_PATH, metavar="FILE", help="Write what the checkpoint has learned to look at, as JSON."
+    "--sensitivity", type=_PATH, metavar="FILE", help="Write the checkpoint's learned action sensitivity as JSON."
 )
 @options.json_option("the scores")
 def evaluate(
+    *,
     predictions: str | None,
     checkpoint: Path | None,
-    annotations: Path,
     features: str | None,
-    split: str | None,
-    protocol: str | None,
-    tiou: str | None,
-    duplicates: Literal["keep", "drop"],
-    vocabulary: str | None,
-    class_agnostic: bool,
-    video_scores: Path | None,
-    top_k: int,
-    device: str,
+    csv_file: Path | None,
     out: Path | None,
     sensitivity: Path | None,
     json_path: str | None,
-    csv_file: Path | None,
+    **others: Any,
 ) -> None:
     """Score a predictions file, or a checkpoint on stored features.
 
     \b
     asl-kit eval --predictions detections.json --annotations annotations.json
-    asl-kit eval --checkpoint model.pt --annotations annotations.json --features STORE --out results
+    asl-kit eval --checkpoint model.ckpt --annotations annotations.json --features STORE --out results
     """
     if (predictions is None) == (checkpoint is None):
         raise click.UsageError("give either --predictions FILE or --checkpoint FILE")
@@ -79,57 +56,26 @@ def evaluate(
     if sensitivity is not None and checkpoint is None:
         raise click.UsageError("--sensitivity FILE needs --checkpoint FILE")
 
-    from asl_evaluate.scoring import evaluate_predictions, score_checkpoint, write_results
-    from asl_evaluate.table import print_scores, write_csv
-    from asl_kit.base import console as progress
-    from asl_kit.cli.output import write_json
+    from asl_evaluate.options import ScoringOptions
+    from asl_evaluate.scoring import evaluate_checkpoint, evaluate_predictions, write_csv, write_results
+    from asl_evaluate.terminal_tables import print_scores
 
-    tables = None
+    annotations, device = others["annotations"], others["device"]
+    scoring = options.make_record(ScoringOptions, others)
+    detections = None
     if predictions is not None:
-        scores = evaluate_predictions(
-            predictions=options.split_paths(predictions, "--predictions"),
-            annotations=annotations,
-            split=split,
-            tiou=tiou,
-            duplicates=duplicates,
-            protocol=protocol,
-            vocabulary=vocabulary,
-            class_agnostic=class_agnostic,
-            video_scores=video_scores,
-            top_k=top_k,
-        )
+        scores = evaluate_predictions(options.split_paths(predictions, "--predictions"), annotations, scoring)
     elif checkpoint is not None and features is not None:
+        stores = options.split_paths(features)
         if sensitivity is not None:
             from asl_evaluate.sensitivity import load_sensitive, write_sensitivity  # loads torch
 
-            load_sensitive(checkpoint)  # what cannot be written is said before the work
-        tables, scores = score_checkpoint(
-            checkpoint=checkpoint,
-            annotations=annotations,
-            features=options.split_paths(features),
-            split=split,
-            tiou=tiou,
-            duplicates=duplicates,
-            protocol=protocol,
-            vocabulary=vocabulary,
-            class_agnostic=class_agnostic,
-            video_scores=video_scores,
-            top_k=top_k,
-            device=device,
-        )
-    print_scores(scores, progress.err() if json_path == "-" else progress.out())
-    if json_path is not None:
-        write_json(scores.to_json(), json_path)
+            load_sensitive(checkpoint)  # fails before the model runs
+        scores, detections = evaluate_checkpoint(checkpoint, annotations, stores, scoring, device=device)
+    show(scores, print_scores, json_path)
     if csv_file is not None:
         write_csv(csv_file, scores)
     if out is not None:
-        write_results(out, scores, tables)
-    if sensitivity is not None and checkpoint is not None and features is not None:
-        write_sensitivity(
-            sensitivity,
-            checkpoint=checkpoint,
-            annotations=annotations,
-            features=options.split_paths(features),
-            split=split,
-            device=device,
-        )
+        write_results(out, scores, detections)
+    if sensitivity is not None and checkpoint is not None:
+        write_sensitivity(sensitivity, checkpoint, annotations, stores, scoring, device=device)

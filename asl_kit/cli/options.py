@@ -1,4 +1,4 @@
-"""What several commands' options share."""
+"""Options that several commands share."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import click
 
+from asl_evaluate.protocols import PROTOCOLS
 from asl_kit.cli.output import REDIRECTION, stdout_to_stderr
 from asl_kit.errors import UsageError
 
@@ -41,7 +42,7 @@ def make_record(record: type[Record], options: Mapping[str, Any]) -> Record:
 
 
 def together(*options: Option) -> Option:
-    """Return what adds several options, in this order."""
+    """Return a decorator that adds several options, in this order."""
 
     def add(command: Callable[..., Any]) -> Callable[..., Any]:
         for option in reversed(options):
@@ -98,24 +99,49 @@ scoring = together(
         show_default=True,
         help="Duplicate ground truth and segments under 1 ms: keep (official), or drop (ActionFormer, OpenTAD).",
     ),
-    click.option("--vocabulary", metavar="NAME", help="Which labels to score, where the annotations have several."),
+    click.option("--vocabulary", metavar="NAME", help="Which labels to score, if the annotations have several."),
 )
-"""What `asl-kit eval`, `report`, `diagnose` and `compare` ask of the scoring."""
+"""Options of `asl-kit eval`, `report`, `diagnose` and `compare`; named like the fields of `ScoringOptions`."""
 
-resampled_task = together(
-    required_annotations,
-    scoring,
+protocol = click.option(
+    "--protocol",
+    type=click.Choice(list(PROTOCOLS)),
+    help="Default: the dataset's, else activitynet. "
+    + "; ".join(f"{name}: {protocol.summary}" for name, protocol in PROTOCOLS.items())
+    + ".",
+)
+"""As `scoring`, of `asl-kit eval` and `report`."""
+
+video_scoring = together(
+    click.option("--class-agnostic", is_flag=True, help="Treat all classes as one."),
+    click.option(
+        "--video-scores",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="Name the classes by scores of whole videos, as ActionFormer does.",
+    ),
+    click.option(
+        "--top-k",
+        type=click.IntRange(min=1),
+        default=2,
+        show_default=True,
+        help="Number of classes that each detection gets from --video-scores.",
+    ),
+)
+"""As `scoring`, of `asl-kit eval`."""
+
+bootstrap = together(
     click.option(
         "--resamples",
         type=int,
         default=1000,
         show_default=True,
-        help="How often the videos are drawn for intervals and p-values.",
+        help="Number of bootstrap samples of the videos, for intervals and p-values.",
     ),
-    click.option("--seed", type=int, default=0, show_default=True, help="The same seed draws the same videos."),
+    click.option("--seed", type=int, default=0, show_default=True, help="Equal seeds draw equal samples."),
     json_option("the result"),
 )
-"""What `asl-kit diagnose` and `asl-kit compare` share."""
+"""Options of `asl-kit diagnose` and `compare`."""
 
 
 def decoding(default_decoder: str) -> Option:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
 
 import click
+from rich.console import Console
 
-from asl_kit.base.console import escape_control_characters
+from asl_kit.base.console import err, escape_control_characters, out
 from asl_kit.base.files import write_text
 
 REDIRECTION = "asl_kit.redirection"
@@ -57,6 +58,19 @@ def print_results(text: str, results: Any, json_path: str | None) -> None:
         click.echo(escape_control_characters(text))
     if json_path is not None:
         write_json(results, json_path)
+
+
+def show(result: Any, print_result: Callable[[Any, Console], None], json_path: str | None) -> None:
+    """Print a result as tables, on stderr if stdout holds the JSON, and write its `to_json()` where ``--json`` says.
+
+    Raises
+    ------
+    OutputError
+        If the file cannot be written.
+    """
+    print_result(result, err() if json_path == "-" else out())
+    if json_path is not None:
+        write_json(result.to_json(), json_path)
 
 
 def write_json(results: Any, json_path: str) -> None:

@@ -27,7 +27,7 @@ _PATH = click.Path(path_type=Path)
 )
 @required_annotations
 @click.option("-o", "--out", type=_PATH, metavar="FILE", required=True, help="The file to write.")
-@click.option("--split", metavar="NAME", help="Default: the split that all predicted videos are of.")
+@click.option("--split", metavar="NAME", help="Default: the split of all predicted videos.")
 @click.option(
     "--per-video",
     type=click.IntRange(min=1),
@@ -35,7 +35,9 @@ _PATH = click.Path(path_type=Path)
     help="Keep the N best predictions of each video. Default: all.",
 )
 @click.option("--sls", metavar="PT,TL,TD", help="epic-kitchens: levels of supervision, 0 to 5 each (arXiv:2008.09890).")
-@click.option("--external-data", metavar="TEXT", help="activitynet: what else was trained on. Default: nothing.")
+@click.option(
+    "--external-data", metavar="TEXT", help="activitynet: what else the model was trained on. Default: nothing."
+)
 def submit(
     benchmark: str,
     predictions: str,
@@ -46,7 +48,7 @@ def submit(
     sls: str | None,
     external_data: str | None,
 ) -> None:
-    """Write predictions in the format that a benchmark's server takes.
+    """Write predictions in the format that a benchmark's server accepts.
 
     \b
     asl-kit submit --to ego4d-mq --predictions detections.json --annotations ego4d-mq.json -o submission.json

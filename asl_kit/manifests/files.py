@@ -17,6 +17,9 @@ FOLDER = _INSTALLED if _INSTALLED.is_dir() else Path(__file__).parents[2] / "man
 VERSION = 1
 """Version of the format, which a file may state as `version`."""
 
+DEFAULT_TIOU_THRESHOLDS = (0.3, 0.4, 0.5, 0.6, 0.7)
+"""Of datasets without a manifest."""
+
 
 def read_manifest(path: Path) -> Manifest:
     """Read one manifest file.
@@ -64,3 +67,9 @@ def load_manifest(name: str) -> Manifest:
         hint = f"Did you mean {close[0]!r}?" if close else None
         raise ManifestError(f"no manifest named {name!r}; there are: {', '.join(names)}", hint=hint)
     return manifest
+
+
+def default_tiou_thresholds(dataset: str) -> tuple[float, ...]:
+    """Return the tIoU thresholds that a dataset is scored with, from its manifest if there is one."""
+    manifest = find_manifest(dataset)
+    return manifest.tiou_thresholds if manifest else DEFAULT_TIOU_THRESHOLDS

@@ -7,7 +7,7 @@ only, so the matching is done once, and a resample is nothing but a weight for e
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -27,24 +27,19 @@ _POSITIONS_AT_ONCE = 32  # few, so that the predictions before them are of few v
 
 @dataclass(frozen=True)
 class Interval:
-    """A figure and where it may lie."""
+    """An estimate with its confidence interval."""
 
     estimate: float
-    """On the videos as they are."""
+    """On the original videos."""
     low: float
     high: float
-    """The interval [low, high]; it holds the estimate."""
+    """The interval [low, high]; it contains the estimate."""
     standard_error: float
     """Standard deviation over the resamples."""
 
     def to_json(self) -> dict[str, float]:
         """Return a JSON-ready dict."""
-        return {
-            "estimate": self.estimate,
-            "low": self.low,
-            "high": self.high,
-            "standard_error": self.standard_error,
-        }
+        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -52,7 +47,7 @@ class Confidence:
     """Mean average precision with its confidence intervals."""
 
     level: float
-    """Nominal share of such intervals that hold the true value: 0.95."""
+    """Nominal share of such intervals that contain the true value: 0.95."""
     resamples: int
     seed: int
     per_tiou: tuple[Interval, ...]
@@ -72,7 +67,7 @@ class Confidence:
 
 
 def draw_weights(num_videos: int, *, resamples: int, seed: int) -> NDArray[np.float64]:
-    """Return how often each video occurs: once in column 0, as drawn in each of the others.
+    """Return how often each video occurs: once in column 0, as often as drawn in the others.
 
     Parameters
     ----------
@@ -106,14 +101,14 @@ def resampled_map(
 ) -> NDArray[np.float64]:
     """Return the mAP at each threshold in each resample.
 
-    Classes without ground truth in a resample are left out of its mean, as they are of any mean.
+    Classes without ground truth in a resample are left out of its mean.
 
     Parameters
     ----------
     truth, detections : Segments, ScoredSegments
         Of videos numbered from 0.
     matching : Matching
-        Which of the detections find which of the segments.
+        Which detections are matched to which segments.
     weights : (V, S) float
         How often each video occurs in each resample: `draw_weights`.
 
@@ -153,7 +148,7 @@ def _weight_down_to(
     """Return (K, S): the weight of the predictions at positions `first` to ``at[k]``, both included.
 
     ``video[p]`` is the video of the prediction at position p. Predictions between two of the
-    positions asked for are counted by video first, so that the work grows little with their number.
+    positions are counted by video first, which keeps the work small.
     """
     begin = np.append(first, at[:-1] + 1)
     parts = []
@@ -167,20 +162,19 @@ def _weight_down_to(
 
 
 def interval(values: NDArray[np.float64], *, centred: bool) -> Interval:
-    """Return the interval that holds `LEVEL` of the resamples.
+    """Return the interval that contains `LEVEL` of the resamples.
 
     A video that is drawn twice makes a class look easier than two videos do, so mAP is higher on
-    resamples than on the videos as they are. `centred` moves the resamples to have the estimate
-    as their mean: then the interval is right for the mAP to be expected on other videos of the
-    same kind and number (``tests/benchmarks/bootstrap_calibration.py``). In the difference of two
-    scores this bias cancels.
+    resamples than on the original videos. `centred` shifts the resamples so that their mean is the
+    estimate: the interval then fits the mAP expected on other videos of the same kind and number
+    (``tests/benchmarks/bootstrap_calibration.py``). In the difference of two scores this bias cancels.
 
     Parameters
     ----------
     values : (1 + B,) float
-        The figure as it is, and in each resample; NaN (no ground truth drawn) is left out.
+        The estimate, then the value of each resample. NaN (no ground truth drawn) is left out.
     centred : bool
-        True for a score; it then stays in [0, 1]. False for a difference of scores.
+        True for a score, whose interval stays in [0, 1]. False for a difference of scores.
     """
     estimate, drawn = float(values[0]), values[1:][~np.isnan(values[1:])]
     if not len(drawn):

@@ -1,4 +1,4 @@
-"""Whether one set of predictions is better than another, or only luckier: a paired test over videos."""
+"""Whether one set of predictions is better than another: a paired bootstrap test over videos."""
 
 from __future__ import annotations
 
@@ -12,22 +12,23 @@ from numpy.typing import NDArray
 
 from asl_evaluate.bootstrap import LEVEL, RESAMPLES, Interval, draw_weights, interval, resampled_map
 from asl_evaluate.coverage import Coverage
-from asl_evaluate.preparation import Duplicates, Prepared, Task, prepare
-from asl_evaluate.task_files import read_tasks
+from asl_evaluate.options import DEFAULTS, ScoringOptions
+from asl_evaluate.scoring import read_tasks
+from asl_evaluate.task import Prepared, Task, prepare
 from asl_kit.errors import PredictionError, error_context
 from asl_kit.metrics import average_precision, match_detections
 
 
 @dataclass(frozen=True)
 class Difference:
-    """One figure of both sets of predictions."""
+    """One score of both sets of predictions."""
 
     first: Interval
     second: Interval
     difference: Interval
     """Second minus first."""
     p_value: float
-    """In (0, 1]; two-sided: how surprising so large a difference is if there is none."""
+    """In (0, 1]; two-sided."""
 
     def to_json(self) -> dict[str, Any]:
         """Return a JSON-ready dict."""
@@ -79,9 +80,9 @@ class Comparison:
     per_tiou: tuple[Difference, ...]
     """Of mAP at each threshold."""
     per_class: Mapping[str, ClassDifference]
-    """In order of the vocabulary; classes with ground truth only."""
+    """Classes with ground truth, in order of the vocabulary."""
     coverage: tuple[Coverage, Coverage]
-    """What A and B cover."""
+    """The coverage of A and of B."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the document that ``asl-kit compare --json`` writes."""
@@ -106,21 +107,20 @@ class Comparison:
 def compare(first: Task, second: Task, *, resamples: int = RESAMPLES, seed: int = 0) -> Comparison:
     """Compare two sets of predictions for the same videos by a paired bootstrap.
 
-    The videos are drawn with replacement, the same ones for both sets; so what makes a video hard
-    for both cancels out. The p-value is twice the share of resamples in which the difference is 0
-    or has the other sign, the videos as they are counted among them, so that it is never 0. It
-    agrees with the interval: that of level 95 % leaves out 0 where the p-value is below 0.05.
+    The videos are drawn with replacement, the same ones for both sets, so the difficulty of a video
+    cancels out. The p-value is twice the share of resamples in which the difference is 0 or has the
+    other sign; the original videos count as one of them, so it is never 0. It agrees with the
+    interval: the 95 % interval excludes 0 where the p-value is below 0.05.
 
-    A permutation test, which exchanges the two sets' predictions video by video, is not used: it
-    would rank scores of both sets in one list, and so mistake unlike scales of scores for unlike
-    quality.
+    A permutation test, which swaps the two sets' predictions video by video, would rank scores of
+    both sets in one list, and take different scales of scores for different quality.
 
     Parameters
     ----------
     first, second : Task
-        Tasks that differ in their detections only.
+        Tasks that differ only in their detections.
     resamples : int
-        How many times the videos are drawn.
+        Number of times that the videos are drawn.
     seed : int
         The same seed gives the same result.
 
@@ -133,35 +133,24 @@ def compare(first: Task, second: Task, *, resamples: int = RESAMPLES, seed: int 
 
 
 def compare_files(
+    first: str | Path,
+    second: str | Path,
+    annotations: str | Path,
+    options: ScoringOptions = DEFAULTS,
     *,
-    first: Path,
-    second: Path,
-    annotations: Path,
-    split: str | None = None,
-    tiou: str | None = None,
-    duplicates: Duplicates = "keep",
-    vocabulary: str | None = None,
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> Comparison:
-    """Compare two predictions files; what is None comes from `choose_split` and `default_tiou`.
+    """Compare two predictions files; parameters as for `evaluate_predictions` and `compare`.
 
     Raises
     ------
     AslKitError
-        As `compare`, `read_annotations` and `read_predictions`.
+        As `compare` and `read_tasks`.
     """
-    paths = first, second
-    tasks = read_tasks(
-        predictions=paths,
-        annotations=annotations,
-        split=split,
-        tiou=tiou,
-        duplicates=duplicates,
-        vocabulary=vocabulary,
-    )
+    tasks = read_tasks([first, second], annotations, options)
     prepared = []
-    for path, task in zip(paths, tasks, strict=True):
+    for path, task in zip((first, second), tasks, strict=True):
         with error_context(path, PredictionError):
             prepared.append(prepare(task))
     return _compare(tasks[0], (prepared[0], prepared[1]), resamples, seed)
@@ -198,15 +187,15 @@ def _resampled(
 
 
 def find_difference(first: NDArray[np.float64], second: NDArray[np.float64], *, num_videos: int) -> Difference:
-    """Return one figure of both, with intervals and p-value.
+    """Return one score of both sets, with intervals and p-value.
 
     Parameters
     ----------
     first, second : (1 + B,) float
-        The figure on the videos as they are, and on each resample; the same resamples for both.
+        The score on the original videos, then on each resample; the same resamples for both.
     num_videos : int
-        How many there are. By chance alone one side is better on all of them with probability
-        ``2 ** (1 - num_videos)``; the p-value is not below that.
+        Number of videos. By chance, one side is better on all of them with probability
+        ``2 ** (1 - num_videos)``; the p-value is at least that.
     """
     change = second - first
     drawn = change[1:][~np.isnan(change[1:])]

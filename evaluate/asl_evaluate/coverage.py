@@ -1,4 +1,4 @@
-"""What a score does not show: videos and classes that were never looked at, segments that no feature covers."""
+"""What a score does not show: videos and classes without predictions, segments without features."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ class SegmentPlace(NamedTuple):
 
 @dataclass(frozen=True)
 class GridCoverage:
-    """What the features of a split leave out."""
+    """The videos and segments of a split that the features do not cover."""
 
     videos_without_features: tuple[str, ...]
     segments_outside_grid: tuple[SegmentPlace, ...]
-    """Segments that no feature overlaps: features and annotations disagree about time."""
+    """Segments that no feature overlaps: the times of features and annotations disagree."""
     segments_shorter_than_step: tuple[SegmentPlace, ...]
     """Segments shorter than the time between two features: hard to find at a high tIoU."""
 
@@ -40,7 +40,7 @@ class GridCoverage:
         videos : mapping of Video
             The split, by id. Videos without annotation are left out.
         grids : mapping of FeatureGrid
-            By video id; a video that is absent has no features.
+            By video id. A missing video has no features.
         """
         annotated = {video_id: video for video_id, video in sorted(videos.items()) if video.segments is not None}
         outside, short = [], []
@@ -60,24 +60,24 @@ class GridCoverage:
 
 @dataclass(frozen=True)
 class Coverage:
-    """What was scored, and what was not."""
+    """What was scored, and what was left out."""
 
     videos: int
-    """Videos of the split that are annotated, with or without an action in them."""
+    """Annotated videos of the split, with or without actions."""
     videos_not_annotated: tuple[str, ...]
     """Their predictions are not scored."""
     videos_never_predicted: tuple[str, ...]
     """Annotated videos of the split without any prediction."""
     segments: int
-    """Ground-truth segments that count."""
+    """Ground-truth segments that were scored."""
     segments_without_label: int
-    """Segments with no label in the vocabulary that is scored; they do not count."""
+    """Segments without a label in the scored vocabulary; they are left out."""
     duplicates: str
     """`keep` or `drop`."""
     segments_dropped: int
     """Duplicates and segments under 1 ms, left out by `drop`."""
     classes_without_ground_truth: tuple[str, ...]
-    """Classes of the vocabulary that the mean leaves out."""
+    """Classes of the vocabulary that are left out of the mean."""
     classes_never_predicted: tuple[str, ...]
     """Classes with ground truth and no prediction: their AP is 0."""
     predictions: int
@@ -85,10 +85,10 @@ class Coverage:
     predictions_outside_split: int
     """Predictions not scored: their videos are not in the split, or not annotated."""
     grid: GridCoverage | None = None
-    """None: scored from a predictions file, so the features are not known."""
+    """None if the features are not known: a predictions file was scored."""
 
     def to_json(self) -> dict[str, Any]:
-        """Return a JSON-ready dict; what the features leave out is null if they are not known."""
+        """Return a JSON-ready dict. Its fields on features are null if the features are not known."""
         fields = asdict(self)
         grid = fields.pop("grid") or dict.fromkeys(GridCoverage.__dataclass_fields__)
         places = ("segments_outside_grid", "segments_shorter_than_step")
@@ -98,7 +98,7 @@ class Coverage:
         return {name: list(value) if isinstance(value, tuple) else value for name, value in (fields | grid).items()}
 
     def warnings(self) -> list[str]:
-        """Return one line for each thing that makes the score lower or smaller than it seems."""
+        """Return one line for each reason why the score may mislead."""
         found = [
             _line(self.videos_never_predicted, "annotated {video} without any prediction"),
             _line(self.classes_never_predicted, "{class} with ground truth never predicted"),

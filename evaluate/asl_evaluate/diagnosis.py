@@ -1,4 +1,4 @@
-"""Why a score is what it is: errors by kind, and what makes segments hard, after DETAD."""
+"""Why a score is what it is: kinds of errors, and which segments are hard, after DETAD."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asl_evaluate.bootstrap import RESAMPLES, Confidence, confidence, draw_weights, resampled_map
-from asl_evaluate.characteristics import Binned, bin_segments
 from asl_evaluate.coverage import Coverage
-from asl_evaluate.preparation import Duplicates, Prepared, Task, prepare
-from asl_evaluate.task_files import read_tasks
+from asl_evaluate.options import DEFAULTS, ScoringOptions
+from asl_evaluate.scoring import read_tasks
+from asl_evaluate.segment_bins import Binned, bin_segments
+from asl_evaluate.task import Prepared, Task, prepare
 from asl_kit.errors import PredictionError, error_context
 from asl_kit.metrics import Matching, ScoredSegments, Segments, match_detections
 from asl_kit.metrics.interpolation import interpolated_area
@@ -25,27 +26,27 @@ ERROR_TYPES = ("double detection", "wrong label", "localization", "confusion", "
 """Kinds of false positive, in DETAD's order."""
 
 MULTIPLES = 10
-"""Bars of the profile: the best 10 G predictions of a class with G segments are looked at."""
+"""Bars of the profile: the best 10 G predictions of a class with G segments are analysed."""
 MIN_TIOU = 0.1
-"""Below this tIoU with every segment, of whatever class, a prediction lies on background."""
+"""A prediction below this tIoU with every segment of any class is on background."""
 MIN_NORMALIZED_PRECISION = 0.05
-"""A segment that is found only where normalized precision is not above this counts as missed."""
+"""A segment counts as missed if it is found only where normalized precision is at or below this."""
 
 
 @dataclass(frozen=True)
 class ErrorShares:
-    """What a rank range of the predictions is made of: one bar of the false-positive profile.
+    """The kinds of predictions in a range of ranks: one bar of the false-positive profile.
 
     With G ground-truth segments of a class, bar m is its predictions (m - 1) G + 1 to m G by
     score, of all classes together.
     """
 
     multiple: int
-    """1 for the best predictions, rising."""
+    """1 for the best predictions."""
     predictions: int
     shares: Mapping[str, float]
     """Share of `TRUE_POSITIVE` and of each of `ERROR_TYPES`, averaged over the tIoU thresholds; they
-    add to 1 (all are 0 if there are no predictions)."""
+    sum to 1 (all are 0 if there are no predictions)."""
 
     def to_json(self) -> dict[str, Any]:
         """Return a JSON-ready dict."""
@@ -54,18 +55,18 @@ class ErrorShares:
 
 @dataclass(frozen=True)
 class ErrorImpact:
-    """What the score would be without one kind of false positive."""
+    """The score without one kind of false positive."""
 
     error: str
     """One of `ERROR_TYPES`."""
     average_map: float
     """Average mAP without such predictions."""
     gain: float
-    """By how much that is more."""
+    """Its gain over the score with them."""
     average_normalized_map: float
     """Average mAP_N without such predictions."""
     normalized_gain: float
-    """By how much that is more: DETAD's measure."""
+    """Its gain over the score with them: DETAD's measure."""
 
     def to_json(self) -> dict[str, Any]:
         """Return a JSON-ready dict."""
@@ -80,7 +81,7 @@ class ErrorImpact:
 
 @dataclass(frozen=True)
 class Bin:
-    """Ground-truth segments that are alike in one characteristic."""
+    """Ground-truth segments that are similar in one characteristic."""
 
     name: str
     """XS, S, M, L or XL."""
@@ -89,7 +90,7 @@ class Bin:
     """Values in (low, high]; the first bin holds its `low` too. The last may be infinite."""
     segments: int
     average_normalized_map: float | None
-    """Average mAP_N on these segments alone; None if there are none."""
+    """Average mAP_N on these segments; None if there are none."""
     missed: float | None
     """Share of these segments that no prediction finds, averaged over the tIoU thresholds; None if there are none."""
 
@@ -112,7 +113,7 @@ class Characteristic:
     name: str
     """length, coverage or instances."""
     unit: str
-    """What its values are: seconds, share of the video, segments in the video."""
+    """Unit of its values: seconds, share of the video, segments in the video."""
     bins_from: str
     """``DETAD`` if the bins are those of its paper for this dataset, ``quantiles`` else."""
     bins: tuple[Bin, ...]
@@ -141,16 +142,16 @@ class Diagnosis:
     segments: int
     predictions: int
     confidence: Confidence
-    """mAP, as protocol ``activitynet`` has it, per threshold and on average, with intervals."""
+    """mAP of protocol ``activitynet`` per threshold and on average, with intervals."""
     average_normalized_map: float
-    """Average mAP_N of all predictions: what `characteristics` are compared with."""
+    """Average mAP_N of all predictions, to compare `characteristics` with."""
     profile: tuple[ErrorShares, ...]
     """The best G predictions of each class, the next G, and so on."""
     predictions_in_profile: int
-    """Those of all bars together; the impacts are measured on these."""
+    """Predictions of all bars together; the impacts are measured on these."""
     average_map_in_profile: float
     average_normalized_map_in_profile: float
-    """Scores of these predictions: what `impacts` are compared with."""
+    """Scores of these predictions, to compare `impacts` with."""
     impacts: tuple[ErrorImpact, ...]
     """In the order of `ERROR_TYPES`."""
     characteristics: tuple[Characteristic, ...]
@@ -186,27 +187,27 @@ class Diagnosis:
 
 
 def diagnose(task: Task, *, resamples: int = RESAMPLES, seed: int = 0) -> Diagnosis:
-    """Sort the errors of predictions by kind, and their score by what the segments are like.
+    """Classify the errors of predictions, and split their score by characteristics of the segments.
 
-    The definitions are those of DETAD. Of the best `MULTIPLES` G predictions of each class (G: its
-    ground-truth segments), one that finds no segment is told by the segment of its video, of any
-    class, that it overlaps most (of equal ones, one of its own class): at or above the tIoU
-    threshold it is a double detection (same class) or has the wrong label (other class), at
-    `MIN_TIOU` or above it is badly localized (same class) or confused (other class), else it lies
-    on background. The impact of a kind is the score without such predictions.
+    The definitions are those of DETAD. Among the best `MULTIPLES` G predictions of each class (G: its
+    ground-truth segments), the kind of one that is matched to no segment depends on the segment of its
+    video, of any class, that it overlaps most (of equal ones, one of its own class): at or above the
+    tIoU threshold it is a double detection (same class) or has the wrong label (other class), at or
+    above `MIN_TIOU` it is badly localized (same class) or confused (other class), else it is on
+    background. The impact of a kind is the score without such predictions.
 
-    Average mAP_N in a bin is measured on its segments, with all predictions but those that find
-    another segment (at any of the thresholds). A segment is missed if no prediction finds it, or
-    only one beyond the point where normalized precision has fallen to `MIN_NORMALIZED_PRECISION`.
+    Average mAP_N in a bin is measured on its segments, with all predictions except those that are
+    matched to another segment (at any of the thresholds). A segment is missed if no prediction is
+    matched to it, or only one after normalized precision has fallen to `MIN_NORMALIZED_PRECISION`.
 
-    Predictions of classes without ground truth are not looked at.
+    Predictions of classes without ground truth are ignored.
 
     Parameters
     ----------
     task : Task
-        What is to be scored.
+        What to score.
     resamples : int
-        How many times the videos are drawn for the intervals.
+        Number of times that the videos are drawn for the intervals.
     seed : int
         The same seed gives the same intervals.
 
@@ -257,9 +258,9 @@ def diagnose(task: Task, *, resamples: int = RESAMPLES, seed: int = 0) -> Diagno
 
 
 class _Ranking:
-    """The predictions by class and falling score, and what they find.
+    """The predictions by class and falling score, with the segments that they are matched to.
 
-    A position is a place in ``matching.order``.
+    A position is an index into ``matching.order``.
     """
 
     def __init__(self, prepared: Prepared, matching: Matching) -> None:
@@ -418,30 +419,20 @@ def _average_normalized_map(ranking: _Ranking, member: NDArray[np.bool_]) -> NDA
 
 
 def diagnose_file(
+    predictions: str | Path,
+    annotations: str | Path,
+    options: ScoringOptions = DEFAULTS,
     *,
-    predictions: Path,
-    annotations: Path,
-    split: str | None = None,
-    tiou: str | None = None,
-    duplicates: Duplicates = "keep",
-    vocabulary: str | None = None,
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> Diagnosis:
-    """Diagnose a predictions file; what is None comes from `choose_split` and `default_tiou`.
+    """Diagnose a predictions file; parameters as for `evaluate_predictions` and `diagnose`.
 
     Raises
     ------
     AslKitError
-        As `diagnose`, `read_annotations` and `read_predictions`.
+        As `diagnose` and `read_tasks`.
     """
-    (task,) = read_tasks(
-        predictions=[predictions],
-        annotations=annotations,
-        split=split,
-        tiou=tiou,
-        duplicates=duplicates,
-        vocabulary=vocabulary,
-    )
+    (task,) = read_tasks([predictions], annotations, options)
     with error_context(predictions, PredictionError):
         return diagnose(task, resamples=resamples, seed=seed)

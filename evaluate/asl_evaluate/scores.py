@@ -21,17 +21,17 @@ class ClassScore:
 
     @property
     def mean(self) -> float:
-        """Average precision, averaged over the thresholds."""
+        """Average precision, averaged over the tIoU thresholds."""
         return sum(self.average_precision) / len(self.average_precision)
 
 
 @dataclass(frozen=True)
-class Figure:
-    """A further number of a protocol, such as recall@1x, in [0, 1]."""
+class Metric:
+    """One of a protocol's metrics besides mAP, such as recall@1x, in [0, 1]."""
 
     mean: float
     per_tiou: tuple[float, ...] = ()
-    """At each tIoU threshold; none if the figure is not counted by threshold."""
+    """At each tIoU threshold; empty if the metric does not depend on it."""
 
     def to_json(self) -> dict[str, Any]:
         """Return a JSON-ready dict."""
@@ -51,14 +51,14 @@ class Scores:
     """mAP at each threshold: the mean over the classes that have ground truth. One value if the
     protocol has no thresholds, none if it has no mAP."""
     per_class: Mapping[str, ClassScore]
-    """In order of the vocabulary; classes with ground truth only."""
+    """Classes with ground truth, in order of the vocabulary."""
     coverage: Coverage
-    recall: Mapping[str, Figure] = field(default_factory=dict)
-    """Recalls that the protocol reports, by name (recall@100, recall@1x), in the order to be shown."""
-    figures: Mapping[str, Figure] = field(default_factory=dict)
-    """What else it reports, by name."""
+    recall: Mapping[str, Metric] = field(default_factory=dict)
+    """Recalls that the protocol reports, by name (recall@100, recall@1x), in the order in which they are shown."""
+    metrics: Mapping[str, Metric] = field(default_factory=dict)
+    """Other metrics that the protocol reports, by name."""
     parts: Mapping[str, Scores] = field(default_factory=dict)
-    """Scores by task where a benchmark has several, such as verb, noun and action; the first is this one."""
+    """Scores by task if a benchmark has several, such as verb, noun and action; the first equals this one."""
 
     @property
     def average_map(self) -> float | None:
@@ -84,8 +84,8 @@ class Scores:
                 }
                 for name, score in self.per_class.items()
             },
-            "recall": {name: figure.to_json() for name, figure in self.recall.items()},
-            "figures": {name: figure.to_json() for name, figure in self.figures.items()},
+            "recall": {name: metric.to_json() for name, metric in self.recall.items()},
+            "figures": {name: metric.to_json() for name, metric in self.metrics.items()},
             "coverage": self.coverage.to_json(),
         }
         if self.parts:

@@ -1,17 +1,17 @@
-"""What a model has learned to look at: sensitivity over a segment by class, and over time by video.
+"""The action sensitivity that a model has learned: over a segment by class, and over time by video.
 
 The document that ``asl-kit eval --sensitivity FILE`` writes; K classes, U relative positions, T features of a video::
 
     {"format": "asl-kit/sensitivity", "version": 1, "split": "test", "mode": "quality",
-     "u": [-0.5, ..., 0.5],                            U places in a segment: its start, centre and end
+     "u": [-0.5, ..., 0.5],                            U positions in a segment, from start to end
      "classes": {"Diving": {"p_cls": [U numbers], "p_loc": [U numbers],
                             "mu": {"classification": ..., "start": ..., "end": ...},
                             "sigma": {the same keys},   in lengths of the segment
-                            "training_segments": 88}},  null if the checkpoint does not say
+                            "training_segments": 88}},  null if the checkpoint does not record it
      "videos": {"video 1": {"first_s": 0.27, "step_s": 0.13,     entry i is at first_s + i * step_s seconds
                             "q_cls": [T numbers], "q_loc": [T numbers]}}}
 
-Classes of vocabularies learned together are named with theirs, ``verb: wash``.
+If the model has several vocabularies, classes are named with theirs, ``verb: wash``.
 ``classes`` is null without the class level, ``videos`` without the instance level. Curves are rounded to 4 decimals.
 """
 
@@ -25,7 +25,7 @@ from typing import Any
 import torch
 
 from asl_evaluate.checkpoint_detections import check_streams
-from asl_evaluate.scoring import choose_split
+from asl_evaluate.options import DEFAULTS, ScoringOptions
 from asl_kit.annotations import AnnotationSet, read_annotations
 from asl_kit.base.console import progress_bar
 from asl_kit.base.files import write_text
@@ -37,22 +37,22 @@ from asl_kit.errors import CheckpointError
 from asl_kit.inference.detector import Detector
 from asl_kit.model.sensitivity import ClassSensitivity
 
-POSITIONS = 101  # places in a segment at which the curves of a class are written
+POSITIONS = 101  # in a segment, for the curves of a class
 CURVES = ("classification", "start", "end")
 
 
 def load_sensitive(path: Path) -> Checkpoint:
-    """Read a checkpoint of a model that has learned sensitivity.
+    """Read the checkpoint of a model that has learned action sensitivity.
 
     Raises
     ------
     CheckpointError
-        If it has neither level, or cannot be read.
+        If it has neither level, or the file cannot be read.
     """
     checkpoint = load_checkpoint(path)
     if not checkpoint.recipe.sensitivity.instance_level and class_curves(checkpoint) is None:
         raise CheckpointError(
-            f"{path}: this model has learned no sensitivity: neither its class level nor its instance level was on",
+            f"{path}: this model has learned no sensitivity: its recipe has neither class level nor instance level",
             hint="train with sensitivity.class_level or sensitivity.instance_level, or leave out --sensitivity",
         )
     return checkpoint
@@ -60,29 +60,29 @@ def load_sensitive(path: Path) -> Checkpoint:
 
 def write_sensitivity(
     path: Path,
-    *,
     checkpoint: Path,
     annotations: Path,
     features: Sequence[Path],
-    split: str | None = None,
+    options: ScoringOptions = DEFAULTS,
+    *,
     device: str = "auto",
 ) -> None:
-    """Write what a model has learned to look at, as the JSON document that this module describes.
+    """Write the learned sensitivity as the JSON document that this module describes.
 
     Parameters
     ----------
     path : Path
-        Where to.
+        The JSON file to write.
     checkpoint : Path
         A trained model.
     annotations : Path
         Unified annotations.
     features : sequence of Path
         Feature stores, in the order in which the model was trained on them.
-    split : str, optional
-        Whose videos; by default those that are evaluated.
+    options : ScoringOptions
+        Its `split` names the videos.
     device : str
-        Where to compute.
+        ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
 
     Raises
     ------
@@ -91,7 +91,7 @@ def write_sensitivity(
     """
     trained = load_sensitive(checkpoint)
     annotation_set = read_annotations(annotations)
-    split = choose_split(annotation_set, split)
+    split = options.split_of(annotation_set)
     videos = None
     if trained.recipe.sensitivity.instance_level:
         reader = FeatureReader(features, resize_length=trained.recipe.data.resize_length)

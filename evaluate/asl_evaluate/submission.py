@@ -1,4 +1,4 @@
-"""Files to submit to a benchmark's server: made of predictions, and held against the published format."""
+"""Files to submit to a benchmark's server, made from predictions and checked against the published format."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from asl_evaluate.actions import VOCABULARIES, read_actions, split_labels
-from asl_evaluate.preparation import require_known_classes
+from asl_evaluate.epic_actions import VOCABULARIES, read_actions, split_labels
 from asl_evaluate.submission_formats import ActivityNet, EpicKitchens, MomentQueries
+from asl_evaluate.task import require_known_classes
 from asl_kit.annotations import AnnotationSet, read_annotations
 from asl_kit.base.files import write_text
 from asl_kit.base.validation import StrictModel, validate
@@ -31,20 +31,20 @@ MAX_NAMES_SHOWN = 5
 
 @dataclass(frozen=True)
 class Submission:
-    """What was written, and what it leaves out."""
+    """What was written, and what was left out."""
 
     path: Path
     benchmark: str
     split: str
     videos: int
-    """Of the split; all are in the file."""
+    """Number of videos of the split; all are in the file."""
     videos_without_predictions: tuple[str, ...]
     predictions: int
     predictions_outside_split: int
     predictions_over_limit: int
 
     def to_text(self) -> str:
-        """Return this for people."""
+        """Return a summary as text."""
         lines = [
             f"wrote {self.path} for {self.benchmark}: {self.predictions} predictions in {self.videos} videos of split "
             f"'{self.split}'"
@@ -88,35 +88,35 @@ def submit(
 ) -> Submission:
     """Write a file to submit, whole or not at all.
 
-    Every video of the split is in the file, as the challenges' evaluators want it; its detections
-    are in order of falling score. Nothing is rounded.
+    Every video of the split is in the file, as the challenges' evaluators require; its detections
+    are sorted by falling score. Nothing is rounded.
 
     Parameters
     ----------
     benchmark : str
         One of `BENCHMARKS`.
     predictions : sequence of Path
-        ``epic-kitchens``: see `asl_evaluate.actions.read_actions`. ``ego4d-mq``: one file, or one for
+        ``epic-kitchens``: see `asl_evaluate.epic_actions.read_actions`. ``ego4d-mq``: one file, or one for
         detection and one for retrieval. ``activitynet``: one file.
     annotations : Path
         Unified annotations, for the videos of the split and the classes; labels may be withheld.
     output : Path
         The file to write.
     split : str, optional
-        None: the one that all predicted videos are of.
+        Default: the split of all predicted videos.
     per_video : int, optional
-        How many detections of highest score are kept of each video; None: all.
+        Number of detections of each video to keep, those of highest score. Default: all.
     supervision : tuple of int, optional
-        For ``epic-kitchens``, which asks for it.
+        Required for ``epic-kitchens``, only used there.
     external_data : str, optional
-        For ``activitynet``: what else was trained on; None: nothing.
+        For ``activitynet``: what else the model was trained on. Default: nothing.
 
     Raises
     ------
     AslKitError
-        If a file cannot be read, or does not fit the benchmark; nothing is written then.
+        If a file cannot be read, or does not fit the benchmark. Nothing is written.
     UsageError
-        If an option is missing, or is not one of this benchmark.
+        If an option is missing, or belongs to another benchmark.
     """
     if benchmark not in BENCHMARKS:
         raise UsageError(f"unknown benchmark '{benchmark}', expected one of: {', '.join(BENCHMARKS)}")
@@ -125,7 +125,7 @@ def submit(
         raise UsageError("--sls is for epic-kitchens")
     if supervision is None and benchmark == "epic-kitchens":
         hint = "the challenge's own baseline has --sls 2,3,3; the scale: arXiv:2008.09890"
-        raise UsageError("epic-kitchens asks for --sls PT,TL,TD, the levels of supervision", hint=hint)
+        raise UsageError("epic-kitchens requires --sls PT,TL,TD, the levels of supervision", hint=hint)
     if external_data is not None and benchmark != "activitynet":
         raise UsageError("--external-data is for activitynet")
     annotation_set = read_annotations(annotations)
@@ -165,13 +165,13 @@ def _rows(detections: Detections, videos: Sequence[str]) -> dict[str, list[Detec
 
 
 def _split_of(tables: Sequence[Detections], annotations: AnnotationSet, split: str | None) -> str:
-    """Return the split asked for, else the one that all predicted videos are of."""
+    """Return the split that is named, else that of all predicted videos."""
     if split is not None:
         annotations.split(split)
         return split
     predicted = sorted({table.video_ids[number] for table in tables for number in np.unique(table.video).tolist()})
     if not predicted:
-        raise PredictionError("no predictions, so it is not clear which split they are of", hint="name it with --split")
+        raise PredictionError("no predictions, so their split is not known", hint="name it with --split")
     for video in predicted:
         if video not in annotations.videos:
             raise PredictionError(f"video '{video}' is not in the annotations", hint="name a split with --split")
@@ -270,7 +270,7 @@ def _activitynet(
 @dataclass(frozen=True)
 class _Benchmark:
     datasets: tuple[str, ...]
-    """Manifests whose annotations it takes."""
+    """Datasets whose annotations it accepts."""
     model: type[StrictModel]
     read: Callable[[Sequence[Path], AnnotationSet], list[Detections]]
     fill: Callable[[Sequence[Rows], AnnotationSet, Supervision | None, str | None], dict[str, Any]]
@@ -281,4 +281,4 @@ BENCHMARKS = {
     "ego4d-mq": _Benchmark(("ego4d-mq",), MomentQueries, _read_moments, _moment_queries),
     "activitynet": _Benchmark(("activitynet13", "activitynet12"), ActivityNet, _read_one, _activitynet),
 }
-"""By the name that ``--to`` takes."""
+"""By the value of ``--to``."""

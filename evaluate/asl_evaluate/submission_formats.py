@@ -1,4 +1,4 @@
-"""The formats that benchmarks' servers take, as models of ours, and where each is published.
+"""The formats that benchmarks' servers accept, as pydantic models, and where each is published.
 
 - `EpicKitchens`: ``validate_submission`` of ``EvaluationCode/evaluate_detection_json_ek100.py``,
   https://github.com/epic-kitchens/C2-Action-Detection at 4835721.
@@ -6,7 +6,7 @@
 - `ActivityNet`: ``Evaluation/data/sample_detection_prediction.json`` and ``Evaluation/eval_detection.py``,
   https://github.com/activitynet/ActivityNet.
 
-None of them limits how many detections there are.
+None of them limits the number of detections.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class _Format(StrictModel):
 
 
 class _Timed(_Format):
-    """A segment in seconds, and how sure it is."""
+    """A segment in seconds, with its score."""
 
     segment: Annotated[list[float], Field(min_length=2, max_length=2)]
     score: float
@@ -60,7 +60,7 @@ Level = Annotated[int, Field(ge=0, le=5)]
 
 
 class EpicKitchens(_Format):
-    """What the action detection challenge of EPIC-KITCHENS-100 takes."""
+    """The file for the action detection challenge of EPIC-KITCHENS-100."""
 
     version: Literal["0.2"] = "0.2"
     challenge: Literal["action_detection"] = "action_detection"
@@ -71,7 +71,7 @@ class EpicKitchens(_Format):
 
 
 class MomentQueries(_Format):
-    """What the Moment Queries challenge of Ego4D takes."""
+    """The file for the Moment Queries challenge of Ego4D."""
 
     version: Literal["1.0"] = "1.0"
     challenge: Literal["ego4d_moment_queries"] = "ego4d_moment_queries"
@@ -82,14 +82,14 @@ class MomentQueries(_Format):
 
 
 class ExternalData(_Format):
-    """What else was trained on."""
+    """Whether other data was used for training."""
 
     used: bool
     details: str
 
 
 class ActivityNet(_Format):
-    """What the localization task of ActivityNet takes."""
+    """The file for the localization task of ActivityNet."""
 
     version: Literal["VERSION 1.2", "VERSION 1.3"]
     results: dict[str, list[Labelled]]

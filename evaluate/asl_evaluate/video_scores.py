@@ -1,15 +1,15 @@
-"""Scores of whole videos from another model, which name the class of detections.
+"""Scores of whole videos from another model, which give detections their classes.
 
-On ActivityNet, whose videos mostly hold one class, detections are found without their class, and a
-video classifier names it: every detection gets the best classes of its video.
+Most ActivityNet videos contain one class. Models detect segments without a class there, and a video classifier
+names it: every detection gets the classes with the highest scores in its video.
 
-The file is JSON, in either of two layouts:
+The file is JSON in one of two layouts:
 
-- ``{"class": [NAME, ...], "results": {VIDEO: [SCORE, ...]}}``, one score for each class in that order, as
-  the files that ActionFormer and OpenTAD use have it (``cuhk_val_simp_7.json``; ``classes`` does too);
+- ``{"class": [NAME, ...], "results": {VIDEO: [SCORE, ...]}}``, one score per class in that order, like
+  the files that ActionFormer and OpenTAD use (``cuhk_val_simp_7.json``); ``classes`` is accepted too;
 - ``{"results": {VIDEO: {NAME: SCORE, ...}}}``.
 
-Videos may lack the ``v_`` of their names. Scores are not below 0.
+Video names may omit ``v_``. Scores are 0 or more.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from asl_kit.detections.table import Detections
 from asl_kit.errors import PredictionError
 
 PER_VIDEO = 200
-"""How many detections of a video, those of highest score, are given classes: ActionFormer's number."""
+"""Detections of each video that are used, those of highest score; as in ActionFormer."""
 DEFAULT_TOP_K = 2
 NAME_PREFIX = "v_"
 FORMAT_HINT = 'expected {"class": [NAME, ...], "results": {VIDEO: [SCORE, ...]}} or {"results": {VIDEO: {NAME: SCORE}}}'
@@ -40,10 +40,10 @@ class VideoScores:
 
     class_names: tuple[str, ...]
     scores: Mapping[str, NDArray[np.float64]]
-    """(C,) by video id; not below 0."""
+    """(C,) by video id; 0 or more."""
 
     def find(self, video_id: str) -> NDArray[np.float64] | None:
-        """Return the scores of a video, (C,), whose name may be with or without ``v_``; None if it has none."""
+        """Return the scores of a video, (C,), named with or without ``v_``; None if there are none."""
         for name in (video_id, video_id.removeprefix(NAME_PREFIX), NAME_PREFIX + video_id):
             if name in self.scores:
                 return self.scores[name]
@@ -104,21 +104,21 @@ def _is_score(value: Any) -> bool:
 def fuse(
     detections: Detections, scores: VideoScores, top_k: int = DEFAULT_TOP_K, *, videos: Container[str] | None = None
 ) -> Detections:
-    """Give every detection the best classes of its video; its score is the root of the product of both scores.
+    """Give every detection the best classes of its video; the score is the square root of the product of both scores.
 
-    The labels that the detections have do not matter. Of each video the `PER_VIDEO` detections of
-    highest score are used. Among classes of equal score the first of `VideoScores.class_names` goes first.
+    The labels of the detections are ignored. Of each video, the `PER_VIDEO` detections of highest score are used.
+    Classes of equal score are in the order of `VideoScores.class_names`.
 
     Parameters
     ----------
     detections : Detections
-        Scores not below 0.
+        With scores of 0 or more.
     scores : VideoScores
         Of every video with a detection.
     top_k : int
-        How many classes each detection gets.
+        Number of classes that each detection gets.
     videos : container of str, optional
-        The videos that will be scored; those of others are left out. By default all are kept.
+        The videos to keep. Default: all.
 
     Raises
     ------
@@ -131,7 +131,7 @@ def fuse(
     without the root for some files: the order of detections, and so mAP, is the same.
     """
     if len(detections) and float(detections.score.min()) < 0:
-        raise PredictionError("scores below 0 cannot be multiplied with scores of videos")
+        raise PredictionError("scores below 0 cannot be combined with scores of videos")
     order = np.lexsort((detections.end_s, detections.start_s, -detections.score, detections.video))
     video = detections.video[order]
     asked = np.array([videos is None or name in videos for name in detections.video_ids], bool)

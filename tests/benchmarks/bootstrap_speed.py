@@ -17,7 +17,7 @@ import numpy as np
 from asl_evaluate.bootstrap import draw_weights, resampled_map
 from asl_evaluate.comparison import compare
 from asl_evaluate.diagnosis import diagnose
-from asl_evaluate.preparation import Prepared, Task, prepare
+from asl_evaluate.task import Prepared, Task, prepare
 from asl_kit.annotations import AnnotationSet
 from asl_kit.detections.table import Detections
 from asl_kit.metrics import average_precision, match_detections

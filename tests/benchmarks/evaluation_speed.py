@@ -28,6 +28,7 @@ from typing import Any
 
 import numpy as np
 
+from asl_evaluate.options import ScoringOptions
 from asl_evaluate.scoring import evaluate_predictions
 from asl_kit.annotations import AnnotationSet, write_annotations
 from asl_kit.detections.json_format import write_predictions
@@ -36,7 +37,7 @@ from asl_kit.metrics import Segments
 
 VIDEOS, CLASSES, SEGMENTS = 138, 97, 9_668
 TIOU = (0.1, 0.2, 0.3, 0.4, 0.5)
-OPTIONS = {"split": "val", "tiou": "0.1:0.5:0.1", "duplicates": "drop", "protocol": "activitynet"}
+OPTIONS = ScoringOptions(split="val", tiou="0.1:0.5:0.1", duplicates="drop", protocol="activitynet")
 PER_VIDEO = 2_000
 
 
@@ -139,7 +140,7 @@ def measure_memory(count: int) -> None:
 def score_once(annotations: Path, predictions: Path) -> None:
     """Score two files and print what that took."""
     begin = time.perf_counter()
-    evaluate_predictions(predictions=predictions, annotations=annotations, **OPTIONS)
+    evaluate_predictions(predictions, annotations, OPTIONS)
     wall_s = time.perf_counter() - begin
     print(f"{wall_s:.2f} s, at most {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3:.0f} MB")
 
@@ -156,7 +157,7 @@ def compare(actionformer: Path, per_video: int) -> None:
         ours_s = []
         for _ in range(3):
             begin = time.perf_counter()
-            scores = evaluate_predictions(predictions=predictions, annotations=annotations, **OPTIONS)
+            scores = evaluate_predictions(predictions, annotations, OPTIONS)
             ours_s.append(time.perf_counter() - begin)
 
         begin = time.perf_counter()

@@ -52,7 +52,7 @@ def test_diagnosis_as_tables() -> None:
     assert ["2", "0", "-", "-", "-", "-", "-", "-"] in cells
     assert any(row[:2] == ["(all", "there)"] for row in cells)
     assert "length (seconds; bins: quantiles)" in result.stdout
-    assert "warning: 2 videos are few to draw from: intervals and p-values are rough\n" in result.stdout
+    assert "warning: 2 videos are too few for reliable intervals and p-values\n" in result.stdout
     assert "warning: 1 prediction ignored, as its video is not in the split, or not annotated\n" in result.stdout
 
 

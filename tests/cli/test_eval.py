@@ -12,7 +12,7 @@ from helpers import command_line
 from helpers.support import make_annotation_set
 
 from asl_evaluate.coverage import GridCoverage
-from asl_kit.annotations import write_annotations
+from asl_kit.annotations import AnnotationSet, write_annotations
 from asl_kit.detections.json_format import read_predictions, write_predictions
 from asl_kit.detections.table import Detections, DetectionTables
 
@@ -80,8 +80,10 @@ def test_results_that_cannot_be_written_are_still_shown(option: str) -> None:
 def test_a_checkpoint_is_run_and_its_detections_kept(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     called: dict[str, Any] = {}
 
-    def detect_split(**arguments: Any) -> tuple[DetectionTables, GridCoverage]:
-        called.update(arguments)
+    def detect_split(
+        checkpoint: Path, annotations: AnnotationSet, features: list[Path], **others: Any
+    ) -> tuple[DetectionTables, GridCoverage]:
+        called.update(checkpoint=checkpoint, annotations=annotations, features=features, **others)
         return DetectionTables({"action": PREDICTIONS}), GridCoverage(("v2",), (), ())
 
     inference = ModuleType("asl_evaluate.checkpoint_detections")

@@ -105,7 +105,7 @@ def test_no_prediction_at_all_scores_0_and_says_so() -> None:
     ("arguments", "exit_code", "message"),
     [
         pytest.param("--protocol charades --tiou 0.1:0.5:0.1", 2, "protocol charades scores moments", id="thresholds"),
-        pytest.param("--protocol multithumos", 1, "video 'v1': neither the number of its frames nor its fps", id="fps"),
+        pytest.param("--protocol multithumos", 1, "video 'v1': neither its number of frames nor its fps", id="fps"),
         pytest.param("--class-agnostic --video-scores s.json", 2, "which a class-agnostic", id="two that exclude"),
         pytest.param("--video-scores s.json", 2, "error: s.json: no such file", id="no scores"),
         pytest.param("--top-k 0", 2, "'--top-k': 0 is not in the range x>=1", id="no class"),

@@ -119,10 +119,14 @@ def test_without_annotations_the_page_shows_what_was_found(folder: Path) -> None
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        ("--split test", 2, "error: --split: nothing to compare the predictions with\nhint: give --annotations FILE"),
-        ("--tiou 0.5 --duplicates drop", 2, "error: --tiou, --duplicates: nothing"),
-        ("--protocol thumos14 --vocabulary verb", 2, "error: --protocol, --vocabulary: nothing"),
-        ("--sensitivity s.json", 2, "error: --sensitivity: nothing"),
+        (
+            "--split test",
+            2,
+            "error: --split: needs --annotations FILE\nhint: without annotations, a report shows the detections",
+        ),
+        ("--tiou 0.5:0.5:0.1 --duplicates drop", 2, "error: --tiou, --duplicates: needs --annotations"),
+        ("--protocol thumos14 --vocabulary verb", 2, "error: --protocol, --vocabulary: needs --annotations"),
+        ("--sensitivity s.json", 2, "error: --sensitivity: needs --annotations"),
         ("--videos gone", 2, "error: gone: no such folder"),
         ("--videos .", 2, "error: .: none of the 2 videos has a file here"),
     ],

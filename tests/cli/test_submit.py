@@ -88,7 +88,7 @@ def test_eval_scores_verbs_alone(folder: Path) -> None:
         pytest.param(
             "submit --to epic-kitchens --predictions actions.json --annotations a.json -o o.json",
             2,
-            "epic-kitchens asks for --sls PT,TL,TD",
+            "epic-kitchens requires --sls PT,TL,TD",
             id="no levels",
         ),
         pytest.param(

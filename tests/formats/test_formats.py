@@ -18,7 +18,7 @@ from formats.make import MANIFEST, RUN, make, network_output
 from helpers.command_line import run
 from helpers.training_runs import curve
 
-from asl_evaluate.report.learned import read_sensitivity
+from asl_evaluate.report.sensitivity_file import read_sensitivity
 from asl_kit.annotations import read_annotations
 from asl_kit.annotations.io import to_text
 from asl_kit.checkpoint.files import load_checkpoint

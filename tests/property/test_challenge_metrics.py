@@ -9,6 +9,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from asl_evaluate.options import ScoringOptions
 from asl_evaluate.scores import Scores
 from asl_evaluate.scoring import score
 from asl_kit.annotations import AnnotationSet
@@ -130,9 +131,7 @@ def _score(truth: list[tuple[Place, int]], found: list[tuple[tuple[Place, int], 
     return score(
         Detections.from_lists(rows),
         AnnotationSet.model_validate(document),
-        split="test",
-        tiou_thresholds=TIOU,
-        protocol="epic-kitchens",
+        ScoringOptions("test", TIOU, protocol="epic-kitchens"),
     )
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from asl_evaluate.bootstrap import Interval
 from asl_evaluate.comparison import compare
 from asl_evaluate.diagnosis import diagnose
-from asl_evaluate.preparation import Task
+from asl_evaluate.task import Task
 from asl_kit.detections.table import Detections
 
 few = settings(max_examples=settings().max_examples // 2)  # each example draws its resamples

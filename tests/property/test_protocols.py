@@ -14,7 +14,8 @@ from helpers.support import make_annotation_set
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import asl_kit.detections.json_format
+import asl_kit.detections.json_reader
+from asl_evaluate.options import ScoringOptions
 from asl_evaluate.protocols import PROTOCOLS
 from asl_evaluate.scores import Scores
 from asl_evaluate.scoring import score
@@ -58,15 +59,16 @@ def _annotations(truth: list[Any], order: list[str] = VIDEOS) -> AnnotationSet:
 
 def _score(name: str, truth: list[Any], rows: list[Any], order: list[str] = VIDEOS) -> Scores:
     detections = Detections.from_lists([(video, *times, label, value) for (video, times, label), value in rows])
-    return score(detections, _annotations(truth, order), split="test", tiou_thresholds=TIOU, protocol=name)
+    tiou = None if PROTOCOLS[name].by_frame else TIOU
+    return score(detections, _annotations(truth, order), ScoringOptions("test", tiou, protocol=name))
 
 
 def _numbers(scores: Scores) -> list[float]:
-    figures = {**scores.recall, **scores.figures}.values()
+    metrics = {**scores.recall, **scores.metrics}.values()
     return [
         *scores.mean_average_precision,
         *(value for row in scores.per_class.values() for value in row.average_precision),
-        *(value for figure in figures for value in (figure.mean, *figure.per_tiou)),
+        *(value for metric in metrics for value in (metric.mean, *metric.per_tiou)),
     ]
 
 
@@ -140,9 +142,9 @@ entry_fields = st.lists(
     st.sampled_from(
         [
             '"segment": [0, 1.5]', '"segment":[1,2]', '"segment": [2, 1]', '"segment": [0, NaN]', '"segment": [0]',
-            '"segment": [1e999, 2]', '"label": "a"', '"label": "b \\u00e9"', '"label": "score"', '"label": ""',
-            '"label": 3', '"score": 0.25', '"score": -1', '"score": true', '"score": 1e-320', '"sc\\u006fre": 2',
-            '"more": []',
+            '"segment": [1e999, 2]', '"label": "a"', '"label": "\\"\\\\"', '"label": "b \\u00e9"',
+            '"label": "score"', '"label": ""', '"label": 3', '"score": 0.25', '"score": -1', '"score": true',
+            '"score": 1e-320', '"sc\\u006fre": 2', '"more": []',
         ]
     ),
     min_size=2,
@@ -173,6 +175,7 @@ documents = st.builds(
                 '"external_data": {"used": [true, "\\"]}',
                 '"external_data": {}',
                 '"external_data": [{"segment": [0, 1], "label": "a", "score": 1}]',
+                '"external_data": [{"segment": [0, 1], "label": "a", "sc\\u006fre": 1}]',
                 '"other": 1',
             ]
         ),
@@ -198,12 +201,12 @@ def test_the_quick_reader_says_what_the_careful_one_says(text: str) -> None:
         path = Path(folder, "p.json")
         path.write_text(text, encoding="utf-8")
         quick = _outcome(path)
-        patch.setattr(asl_kit.detections.json_format, "_read_quickly", lambda _: None)
+        patch.setattr(asl_kit.detections.json_reader, "_read_valid", lambda *_: None)
         assert quick == _outcome(path)
 
 
 def test_the_quick_reader_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(asl_kit.detections.json_format, "_Reader", None)
+    monkeypatch.setattr(asl_kit.detections.json_reader, "_read_any", None)
     entry = {"segment": [0, 1.5], "label": "a", "score": 0.5}
     document = {"version": "1", "results": {"v": [entry], "w": []}, "external_data": {}}
     (tmp_path / "p.json").write_text(json.dumps(document))

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from asl_evaluate.options import ScoringOptions
 from asl_evaluate.scores import Scores
 from asl_evaluate.scoring import score
 from asl_kit.annotations.schema import AnnotationSet
@@ -43,10 +44,7 @@ def score_case(case: dict[str, Any], *, protocol: str, tiou: list[float]) -> Sco
     return score(
         detections,
         AnnotationSet.model_validate(document),
-        split="validation",
-        tiou_thresholds=tiou,
-        protocol=protocol,
-        vocabulary=None if is_epic else "verb",
+        ScoringOptions("validation", tiou, protocol=protocol, vocabulary=None if is_epic else "verb"),
     )
 
 
@@ -70,8 +68,8 @@ def test_ego4d_mean_average_precision_and_class_recall(name: str) -> None:
     expected = CASES[name]["ego4d"]
 
     assert_equal(found.mean_average_precision, expected["mAP"])
-    assert list(found.figures) == [f"class recall@{k}x" for k in (1, 2, 3, 4, 5)]
-    assert_equal([figure.per_tiou for figure in found.figures.values()], np.transpose(expected["actionformer_recall"]))
+    assert list(found.metrics) == [f"class recall@{k}x" for k in (1, 2, 3, 4, 5)]
+    assert_equal([figure.per_tiou for figure in found.metrics.values()], np.transpose(expected["actionformer_recall"]))
 
 
 @pytest.mark.parametrize("name", sorted(CASES))

@@ -10,7 +10,7 @@ import pytest
 from helpers.support import make_annotation_set
 
 from asl_evaluate.diagnosis import ERROR_TYPES, TRUE_POSITIVE, Diagnosis, diagnose
-from asl_evaluate.preparation import Task
+from asl_evaluate.task import Task
 from asl_kit.annotations import AnnotationSet
 from asl_kit.detections.table import Detections
 

@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 from helpers.support import make_annotation_set
 
-from asl_evaluate.preparation import Task, prepare
+from asl_evaluate.options import ScoringOptions
+from asl_evaluate.protocols import PROTOCOLS
 from asl_evaluate.scores import Scores
 from asl_evaluate.scoring import score
+from asl_evaluate.task import Task, prepare
 from asl_evaluate.video_scores import fuse, read_video_scores
 from asl_kit.annotations import AnnotationSet
 from asl_kit.detections.table import Detections
@@ -49,8 +51,11 @@ def _score(name: str, protocol: str, **options: Any) -> Scores:
     case = CASES[name]
     rows = [(video, start, end, label, value) for video, start, end, label, value in case["predictions"]]
     shuffled = [rows[place] for place in np.random.default_rng(0).permutation(len(rows))]  # order does not matter
-    options = {"split": "test", "tiou_thresholds": REFERENCE["tiou"]} | options
-    return score(Detections.from_lists(shuffled), _annotations(case), protocol=protocol, **options)
+    if not PROTOCOLS[protocol].by_frame:
+        options = {"tiou": REFERENCE["tiou"]} | options
+    return score(
+        Detections.from_lists(shuffled), _annotations(case), ScoringOptions("test", protocol=protocol, **options)
+    )
 
 
 def _by_class(scores: Scores) -> np.ndarray:
@@ -75,7 +80,7 @@ def test_charades_script(name: str) -> None:
     found = _score(name, "charades")
     _close(_by_class(found)[:, 0], expected["ap"])
     _close(found.average_map, expected["mAP"])
-    _close(found.figures["weighted mAP"].mean, expected["weighted"])
+    _close(found.metrics["weighted mAP"].mean, expected["weighted"])
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -89,8 +94,8 @@ def test_multithumos_meter(name: str) -> None:
 @pytest.mark.parametrize("name", CASES)
 def test_proposals_script(name: str) -> None:
     expected = CASES[name]["expected"]["proposals"]
-    found = _score(name, "proposals", tiou_thresholds=REFERENCE["proposal_tiou"])
-    _close(found.figures["area under AR@AN"].mean, expected["area"])
+    found = _score(name, "proposals", tiou=REFERENCE["proposal_tiou"])
+    _close(found.metrics["area under AR@AN"].mean, expected["area"])
     _close(expected["numbers"], np.arange(1, 101))
     recall = np.array(expected["recall"])
     for number in (1, 5, 10, 50, 100):
@@ -131,7 +136,8 @@ def test_scores_of_videos_name_the_classes_as_actionformer_does(tmp_path: Path, 
     detections = fuse(
         Detections.from_lists(map(tuple, case["predictions"])), read_video_scores(tmp_path / "scores.json"), top_k
     )
-    found = score(detections, _annotations(case), split="test", tiou_thresholds=REFERENCE["tiou"], duplicates="drop")
+    options = ScoringOptions(split="test", tiou=REFERENCE["tiou"], duplicates="drop")
+    found = score(detections, _annotations(case), options)
     expected = case["expected"]["fused"][str(top_k)]
     for label, row in found.per_class.items():
         _close(row.average_precision, expected[label])

@@ -176,7 +176,7 @@ def _prediction_command(chance: random.Random) -> Command:
 def _check_predictions(folder: Path, command: str) -> str | None:
     path = folder / "detections.json"
     quick = json_format.read_predictions(path)
-    with mock.patch("asl_kit.detections.json_format._read_quickly", return_value=None):
+    with mock.patch("asl_kit.detections.json_reader._read_valid", return_value=None):
         careful = json_format.read_predictions(path)
     plain = {
         video: sorted((-row["score"], *row["segment"], row["label"]) for row in rows)

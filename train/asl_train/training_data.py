@@ -23,8 +23,6 @@ from asl_kit.manifests.files import find_manifest
 from asl_kit.model.assignment import UNLABELLED
 from asl_kit.recipes.schema import Recipe
 
-DEFAULT_TIOU_THRESHOLDS = (0.3, 0.4, 0.5, 0.6, 0.7)
-
 
 @dataclass(frozen=True)
 class TrainingData:
@@ -70,7 +68,6 @@ def load_training_data(annotations: Path, features: Sequence[Path], recipe: Reci
         if split is not None and split.without_features:
             missing = split.without_features
             err().print(f"split {name}: {len(missing)} videos without features are left out: {_first(missing)}")
-    manifest = find_manifest(annotated.dataset)
     provenance = {
         "asl_kit": __version__,
         "torch": str(torch.__version__),
@@ -83,7 +80,7 @@ def load_training_data(annotations: Path, features: Sequence[Path], recipe: Reci
         "batch_size": recipe.optimizer.batch_size,
         "learning_rate": recipe.optimizer.learning_rate,
     }
-    thresholds = tuple(manifest.tiou_thresholds) if manifest is not None else DEFAULT_TIOU_THRESHOLDS
+    thresholds = default_tiou_thresholds(annotated.dataset)
     return TrainingData(reader, train, validation, vocabularies, thresholds, provenance)
 
 

@@ -1,7 +1,7 @@
-"""How results are scored: each protocol by its name, which manifests and ``--protocol`` use.
+"""How results are scored: protocols by the names that manifests and ``--protocol`` use.
 
-A protocol is a module with a function ``score(task: Task) -> Scores``. It is loaded when it is
-used, so that the command line's help stays light.
+A protocol is a module with a function ``score(task: Task) -> Scores``. It is loaded on first use, so the
+command line's help stays light.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from asl_kit.errors import UsageError
 
 if TYPE_CHECKING:
-    from asl_evaluate.preparation import Task
     from asl_evaluate.scores import Scores
+    from asl_evaluate.task import Task
 
 
 @dataclass(frozen=True)
@@ -23,19 +23,19 @@ class Protocol:
 
     name: str
     summary: str
-    """What it computes, and whose number that is: one line."""
+    """One line: what it computes, and whose score that is."""
     module: str
-    """Module of this package that does it, by a function ``(task: Task) -> Scores``."""
+    """Module of this package, with a function ``(task: Task) -> Scores``."""
     function: str = "score"
     tiou: str | None = None
-    """Thresholds by default, as ``LO:HI:STEP``; None: those of the dataset."""
+    """Default thresholds, ``LO:HI:STEP``. None: those of the dataset."""
     by_frame: bool = False
-    """Whether moments are scored, so that there are no thresholds."""
+    """Whether it scores moments, without thresholds."""
     joint: bool = False
-    """Whether it scores several vocabularies at once, from labels like ``take,plate``."""
+    """Whether it scores several vocabularies together, from labels like ``take,plate``."""
 
     def score(self, task: Task) -> Scores:
-        """Score what the task asks for."""
+        """Score a task."""
         module = importlib.import_module(f"asl_evaluate.protocols.{self.module}")
         result: Scores = getattr(module, self.function)(task)
         return result
@@ -80,7 +80,7 @@ def find_protocol(name: str) -> Protocol:
     Raises
     ------
     UsageError
-        If there is none; the message lists those there are.
+        If there is none. The message lists those that exist.
     """
     if name not in PROTOCOLS:
         raise UsageError(f"unknown protocol '{name}', expected one of: {', '.join(PROTOCOLS)}")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 
-from asl_evaluate.preparation import Prepared, Task, prepare
-from asl_evaluate.scores import ClassScore, Figure, Scores
+from asl_evaluate.scores import ClassScore, Metric, Scores
+from asl_evaluate.task import Prepared, Task, prepare
 from asl_kit.metrics import average_precision, recall_at_top
 
 RECALL_PER_VIDEO = 100
@@ -21,27 +23,36 @@ def score(task: Task) -> Scores:
     ``libs/utils/metrics.py``, ``ANETdetection``.
     """
     prepared = prepare(task)
-    truth, predicted = prepared.truth, prepared.predicted
-    thresholds = task.tiou_thresholds
+    truth, predicted, thresholds = prepared.truth, prepared.predicted, task.tiou_thresholds
     precision = average_precision(truth, predicted, num_classes=len(prepared.classes), tiou_thresholds=thresholds)
     recall = recall_at_top(truth, predicted, per_video=RECALL_PER_VIDEO, tiou_thresholds=thresholds)
+    recalls = {f"recall@{RECALL_PER_VIDEO}": Metric(float(recall.mean()), tuple(recall.tolist()))}
+    return mean_over_classes("activitynet", task, prepared, precision, recall=recalls)
+
+
+def mean_over_classes(
+    protocol: str,
+    task: Task,
+    prepared: Prepared,
+    precision: NDArray[np.float64],
+    *,
+    recall: Mapping[str, Metric] | None = None,
+    metrics: Mapping[str, Metric] | None = None,
+) -> Scores:
+    """Return the scores that follow from the AP of each class, (num_thresholds, num_classes)."""
+    num_truth, num_predicted = prepared.count_truth(), prepared.count_predicted()
     return Scores(
-        protocol="activitynet",
+        protocol=protocol,
         split=task.split,
         vocabulary=prepared.vocabulary,
-        tiou_thresholds=thresholds,
+        tiou_thresholds=task.tiou_thresholds,
         mean_average_precision=tuple(np.nanmean(precision, axis=1).tolist()),
-        per_class=score_classes(prepared, precision),
+        per_class={
+            name: ClassScore(tuple(precision[:, label].tolist()), num_truth[label], num_predicted[label])
+            for label, name in enumerate(prepared.classes)
+            if num_truth[label]
+        },
         coverage=prepared.coverage,
-        recall={f"recall@{RECALL_PER_VIDEO}": Figure(float(recall.mean()), tuple(recall.tolist()))},
+        recall=recall or {},
+        metrics=metrics or {},
     )
-
-
-def score_classes(prepared: Prepared, precision: NDArray[np.float64]) -> dict[str, ClassScore]:
-    """Return the scores of the classes with ground truth from their AP (num_thresholds, num_classes)."""
-    num_truth, num_predicted = prepared.count_truth(), prepared.count_predicted()
-    return {
-        name: ClassScore(tuple(precision[:, label].tolist()), num_truth[label], num_predicted[label])
-        for label, name in enumerate(prepared.classes)
-        if num_truth[label]
-    }

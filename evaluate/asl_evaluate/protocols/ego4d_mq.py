@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from asl_evaluate.preparation import Task, prepare
-from asl_evaluate.protocols.activitynet import score_classes
+from asl_evaluate.protocols.activitynet import mean_over_classes
 from asl_evaluate.protocols.epic_kitchens import as_linspace
-from asl_evaluate.scores import Figure, Scores
+from asl_evaluate.scores import Metric, Scores
+from asl_evaluate.task import Task, prepare
 from asl_kit.metrics import (
     average_precision,
     class_recall_at_multiples,
@@ -17,18 +17,18 @@ from asl_kit.metrics import (
 )
 
 MULTIPLES = (1, 2, 3, 4, 5)
-"""The k of the challenge's script; it ranks by average mAP, and reports recall@1x at tIoU 0.5."""
+"""The k of the challenge's script. The challenge ranks by average mAP and reports recall@1x at tIoU 0.5."""
 
 
 def score(task: Task) -> Scores:
-    """Score mAP and recall@kx as the challenge, with ActionFormer's recall@kx beside.
+    """Score mAP and recall@kx like the challenge, and recall@kx like ActionFormer.
 
     `Scores.recall` holds the challenge's (`asl_kit.metrics.pooled_recall_at_multiples`: predictions
-    in the order of the file); `Scores.figures`, as "class recall@kx", ActionFormer's
+    in the order of the file); `Scores.metrics`, as "class recall@kx", ActionFormer's
     (`asl_kit.metrics.class_recall_at_multiples`: by score, averaged over classes, without
-    duplicates whatever the task says of them).
+    duplicates whatever the task says).
 
-    A clip without predictions counts as one where nothing is found; the official recall stops there.
+    A clip without predictions counts as a clip without matches; the official recall stops with an error there.
 
     References
     ----------
@@ -44,22 +44,13 @@ def score(task: Task) -> Scores:
     by_class = class_recall_at_multiples(
         distinct, predicted, num_classes=num_classes, multiples=MULTIPLES, tiou_thresholds=as_linspace(thresholds)
     )
-    return Scores(
-        protocol="ego4d-mq",
-        split=task.split,
-        vocabulary=prepared.vocabulary,
-        tiou_thresholds=thresholds,
-        mean_average_precision=tuple(np.nanmean(precision, axis=1).tolist()),
-        per_class=score_classes(prepared, precision),
-        coverage=prepared.coverage,
-        recall=_figures("recall", pooled),
-        figures=_figures("class recall", np.nanmean(by_class, axis=2)) if len(distinct) else {},
-    )
+    metrics = _metrics("class recall", np.nanmean(by_class, axis=2)) if len(distinct) else {}
+    return mean_over_classes("ego4d-mq", task, prepared, precision, recall=_metrics("recall", pooled), metrics=metrics)
 
 
-def _figures(name: str, values: NDArray[np.float64]) -> dict[str, Figure]:
-    """Return figures by name from values (num_thresholds, num_multiples)."""
+def _metrics(name: str, values: NDArray[np.float64]) -> dict[str, Metric]:
+    """Return metrics by name from values (num_thresholds, num_multiples)."""
     return {
-        f"{name}@{multiple}x": Figure(float(column.mean()), tuple(column.tolist()))
+        f"{name}@{multiple}x": Metric(float(column.mean()), tuple(column.tolist()))
         for multiple, column in zip(MULTIPLES, values.T, strict=True)
     }

@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from asl_evaluate.actions import VOCABULARIES, action_label, split_labels
-from asl_evaluate.preparation import Task, prepare
-from asl_evaluate.protocols.activitynet import score_classes
+from asl_evaluate.epic_actions import VOCABULARIES, action_label, split_labels
+from asl_evaluate.protocols.activitynet import mean_over_classes
 from asl_evaluate.scores import Scores
+from asl_evaluate.task import Task, prepare
 from asl_kit.annotations import AnnotationSet, Segment, Video
 from asl_kit.errors import AnnotationError
 from asl_kit.metrics import average_precision
@@ -20,22 +20,21 @@ _LINSPACE = {round(value, 9): value for value in np.linspace(0.1, 0.5, 5).tolist
 
 
 def as_linspace(tiou_thresholds: Sequence[float]) -> tuple[float, ...]:
-    """Return the thresholds with 0.3 as numpy's ``linspace(0.1, 0.5, 5)`` has it, 0.30000000000000004.
+    """Return the thresholds with 0.3 as in numpy's ``linspace(0.1, 0.5, 5)``, 0.30000000000000004.
 
-    So do the challenge's evaluator and ActionFormer's, for which an overlap of 0.3 sharp is too little.
+    The evaluators of the challenge and of ActionFormer use it, so a tIoU of exactly 0.3 is no match.
     """
     return tuple(_LINSPACE.get(round(threshold, 9), threshold) for threshold in tiou_thresholds)
 
 
 def score(task: Task) -> Scores:
-    """Score verb, noun and action as the challenge, which ranks by the average mAP of actions.
+    """Score verb, noun and action like the challenge, which ranks by the average mAP of actions.
 
-    Interpolated AP as ActivityNet's. Each detection has a verb and a noun (`asl_evaluate.actions`)
-    and counts in all three tasks; an action is right if both are. The mean is over the classes, or
-    pairs, that have ground truth, and predictions of others do not count.
+    AP is interpolated as in ActivityNet's protocol. Each detection has a verb and a noun
+    (`asl_evaluate.epic_actions`) and counts in all three tasks; an action is correct if both are. The mean is
+    over the classes, or pairs, with ground truth; predictions of others are ignored.
 
-    With ``verb`` or ``noun`` as the task's vocabulary, labels are those of that vocabulary and it
-    alone is scored.
+    With ``verb`` or ``noun`` as the task's vocabulary, labels are of that vocabulary, and only it is scored.
 
     References
     ----------
@@ -49,7 +48,7 @@ def score(task: Task) -> Scores:
         raise AnnotationError(
             f"dataset {task.annotations.dataset}: protocol 'epic-kitchens' needs the vocabulary '{missing[0]}'; "
             f"there are: {known}",
-            hint="score them alone with --vocabulary",
+            hint="score one vocabulary with --vocabulary",
         )
     pairs = split_labels(task.detections.class_names)
     parts = {}
@@ -71,26 +70,13 @@ def _score(task: Task) -> Scores:
         num_classes=len(prepared.classes),
         tiou_thresholds=as_linspace(task.tiou_thresholds),
     )
-    return Scores(
-        protocol="epic-kitchens",
-        split=task.split,
-        vocabulary=prepared.vocabulary,
-        tiou_thresholds=task.tiou_thresholds,
-        mean_average_precision=tuple(np.nanmean(precision, axis=1).tolist()),
-        per_class=score_classes(prepared, precision),
-        coverage=prepared.coverage,
-    )
+    return mean_over_classes("epic-kitchens", task, prepared, precision)
 
 
 def _with_action_vocabulary(annotations: AnnotationSet, split: str) -> tuple[AnnotationSet, list[str]]:
-    """Return the split with a vocabulary of actions, and its classes: the pairs that occur, in order of their ids."""
+    """Return the split with a vocabulary of actions, and its classes: the pairs that occur, by ids."""
     verbs, nouns = ({name: n for n, name in enumerate(annotations.classes(own))} for own in VOCABULARIES)
-    videos = {
-        video_id: video.model_copy(
-            update={"segments": video.segments and [_with_action(row) for row in video.segments]}
-        )
-        for video_id, video in annotations.split(split).items()
-    }
+    videos = {video_id: _with_actions(video) for video_id, video in annotations.split(split).items()}
     pairs = {
         (segment.labels["verb"], segment.labels["noun"])
         for video in videos.values()
@@ -102,7 +88,7 @@ def _with_action_vocabulary(annotations: AnnotationSet, split: str) -> tuple[Ann
     return annotations.model_copy(update={"videos": videos, "vocabularies": vocabularies}), names
 
 
-def _with_actions_of(video: Video) -> Video:
+def _with_actions(video: Video) -> Video:
     segments = None if video.segments is None else [_with_action(segment) for segment in video.segments]
     return video.model_copy(update={"segments": segments})
 

@@ -1,7 +1,7 @@
-"""Per-frame mAP: whether a class is there at moments of the videos, as MultiTHUMOS and Charades are scored.
+"""Per-frame mAP: whether a class is present at moments of the videos, for MultiTHUMOS and Charades.
 
-Detections say it by their highest score at each moment, and nothing where there is none. The moments
-of no detection come last in the ranking, in order of video and time.
+The score of a class at a moment is the highest score of its detections there. Moments without a
+detection come last in the ranking, in order of video and time.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from asl_evaluate.preparation import Prepared, Task, prepare
-from asl_evaluate.scores import ClassScore, Figure, Scores
+from asl_evaluate.scores import ClassScore, Metric, Scores
+from asl_evaluate.task import Prepared, Task, prepare
 from asl_kit.annotations import Video
 from asl_kit.errors import AnnotationError
 from asl_kit.metrics import Segments, frame_average_precision, highest_scores
@@ -25,7 +25,7 @@ Times = NDArray[np.float64]
 
 
 def score_charades(task: Task) -> Scores:
-    """Score 25 moments a video, from its start on, equally far apart; both ends of a segment are in it.
+    """Score 25 equally spaced moments of each video, the first at its start; segments include both ends.
 
     References
     ----------
@@ -37,12 +37,12 @@ def score_charades(task: Task) -> Scores:
     there = positives > 0
     weighted = float(np.sum(precision[there] * positives[there]) / positives.sum())
     return _scores(
-        "charades", task, prepared, precision, float(precision[there].mean()), {"weighted mAP": Figure(weighted)}
+        "charades", task, prepared, precision, float(precision[there].mean()), {"weighted mAP": Metric(weighted)}
     )
 
 
 def score_multithumos(task: Task) -> Scores:
-    """Score every frame of every video; the ends of a segment are not in it, and a class that is in no frame has AP 0.
+    """Score every frame of every video; segments exclude both ends, and a class that is in no frame has AP 0.
 
     References
     ----------
@@ -61,8 +61,8 @@ def _frame_times(video_id: str, video: Video) -> Times:
         count = round(video.duration * video.fps)
     if not count:
         raise AnnotationError(
-            f"video '{video_id}': neither the number of its frames nor its fps is known",
-            hint="every frame is scored: convert the annotations with a file that tells them, see docs/datasets.md",
+            f"video '{video_id}': neither its number of frames nor its fps is known",
+            hint="every frame is scored: convert the annotations with a file that has them, see docs/datasets.md",
         )
     rate = count / video.duration
     return np.arange(count) / rate
@@ -70,7 +70,7 @@ def _frame_times(video_id: str, video: Video) -> Times:
 
 @dataclass(frozen=True)
 class _Spans:
-    """Segments as ranges of moments: moments [begin, end) of all videos, laid one after the other."""
+    """Segments as ranges of moments: [begin, end), with the moments of all videos in one sequence."""
 
     begin: NDArray[np.int64]
     end: NDArray[np.int64]
@@ -110,7 +110,7 @@ def _class_precision(
         precision[label] = frame_average_precision(scores, targets)
         positives[label] = np.count_nonzero(targets)
     if not positives.any():
-        raise AnnotationError("no ground-truth segment holds any of the moments that are scored")
+        raise AnnotationError("no ground-truth segment contains any of the scored moments")
     return precision, positives
 
 
@@ -120,7 +120,7 @@ def _scores(
     prepared: Prepared,
     precision: NDArray[np.float64],
     mean: float,
-    figures: dict[str, Figure],
+    metrics: dict[str, Metric],
 ) -> Scores:
     num_truth, num_predicted = prepared.count_truth(), prepared.count_predicted()
     return Scores(
@@ -135,5 +135,5 @@ def _scores(
             if not np.isnan(precision[label])
         },
         coverage=prepared.coverage,
-        figures=figures,
+        metrics=metrics,
     )

@@ -1,4 +1,4 @@
-"""Average recall of proposals (AR@AN) and the area under its curve, as ActivityNet's proposal task."""
+"""Average recall of proposals (AR@AN) and the area under its curve, as in ActivityNet's proposal task."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from asl_evaluate.preparation import Task, prepare
-from asl_evaluate.scores import Figure, Scores
+from asl_evaluate.scores import Metric, Scores
+from asl_evaluate.task import Task, prepare
 from asl_kit.metrics import proposal_recall
 
 MAX_PER_VIDEO = 100
@@ -15,13 +15,15 @@ SHOWN = (1, 5, 10, 50, 100)
 
 
 def score(task: Task) -> Scores:
-    """Score by `asl_kit.metrics.proposal_recall`; labels do not matter, nor whether they are known."""
+    """Score by `asl_kit.metrics.proposal_recall`; labels are ignored, unknown ones too."""
     prepared = prepare(replace(task, class_agnostic=True))
     recall = proposal_recall(
         prepared.truth, prepared.predicted, tiou_thresholds=task.tiou_thresholds, max_per_video=MAX_PER_VIDEO
     )
     average = recall.mean(axis=0)
-    area = float(np.sum(average[1:] + average[:-1]) / 2 / MAX_PER_VIDEO)  # by trapezes, from 1 to the highest number
+    area = float(
+        np.sum(average[1:] + average[:-1]) / 2 / MAX_PER_VIDEO
+    )  # trapezoidal rule, from 1 to the highest number
     return Scores(
         protocol="proposals",
         split=task.split,
@@ -31,8 +33,8 @@ def score(task: Task) -> Scores:
         per_class={},
         coverage=prepared.coverage,
         recall={
-            f"AR@{number}": Figure(float(average[number - 1]), tuple(recall[:, number - 1].tolist()))
+            f"AR@{number}": Metric(float(average[number - 1]), tuple(recall[:, number - 1].tolist()))
             for number in SHOWN
         },
-        figures={"area under AR@AN": Figure(area)},
+        metrics={"area under AR@AN": Metric(area)},
     )

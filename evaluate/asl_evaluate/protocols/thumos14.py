@@ -1,19 +1,19 @@
-"""THUMOS14's own tool: strict, not interpolated, and blind where an action is ambiguous."""
+"""THUMOS14's own tool: strict tIoU, AP without interpolation, ambiguous stretches ignored."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from asl_evaluate.preparation import Prepared, Task, prepare
-from asl_evaluate.protocols.activitynet import score_classes
+from asl_evaluate.protocols.activitynet import mean_over_classes
 from asl_evaluate.scores import Scores
+from asl_evaluate.task import Prepared, Task, prepare
 from asl_kit.metrics import Segments, thumos14_average_precision
 
 
 def score(task: Task) -> Scores:
     """Score by `asl_kit.metrics.thumos14_average_precision`, averaged over the classes with ground truth.
 
-    Ambiguous are the stretches that the annotations call ignored.
+    Ambiguous stretches are those that the annotations list as ignored.
     """
     prepared = prepare(task)
     precision = thumos14_average_precision(
@@ -23,15 +23,7 @@ def score(task: Task) -> Scores:
         num_classes=len(prepared.classes),
         tiou_thresholds=task.tiou_thresholds,
     )
-    return Scores(
-        protocol="thumos14",
-        split=task.split,
-        vocabulary=prepared.vocabulary,
-        tiou_thresholds=task.tiou_thresholds,
-        mean_average_precision=tuple(np.nanmean(precision, axis=1).tolist()),
-        per_class=score_classes(prepared, precision),
-        coverage=prepared.coverage,
-    )
+    return mean_over_classes("thumos14", task, prepared, precision)
 
 
 def _ignored(prepared: Prepared) -> Segments:

@@ -1,4 +1,4 @@
-"""Which class the surest prediction at the place of each ground-truth segment has."""
+"""The predicted class of each ground-truth segment."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from asl_kit.metrics.matching import match_detections
 def confusion_matrix(
     truth: Segments, predicted: ScoredSegments, *, num_classes: int, tiou_threshold: float
 ) -> NDArray[np.int64]:
-    """Count ground-truth segments by their class and by that of the prediction that finds their place.
+    """Count ground-truth segments by their class and the class of the prediction that is matched to them.
 
-    Predictions are matched to segments as for the score (`match_detections`), but whatever
-    their class: in order of falling score, each takes the free segment that it overlaps most.
+    Predictions are matched to segments as for the score (`match_detections`), but regardless of
+    class: in order of falling score, each takes the unmatched segment that it overlaps most.
 
     Parameters
     ----------
@@ -28,12 +28,12 @@ def confusion_matrix(
     num_classes : int
         All labels are in [0, num_classes).
     tiou_threshold : float
-        The least tIoU of prediction and segment, in (0, 1].
+        Lowest tIoU of a match, in (0, 1].
 
     Returns
     -------
     (num_classes, num_classes + 1) int
-        Row: true class. Column: predicted class; the last: found by none. A row adds up to the
+        Row: true class. Column: predicted class, or in the last column missed. A row sums to the
         segments of its class.
     """
     matching = match_detections(
@@ -50,7 +50,7 @@ def confusion_matrix(
 
 
 def best_score(truth: Segments, predicted: ScoredSegments, *, num_classes: int, tiou_threshold: float) -> float:
-    """Return the score from which on predictions have the highest F1, all classes together; 0 without any."""
+    """Return the score threshold with the highest F1 over all classes; 0 without predictions."""
     if not len(predicted):
         return 0.0
     matching = match_detections(truth, predicted, num_classes=num_classes, tiou_thresholds=[tiou_threshold])
@@ -59,5 +59,5 @@ def best_score(truth: Segments, predicted: ScoredSegments, *, num_classes: int, 
     order = np.argsort(-predicted.score, kind="stable")
     score = predicted.score[order]
     f1 = 2 * np.cumsum(right[order]) / (np.arange(1, len(order) + 1) + len(truth))
-    f1[:-1][score[:-1] == score[1:]] = -1  # equal scores come together
+    f1[:-1][score[:-1] == score[1:]] = -1  # equal scores are not separated
     return float(score[np.argmax(f1)])

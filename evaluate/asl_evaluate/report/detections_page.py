@@ -1,15 +1,14 @@
-"""The page of detections that nothing is known to judge by: timelines beside the videos, and no score."""
+"""The report on detections without annotations: timelines beside the videos, and no score."""
 
 from __future__ import annotations
 
-import html
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from asl_evaluate.report.timelines import add_timelines
+from asl_evaluate.report.timelines import add_tiles, add_timelines, timeline_data
 from asl_evaluate.report.video_files import address
 from asl_kit.base.html_page import HtmlPage
 from asl_kit.detections.table import Detections
@@ -43,15 +42,15 @@ def write_detections_report(
     Parameters
     ----------
     path : Path
-        Where to.
+        The HTML file to write.
     detections : Detections
         Of at least one video.
     durations_s : mapping of str to float
-        Lengths of videos by id. Of others, the page learns it from the file, or takes the end of the last detection.
+        Lengths of videos by id. For others, the page takes it from the file, or the end of the last detection.
     files : mapping of str to Path
-        Video files by id, which the page plays from where they are.
+        Video files by id. The page plays them from where they are.
     predictions_per_video : int
-        How many detections of a video, those of highest score, stand on the page.
+        Number of detections of each video on the page, those of highest score.
 
     Raises
     ------
@@ -60,29 +59,14 @@ def write_detections_report(
     """
     detected = _number(detections, durations_s)
     page = HtmlPage("Detections")
-    page.part(
-        '<dl class="tiles">'
-        + "".join(
-            f"<div><dt>{html.escape(name)}</dt><dd>{number:,}</dd></div>"
-            for name, number in (
-                ("videos", len(detected.videos)),
-                ("detections", len(detections)),
-                ("classes found", len(np.unique(detections.label))),
-            )
-        )
-        + "</dl>"
-    )
+    counts = {
+        "videos": len(detected.videos),
+        "detections": len(detections),
+        "classes found": len(np.unique(detections.label)),
+    }
+    add_tiles(page, [(name, f"{count:,}", "") for name, count in counts.items()])
     _add_classes(page, detections)
-    page.heading("Videos")
-    page.paragraph(
-        "Each lane is a class, and each bar a detection, the higher in its lane the higher its score. Click a "
-        "timeline, move the Time slider, or go through the timeline with the arrow keys, to read what is there"
-        + (" and to seek in the video." if files else ".")
-    )
-    if files and len(files) < len(detected.videos):
-        page.paragraph(f"{len(detected.videos) - len(files)} of {len(detected.videos)} videos have no file.")
-    add_timelines(
-        page,
+    data = timeline_data(
         detected,
         tiou_thresholds=(),
         default_tiou=None,
@@ -91,6 +75,7 @@ def write_detections_report(
         predictions_per_video=predictions_per_video,
         of_unknown_length=detected.videos.keys() - durations_s.keys(),
     )
+    add_timelines(page, data)
     page.write(path)
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from asl_evaluate.bootstrap import Confidence
 from asl_evaluate.diagnosis import ERROR_TYPES, TRUE_POSITIVE, Bin, Characteristic, Diagnosis
-from asl_evaluate.report.learned import Sensitivity
+from asl_evaluate.report.sensitivity_file import Sensitivity
 from asl_evaluate.scores import Scores
 from asl_kit.base.html_page import PALETTE
 
@@ -22,14 +22,18 @@ KIND_COLOURS = dict(zip((TRUE_POSITIVE, *ERROR_TYPES), (GREEN, SKY, PURPLE, ORAN
 CLASS_HEIGHT_PX = 22
 LEGEND = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "traceorder": "normal"}
 SHADES = ((0.0, "rgba(0,114,178,0)"), (0.02, "rgba(0,114,178,0.12)"), (1.0, "rgba(0,114,178,1)"))
-"""From nothing to blue: on white and on black."""
+"""From transparent to blue, on white and on black."""
+
+
+def _empty_figure() -> Figure:
+    from plotly import graph_objects  # slow to import
+
+    return graph_objects.Figure()
 
 
 def tiou_curves(scores: Scores, confidence: Confidence | None) -> Figure:
-    """Return mAP and recalls over the tIoU threshold, in per cent, mAP with its interval if there is one."""
-    from plotly import graph_objects
-
-    figure = graph_objects.Figure()
+    """Return mAP and recalls by tIoU threshold, in percent, with the interval of mAP if given."""
+    figure = _empty_figure()
     tiou = list(scores.tiou_thresholds)
     curves = {"mAP": scores.mean_average_precision} if scores.mean_average_precision else {}
     curves |= {name: value.per_tiou for name, value in scores.recall.items() if value.per_tiou}
@@ -51,12 +55,10 @@ def tiou_curves(scores: Scores, confidence: Confidence | None) -> Figure:
 
 
 def class_bars(scores: Scores) -> Figure:
-    """Return average AP of every class, in per cent, the best on top."""
-    from plotly import graph_objects
-
+    """Return average AP of every class, in percent, the best on top."""
     names = sorted(scores.per_class, key=lambda name: (scores.per_class[name].mean, name))
     chosen = [scores.per_class[name] for name in names]
-    figure = graph_objects.Figure()
+    figure = _empty_figure()
     figure.add_bar(
         x=[100 * score.mean for score in chosen],
         y=names,
@@ -72,14 +74,12 @@ def class_bars(scores: Scores) -> Figure:
 
 
 def confusion(matrix: NDArray[np.int64], classes: Sequence[str]) -> Figure:
-    """Return the confusion matrix of the classes with ground truth, in per cent of each row."""
-    from plotly import graph_objects
-
+    """Return the confusion matrix of the classes with ground truth, in percent of each row."""
     rows = np.flatnonzero(matrix.sum(1))
     columns = np.append(np.flatnonzero(matrix[:, :-1].sum(0) + matrix.sum(1)), len(classes))
     part = matrix[np.ix_(rows, columns)]
     share = 100 * part / part.sum(1, keepdims=True)
-    figure = graph_objects.Figure()
+    figure = _empty_figure()
     figure.add_heatmap(
         z=np.round(share, 1),
         x=[*(classes[column] for column in columns[:-1].tolist()), "missed"],
@@ -100,10 +100,8 @@ def confusion(matrix: NDArray[np.int64], classes: Sequence[str]) -> Figure:
 
 
 def error_profile(diagnosis: Diagnosis) -> Figure:
-    """Return what the predictions are made of, by rank: a stacked bar for each multiple of the ground truth."""
-    from plotly import graph_objects
-
-    figure = graph_objects.Figure()
+    """Return the kinds of predictions by rank: a stacked bar per multiple of the number of true segments."""
+    figure = _empty_figure()
     names = [
         f"{bar.multiple - 1 or ''}{'G to ' if bar.multiple > 1 else 'best '}{bar.multiple}G"
         for bar in diagnosis.profile
@@ -118,10 +116,8 @@ def error_profile(diagnosis: Diagnosis) -> Figure:
 
 
 def error_impacts(diagnosis: Diagnosis) -> Figure:
-    """Return by how much average mAP would rise without each kind of error, in points."""
-    from plotly import graph_objects
-
-    figure = graph_objects.Figure()
+    """Return how much average mAP would rise without each kind of error, in points."""
+    figure = _empty_figure()
     impacts = diagnosis.impacts[::-1]
     figure.add_bar(
         x=[100 * impact.gain for impact in impacts],
@@ -137,10 +133,8 @@ def error_impacts(diagnosis: Diagnosis) -> Figure:
 
 
 def characteristic(part: Characteristic, overall: float) -> Figure:
-    """Return average mAP_N and the share of missed segments by bin, in per cent."""
-    from plotly import graph_objects
-
-    figure = graph_objects.Figure()
+    """Return average mAP_N and the share of missed segments by bin, in percent."""
+    figure = _empty_figure()
     bins = [(f"{each.name}: {bin_range(each)}", each) for each in part.bins if each.segments]
     names = [name for name, _ in bins]
     scores = [100 * (each.average_normalized_map or 0.0) for _, each in bins]
@@ -155,17 +149,15 @@ def characteristic(part: Characteristic, overall: float) -> Figure:
 
 
 def bin_range(part: Bin) -> str:
-    """Return the values of a bin for people."""
+    """Return the values of a bin as text."""
     return f"over {part.low:.3g}" if part.high == float("inf") else f"{part.low:.3g} to {part.high:.3g}"
 
 
 def class_sensitivity(sensitivity: Sensitivity, curve: str) -> Figure:
-    """Return the curve `p_cls` or `p_loc` of every class as a map: a row a class, from a segment's start to its end."""
-    from plotly import graph_objects
-
+    """Return the curve `p_cls` or `p_loc` of each class as a heat map over the position in a segment."""
     curves = sensitivity.classes or {}
     names = sorted(curves)
-    figure = graph_objects.Figure()
+    figure = _empty_figure()
     figure.add_heatmap(
         z=[getattr(curves[name], curve) for name in names],
         x=[place + 0.5 for place in sensitivity.u],
@@ -177,6 +169,6 @@ def class_sensitivity(sensitivity: Sensitivity, curve: str) -> Figure:
         hovertemplate="%{y}, at %{x:.2f}: %{z:.3f}<extra></extra>",
     )
     figure.update_layout(height=120 + CLASS_HEIGHT_PX * len(names))
-    figure.update_xaxes(title="place in the segment: 0 its start, 1 its end", showgrid=False)
+    figure.update_xaxes(title="position in the segment: 0 is its start, 1 its end", showgrid=False)
     figure.update_yaxes(type="category", autorange="reversed", dtick=1, showgrid=False)
     return figure

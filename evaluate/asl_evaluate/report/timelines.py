@@ -1,9 +1,10 @@
-"""The part of a report with a timeline of every video: its data; markup, style and script lie beside this module."""
+"""The part of a report with a timeline of every video. Its markup, style and script are files beside this module."""
 
 from __future__ import annotations
 
+import html
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from importlib.resources import files
 from typing import Any, Protocol
 
@@ -11,24 +12,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asl_evaluate.report.confusion import best_score
-from asl_evaluate.report.learned import ClassCurves, Sensitivity, VideoCurves
+from asl_evaluate.report.sensitivity_file import ClassCurves, Sensitivity, VideoCurves
 from asl_kit.base.html_page import HtmlPage
 from asl_kit.detections.table import MIN_SCORE
 from asl_kit.metrics import ScoredSegments, Segments
 from asl_kit.metrics.matching import order_by_score
 
 MAX_POINTS = 400
-"""Curves over a video have at most so many points on the page: no screen shows more."""
+"""Points of a curve over a video, at most: no screen shows more."""
 CLASS_CURVE_STEP = 5
 _ORDERS = {
     True: {"missed": "most missed first", "wrong": "most wrong first"},
     False: {"most": "most detections first", "surest": "surest first"},
 }
-"""In what order videos are listed, other than by name: with ground truth, and without."""
+"""Orders of the videos, other than by name: with ground truth, and without."""
+_LEGEND = {
+    True: "Each lane is a class. A shaded band is a true segment; a bar is a prediction, higher in its lane the higher "
+    "its score. At first, the predictions at or above the score with the best F1 are shown.",
+    False: "Each lane is a class, and each bar a detection, higher in its lane the higher its score.",
+}
 
 
 class TimedVideo(Protocol):
-    """A video whose length is known."""
+    """A video with its length."""
 
     @property
     def duration(self) -> float:
@@ -36,7 +42,7 @@ class TimedVideo(Protocol):
 
 
 class Timelines(Protocol):
-    """What stands on timelines, numbered alike: `asl_evaluate.preparation.Prepared`, or detections alone."""
+    """What timelines show; videos and classes are numbered: `asl_evaluate.task.Prepared`, or detections."""
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -48,65 +54,48 @@ class Timelines(Protocol):
 
     @property
     def truth(self) -> Segments:
-        """Ground truth; none where there is no annotation."""
+        """Ground truth; empty without annotations."""
 
     @property
     def predicted(self) -> ScoredSegments:
         """Detections."""
 
 
-def add_timelines(
-    page: HtmlPage,
-    prepared: Timelines,
-    *,
-    tiou_thresholds: tuple[float, ...],
-    default_tiou: float | None,
-    addresses: Mapping[str, str],
-    sensitivity: Sensitivity | None,
-    predictions_per_video: int,
-    of_unknown_length: Collection[str] = (),
-) -> None:
-    """Add controls, timelines and their data to a page.
-
-    Parameters
-    ----------
-    page : HtmlPage
-        Where to.
-    prepared : Timelines
-        Truth and predictions.
-    tiou_thresholds : tuple of float
-        From what tIoU on a prediction may be right, to choose from. Empty: there is no truth, and nothing is judged.
-    default_tiou : float or None
-        The one that is chosen at first.
-    addresses : mapping of str to str
-        URL of the video's file, by id; may lack some.
-    sensitivity : Sensitivity or None
-        Learned curves to be shown.
-    predictions_per_video : int
-        Those of highest score stand on the page.
-    of_unknown_length : collection of str
-        Videos that may go on after what is said to be their duration; the page learns it from the file.
-    """
-    document = timeline_data(
-        prepared,
-        tiou_thresholds=tiou_thresholds,
-        default_tiou=default_tiou,
-        addresses=addresses,
-        sensitivity=sensitivity,
-        predictions_per_video=predictions_per_video,
-        of_unknown_length=of_unknown_length,
+def add_tiles(page: HtmlPage, tiles: Sequence[tuple[str, str, str]]) -> None:
+    """Add headline numbers: each with its name, its value and a note, which may be empty."""
+    items = (
+        f"<div><dt>{html.escape(name)}</dt><dd>{value}{f'<small>{note}</small>' if note else ''}</dd></div>"
+        for name, value, note in tiles
     )
+    page.part(f'<dl class="tiles">{"".join(items)}</dl>')
+
+
+def add_timelines(page: HtmlPage, data: Mapping[str, Any]) -> None:
+    """Add the part of a page on its videos: controls, timelines and their data (`timeline_data`)."""
+    videos, scored = data["videos"], bool(data["tiou"])
+    filmed = sum("file" in video for video in videos)
+    page.heading("Videos")
+    page.paragraph(
+        f"{_LEGEND[scored]} Click a timeline, move the Time slider, or use the arrow keys on the timeline to read its "
+        f"values{' and to seek in the video' if filmed else ''}."
+    )
+    if 0 < filmed < len(videos):
+        page.paragraph(f"{len(videos) - filmed} of {len(videos)} videos have no file.")
     markup, style, script = (
         files(__package__).joinpath(f"timelines.{suffix}").read_text(encoding="utf-8")
         for suffix in ("html", "css", "js")
     )
-    kinds = {"filmed": addresses, "learned-shown": sensitivity, "unscored": not tiou_thresholds}
-    orders = "".join(f'<option value="{key}">{text}</option>' for key, text in _ORDERS[bool(tiou_thresholds)].items())
+    kinds = {
+        "filmed": filmed,
+        "learned-shown": data["curves"] is not None or any("learned" in video for video in videos),
+        "unscored": not scored,
+    }
+    orders = "".join(f'<option value="{key}">{text}</option>' for key, text in _ORDERS[scored].items())
     page.part(
         markup.replace("CHOSEN", " ".join(name for name, there in kinds.items() if there)).replace("ORDERS", orders),
         style=style,
         script=script,
-        data={"timeline-data": json.dumps(document, ensure_ascii=False, separators=(",", ":"))},
+        data={"timeline-data": json.dumps(data, ensure_ascii=False, separators=(",", ":"))},
     )
 
 
@@ -120,10 +109,26 @@ def timeline_data(
     predictions_per_video: int,
     of_unknown_length: Collection[str] = (),
 ) -> dict[str, Any]:
-    """Return what the page knows of the videos: rows [start_s, end_s, class] and [start_s, end_s, class, score].
+    """Return the data of the page's timelines: rows [start_s, end_s, class] and [start_s, end_s, class, score].
 
-    Truth is in order of time, predictions in order of falling score. Times are rounded to 1 ms,
-    scores to 4 digits. Parameters as those of `add_timelines`.
+    Truth is sorted by time, predictions by falling score. Times are rounded to 1 ms, scores to 4 digits.
+
+    Parameters
+    ----------
+    prepared : Timelines
+        Truth and predictions.
+    tiou_thresholds : tuple of float
+        The thresholds to choose from, at or above which a prediction can be correct. Empty without ground truth.
+    default_tiou : float or None
+        The threshold at first.
+    addresses : mapping of str to str
+        URL of each video's file, by id. Videos may be missing.
+    sensitivity : Sensitivity or None
+        Learned curves to show.
+    predictions_per_video : int
+        Number of predictions of each video, those of highest score.
+    of_unknown_length : collection of str
+        Videos that may be longer than their duration says. The page takes their length from the file.
     """
     truth, predicted = prepared.truth, prepared.predicted
     truth = truth.take(np.lexsort((truth.end_s, truth.start_s, truth.video)))

@@ -1,4 +1,4 @@
-"""Where the videos of a report lie, as a page refers to them."""
+"""The video files of a report, and their addresses on the page."""
 
 from __future__ import annotations
 
@@ -13,17 +13,18 @@ from asl_kit.errors import MissingFileError, UsageError
 
 
 def find_video_files(folder: Path, paths: Mapping[str, str | None]) -> dict[str, Path]:
-    """Return the files of videos, by id: at their annotated path, or else named like the id, however deep.
+    """Return the files of videos by id: at their annotated path, else named like the id in any folder below.
 
-    Videos without a file are left out. Of several files with one name the first by path counts. An id may
-    hold folders and the suffix, as `asl-kit predict` tells files of one name apart: ``monday/clip``, ``clip.mov``.
+    Videos without a file are left out. Of several files with one name, the first by path counts. An id may
+    contain folders and the suffix, as in the ids that `asl-kit predict` gives to files of one name:
+    ``monday/clip``, ``clip.mov``.
 
     Parameters
     ----------
     folder : Path
         Where to look.
     paths : mapping of str to str or None
-        The annotated path, if there is one, by id.
+        The annotated path by id, if there is one.
 
     Raises
     ------
@@ -46,7 +47,7 @@ def find_video_files(folder: Path, paths: Mapping[str, str | None]) -> dict[str,
         example = next(iter(paths), "x")
         raise UsageError(
             f"{folder}: none of the {len(paths)} videos has a file here",
-            hint=f"a video's file is named like its id ({example}.mp4), or by its path in the annotations",
+            hint=f"a video file is found by its id ({example}.mp4), or by its path in the annotations",
         )
     return found
 
@@ -54,7 +55,7 @@ def find_video_files(folder: Path, paths: Mapping[str, str | None]) -> dict[str,
 def by_name(files: Iterable[Path]) -> dict[str, Path]:
     """Return video files by every id that they may have: the name, with and without folders and suffix.
 
-    Of several files with one name the first by path counts.
+    Of several files with one name, the first by path counts.
     """
     named: dict[str, Path] = {}
     for path in sorted(files):
@@ -71,14 +72,14 @@ def _inside(folder: Path, name: str) -> Path | None:
     path = Path(name)
     if path.is_absolute() or ".." in path.parts:
         return None
-    with suppress(OSError, ValueError):  # a name too long, or with a null character, is none of a file
+    with suppress(OSError, ValueError):  # the name is too long, or contains a null character
         if (folder / path).is_file():
             return folder / path
     return None
 
 
 def address(path: Path, page: Path) -> str:
-    """Return the relative URL of a file as seen from a page, so that both can be moved together.
+    """Return the relative URL of a file as seen from a page, which stays valid if both are moved together.
 
     On Windows, where no relative path leads to another drive, it is the file's whole URL.
     """

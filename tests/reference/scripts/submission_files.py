@@ -27,6 +27,7 @@ import numpy as np
 import pandas as pd
 from challenge_metrics import OUT, TIOU, load, timestamp
 
+from asl_evaluate.options import ScoringOptions
 from asl_evaluate.scoring import evaluate_predictions
 from asl_evaluate.submission import submit
 from asl_kit.annotations import AnnotationSet, write_annotations
@@ -79,7 +80,7 @@ def check_epic(code: Any, case: dict[str, Rows]) -> float:
     truth = pd.DataFrame({**table, "verb_class": verb, "noun_class": noun})
     differences = [0.0]
     for file in (predictions, written.path):
-        ours = evaluate_predictions(predictions=file, annotations=annotations)
+        ours = evaluate_predictions(file, annotations)
         for task, part in ours.parts.items():
             theirs = code.ANETdetection(truth, submission, label=task).evaluate()[0]
             differences.append(float(np.abs(theirs - part.mean_average_precision).max()))
@@ -103,9 +104,9 @@ def check_ego4d(detection: Any, retrieval: Any, case: dict[str, Rows]) -> float:
         Path(f"{name}.json").write_text(json.dumps(part))
     mean = detection.ANETdetection("clips.json", "detect.json", subset="val", tiou_thresholds=TIOU).evaluate()[0]
     recall = retrieval.Moment_Retrieval("clips.json", "retrieve.json", subset="val").evaluate()  # at 0.3, 0.5, 0.7
-    ours = evaluate_predictions(predictions=predictions, annotations=annotations)
-    at_half = evaluate_predictions(predictions=predictions, annotations=annotations, tiou="0.3:0.7:0.2")
-    found = [figure.per_tiou for figure in at_half.recall.values()]
+    ours = evaluate_predictions(predictions, annotations)
+    at_half = evaluate_predictions(predictions, annotations, ScoringOptions(tiou="0.3:0.7:0.2"))
+    found = [metric.per_tiou for metric in at_half.recall.values()]
     return float(max(np.abs(mean - ours.mean_average_precision).max(), np.abs(recall.T - found).max()))
 
 
@@ -125,9 +126,7 @@ def check_activitynet(code: Any, case: dict[str, Rows]) -> float:
         "database.json", str(output), tiou_thresholds=thresholds, subset="validation", check_status=False
     )
     tool.evaluate()
-    ours = evaluate_predictions(
-        predictions=predictions, annotations=annotations, tiou="0.5:0.95:0.05", protocol="activitynet"
-    )
+    ours = evaluate_predictions(predictions, annotations, ScoringOptions(tiou="0.5:0.95:0.05", protocol="activitynet"))
     return float(np.abs(tool.mAP - np.array(ours.mean_average_precision)[[0, 5, 9]]).max())
 
 

@@ -9,8 +9,9 @@ import pytest
 from helpers.support import make_annotation_set
 
 from asl_evaluate.comparison import Comparison, compare, find_difference
-from asl_evaluate.preparation import Task
+from asl_evaluate.options import ScoringOptions
 from asl_evaluate.scoring import score
+from asl_evaluate.task import Task
 from asl_kit.detections.table import Detections
 
 NUM_VIDEOS = 30
@@ -82,7 +83,7 @@ def test_scores_are_those_of_eval() -> None:
         (first, [row.first for row in found.per_tiou], "first"),
         (second, [row.second for row in found.per_tiou], "second"),
     ):
-        expected = score(task.detections, task.annotations, split="test", tiou_thresholds=TIOU)
+        expected = score(task.detections, task.annotations, ScoringOptions(split="test", tiou=TIOU))
         assert [row.estimate for row in rows] == pytest.approx(list(expected.mean_average_precision), abs=1e-12)
         assert list(found.per_class) == ["jump", "run"]
         for label, part in found.per_class.items():

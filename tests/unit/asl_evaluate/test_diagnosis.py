@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from helpers.support import make_annotation_set
 
-from asl_evaluate.characteristics import bin_segments
 from asl_evaluate.diagnosis import ERROR_TYPES, TRUE_POSITIVE, Diagnosis, diagnose
-from asl_evaluate.preparation import Task, prepare
+from asl_evaluate.segment_bins import bin_segments
+from asl_evaluate.task import Task, prepare
 from asl_kit.detections.table import Detections
 from asl_kit.errors import AslKitError
 
@@ -214,10 +214,13 @@ def test_empty_official_bins_say_so() -> None:
 
 
 def test_the_point_estimate_is_that_of_eval() -> None:
+    from asl_evaluate.options import ScoringOptions
     from asl_evaluate.scoring import score
 
     task = make_task([FOUND, ("v1", 20.0, 27.0, "run", 0.3), ("v2", 3.0, 12.0, "jump", 0.95)])
-    expected = score(task.detections, task.annotations, split="test", tiou_thresholds=(0.3, 0.6)).mean_average_precision
+    expected = score(
+        task.detections, task.annotations, ScoringOptions(split="test", tiou=(0.3, 0.6))
+    ).mean_average_precision
     found = diagnose(Task(task.detections, task.annotations, "test", (0.3, 0.6)), resamples=100).confidence
     assert [row.estimate for row in found.per_tiou] == pytest.approx(list(expected), abs=1e-15)
     assert found.average.estimate == pytest.approx(float(np.mean(expected)), abs=1e-15)

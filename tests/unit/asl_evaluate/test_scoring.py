@@ -8,16 +8,9 @@ import pytest
 from helpers.support import make_annotation_set
 
 from asl_evaluate.coverage import GridCoverage
+from asl_evaluate.options import ScoringOptions, parse_tiou
 from asl_evaluate.protocols import PROTOCOLS
-from asl_evaluate.scoring import (
-    choose_split,
-    default_protocol,
-    default_tiou,
-    evaluate_predictions,
-    parse_tiou,
-    score,
-    write_results,
-)
+from asl_evaluate.scoring import evaluate_predictions, score, write_results
 from asl_kit.annotations import AnnotationSet, write_annotations
 from asl_kit.detections.json_format import read_predictions, write_predictions
 from asl_kit.detections.table import Detections, DetectionTables
@@ -54,7 +47,7 @@ def annotations() -> AnnotationSet:
 
 def test_scores_worked_out_by_hand(annotations: AnnotationSet) -> None:
     grid = GridCoverage((), (), ())
-    scores = score(PREDICTIONS, annotations, split="test", tiou_thresholds=(0.5, 0.7), coverage=grid)
+    scores = score(PREDICTIONS, annotations, ScoringOptions(split="test", tiou=(0.5, 0.7)), grid=grid)
     # jump: 2 of 3 found, none wrong. run: a miss, then 1 of 2 at 0.5 and none at 0.7. swim: never predicted.
     assert scores.per_class["jump"].average_precision == pytest.approx((2 / 3, 2 / 3))
     assert scores.per_class["run"].average_precision == pytest.approx((1 / 4, 0))
@@ -75,7 +68,7 @@ def test_scores_worked_out_by_hand(annotations: AnnotationSet) -> None:
 
 
 def test_duplicates_and_very_short_segments_are_dropped(annotations: AnnotationSet) -> None:
-    scores = score(PREDICTIONS, annotations, split="test", tiou_thresholds=(0.5,), duplicates="drop")
+    scores = score(PREDICTIONS, annotations, ScoringOptions(split="test", tiou=(0.5,), duplicates="drop"))
     assert scores.per_class["jump"].average_precision == (1.0,)
     assert list(scores.per_class) == ["jump", "run"]
     assert (scores.coverage.segments, scores.coverage.segments_dropped) == (4, 2)
@@ -83,7 +76,7 @@ def test_duplicates_and_very_short_segments_are_dropped(annotations: AnnotationS
 
 
 def test_json_has_the_keys_of_the_format(annotations: AnnotationSet) -> None:
-    document = score(PREDICTIONS, annotations, split="test", tiou_thresholds=(0.5, 0.7)).to_json()
+    document = score(PREDICTIONS, annotations, ScoringOptions(split="test", tiou=(0.5, 0.7))).to_json()
     keys = [
         "protocol",
         "split",
@@ -119,40 +112,40 @@ def test_labels_of_one_vocabulary_among_several() -> None:
     annotations = make_annotation_set({}, [], vocabularies=vocabularies, videos={"v": video})
     predictions = Detections.from_lists([("v", 0, 10, "wash", 0.5)])
 
-    scores = score(predictions, annotations, split="test", tiou_thresholds=(0.5,), vocabulary="verb")
+    scores = score(predictions, annotations, ScoringOptions(split="test", tiou=(0.5,), vocabulary="verb"))
     assert scores.mean_average_precision == (1.0,)
     assert scores.coverage.segments_without_label == 1
     with pytest.raises(AnnotationError, match=r"several vocabularies \((noun, verb|verb, noun)\)"):
-        score(predictions, annotations, split="test", tiou_thresholds=(0.5,))
+        score(predictions, annotations, ScoringOptions(split="test", tiou=(0.5,)))
     with pytest.raises(
         PredictionError, match="video 'v': class 'wash' is not among the 2 of vocabulary 'noun': cup, pan"
     ):
-        score(predictions, annotations, split="test", tiou_thresholds=(0.5,), vocabulary="noun")
+        score(predictions, annotations, ScoringOptions(split="test", tiou=(0.5,), vocabulary="noun"))
 
 
 def test_unknown_class_is_refused_with_the_nearest(annotations: AnnotationSet) -> None:
     predictions = Detections.from_lists([("t1", 0, 1, "jumps", 0.5)])
     with pytest.raises(PredictionError, match=r"class 'jumps' is not among the 4 .*: jump, run, swim, throw") as caught:
-        score(predictions, annotations, split="test", tiou_thresholds=(0.5,))
+        score(predictions, annotations, ScoringOptions(split="test", tiou=(0.5,)))
     assert caught.value.hint == "did you mean 'jump'?"
 
 
 def test_unused_class_names_do_not_matter(annotations: AnnotationSet) -> None:
     predictions = Detections.from_lists([("t1", 0, 10, "jump", 0.5)], class_names=["something", "jump"])
-    assert score(predictions, annotations, split="test", tiou_thresholds=(0.5,)).per_class["jump"].predictions == 1
+    assert score(predictions, annotations, ScoringOptions(split="test", tiou=(0.5,))).per_class["jump"].predictions == 1
 
 
 def test_a_split_without_ground_truth_cannot_be_scored() -> None:
     annotations = make_annotation_set({"v": ("test", []), "w": ("test", None)}, CLASSES)
     with pytest.raises(AnnotationError, match="split 'test' has no ground truth in vocabulary 'action'") as caught:
-        score(PREDICTIONS, annotations, split="test", tiou_thresholds=(0.5,))
+        score(PREDICTIONS, annotations, ScoringOptions(split="test", tiou=(0.5,)))
     assert caught.value.hint is not None
     assert "2 videos, 1 of them annotated" in caught.value.hint
 
 
 def test_unknown_protocol(annotations: AnnotationSet) -> None:
     with pytest.raises(UsageError, match="unknown protocol 'voc', expected one of: activitynet"):
-        score(PREDICTIONS, annotations, split="test", tiou_thresholds=(0.5,), protocol="voc")
+        score(PREDICTIONS, annotations, ScoringOptions(split="test", tiou=(0.5,), protocol="voc"))
 
 
 @pytest.mark.parametrize(
@@ -202,7 +195,7 @@ def test_parse_tiou_refuses(text: str, message: str) -> None:
     ],
 )
 def test_default_tiou(dataset: str, expected: tuple[float, ...]) -> None:
-    assert default_tiou(dataset) == expected
+    assert ScoringOptions().tiou_thresholds(dataset) == expected
 
 
 @pytest.mark.parametrize(
@@ -218,7 +211,7 @@ def test_default_tiou(dataset: str, expected: tuple[float, ...]) -> None:
 )
 def test_choose_split(dataset: str, splits: list[str], asked: str | None, expected: str) -> None:
     annotations = make_annotation_set({split: (split, []) for split in splits}, CLASSES, dataset=dataset)
-    assert choose_split(annotations, asked) == expected
+    assert ScoringOptions(split=asked).split_of(annotations) == expected
 
 
 @pytest.mark.parametrize(
@@ -231,14 +224,14 @@ def test_choose_split(dataset: str, splits: list[str], asked: str | None, expect
 def test_choose_split_refuses(splits: list[str], asked: str | None, error: type[Exception], message: str) -> None:
     annotations = make_annotation_set({split: (split, []) for split in splits}, CLASSES)
     with pytest.raises(error, match=message):
-        choose_split(annotations, asked)
+        ScoringOptions(split=asked).split_of(annotations)
 
 
 def test_score_file_equals_score(tmp_path: Path, annotations: AnnotationSet) -> None:
     write_annotations(annotations, tmp_path / "a.json")
     write_predictions(tmp_path / "p.json", PREDICTIONS)
-    found = evaluate_predictions(predictions=tmp_path / "p.json", annotations=tmp_path / "a.json", tiou="0.5:0.7:0.2")
-    expected = score(PREDICTIONS, annotations, split="test", tiou_thresholds=(0.5, 0.7))
+    found = evaluate_predictions(tmp_path / "p.json", tmp_path / "a.json", ScoringOptions(tiou="0.5:0.7:0.2"))
+    expected = score(PREDICTIONS, annotations, ScoringOptions(split="test", tiou=(0.5, 0.7)))
     assert found.to_json() == expected.to_json()
 
     write_results(tmp_path / "out", found, DetectionTables({"action": PREDICTIONS}))
@@ -266,7 +259,7 @@ def test_warnings_name_what_is_missing(annotations: AnnotationSet) -> None:
     grid = GridCoverage.measure(
         annotations.split("test"), {"t1": FeatureGrid(1.0, 1.0, 10), "t2": FeatureGrid(1, 6, 5)}
     )
-    scores = score(PREDICTIONS, annotations, split="test", tiou_thresholds=(0.5,), coverage=grid)
+    scores = score(PREDICTIONS, annotations, ScoringOptions(split="test", tiou=(0.5,)), grid=grid)
     assert scores.coverage.warnings() == [
         "1 annotated video without any prediction: t5",
         "1 class with ground truth never predicted: swim",
@@ -294,6 +287,7 @@ def test_manifests_know_the_protocols_there_are() -> None:
     ],
 )
 def test_default_protocol(dataset: str, protocol: str, tiou: str) -> None:
-    assert default_protocol(dataset) == protocol
-    assert default_tiou(dataset, protocol) == parse_tiou(tiou)
-    assert default_tiou(dataset, "proposals") == parse_tiou("0.5:0.95:0.05")
+    options = ScoringOptions()
+    assert options.protocol_for(dataset).name == protocol
+    assert options.tiou_thresholds(dataset) == parse_tiou(tiou)
+    assert ScoringOptions(protocol="proposals").tiou_thresholds(dataset) == parse_tiou("0.5:0.95:0.05")

@@ -142,7 +142,7 @@ EPIC = {"benchmark": "epic-kitchens", "dataset": "epic-kitchens", "supervision":
         pytest.param({"dataset": "epic-kitchens"}, "annotations of epic-kitchens, expected ego4d-mq", id="dataset"),
         pytest.param({"rows": [("a", 0, 1, "run", 0.5)]}, "p.json: video 'a': class 'run' is not among", id="class"),
         pytest.param({"rows": [("x", 0, 1, WASH, 0.5)]}, "video 'x' is not in the annotations", id="video"),
-        pytest.param({"rows": []}, "no predictions, so it is not clear", id="nothing"),
+        pytest.param({"rows": []}, "no predictions, so their split is not known", id="nothing"),
         pytest.param(
             {"rows": [("a", 0, 1, WASH, 0.5), ("c", 0, 1, WASH, 0.5)]}, "of several splits: test, val", id="splits"
         ),
@@ -156,7 +156,7 @@ EPIC = {"benchmark": "epic-kitchens", "dataset": "epic-kitchens", "supervision":
         pytest.param(
             {"benchmark": "activitynet", "dataset": "activitynet13", "files": 2}, "expected one file, found 2", id="two"
         ),
-        pytest.param({**EPIC, "supervision": None}, "asks for --sls PT,TL,TD", id="no levels"),
+        pytest.param({**EPIC, "supervision": None}, "requires --sls PT,TL,TD", id="no levels"),
         pytest.param({**EPIC, "rows": [("a", 0, 1, "wash,cup", 0.5)], "supervision": (2, 3, 6)}, "sls_td", id="level"),
         pytest.param(EPIC, "p.json: class 'wash_hands' is not an action", id="no action"),
         pytest.param(

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from helpers.support import make_annotation_set
 
-from asl_evaluate.preparation import Prepared, Task, prepare
-from asl_evaluate.report.learned import Sensitivity
+from asl_evaluate.report.sensitivity_file import Sensitivity
 from asl_evaluate.report.timelines import MAX_POINTS, add_timelines, timeline_data
+from asl_evaluate.task import Prepared, Task, prepare
 from asl_kit.base.html_page import HtmlPage
 from asl_kit.detections.table import Detections
 
@@ -92,8 +92,7 @@ def test_curves_of_classes_go_by_number_and_hold_start_centre_and_end() -> None:
 @pytest.mark.parametrize("name", ["</script>", "<!--<script>", "]]>", "\u2028", "</SCRIPT ", "&lt;"])
 def test_no_name_ends_the_element_that_holds_the_data(name: str, tmp_path: Path) -> None:
     page = HtmlPage("report")
-    add_timelines(
-        page,
+    data = timeline_data(
         prepared([], last_class=name),
         tiou_thresholds=(0.5,),
         default_tiou=0.5,
@@ -101,6 +100,7 @@ def test_no_name_ends_the_element_that_holds_the_data(name: str, tmp_path: Path)
         sensitivity=None,
         predictions_per_video=1,
     )
+    add_timelines(page, data)
     page.write(tmp_path / "page.html")
     text = (tmp_path / "page.html").read_text(encoding="utf-8")
     held = text.split('id="timeline-data">')[1].split("</script>")[0]

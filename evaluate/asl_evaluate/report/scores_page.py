@@ -1,4 +1,4 @@
-"""A report's page from top to bottom."""
+"""The report on scored predictions, from top to bottom."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from numpy.typing import NDArray
 
 from asl_evaluate.bootstrap import Confidence
 from asl_evaluate.diagnosis import ERROR_TYPES, TRUE_POSITIVE, Diagnosis
-from asl_evaluate.preparation import Prepared
 from asl_evaluate.report import figures
 from asl_evaluate.report.confusion import confusion_matrix
-from asl_evaluate.report.learned import Sensitivity
-from asl_evaluate.report.timelines import add_timelines
+from asl_evaluate.report.sensitivity_file import Sensitivity
+from asl_evaluate.report.timelines import add_tiles, add_timelines, timeline_data
 from asl_evaluate.report.video_files import address, find_video_files
 from asl_evaluate.scores import Scores
+from asl_evaluate.task import Prepared
 from asl_kit.base.html_page import HtmlPage
 
 CONFUSIONS_SHOWN = 20
 
 
-def write_report(
+def write_scores_report(
     path: Path,
     *,
     dataset: str,
@@ -38,21 +38,21 @@ def write_report(
     Parameters
     ----------
     path : Path
-        Where to.
+        The HTML file to write.
     dataset : str
-        Its name, for the title.
+        Name of the dataset, for the title.
     prepared : Prepared
         Truth and predictions.
     scores : Scores
         Their scores.
     diagnosis : Diagnosis
-        What the scores are made of.
+        Their errors.
     videos : Path, optional
-        Folder of the video files, which the page plays from where they are.
+        Folder of the video files. The page plays them from where they are.
     sensitivity : Sensitivity, optional
-        What the model has learned to look at.
+        The model's learned sensitivity.
     predictions_per_video : int
-        How many predictions of a video, those of highest score, stand on the page.
+        Number of predictions of each video on the page, those of highest score.
 
     Raises
     ------
@@ -76,17 +76,7 @@ def write_report(
     _add_errors(page, diagnosis)
     if sensitivity is not None and sensitivity.classes:
         _add_class_sensitivity(page, sensitivity)
-    page.heading("Videos")
-    page.paragraph(
-        "Each lane is a class. A shaded band is a true segment; a bar is a prediction, the higher in its lane the "
-        "higher its score. The score at first is the one with the best F1. Click a timeline, move the Time slider, or "
-        "go through the timeline with the arrow keys, to read what is there"
-        + (" and to seek in the video." if files else ".")
-    )
-    if len(files) < len(prepared.videos) and files:
-        page.paragraph(f"{len(prepared.videos) - len(files)} of {len(prepared.videos)} videos have no file.")
-    add_timelines(
-        page,
+    data = timeline_data(
         prepared,
         tiou_thresholds=diagnosis.tiou_thresholds,
         default_tiou=middle,
@@ -94,6 +84,7 @@ def write_report(
         sensitivity=sensitivity,
         predictions_per_video=predictions_per_video,
     )
+    add_timelines(page, data)
     page.write(path)
 
 
@@ -101,8 +92,8 @@ def _percent(share: float | None) -> str:
     return "" if share is None else f"{100 * share:.2f}"
 
 
-def _sound_confidence(scores: Scores, diagnosis: Diagnosis) -> Confidence | None:
-    """Return the intervals if they are those of the protocol's own mAP."""
+def _own_confidence(scores: Scores, diagnosis: Diagnosis) -> Confidence | None:
+    """Return the intervals if they belong to the protocol's own mAP."""
     estimates = [interval.estimate for interval in diagnosis.confidence.per_tiou]
     same = len(estimates) == len(scores.mean_average_precision) and np.allclose(
         estimates, scores.mean_average_precision, rtol=0, atol=1e-9
@@ -111,7 +102,7 @@ def _sound_confidence(scores: Scores, diagnosis: Diagnosis) -> Confidence | None
 
 
 def _add_summary(page: HtmlPage, scores: Scores, diagnosis: Diagnosis) -> None:
-    confidence = _sound_confidence(scores, diagnosis)
+    confidence = _own_confidence(scores, diagnosis)
     coverage = scores.coverage
     tiles = []
     if scores.average_map is not None:
@@ -121,25 +112,18 @@ def _add_summary(page: HtmlPage, scores: Scores, diagnosis: Diagnosis) -> None:
             interval = f"{confidence.level:.0%} interval: {between}"
         tiles.append(("average mAP (%)", _percent(scores.average_map), interval))
     tiles += [
-        (f"{name} (%)", _percent(figure.mean), "") for name, figure in (*scores.recall.items(), *scores.figures.items())
+        (f"{name} (%)", _percent(metric.mean), "") for name, metric in (*scores.recall.items(), *scores.metrics.items())
     ]
     tiles += [
         ("videos", f"{coverage.videos:,}", ""),
         ("true segments", f"{coverage.segments:,}", f"{len(scores.per_class)} classes"),
         ("predictions", f"{coverage.predictions:,}", f"{coverage.predictions / max(coverage.videos, 1):.1f} a video"),
     ]
-    page.part(
-        '<dl class="tiles">'
-        + "".join(
-            f"<div><dt>{html.escape(name)}</dt><dd>{value}<small>{more}</small></dd></div>"
-            for name, value, more in tiles
-        )
-        + "</dl>"
-    )
+    add_tiles(page, tiles)
     warnings = coverage.warnings()
     if warnings:
         items = "".join(f"<li>{html.escape(warning)}</li>" for warning in warnings)
-        page.part(f'<p>Look at these first:</p><ul class="warnings">{items}</ul>')
+        page.part(f'<p>Check these first:</p><ul class="warnings">{items}</ul>')
     if not scores.tiou_thresholds:
         return
     page.heading("Score by tIoU")
@@ -181,8 +165,8 @@ def _add_confusion(page: HtmlPage, prepared: Prepared, tiou_threshold: float) ->
     page.heading("Confusion")
     page.figure(
         figures.confusion(matrix, classes),
-        f"The class of the prediction that finds each true segment's place (tIoU {tiou_threshold:g} or more, whatever "
-        "the class, the surest first), in per cent of the class's segments.",
+        "The class of the prediction that is matched to each true segment (tIoU of at least "
+        f"{tiou_threshold:g}, any class, highest score first), in percent of the class's segments.",
     )
     page.table(
         ["true", "predicted", "segments", "% of the class"],
@@ -208,7 +192,7 @@ def _add_errors(page: HtmlPage, diagnosis: Diagnosis) -> None:
     page.heading("Errors")
     page.figure(
         figures.error_profile(diagnosis),
-        "What the predictions of each rank are, after DETAD (Alwassel et al., 2018); mean of the tIoU thresholds.",
+        "Kinds of predictions by rank, after DETAD (Alwassel et al., 2018); mean over the tIoU thresholds.",
     )
     kinds = (TRUE_POSITIVE, *ERROR_TYPES)
     page.table(
@@ -221,8 +205,8 @@ def _add_errors(page: HtmlPage, diagnosis: Diagnosis) -> None:
     )
     page.figure(
         figures.error_impacts(diagnosis),
-        "What each kind of error costs: average mAP of these predictions is "
-        f"{_percent(diagnosis.average_map_in_profile)} %, and would be so much higher without such predictions.",
+        "What each kind of error costs: the average mAP of these predictions is "
+        f"{_percent(diagnosis.average_map_in_profile)} %, and would rise by this much without them.",
     )
     page.table(
         ["without", "average mAP (%)", "gain (points)", "average mAP_N (%)", "gain (points)"],
@@ -240,7 +224,7 @@ def _add_errors(page: HtmlPage, diagnosis: Diagnosis) -> None:
     for part in diagnosis.characteristics:
         page.figure(
             figures.characteristic(part, diagnosis.average_normalized_map),
-            f"By {part.name} ({part.unit}): average mAP_N (dotted: of all segments), and the share that is missed.",
+            f"By {part.name} ({part.unit}): average mAP_N (dotted: of all segments), and the share of missed segments.",
         )
     page.table(
         ["characteristic", "bin", "segments", "average mAP_N (%)", "missed (%)"],
@@ -262,11 +246,11 @@ def _add_errors(page: HtmlPage, diagnosis: Diagnosis) -> None:
 def _add_class_sensitivity(page: HtmlPage, sensitivity: Sensitivity) -> None:
     page.heading("Learned sensitivity")
     page.paragraph(
-        "Where in a segment the model has learned that frames matter, from 0 to 1. The timelines below show the same "
-        "over each true segment."
+        "How much the frames at each position in a segment matter to the model, from 0 to 1. The timelines below show "
+        "the same curves over each true segment."
     )
-    page.figure(figures.class_sensitivity(sensitivity, "p_cls"), "For telling the class.")
-    page.figure(figures.class_sensitivity(sensitivity, "p_loc"), "For finding the boundaries.")
+    page.figure(figures.class_sensitivity(sensitivity, "p_cls"), "For the class.")
+    page.figure(figures.class_sensitivity(sensitivity, "p_loc"), "For the boundaries.")
     curves = sensitivity.classes or {}
     keys = sorted({key for each in curves.values() for key in each.mu})
     page.table(

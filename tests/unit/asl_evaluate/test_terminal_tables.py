@@ -5,8 +5,9 @@ from io import StringIO
 from helpers.support import make_annotation_set
 from rich.console import Console
 
-from asl_evaluate.scoring import parse_tiou, score
-from asl_evaluate.table import print_scores
+from asl_evaluate.options import ScoringOptions
+from asl_evaluate.scoring import score
+from asl_evaluate.terminal_tables import print_scores
 from asl_kit.detections.table import Detections
 
 
@@ -15,7 +16,7 @@ def _printed(classes: int, tiou: str) -> str:
     annotations = make_annotation_set({"v": ("test", [(0.0, 10.0, name) for name in names])}, names)
     # the first class is found exactly, the next a little less exactly, and so on
     rows = [("v", 0.0, 10.0 - 9 * number / classes, name, 0.5) for number, name in enumerate(names)]
-    scores = score(Detections.from_lists(rows), annotations, split="test", tiou_thresholds=parse_tiou(tiou))
+    scores = score(Detections.from_lists(rows), annotations, ScoringOptions(split="test", tiou=tiou))
     text = StringIO()
     print_scores(scores, Console(file=text, width=80))
     return text.getvalue()

@@ -1,4 +1,4 @@
-"""What every protocol scores: ground truth and detections of the annotated videos of a split, as columns of numbers."""
+"""What a protocol scores: ground truth and detections of the annotated videos of a split, as columns of numbers."""
 
 from __future__ import annotations
 
@@ -24,28 +24,27 @@ MAX_NAMES_SHOWN = 20
 
 @dataclass(frozen=True)
 class Task:
-    """What is to be scored, and how: all that a protocol is told."""
+    """What to score, and how: the input of a protocol."""
 
     detections: Detections
-    """Any videos, any classes of the vocabulary."""
+    """Of any videos, with any classes of the vocabulary."""
     annotations: AnnotationSet
     split: str
     tiou_thresholds: tuple[float, ...]
     """Each in (0, 1]."""
     duplicates: Duplicates = "keep"
-    """Whether ground truth that occurs twice, or is shorter than 1 ms, counts (official), or
-    not (ActionFormer, OpenTAD)."""
+    """Whether duplicate ground truth, and segments under 1 ms, count: see `ScoringOptions`."""
     vocabulary: str | None = None
-    """Which labels to score; None: the only ones, or all that the protocol knows of."""
+    """The labels to score. None: the only vocabulary, or all that the protocol scores."""
     class_agnostic: bool = False
-    """Whether all classes are taken for one."""
+    """Whether all classes count as one."""
     grid: GridCoverage | None = None
     """What the features leave out, if they are known."""
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """Ground truth and detections as columns; videos and classes numbered alike in both."""
+    """Ground truth and detections as columns, with the same numbers for videos and classes."""
 
     vocabulary: str
     classes: tuple[str, ...]
@@ -67,16 +66,15 @@ class Prepared:
 
 
 def prepare(task: Task) -> Prepared:
-    """Return what is to be scored as columns, and what they cover.
+    """Return what to score as columns, with its coverage.
 
-    Videos of the split without annotation (`segments` is None) are left out. Predictions for
-    other videos than those that stay are left out and counted; official scripts take them for
-    false positives.
+    Videos of the split without annotation (`segments` is None) are left out. Predictions for other
+    videos are left out and counted; official scripts count them as false positives.
 
     Parameters
     ----------
     task : Task
-        What is to be scored.
+        What to score.
 
     Raises
     ------
@@ -154,7 +152,7 @@ def _scored_segments(
     new_label = np.array([class_numbers.get(name, -1) for name in detections.class_names], np.int32)
     video = new_video[detections.video]
     known = video >= 0
-    rows = slice(None) if known.all() else known  # millions of rows are not copied without need
+    rows = slice(None) if known.all() else known  # millions of rows are not copied needlessly
     return ScoredSegments(
         video[rows],
         detections.start_s[rows],

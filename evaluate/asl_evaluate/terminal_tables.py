@@ -1,6 +1,8 @@
-"""Diagnoses and comparisons as tables for a terminal. Shares are shown in percent, as papers print them."""
+"""Scores, diagnoses and comparisons as tables for a terminal. Shares are shown in percent, as papers print them."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
 
 from rich import box
 from rich.console import Console
@@ -9,12 +11,68 @@ from rich.table import Table
 from asl_evaluate.bootstrap import Interval
 from asl_evaluate.comparison import Comparison, Difference
 from asl_evaluate.diagnosis import ERROR_TYPES, TRUE_POSITIVE, Bin, Characteristic, Diagnosis
+from asl_evaluate.scores import Scores
 from asl_kit.base.console import warn
 
 MAX_CLASSES_SHOWN = 20
+MAX_THRESHOLDS_SHOWN = 6
 EXTREMES_SHOWN = 5
 FEW_VIDEOS = 30
-"""Below this the resamples say little of other videos."""
+"""With fewer, the resamples say little about other videos."""
+
+
+def print_scores(scores: Scores, console: Console) -> None:
+    """Print mAP by tIoU, AP by class (the best and worst of many) and warnings, for each part if there are parts."""
+    if scores.parts:
+        for part in scores.parts.values():
+            print_scores(part, console)
+        return
+    coverage = scores.coverage
+    console.print(
+        f"protocol {scores.protocol}, split {scores.split}, vocabulary {scores.vocabulary}, "
+        f"duplicates {coverage.duplicates}"
+    )
+    console.print(
+        f"videos {coverage.videos}, segments {coverage.segments}, classes {len(scores.per_class)}, "
+        f"predictions {coverage.predictions}"
+    )
+    console.print(_overall(scores))
+    for name, metric in scores.metrics.items():
+        console.print(f"{name} (%): {_percent(metric.mean)}")
+    if scores.per_class:
+        console.print(_per_class(scores))
+    for warning in coverage.warnings():
+        warn(console, warning)
+
+
+def _overall(scores: Scores) -> Table:
+    table = Table(box=box.SIMPLE_HEAD)
+    columns: list[tuple[str, tuple[float, ...], float]] = []
+    if scores.average_map is not None:
+        columns.append(("mAP", scores.mean_average_precision, scores.average_map))
+    columns += [(name, recall.per_tiou, recall.mean) for name, recall in scores.recall.items()]
+    for heading in ("tIoU", *(f"{name} (%)" for name, _, _ in columns)):
+        table.add_column(heading, justify="right")
+    for row, threshold in enumerate(scores.tiou_thresholds):
+        last = row == len(scores.tiou_thresholds) - 1
+        table.add_row(f"{threshold:g}", *(_percent(values[row]) for _, values, _ in columns), end_section=last)
+    table.add_row(
+        "mean" if scores.tiou_thresholds else "frames", *(_percent(mean) for _, _, mean in columns), style="bold"
+    )
+    return table
+
+
+def _per_class(scores: Scores) -> Table:
+    columns = list(range(len(scores.tiou_thresholds)))
+    if len(columns) > MAX_THRESHOLDS_SHOWN:
+        columns = [columns[0], columns[len(columns) // 2], columns[-1]]
+    rows = {}
+    for name in sorted(scores.per_class, key=lambda name: (-scores.per_class[name].mean, name)):
+        found = scores.per_class[name]
+        shares = (*(found.average_precision[column] for column in columns), found.mean)
+        rows[name] = (*map(_percent, shares), str(found.segments), str(found.predictions))
+    headings = (*(f"@{scores.tiou_thresholds[column]:g}" for column in columns), "mean", "truth", "predicted")
+    return _class_table("AP (%) per class", "best and the {} worst", headings, rows)
 
 
 def print_diagnosis(diagnosis: Diagnosis, console: Console) -> None:
@@ -47,7 +105,7 @@ def _print_task(result: Diagnosis | Comparison, console: Console) -> None:
     )
     if result.videos < FEW_VIDEOS:
         few = "1 video is" if result.videos == 1 else f"{result.videos} videos are"
-        warn(console, f"{few} few to draw from: intervals and p-values are rough")
+        warn(console, f"{few} too few for reliable intervals and p-values")
 
 
 def _table(title: str, first: str, *headings: str) -> Table:
@@ -86,7 +144,7 @@ def _confidence(diagnosis: Diagnosis) -> Table:
 
 
 def _profile(diagnosis: Diagnosis) -> Table:
-    title = "what the predictions are (%): the best G of each class with G segments, the next G, ..."
+    title = "kinds of predictions (%): the best G of each class with G segments, the next G, ..."
     table = _table(title, "G", "predictions", TRUE_POSITIVE, *ERROR_TYPES)
     for bar in diagnosis.profile:
         shares = (_percent(bar.shares[name] if bar.predictions else None) for name in (TRUE_POSITIVE, *ERROR_TYPES))
@@ -156,21 +214,22 @@ def _cells(row: Difference) -> tuple[str, ...]:
 
 
 def _class_differences(comparison: Comparison) -> Table:
-    rows = comparison.per_class
-    names = sorted(rows, key=lambda name: (-rows[name].difference, name))
+    rows = {}
+    for name in sorted(comparison.per_class, key=lambda name: (-comparison.per_class[name].difference, name)):
+        row = comparison.per_class[name]
+        rows[name] = _percent(row.first), _percent(row.second), _signed(row.difference), str(row.segments)
     title = "AP (%) per class, average over the thresholds"
-    if len(names) > MAX_CLASSES_SHOWN:
-        title += f": the {EXTREMES_SHOWN} that gain most and least of {len(names)}"
+    return _class_table(title, "that gain most and least", ("A", "B", "B - A", "segments"), rows)
+
+
+def _class_table(title: str, extremes: str, headings: Sequence[str], rows: Mapping[str, Sequence[str]]) -> Table:
+    """Return a table with a row per class; of many classes, the first and the last."""
+    names = list(rows)
+    many = len(names) > MAX_CLASSES_SHOWN
+    if many:
+        title += f": the {EXTREMES_SHOWN} {extremes.format(EXTREMES_SHOWN)} of {len(names)}"
         names = names[:EXTREMES_SHOWN] + names[-EXTREMES_SHOWN:]
-    table = _table(title, "class", "A", "B", "B - A", "segments")
-    for place, name in enumerate(names):
-        row = rows[name]
-        table.add_row(
-            name,
-            _percent(row.first),
-            _percent(row.second),
-            _signed(row.difference),
-            str(row.segments),
-            end_section=len(names) < len(rows) and place == EXTREMES_SHOWN - 1,
-        )
+    table = _table(title, "class", *headings)
+    for place, name in enumerate(names, start=1):
+        table.add_row(name, *rows[name], end_section=many and place == EXTREMES_SHOWN)
     return table

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from asl_evaluate.report.learned import read_sensitivity
+from asl_evaluate.report.sensitivity_file import read_sensitivity
 from asl_kit.errors import MissingFileError, SensitivityError
 
 CURVES = {"p_cls": [0.5, 1.0], "p_loc": [0.5, 1.0], "mu": {"start": 0.1}, "sigma": {"start": 1.0}}

@@ -16,7 +16,7 @@ Curve = Annotated[list[Annotated[float, Field(ge=0, le=1)]], Field(min_length=1)
 
 
 class ClassCurves(StrictModel):
-    """What the model looks at within a segment of one class."""
+    """The learned sensitivity over a segment of one class."""
 
     p_cls: Curve
     p_loc: Curve
@@ -26,7 +26,7 @@ class ClassCurves(StrictModel):
 
 
 class VideoCurves(StrictModel):
-    """What the model looks at over the time of one video; entry i is at ``first_s + i * step_s`` seconds."""
+    """The learned sensitivity over one video; entry i is at ``first_s + i * step_s`` seconds."""
 
     first_s: float
     step_s: Annotated[float, Field(gt=0)]
@@ -41,19 +41,19 @@ class VideoCurves(StrictModel):
 
 
 class Sensitivity(StrictModel):
-    """All that is in the file."""
+    """The contents of the file."""
 
     format: Literal["asl-kit/sensitivity"]
     version: Literal[1]
     split: str
     mode: str
     u: list[float]
-    """Places in a segment, from its start (-0.5) to its end (0.5)."""
+    """Positions in a segment, from its start (-0.5) to its end (0.5)."""
     classes: dict[str, ClassCurves] | None
     videos: dict[str, VideoCurves] | None
 
     @model_validator(mode="after")
-    def _fit_the_places(self) -> Self:
+    def _match_the_positions(self) -> Self:
         for name, curves in (self.classes or {}).items():
             if not len(curves.p_cls) == len(curves.p_loc) == len(self.u):
                 raise ValueError(f"class {name!r}: p_cls and p_loc must have {len(self.u)} values, as u")
@@ -61,14 +61,14 @@ class Sensitivity(StrictModel):
 
 
 def read_sensitivity(path: Path, *, vocabulary: str, classes: Collection[str], videos: Collection[str]) -> Sensitivity:
-    """Read what a sensitivity file says of the classes of a vocabulary and of videos; it must say something.
+    """Read the curves of a vocabulary's classes and of videos from a sensitivity file.
 
     Parameters
     ----------
     path : Path
         The file.
     vocabulary : str
-        Where several were learned together, the file names classes with theirs (``verb: wash``).
+        If the model has several vocabularies, the file names classes with theirs (``verb: wash``).
     classes, videos : collection of str
         Names of the vocabulary's classes, and of videos.
 
@@ -77,7 +77,7 @@ def read_sensitivity(path: Path, *, vocabulary: str, classes: Collection[str], v
     MissingFileError
         If there is no such file.
     SensitivityError
-        If it is not of the format, or knows none of the names; the message lists every fault.
+        If it is not of the format, or has none of these classes or videos. The message lists every error.
     """
     document = read_json(path, SensitivityError)
     hint = "such files are written by asl-kit eval --sensitivity FILE"
@@ -107,6 +107,6 @@ def _those_of(
     if found and not kept:
         raise SensitivityError(
             f"{path}: none of its {len(found)} {kind} (such as '{next(iter(found))}') is in this report",
-            hint="it must come from the same dataset, and from the same split",
+            hint="the file must come from the same dataset and the same split",
         )
     return kept

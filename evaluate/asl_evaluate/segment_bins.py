@@ -1,4 +1,4 @@
-"""What makes ground-truth segments easy or hard: their length, coverage and number, in bins."""
+"""Ground-truth segments in bins of length, coverage and number, as in DETAD."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from asl_evaluate.preparation import Prepared
+from asl_evaluate.task import Prepared
 
 INFINITY = float("inf")
 NAMES_OF_BINS = {
@@ -52,20 +52,20 @@ class Binned:
 
 
 def bin_segments(prepared: Prepared, dataset: str) -> list[Binned]:
-    """Return length, coverage and instances of each ground-truth segment, in bins.
+    """Return each ground-truth segment's bin of length, coverage and instances.
 
-    The length is in seconds; the coverage is the length over that of the video, at most 1; the
-    instances are the segments of all classes in the same video (so DETAD's own files count).
+    The length is in seconds; the coverage is the length divided by that of the video, at most 1; the
+    instances are the segments of all classes in the same video (as DETAD's own files count).
 
-    The bins are DETAD's for ActivityNet 1.3 and THUMOS14. For other datasets they are made of the
-    ground truth: fifths of equal size for length and coverage; for instances, videos with one
-    segment, and thirds of the segments in the others. Bins that equal values make empty are
-    left out.
+    The bins are DETAD's for ActivityNet 1.3 and THUMOS14. For other datasets they come from the
+    ground truth: five bins of equal size for length and coverage; for instances, videos with one
+    segment, and three bins of equal size for the others. Bins left empty by equal values are
+    dropped.
 
     Parameters
     ----------
     prepared : Prepared
-        The ground truth, with the videos that it lies in.
+        The ground truth, with its videos.
     dataset : str
         Name of the dataset, as in its manifest.
     """

@@ -1,0 +1,182 @@
+"""How predictions are scored: the options of ``asl-kit eval``, ``report``, ``diagnose`` and ``compare``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import get_args
+
+from asl_evaluate.coverage import GridCoverage
+from asl_evaluate.protocols import Protocol, find_protocol
+from asl_evaluate.task import Duplicates, Task
+from asl_evaluate.video_scores import DEFAULT_TOP_K
+from asl_kit.annotations import AnnotationSet
+from asl_kit.detections.table import Detections
+from asl_kit.errors import UsageError
+from asl_kit.manifests.files import default_tiou_thresholds, find_manifest
+
+DEFAULT_PROTOCOL = "activitynet"
+EVALUATION_SPLITS = ("test", "validation", "val")
+MAX_THRESHOLDS = 1000
+
+
+@dataclass(frozen=True)
+class ScoringOptions:
+    """How predictions are scored. Most defaults depend on the dataset and are taken from its manifest.
+
+    Parameters
+    ----------
+    split : str, optional
+        The split to score. Default: the manifest's evaluation split, else the first of test, validation and val.
+    tiou : str or sequence of float, optional
+        tIoU thresholds in (0, 1], or ``LO:HI:STEP``. Default: the protocol's, else the manifest's, else 0.3 to 0.7.
+    duplicates : {"keep", "drop"}
+        Whether duplicate ground-truth segments and segments under 1 ms count (official), or not (ActionFormer,
+        OpenTAD).
+    protocol : str, optional
+        A key of `asl_evaluate.protocols.PROTOCOLS`. Default: the manifest's, else activitynet.
+    vocabulary : str, optional
+        The labels to score. Required if there are several vocabularies, unless the protocol scores them together.
+    class_agnostic : bool
+        Treat all classes as one.
+    video_scores : path, optional
+        Scores of whole videos, which name the classes: see `asl_evaluate.video_scores`.
+    top_k : int
+        Number of classes that each detection gets from `video_scores`.
+
+    Raises
+    ------
+    UsageError
+        If a value is out of range, or options conflict.
+    """
+
+    split: str | None = None
+    tiou: str | Sequence[float] | None = None
+    duplicates: Duplicates = "keep"
+    protocol: str | None = None
+    vocabulary: str | None = None
+    class_agnostic: bool = False
+    video_scores: str | Path | None = None
+    top_k: int = DEFAULT_TOP_K
+
+    def __post_init__(self) -> None:
+        if self.duplicates not in get_args(Duplicates):
+            raise UsageError(f"duplicates: expected 'keep' or 'drop', found '{self.duplicates}'")
+        by_frame = self.protocol is not None and find_protocol(self.protocol).by_frame
+        if self.tiou is not None:
+            _thresholds(self.tiou)
+            if by_frame:
+                raise UsageError(
+                    f"protocol {self.protocol} scores moments: it has no tIoU thresholds", hint="leave out --tiou"
+                )
+        if self.class_agnostic and self.video_scores is not None:
+            raise UsageError("scores of videos name classes, which a class-agnostic evaluation ignores")
+        if self.top_k < 1:
+            raise UsageError(f"top_k: expected 1 or more, found {self.top_k}")
+
+    def changed(self) -> list[str]:
+        """Return the names of the options that differ from their defaults."""
+        return [field.name for field in fields(self) if getattr(self, field.name) != field.default]
+
+    def protocol_for(self, dataset: str) -> Protocol:
+        """Return the protocol for a dataset."""
+        manifest = find_manifest(dataset)
+        return find_protocol(self.protocol or (manifest.protocol if manifest else DEFAULT_PROTOCOL))
+
+    def tiou_thresholds(self, dataset: str) -> tuple[float, ...]:
+        """Return the tIoU thresholds for a dataset."""
+        tiou = self.tiou if self.tiou is not None else self.protocol_for(dataset).tiou
+        return _thresholds(tiou) if tiou is not None else default_tiou_thresholds(dataset)
+
+    def split_of(self, annotations: AnnotationSet) -> str:
+        """Return the split to score.
+
+        Raises
+        ------
+        AnnotationError
+            If there is no split of that name. The message lists those that exist.
+        UsageError
+            If no split is named and none is known as the evaluation split.
+        """
+        if self.split is not None:
+            annotations.split(self.split)
+            return self.split
+        found = sorted({video.split for video in annotations.videos.values()})
+        manifest = find_manifest(annotations.dataset)
+        for name in ([manifest.splits.evaluate] if manifest else []) + list(EVALUATION_SPLITS):
+            if name in found:
+                return name
+        raise UsageError(
+            f"dataset {annotations.dataset}: which split? There are: {', '.join(found) or 'none'}",
+            hint="name one with --split",
+        )
+
+    def task(self, detections: Detections, annotations: AnnotationSet, *, grid: GridCoverage | None = None) -> Task:
+        """Return the task of scoring detections, with all defaults filled in.
+
+        Parameters
+        ----------
+        detections : Detections
+            Of any videos, with any classes of the vocabulary.
+        annotations : AnnotationSet
+            Ground truth.
+        grid : GridCoverage, optional
+            What the features leave out, if they are known.
+
+        Raises
+        ------
+        AnnotationError, UsageError
+            As `split_of`.
+        """
+        return Task(
+            detections=detections,
+            annotations=annotations,
+            split=self.split_of(annotations),
+            tiou_thresholds=self.tiou_thresholds(annotations.dataset),
+            duplicates=self.duplicates,
+            vocabulary=self.vocabulary,
+            class_agnostic=self.class_agnostic,
+            grid=grid,
+        )
+
+
+DEFAULTS = ScoringOptions()
+
+
+def parse_tiou(text: str) -> tuple[float, ...]:
+    """Return the thresholds that ``LO:HI:STEP`` stands for, both ends included, as exact decimals.
+
+    Raises
+    ------
+    UsageError
+        If these are not three numbers, or 0 < LO <= HI <= 1 does not hold, or no whole number of
+        steps leads from LO to HI.
+
+    Examples
+    --------
+    >>> parse_tiou("0.3:0.7:0.1")
+    (0.3, 0.4, 0.5, 0.6, 0.7)
+    """
+    hint = "for example --tiou 0.3:0.7:0.1"
+    try:
+        low, high, step = (Decimal(part.strip()) for part in text.split(":"))
+    except (ValueError, InvalidOperation):
+        raise UsageError(f"--tiou: expected LO:HI:STEP, found '{text}'", hint=hint) from None
+    if not all(number.is_finite() for number in (low, high, step)) or not 0 < low <= high <= 1 or step <= 0:
+        raise UsageError(f"--tiou: expected 0 < LO <= HI <= 1 and STEP > 0, found '{text}'", hint=hint)
+    if (high - low) / step >= MAX_THRESHOLDS:
+        raise UsageError(f"--tiou: '{text}' is more than {MAX_THRESHOLDS} thresholds", hint=hint)
+    if (high - low) % step:
+        raise UsageError(f"--tiou: no whole number of steps of {step} leads from {low} to {high}", hint=hint)
+    return tuple(float(low + number * step) for number in range(int((high - low) / step) + 1))
+
+
+def _thresholds(tiou: str | Sequence[float]) -> tuple[float, ...]:
+    if isinstance(tiou, str):
+        return parse_tiou(tiou)
+    thresholds = tuple(map(float, tiou))
+    if not thresholds or not all(0 < threshold <= 1 for threshold in thresholds):
+        raise UsageError(f"tiou: expected thresholds in (0, 1], found {list(thresholds)}")
+    return thresholds
