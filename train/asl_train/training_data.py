@@ -19,7 +19,7 @@ from asl_kit.dataset.feature_reader import FeatureReader
 from asl_kit.dataset.split import Split, load_split, training_split, validation_split
 from asl_kit.detections.table import JOINT
 from asl_kit.errors import AnnotationError, TrainingError
-from asl_kit.manifests.files import find_manifest
+from asl_kit.manifests.files import default_tiou_thresholds, find_manifest
 from asl_kit.model.assignment import UNLABELLED
 from asl_kit.recipes.schema import Recipe
 
