@@ -42,31 +42,15 @@ def _download(name: str) -> StateDict:
     return state
 
 
-def _network(
-    name: str,
-    *,
-    clip_frames: int,
-    frame_step: int,
-    resize: ResizeRule,
-    mean: tuple[float, float, float],
-    std: tuple[float, float, float],
-    feature_dim: int,
-    classifier: str,
-    fixed_size: bool = False,
-) -> BackboneSpec:
+def _network(name: str, classifier: str, **facts: Any) -> BackboneSpec:
+    """Return the spec of a network; `facts` are the other fields of `BackboneSpec`."""
     build: Callable[[int], nn.Module] = partial(_build, name, classifier)
     return BackboneSpec(
         name=name,
-        clip_frames=clip_frames,
-        resize=resize,
-        mean=mean,
-        std=std,
-        feature_dim=feature_dim,
-        frame_step=frame_step,
         build=build,
         published=PublishedWeights(name=get_model_weights(name).DEFAULT.name, load=partial(_download, name)),
         classifier=(f"{classifier}.",),
-        fixed_size=fixed_size,
+        **facts,
     )
 
 
