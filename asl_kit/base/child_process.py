@@ -35,15 +35,7 @@ Answer = TypeVar("Answer")
 
 
 class ChildDiedError(Exception):
-    """A child process ended by itself. Its text says how: ``signal 9 (SIGKILL)``.
-
-    Parameters
-    ----------
-    exit_code : int or None
-        Negative: the signal that ended it. None: it still has not ended.
-    was_ready : bool
-        Whether it had sent a message before.
-    """
+    """A child process ended by itself, before or after it was ready. The text says how: ``signal 9 (SIGKILL)``."""
 
     def __init__(self, exit_code: int | None, *, was_ready: bool) -> None:
         super().__init__(describe_exit(exit_code))
@@ -52,21 +44,21 @@ class ChildDiedError(Exception):
 
 
 class ChildProcess:
-    """A process that this one starts, talks to by a pipe, and starts again after it died.
+    """A process at the other end of a pipe, which can be started again after it died.
 
-    Ctrl-C does not reach it: the parent ends it, and prints the one message. It ends with its parent, however the
+    Ctrl-C does not reach it: the parent ends it and prints the only message. It ends with its parent, however the
     parent ends. It is ready once it has sent its first message.
 
     Parameters
     ----------
     target : callable
-        What the process runs: ``target(connection, *arguments)``. A module's function, found by its name.
+        A module's function; the process runs ``target(connection, *arguments)``.
     arguments : object
         Pickled for `target`.
     name : str
-        Of the process, for the system's tools.
+        Name of the process.
     memory_bytes : int, optional
-        Data that the process may hold; a file that asks for more fails, rather than the machine run out of memory.
+        Data that the process may hold.
     has_children : bool
         Whether the process starts processes itself.
 
@@ -171,9 +163,7 @@ class ChildProcess:
 
 
 class ReaderProcess:
-    """A process that reads files, so that a file which crashes or stalls its reader does not harm this process.
-
-    It is started when it is first needed, and again after it died. Use it as a context manager.
+    """A context manager for reading files in a process, which a damaged file may crash or stall.
 
     Parameters
     ----------
@@ -213,7 +203,14 @@ class ReaderProcess:
             If the process crashed over the file, or took too long.
         """
         if not self._child.is_alive:
-            self._start()
+            self._child.start()
+            try:
+                self._child.receive()
+            except ChildDiedError as died:
+                raise AslKitError(
+                    f"a process to read files cannot be started: {died}",
+                    hint="in a script of your own, keep what runs under `if __name__ == '__main__':`",
+                ) from None
         try:
             self._child.send((function, path))
             answer = self._child.receive(time_limit_s=self._time_limit_s)
@@ -225,16 +222,6 @@ class ReaderProcess:
         if isinstance(answer, AslKitError):
             raise answer
         return cast(Answer, answer)
-
-    def _start(self) -> None:
-        self._child.start()
-        try:
-            self._child.receive()
-        except ChildDiedError as died:
-            raise AslKitError(
-                f"a process to read files cannot be started: {died}",
-                hint="in a script of your own, keep what runs under `if __name__ == '__main__':`",
-            ) from None
 
 
 def _serve(connection: Connection, memory_bytes: int) -> None:
@@ -260,20 +247,6 @@ def _run(connection: Connection, memory_bytes: int | None, target: Callable[...,
         target(connection, *arguments)
 
 
-@contextmanager
-def _interrupts_blocked() -> Iterator[None]:
-    """Block SIGINT for processes that are started meanwhile: they inherit the mask."""
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    resource_tracker.ensure_running()  # unblocks SIGINT when it starts
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
 def _end_with_parent() -> None:
     parent = multiprocessing.parent_process()
     if parent is not None:
@@ -289,6 +262,20 @@ def _limit_memory(memory_bytes: int) -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
     limit = memory_bytes if hard == resource.RLIM_INFINITY else min(memory_bytes, hard)
     resource.setrlimit(resource.RLIMIT_DATA, (limit, hard))
+
+
+@contextmanager
+def _interrupts_blocked() -> Iterator[None]:
+    """Block SIGINT for processes that are started meanwhile: they inherit the mask."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    resource_tracker.ensure_running()  # unblocks SIGINT when it starts
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def describe_exit(code: int | None) -> str:

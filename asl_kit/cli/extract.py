@@ -2,33 +2,29 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import click
 
-from asl_kit.cli.options import decoding, json_option, make_record, on_error
+from asl_kit.base.console import out
+from asl_kit.cli.options import Option, decoding, json_option, make_record, on_error
 from asl_kit.cli.output import print_results
 
 
-def _print_backbones(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:
-    if not value or ctx.resilient_parsing:
-        return
-    from asl_extract.backbones.listing import backbones_table
-    from asl_kit.base.console import out
+def _list_option(name: str, table: str) -> Option:
+    """Return an option that prints a table, made by ``module:function``, and ends the command."""
 
-    out().print(backbones_table())
-    ctx.exit()
+    def print_table(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:
+        if value and not ctx.resilient_parsing:
+            module, _, function = table.partition(":")
+            out().print(getattr(import_module(module), function)())
+            ctx.exit()
 
-
-def _print_presets(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:
-    if not value or ctx.resilient_parsing:
-        return
-    from asl_extract.presets import presets_table
-    from asl_kit.base.console import out
-
-    out().print(presets_table())
-    ctx.exit()
+    return click.option(
+        name, is_flag=True, is_eager=True, expose_value=False, callback=print_table, help="Show them all."
+    )
 
 
 @click.command()
@@ -82,17 +78,8 @@ def _print_presets(ctx: click.Context, parameter: click.Parameter, value: bool) 
     "--retry-failed", is_flag=True, help="Try videos again that failed before and whose files have not changed."
 )
 @json_option("the summary")
-@click.option(
-    "--list-backbones",
-    is_flag=True,
-    is_eager=True,
-    expose_value=False,
-    callback=_print_backbones,
-    help="Show them all.",
-)
-@click.option(
-    "--list-presets", is_flag=True, is_eager=True, expose_value=False, callback=_print_presets, help="Show them all."
-)
+@_list_option("--list-backbones", "asl_extract.backbones.listing:backbones_table")
+@_list_option("--list-presets", "asl_extract.presets:presets_table")
 @click.pass_context
 def extract(
     ctx: click.Context,

@@ -22,10 +22,7 @@ REDIRECTION = "asl_kit.redirection"
 
 @contextmanager
 def stdout_to_stderr() -> Iterator[None]:
-    """Send to stderr what is printed on stdout: by Python, by C libraries, and by child processes.
-
-    Packages print notices when they are imported, or when they lose a process.
-    """
+    """Send to stderr what packages print on stdout: from Python, C or child processes."""
     sys.stdout.flush()
     stdout = os.dup(1)
     os.dup2(2, 1)

@@ -62,7 +62,7 @@ class Extractor:
     ----------
     spec : ExtractionSpec
         How to make the features: a store's or a checkpoint's spec, or one that `ExtractionSettings.resolve` returned.
-        All that it states must hold here; names and hashes of weights are filled in if it leaves them open.
+        All that it states must hold here. Weights' names and hashes and the flow's details are filled in if open.
     weights, flow_weights : str or Path, optional
         ``default``, ``random`` or the path of a state dict; None: those that the spec names. Needed if they came
         from a file.
@@ -125,7 +125,13 @@ class Extractor:
                     spec.flow_weights, spec.flow_weights_sha256, published, option="--flow-weights"
                 )
             method = get_flow_method(spec.flow_method, weights=str(flow_weights), device=self.device)
-            found |= {"flow_weights": method.weights, "flow_weights_sha256": method.weights_sha256}
+            found |= {
+                "flow": method.description,
+                "flow_weights": method.weights,
+                "flow_weights_sha256": method.weights_sha256,
+            }
+            if spec.flow == spec.flow_method:  # details are left open
+                spec = spec.model_copy(update={"flow": method.description})
             self._prepare: Preparer = FlowPreparer(
                 rule=rule, mean=backbone.mean, std=backbone.std, method=method, device=self.device
             )

@@ -11,7 +11,7 @@ from typing import Any
 
 from asl_extract.backbones import get_backbone
 from asl_extract.decoders import DEFAULT_DECODER, get_decoder
-from asl_extract.flow.preparation import FLOW_METHODS, describe_flow
+from asl_extract.flow.preparation import FLOW_METHODS
 from asl_extract.presets import preset_settings
 from asl_extract.videos import parse_shard
 from asl_kit.base.child_process import TIME_LIMIT_S
@@ -236,10 +236,7 @@ class RunOptions:
 
 
 def complete_spec(spec: ExtractionSpec) -> ExtractionSpec:
-    """Return a spec whose derived fields are what this installation makes of the chosen ones.
-
-    Chosen are backbone, weights, window, stride, frame rates and sizes, precision, and the names of decoder and flow
-    method. Names and hashes of weights stay as they are.
+    """Return a spec whose derived fields are what this installation derives from the chosen ones.
 
     Raises
     ------
@@ -270,7 +267,6 @@ def complete_spec(spec: ExtractionSpec) -> ExtractionSpec:
             "resize": backbone.resize.scaled_to(spec.frame_size).describe(),
             "mean": backbone.mean,
             "std": backbone.std,
-            "flow": describe_flow(spec.flow_method) if spec.flow else "",
             "decoder": get_decoder(spec.decoder_name).version(),
         }
     )

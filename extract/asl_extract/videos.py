@@ -40,22 +40,12 @@ def select_videos(
 ) -> tuple[list[VideoFile], list[str]]:
     """Return the videos that a run works on, sorted by id, and the sorted ids that are listed but have no file.
 
-    Parameters
-    ----------
-    sources : sequence of str or Path
-        As in `find_videos`.
-    listed : collection of str, optional
-        Ids to which the run is restricted.
-    list_name : str
-        Where they are listed, for messages.
-    shard : str, optional
-        ``I/N``: every N-th of these videos, from the I-th on.
+    Of what `find_videos` returns these are the videos whose ids are in `listed`, which `list_name` names for
+    messages; and of those every N-th from the I-th on, if `shard` is ``I/N``.
 
     Raises
     ------
-    MissingFileError
-        As `find_videos`.
-    UsageError
+    MissingFileError, UsageError
         As `find_videos` and `parse_shard`, or if no video is listed.
     """
     files = find_videos(sources)
@@ -75,26 +65,25 @@ def select_videos(
 def find_videos(sources: Sequence[str | Path], *, same_names: bool = False) -> list[VideoFile]:
     """Return the videos that files, folders and patterns name, sorted by id.
 
-    A file is taken whatever its suffix; a folder is searched, with the folders
-    in it and those that links lead to, for files with a video's suffix. Links that
-    lead nowhere, pipes and files that may not be read are found too, so that
-    reading them fails with the reason rather than leaving them out in silence.
+    A file is taken whatever its suffix. A folder is searched for files with a video's suffix, with its subfolders
+    and the folders that links lead to. Broken links, pipes and files without read permission are found too: reading
+    them fails with the reason.
 
     Parameters
     ----------
     sources : sequence of str or Path
-        What does not exist is taken as a pattern, where ``*``, ``?`` and ``[...]`` stand for characters of a name,
-        and ``**`` for folders, any number deep.
+        A path that does not exist is a pattern: ``*``, ``?`` and ``[...]`` stand for characters of a name,
+        and ``**`` for any number of folders.
     same_names : bool
-        Whether files may share a name: they are then told apart by their folders, ``monday/clip`` and
-        ``friday/clip``, or by their suffixes.
+        Whether files may share a name: their folders, as in ``monday/clip`` and ``friday/clip``, or their suffixes
+        then distinguish their ids.
 
     Raises
     ------
     MissingFileError
-        If a file or folder does not exist, or a pattern fits none.
+        If a file or folder does not exist, or nothing matches a pattern.
     UsageError
-        If there is no video, two of them have the same name and may not, or a folder cannot be searched.
+        If there is no video, two have the same name and must not, or a folder cannot be searched.
 
     Examples
     --------

@@ -20,9 +20,12 @@ from asl_extract.backbones.published import read_published
 from asl_extract.backbones.spec import BackboneSpec, PublishedWeights, StateDict
 from asl_extract.frames import ResizeRule
 
-_KINETICS_MEAN, _KINETICS_STD = (0.43216, 0.394666, 0.37645), (0.22803, 0.22145, 0.216989)
-_IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-_SLOWFAST_MEAN, _SLOWFAST_STD = (0.45, 0.45, 0.45), (0.225, 0.225, 0.225)
+Colour = tuple[float, float, float]
+
+# Mean and standard deviation of each colour.
+_KINETICS = (0.43216, 0.394666, 0.37645), (0.22803, 0.22145, 0.216989)
+_IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+_SLOWFAST = (0.45, 0.45, 0.45), (0.225, 0.225, 0.225)
 
 
 def _build(name: str, classifier: str, frame_size: int) -> nn.Module:
@@ -42,15 +45,30 @@ def _download(name: str) -> StateDict:
     return state
 
 
-def _network(name: str, classifier: str, **facts: Any) -> BackboneSpec:
-    """Return the spec of a network; `facts` are the other fields of `BackboneSpec`."""
+def _network(
+    name: str,
+    *,
+    clip_frames: int,
+    frame_step: int,
+    resize: ResizeRule,
+    colours: tuple[Colour, Colour],
+    feature_dim: int,
+    classifier: str,
+    fixed_size: bool = False,
+) -> BackboneSpec:
     build: Callable[[int], nn.Module] = partial(_build, name, classifier)
     return BackboneSpec(
         name=name,
+        clip_frames=clip_frames,
+        resize=resize,
+        mean=colours[0],
+        std=colours[1],
+        feature_dim=feature_dim,
+        frame_step=frame_step,
         build=build,
         published=PublishedWeights(name=get_model_weights(name).DEFAULT.name, load=partial(_download, name)),
         classifier=(f"{classifier}.",),
-        **facts,
+        fixed_size=fixed_size,
     )
 
 
@@ -60,8 +78,7 @@ def _resnet(name: str) -> BackboneSpec:
         clip_frames=16,
         frame_step=2,
         resize=ResizeRule((128, 171), 112, rounded=True),
-        mean=_KINETICS_MEAN,
-        std=_KINETICS_STD,
+        colours=_KINETICS,
         feature_dim=512,
         classifier="fc",
     )
@@ -73,8 +90,7 @@ def _swin(name: str, feature_dim: int) -> BackboneSpec:
         clip_frames=32,
         frame_step=2,
         resize=ResizeRule(256, 224, rounded=True),
-        mean=_IMAGENET_MEAN,
-        std=_IMAGENET_STD,
+        colours=_IMAGENET,
         feature_dim=feature_dim,
         classifier="head",
     )
@@ -86,8 +102,7 @@ def _mvit(name: str) -> BackboneSpec:
         clip_frames=16,
         frame_step=4,
         resize=ResizeRule(256, 224, rounded=True),
-        mean=_SLOWFAST_MEAN,
-        std=_SLOWFAST_STD,
+        colours=_SLOWFAST,
         feature_dim=768,
         classifier="head",
         fixed_size=True,
@@ -103,8 +118,7 @@ BACKBONES = {
         clip_frames=64,
         frame_step=2,
         resize=ResizeRule((256, 256), 224, rounded=True),
-        mean=_KINETICS_MEAN,
-        std=_KINETICS_STD,
+        colours=_KINETICS,
         feature_dim=1024,
         classifier="classifier",
     ),

@@ -150,7 +150,7 @@ def _download(published: PublishedWeights, *, of: str, option: str) -> StateDict
             f"weights {published.name} of {of} cannot be read or kept: {fault}",
             hint=f"make room in {torch.hub.get_dir()}, or pass {option} FILE",
         ) from fault
-    except Exception as fault:  # what PyTorch raises at damaged files cannot be listed
+    except Exception as fault:  # PyTorch may raise anything for damaged files
         raise CheckpointError(
             f"weights {published.name} of {of} are damaged: {_reason(fault)}",
             hint=f"delete the file from {torch.hub.get_dir()}/checkpoints and try again",

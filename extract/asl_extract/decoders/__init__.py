@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 
 from asl_kit.errors import MissingDependencyError, UsageError
 
-if TYPE_CHECKING:  # not at run time: decoder processes start fast
+if TYPE_CHECKING:  # not at run time: decoder processes must start fast
     from torch import Tensor
 
 Frames = NDArray[np.uint8]
 
 DEFAULT_DECODER = "pyav"
-"""PyAV's wheels are for every platform, and it holds a few frames, where decord may decode far ahead."""
+"""PyAV has wheels for every platform, and buffers a few frames; decord may decode far ahead."""
 
 DECODERS = {
     "decord": "asl_extract.decoders.decord_reader",
@@ -32,7 +32,7 @@ DECODERS = {
 }
 
 GPU_DECODERS = {"nvdec": "cuda"}
-"""Decoders that hand out tensors, decoded on the device that computes; and which kind of device that must be."""
+"""Decoders that return tensors on the device that computes, and the kind of device that they need."""
 
 
 class FrameReader(Protocol):
@@ -61,7 +61,7 @@ class FrameReader(Protocol):
     def blocks(self, max_frames: int) -> Iterator[Frames] | Iterator[Tensor]:
         """Yield every frame once, in order, in blocks (up to max_frames, height, width, 3) of RGB, uint8.
 
-        A block without frames is a sign of life from a reader that is busy with something else.
+        An empty block says that the reader is busy with something else.
 
         Raises
         ------
@@ -70,14 +70,14 @@ class FrameReader(Protocol):
         """
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
 
 
 class Decoder(Protocol):
-    """What a module of this package offers."""
+    """A module of this package."""
 
     def open_reader(self, path: Path, *, threads: int, device: str) -> FrameReader:
-        """Open a video; `threads` matter to those that decode on a CPU, `device` to `GPU_DECODERS`."""
+        """Open a video; `threads` are for decoders on a CPU, `device` is for `GPU_DECODERS`."""
 
     def version(self) -> str:
         """Return the decoder's name and version: ``decord 0.6.0``."""

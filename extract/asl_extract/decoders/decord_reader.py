@@ -1,10 +1,10 @@
 """Read a video with decord: forward only, no seeking, every frame decoded once.
 
 decord 0.6.0 hides three faults that matter here. Where frames are missing at the
-end it hands out the last good frame again and again; where a packet is damaged
-it may drop frames that it had already decoded, or hand out what FFmpeg made up.
+end it returns the last good frame again and again; where a packet is damaged
+it may drop frames that it had already decoded, or return frames that FFmpeg made up.
 So a repeat is made an error (``fault_tol``), the frames are counted against the
-file's index, and FFmpeg's log is listened to.
+file's index, and FFmpeg's log is watched.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ class DecordReader(SequentialReader):
         facts = probe(path)
         if facts.films > 1:
             raise VideoError(
-                f"{path}: {facts.films} video streams, and decord cannot be told which to read",
-                hint="use --decoder pyav, or copy the one that is meant: ffmpeg -i IN -map 0:v:0 -c copy OUT.mp4",
+                f"{path}: {facts.films} video streams, and decord cannot choose one",
+                hint="use --decoder pyav, or copy the right one: ffmpeg -i IN -map 0:v:0 -c copy OUT.mp4",
             )
         self._suspicion = Suspicion(path, _LOG)
         try:
@@ -70,7 +70,7 @@ class DecordReader(SequentialReader):
         super().__init__(path, facts)
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._reader = None
 
     def _next(self, index: int) -> Frames:

@@ -64,7 +64,7 @@ class PyAVReader(SequentialReader):
         super().__init__(path, facts)
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._frames.close()
         self._container.close()
 

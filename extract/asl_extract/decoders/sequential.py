@@ -1,4 +1,4 @@
-"""What readers share whose decoder hands out one frame after the other."""
+"""Base class of readers whose decoder returns one frame after the other."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class SequentialReader(ABC):
         self.frame_count = facts.frame_count
         self.fps = facts.fps
         self.display_s = facts.display_s
-        # The first frame says the size as displayed (rotated where the file asks for it).
+        # The first frame has the size as displayed, rotated if the file says so.
         self._first = self._next(0)
         self.height, self.width = self._first.shape[:2]
 
@@ -39,7 +39,7 @@ class SequentialReader(ABC):
 
     @abstractmethod
     def _check(self) -> Generator[None, None, None]:
-        """Raise if the frames so far are not as they were recorded; called after each block, yields while it works."""
+        """Raise if the frames so far are damaged; called after each block, yields during long work."""
 
     def blocks(self, max_frames: int) -> Iterator[Frames]:
         """Yield every frame once, in order, in blocks (up to max_frames, height, width, 3) of RGB."""

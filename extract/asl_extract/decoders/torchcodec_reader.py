@@ -87,7 +87,7 @@ class TensorReader:
             yield frames
 
     def close(self) -> None:
-        """Let go of the file, and of the GPU's decoder."""
+        """Close the file, and free the GPU's decoder."""
         del self._decoder
 
     def _read(self, start: int, stop: int) -> torch.Tensor:

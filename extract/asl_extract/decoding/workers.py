@@ -157,19 +157,11 @@ class _WorkerSlot:
         self._memory = memory
         self._buffer_bytes = buffer_bytes
         self._buffers_in_use = 0
-        self._child = ChildProcess(
-            _work,
-            memory_name,
-            first_buffer,
-            buffer_bytes,
-            settings,
-            name="asl-kit decoder",
-            memory_bytes=settings.memory_bytes,
-        )
+        arguments = (memory_name, first_buffer, buffer_bytes, settings)
+        self._child = ChildProcess(_work, *arguments, name="asl-kit decoder", memory_bytes=settings.memory_bytes)
 
     @property
     def connection(self) -> Connection:
-        """The parent's end of the process's pipe."""
         return self._child.connection
 
     @property

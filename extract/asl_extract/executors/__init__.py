@@ -15,7 +15,12 @@ from asl_kit.torch_utils.device import choose_devices
 
 @contextmanager
 def open_executor(options: RunOptions) -> Iterator[Executor]:
-    """Return the executor that the options ask for.
+    """Open the executor that the options ask for, for a ``with`` statement.
+
+    Yields
+    ------
+    Executor
+        In this process, on several devices or on a Ray cluster.
 
     Raises
     ------

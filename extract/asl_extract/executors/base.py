@@ -19,17 +19,7 @@ from asl_kit.torch_utils.device import choose_device, default_precision
 
 @dataclass(frozen=True)
 class Job:
-    """What all workers of a run do alike.
-
-    Parameters
-    ----------
-    store : Path
-        The store's folder; every worker must see it.
-    settings : ExtractionSettings
-        What decides the features.
-    options : RunOptions
-        How they are made here.
-    """
+    """What all workers of a run do alike. Every worker must see the store's folder."""
 
     store: Path
     settings: ExtractionSettings
@@ -38,12 +28,7 @@ class Job:
     def open(self, device: str, *, workers_on: Sequence[str] = ()) -> tuple[Extractor, FeatureStore]:
         """Return the extractor on a device, and the store, which is created if it does not exist.
 
-        Parameters
-        ----------
-        device : str
-            Where the extractor computes.
-        workers_on : sequence of str
-            Devices of the workers, if that extractor is only a check; the decoder must work on all of them.
+        `workers_on` are the devices of the workers, if this only checks for them: the decoder must work on all.
 
         Raises
         ------

@@ -28,13 +28,7 @@ _GET, _RESULT, _PROGRESS, _FAILED = "get", "result", "progress", "failed"
 
 
 class Devices:
-    """An executor with several devices of this host.
-
-    Parameters
-    ----------
-    devices : sequence of str
-        ``cuda:0``; a device may be named several times.
-    """
+    """An executor with several devices of this host; a device may be named several times."""
 
     def __init__(self, devices: Sequence[str]) -> None:
         self._devices = devices

@@ -11,13 +11,7 @@ from asl_extract.videos import VideoFile
 
 
 class InProcess:
-    """An executor with one device, used by this process.
-
-    Parameters
-    ----------
-    device : str
-        The device.
-    """
+    """An executor with one device, used by this process."""
 
     def __init__(self, device: str) -> None:
         self._device = device

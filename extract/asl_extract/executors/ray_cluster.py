@@ -72,13 +72,7 @@ def _check_reachable(address: str) -> None:
 
 
 class RayCluster:
-    """An executor on a Ray cluster, with one actor for each GPU, or for each node if there is no GPU.
-
-    Parameters
-    ----------
-    ray : module
-        Ray, connected to the cluster.
-    """
+    """An executor on the cluster that Ray is connected to: an actor for each GPU, or each node if there is no GPU."""
 
     def __init__(self, ray: ModuleType) -> None:
         self._ray = ray

@@ -42,25 +42,12 @@ class VideoResult:
 def store_video(
     store: FeatureStore, video_id: str, extracted: ExtractedVideo | AslKitError, *, seconds: float, on_error: str
 ) -> VideoResult:
-    """Write a video's features to the store, or record its error in the ledger.
-
-    Parameters
-    ----------
-    store : FeatureStore
-        The store.
-    video_id : str
-        The video.
-    extracted : ExtractedVideo or AslKitError
-        Its features, or the error.
-    seconds : float
-        How long the attempt took, for the ledger.
-    on_error : {'skip', 'stop'}
-        Whether to raise the error of a video that failed.
+    """Write a video's features to the store, or record its error in the ledger; `seconds` is how long it took.
 
     Raises
     ------
     AslKitError
-        If the store cannot be written, or `on_error` says so.
+        If the store cannot be written, or the video failed and `on_error` is ``stop``.
     """
     try:
         if isinstance(extracted, AslKitError):
@@ -68,10 +55,10 @@ def store_video(
         video = SourceVideo(video_id, extracted.grid, extracted.duration_s, extracted.fps, extracted.frames)
         store.write(video, extracted.features, seconds=seconds, note=extracted.note)
     except (VideoError, FeatureError, MissingFileError) as fault:
+        failed = fail_video(store, video_id, fault.message, hint=fault.hint, seconds=seconds)
         if on_error == "stop":
-            store.ledger.record(video_id, "failed", fault.message, seconds=seconds)
             raise
-        return fail_video(store, video_id, fault.message, hint=fault.hint, seconds=seconds)
+        return failed
     message = f"{video_id}: {extracted.note}" if extracted.note else ""
     return VideoResult(video_id, "done", message=message, features=len(extracted.features))
 

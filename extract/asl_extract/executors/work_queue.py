@@ -31,13 +31,7 @@ class WorkQueue(Callbacks, Protocol):
 
 @dataclass
 class Coordinator:
-    """Assigns videos to workers, and those of a lost worker to others.
-
-    Parameters
-    ----------
-    waiting : deque of VideoFile
-        Videos to be done, in this order.
-    """
+    """Assigns the `waiting` videos to workers in this order, and those of a lost worker to others."""
 
     waiting: deque[VideoFile]
     _assigned: dict[str, dict[str, VideoFile]] = field(default_factory=dict)
@@ -58,17 +52,8 @@ class Coordinator:
     def lost(self, worker: str, reason: str) -> list[tuple[VideoFile, str]]:
         """Put the videos of a lost worker at the head of the queue.
 
-        Parameters
-        ----------
-        worker : str
-            The worker.
-        reason : str
-            How it was lost.
-
-        Returns
-        -------
-        list of (VideoFile, str)
-            Videos that have lost `ATTEMPTS` workers and are not assigned again, with why they failed.
+        Those that have lost `ATTEMPTS` workers are returned instead, each with why it failed; `reason` is how the
+        worker was lost.
         """
         failed = []
         for file in reversed(self._assigned.pop(worker, {}).values()):

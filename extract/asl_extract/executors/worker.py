@@ -43,19 +43,7 @@ def work(job: Job, queue: WorkQueue, *, device: str) -> None:
 
 
 class Worker:
-    """Extracts videos that a store lacks.
-
-    Parameters
-    ----------
-    extractor : Extractor
-        Makes the features.
-    store : FeatureStore
-        With the extractor's spec.
-    options : RunOptions
-        Number of decoder processes, time limit, and what to do with videos that fail or failed before.
-    callbacks : Callbacks
-        Get the results.
-    """
+    """Extracts videos that a store lacks; the store has the extractor's spec."""
 
     def __init__(self, extractor: Extractor, store: FeatureStore, options: RunOptions, callbacks: Callbacks) -> None:
         self._extractor = extractor

@@ -31,8 +31,8 @@ FLOW_METHODS = {
     "raft_small": "asl_extract.flow.raft",
     "tvl1": "asl_extract.flow.tvl1",
 }
-"""Module of each method; it has ``open_method(name, weights, device) -> FlowMethod``, ``describe(name) -> str`` and
-``published_weights(name) -> str``, the name of the ``default`` weights."""
+"""Module of each method; its ``open_method(name, weights, device)`` returns a `FlowMethod`, and
+``published_weights(name)`` the name of its ``default`` weights."""
 
 
 class FlowMethod(Protocol):
@@ -40,12 +40,15 @@ class FlowMethod(Protocol):
 
     Attributes
     ----------
+    description : str
+        Name of the method, and after a comma what else decides its result, as an `ExtractionSpec` records it.
     weights : str
-        ``random``, the publisher's name of the weights, or the file's name; empty: the method has none.
+        ``random``, the publisher's name of the weights, or the file's name; empty if it has none.
     weights_sha256 : str, optional
         `state_sha256` of the weights.
     """
 
+    description: str
     weights: str
     weights_sha256: str | None
 
@@ -72,8 +75,8 @@ def get_flow_method(name: str, *, weights: str = DEFAULT, device: torch.device) 
     name : str
         A name in `FLOW_METHODS`.
     weights : str
-        ``random``, ``default`` or the path of a state dict, as in `load_backbone`; ``default`` for a method without
-        weights.
+        ``random``, ``default`` or the path of a state dict, as in `load_backbone`; ``default`` for a method
+        without weights.
     device : torch.device
         Where networks compute; TV-L1 is computed on the CPU.
 
@@ -88,20 +91,6 @@ def get_flow_method(name: str, *, weights: str = DEFAULT, device: torch.device) 
     """
     method: FlowMethod = _module(name).open_method(name, weights=weights, device=device)
     return method
-
-
-def describe_flow(name: str) -> str:
-    """Return a method's name, and after a comma what else decides its result, as an `ExtractionSpec` records it.
-
-    Raises
-    ------
-    UsageError
-        If there is no method of that name.
-    MissingDependencyError
-        If its package is not installed.
-    """
-    description: str = _module(name).describe(name)
-    return description
 
 
 def published_weights(name: str) -> str:
@@ -125,8 +114,8 @@ def _module(name: str) -> Any:
 class FlowPreparer:
     """Turn decoded frames into a flow backbone's input. Prepared frame i is the flow from frame i to frame i + 1.
 
-    The last frame has none after it: the flow before it comes once more. Two equal frames have no flow between
-    them, whatever the method. Flow is always computed in float32.
+    The last frame has no next one: its flow is that of the frame before. Between two equal frames the flow is 0,
+    whatever the method. Flow is always computed in float32.
 
     Parameters
     ----------
@@ -173,7 +162,7 @@ class FlowPreparer:
 
 
 class _FlowStream:
-    """The flow of one video: holds the last frame, and its flow, from one block to the next."""
+    """The flow of one video; keeps the last frame and its flow for the next block."""
 
     def __init__(self, preparer: FlowPreparer) -> None:
         self._preparer = preparer
@@ -181,7 +170,7 @@ class _FlowStream:
         self._last_flow: Tensor | None = None
 
     def __call__(self, frames: NDArray[np.uint8] | Tensor) -> Tensor:
-        """Take the next frames, uint8 (N, H, W, 3), and return the flow that they complete: (N or N - 1, S, S, 2)."""
+        """Return the flow between the last frame and the next ones: uint8 (N, H, W, 3) -> (N or N - 1, S, S, 2)."""
         resized = self._preparer.rule.resize(frames, device=self._preparer.device)
         if self._last_frame is not None:
             resized = torch.cat([self._last_frame, resized])
@@ -193,7 +182,7 @@ class _FlowStream:
         return flow
 
     def finish(self) -> Tensor:
-        """Return the last frame's flow, which is the one before it, if there was a frame: (0 or 1, S, S, 2)."""
+        """Return the last frame's flow, that of the frame before: (1, S, S, 2), or (0, S, S, 2) without frames."""
         if self._last_flow is not None:
             return self._last_flow
         size = self._preparer.rule.crop

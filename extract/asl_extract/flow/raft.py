@@ -30,16 +30,23 @@ class Raft:
     ----------
     network : nn.Module
         torchvision's.
-    weights, weights_sha256 : str
-        As in `FlowMethod`.
+    description, weights, weights_sha256 : str
+        As `FlowMethod` has them.
     pairs_per_batch : int
         Pairs of frames in a forward pass.
     """
 
     def __init__(
-        self, network: torch.nn.Module, *, weights: str, weights_sha256: str | None, pairs_per_batch: int
+        self,
+        network: torch.nn.Module,
+        *,
+        description: str,
+        weights: str,
+        weights_sha256: str | None,
+        pairs_per_batch: int,
     ) -> None:
         self.network = network
+        self.description = description
         self.weights = weights
         self.weights_sha256 = weights_sha256
         self.pairs_per_batch = pairs_per_batch
@@ -63,11 +70,6 @@ def published_weights(name: str) -> str:
     return published
 
 
-def describe(name: str) -> str:
-    """Return the method's name and number of iterations."""
-    return f"{name}, {ITERATIONS} iterations"
-
-
 def open_method(name: str, *, weights: str, device: torch.device) -> Raft:
     """Return ``raft_large`` or ``raft_small`` with weights; see `asl_extract.flow.preparation.get_flow_method`."""
     published: Any = get_model_weights(name).DEFAULT
@@ -85,6 +87,7 @@ def open_method(name: str, *, weights: str, device: torch.device) -> Raft:
     )
     return Raft(
         network.to(device).eval().requires_grad_(False),
+        description=f"{name}, {ITERATIONS} iterations",
         weights=recorded,
         weights_sha256=digest,
         pairs_per_batch=_PAIRS_PER_BATCH[device.type],

@@ -31,6 +31,7 @@ class TVL1:
     weights_sha256 = None
 
     def __init__(self, opencv: Any, *, threads: int) -> None:
+        self.description = f"tvl1, opencv {opencv.__version__}"
         self._opencv = opencv
         self._threads = ThreadPoolExecutor(threads)  # OpenCV lets go of Python's lock
 
@@ -52,7 +53,7 @@ class TVL1:
 
 
 def published_weights(name: str) -> str:
-    """Return an empty name: the method has no weights."""
+    """Return no name: the method has no weights."""
     return ""
 
 
@@ -60,15 +61,6 @@ def open_method(name: str, *, weights: str, device: torch.device) -> TVL1:
     """Return TV-L1; see `asl_extract.flow.preparation.get_flow_method`."""
     if weights != DEFAULT:
         raise UsageError(f"{name} has no weights, got --flow-weights {weights}")
-    return TVL1(_opencv(name), threads=torch.get_num_threads())
-
-
-def describe(name: str) -> str:
-    """Return the method's name and OpenCV's version."""
-    return f"{name}, opencv {_opencv(name).__version__}"
-
-
-def _opencv(name: str) -> Any:
     try:
         import cv2
     except ImportError as fault:
@@ -80,4 +72,4 @@ def _opencv(name: str) -> Any:
             f"flow {name!r} needs OpenCV's contributed modules, which the installed OpenCV {cv2.__version__} lacks",
             hint="pip uninstall opencv-python opencv-python-headless && pip install opencv-contrib-python-headless",
         )
-    return cv2
+    return TVL1(cv2, threads=torch.get_num_threads())

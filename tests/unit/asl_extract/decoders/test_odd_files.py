@@ -146,7 +146,7 @@ NO_TS = {
     "decord": r"decord stopped after \d+ of \d+ frames",
     "torchcodec": r"torchcodec stopped after \d+ of \d+ frames",
 }
-TWO_FILMS = {"decord": "2 video streams, and decord cannot be told which to read"}
+TWO_FILMS = {"decord": "2 video streams, and decord cannot choose one"}
 
 FILES = {
     "one frame": Odd(lambda d: encode(d / "x.mp4", frames=1), frames=1),

@@ -28,7 +28,7 @@ from asl_extract.backbones import get_backbone
 from asl_extract.backbones.weights import state_sha256
 from asl_extract.clip_plan import ClipPlan
 from asl_extract.extractor import Extractor
-from asl_extract.flow.preparation import FlowPreparer, describe_flow, get_flow_method
+from asl_extract.flow.preparation import FlowPreparer, get_flow_method
 from asl_extract.flow.raft import ITERATIONS
 from asl_extract.frames import ResizeRule
 from asl_kit.errors import (
@@ -213,11 +213,7 @@ def test_tvl1_equals_opencv_on_a_real_clip(real_frames: NDArray[np.uint8]) -> No
 
 def test_tvl1_records_opencvs_version() -> None:
     method = get_flow_method("tvl1", device=CPU)
-    assert (describe_flow("tvl1"), method.weights, method.weights_sha256) == (
-        f"tvl1, opencv {cv2.__version__}",
-        "",
-        None,
-    )
+    assert (method.description, method.weights, method.weights_sha256) == (f"tvl1, opencv {cv2.__version__}", "", None)
 
 
 def test_tvl1_has_no_weights() -> None:
@@ -266,7 +262,7 @@ def test_raft_equals_torchvision_pair_by_pair(name: str, real_frames: NDArray[np
     theirs = getattr(optical_flow, name)(weights=None).eval()
     assert method.weights == "random"
     assert method.weights_sha256 == state_sha256(theirs.state_dict())
-    assert describe_flow(name) == f"{name}, 12 iterations"
+    assert method.description == f"{name}, 12 iterations"
     frames = real_frames[:, 40:168, 80:216]  # sides that RAFT takes as they are
     flow = stream(preparer(method, ResizeRule(128, 128, rounded=False)), frames)
     for index in range(2):
