@@ -217,7 +217,6 @@ class FeatureStore:
         fps: float | None,
         frames: int | None,
         seconds: float = 0.0,
-        worker: str | None = None,
         note: str = "",
     ) -> None:
         """Add a video: whole, or not at all; then record it in the ledger as done.
@@ -238,8 +237,6 @@ class FeatureStore:
             Of the source video; None: not known.
         seconds : float
             How long the attempt took until now, for the ledger.
-        worker : str, optional
-            Who made it, for the ledger; host-pid by default.
         note : str
             What a user should know of how it was made, for the ledger.
 
@@ -274,9 +271,9 @@ class FeatureStore:
             except OSError as fault:
                 _raise_write_error(fault, f"{place} cannot be written")
         if published:
-            self.ledger.record(video_id, "done", note, seconds=seconds, worker=worker)
+            self.ledger.record(video_id, "done", note, seconds=seconds)
         else:
-            self.ledger.record(video_id, "skipped", "already in the store", seconds=seconds, worker=worker)
+            self.ledger.record(video_id, "skipped", "already in the store", seconds=seconds)
 
     def verify(self, deep: bool = True, show_progress: bool = False) -> list[Problem]:
         """Check every video against its metadata and the store's spec.

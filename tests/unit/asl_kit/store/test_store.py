@@ -21,6 +21,7 @@ from asl_kit.grid import FeatureGrid
 from asl_kit.store import FeatureStore, staging, table
 from asl_kit.store import arrays as store_arrays
 from asl_kit.store import store as store_module
+from asl_kit.store.ledger import default_worker
 
 
 @pytest.fixture
@@ -95,7 +96,7 @@ class TestReadAndWrite:
     def test_info_and_read_return_what_was_written(self, store: FeatureStore) -> None:
         features = make_features(7)
         grid = FeatureGrid(0.3, np.float64(0.1), np.int64(7))  # type: ignore[arg-type]
-        store.write("a/b é", features, grid=grid, duration_s=1.0, fps=29.97, frames=30, seconds=2.5, worker="w")
+        store.write("a/b é", features, grid=grid, duration_s=1.0, fps=29.97, frames=30, seconds=2.5)
         info = store.info("a/b é")
         assert (info.video_id, info.grid, info.duration_s, info.fps, info.frames) == ("a/b é", grid, 1.0, 29.97, 30)
         assert (info.dtype, info.shape) == ("float16", (7, 4))
@@ -104,7 +105,12 @@ class TestReadAndWrite:
         assert "a/b é" in store
         assert store.video_ids() == ["a/b é"]
         attempt = next(store.ledger.attempts())
-        assert (attempt.video_id, attempt.outcome, attempt.seconds, attempt.worker) == ("a/b é", "done", 2.5, "w")
+        assert (attempt.video_id, attempt.outcome, attempt.seconds, attempt.worker) == (
+            "a/b é",
+            "done",
+            2.5,
+            default_worker(),
+        )
 
     def test_ids_come_sorted_and_without_strangers(self, store: FeatureStore) -> None:
         for video_id in ["b", "..", "zarr.json", "a b"]:
