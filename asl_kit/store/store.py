@@ -212,7 +212,6 @@ class FeatureStore:
         features: NDArray[Any],
         *,
         seconds: float = 0.0,
-        worker: str | None = None,
         note: str = "",
     ) -> None:
         """Add a video atomically, then record it in the ledger as done.
@@ -227,8 +226,6 @@ class FeatureStore:
             Floating point. A memory map is read block by block.
         seconds : float
             Duration of the attempt so far, for the ledger.
-        worker : str, optional
-            Name of the worker for the ledger; default: ``host-pid``.
         note : str
             Note on how the features were made, for the ledger.
 
@@ -259,9 +256,9 @@ class FeatureStore:
             except OSError as fault:
                 _raise_write_error(fault, f"{place} cannot be written")
         if published:
-            self.ledger.record(video_id, "done", note, seconds=seconds, worker=worker)
+            self.ledger.record(video_id, "done", note, seconds=seconds)
         else:
-            self.ledger.record(video_id, "skipped", "already in the store", seconds=seconds, worker=worker)
+            self.ledger.record(video_id, "skipped", "already in the store", seconds=seconds)
 
     def verify(self, deep: bool = True, show_progress: bool = False) -> list[Problem]:
         """Check every video against its metadata and the store's spec.

@@ -21,6 +21,7 @@ from asl_kit.grid import FeatureGrid
 from asl_kit.store import FeatureStore, SourceVideo, staging, table
 from asl_kit.store import arrays as store_arrays
 from asl_kit.store import store as store_module
+from asl_kit.store.ledger import default_worker
 
 
 @pytest.fixture
@@ -96,7 +97,7 @@ class TestReadAndWrite:
         features = make_features(7)
         grid = FeatureGrid(0.3, np.float64(0.1), np.int64(7))  # type: ignore[arg-type]
         video = SourceVideo("a/b é", grid, duration_s=1.0, fps=29.97, frames=30)
-        store.write(video, features, seconds=2.5, worker="w")
+        store.write(video, features, seconds=2.5)
         info = store.info("a/b é")
         assert (info.video_id, info.grid, info.duration_s, info.fps, info.frames) == ("a/b é", grid, 1.0, 29.97, 30)
         assert (info.dtype, info.shape) == ("float16", (7, 4))
@@ -105,7 +106,12 @@ class TestReadAndWrite:
         assert "a/b é" in store
         assert store.video_ids() == ["a/b é"]
         attempt = next(store.ledger.attempts())
-        assert (attempt.video_id, attempt.outcome, attempt.seconds, attempt.worker) == ("a/b é", "done", 2.5, "w")
+        assert (attempt.video_id, attempt.outcome, attempt.seconds, attempt.worker) == (
+            "a/b é",
+            "done",
+            2.5,
+            default_worker(),
+        )
 
     def test_ids_come_sorted_and_without_strangers(self, store: FeatureStore) -> None:
         for video_id in ["b", "..", "zarr.json", "a b"]:
