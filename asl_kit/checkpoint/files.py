@@ -1,4 +1,4 @@
-"""Checkpoint files: read and checked, or written whole."""
+"""Checkpoint files: reading with checks, and atomic writing."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class _Fields(StrictModel):
 
 
 def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
-    """Write a checkpoint, whole or not at all.
+    """Write a checkpoint atomically.
 
     Raises
     ------
@@ -64,31 +64,31 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
         try:
             torch.save(fields, file)
         except RuntimeError as fault:
-            if isinstance(fault.__context__, OSError):  # such as a full disk, of which PyTorch's error says nothing
+            if isinstance(fault.__context__, OSError):  # such as a full disk, which PyTorch's error does not mention
                 raise fault.__context__ from None
             raise
 
 
 def read_saved(path: Path, *, hint: str, device: str | torch.device = "cpu") -> Any:
-    """Read what `torch.save` wrote. Nothing in the file is executed.
+    """Read a file written by `torch.save`. Nothing in the file is executed.
 
     Raises
     ------
     MissingFileError
         If there is no such file.
     CheckpointError
-        With `hint`, if it is no such file, is damaged, or holds more than tensors and plain values.
+        With `hint`, if it is not such a file, is damaged, or holds more than tensors and plain values.
     """
     try:
         return load_saved(path, device=device)
     except (FileNotFoundError, IsADirectoryError):
         raise MissingFileError(f"{path}: no such file") from None
-    except Exception as fault:  # what PyTorch raises at damaged files cannot be listed
+    except Exception as fault:  # PyTorch may raise anything for a damaged file
         if isinstance(fault, OSError) and fault.filename is not None:
-            raise  # the file system's own; PyTorch's, of a file cut short, names none
+            raise  # an error of the file system; that of PyTorch for a truncated file names no file
         what = "not a checkpoint, or damaged"
         if isinstance(fault, pickle.UnpicklingError) and "GLOBAL" in str(fault):  # it names a function or class
-            what = "holds more than tensors and plain values; nothing else is unpickled: it could run any program"
+            what = "holds more than tensors and plain values, which is never unpickled: it can run any program"
         raise CheckpointError(f"{path}: {what}", hint=hint) from fault
 
 
@@ -100,7 +100,7 @@ def load_checkpoint(path: Path, *, device: str | torch.device = "cpu") -> Checkp
     MissingFileError
         If there is no such file.
     CheckpointError
-        If it is no checkpoint of asl-kit, or of another format version, or damaged.
+        If it is not a checkpoint of asl-kit, has another format version, or is damaged.
     """
     fields = read_saved(path, device=device, hint="`asl-kit train` writes model.ckpt into the folder of its run")
     if not isinstance(fields, dict) or fields.get("format") != FORMAT:
@@ -113,7 +113,7 @@ def load_checkpoint(path: Path, *, device: str | torch.device = "cpu") -> Checkp
         error=CheckpointError,
         hint=f"it was written by asl-kit {fields.get('asl_kit')}; this is {__version__}",
     )
-    if "class_names" in fields and "vocabularies" not in fields:  # written when a model learned one vocabulary only
+    if "class_names" in fields and "vocabularies" not in fields:  # written before models had several vocabularies
         provenance = fields.get("provenance")
         vocabulary = provenance.get("vocabulary") if isinstance(provenance, dict) else None
         fields = fields | {"vocabularies": {vocabulary or "": fields["class_names"]}}
@@ -124,15 +124,15 @@ def load_checkpoint(path: Path, *, device: str | torch.device = "cpu") -> Checkp
 
 
 def _check_weights(checkpoint: Checkpoint, path: Path) -> None:
-    """Refuse weights that are not of the network that the recipe describes, before memory is taken for it."""
+    """Refuse weights that do not match the network of the recipe, before memory is allocated for it."""
     dims = tuple(spec.feature_dim for spec in checkpoint.extraction)
     if dims != checkpoint.shape.feature_dims:
         raise CheckpointError(
-            f"{path}: damaged checkpoint: features of {dims} values, and a network for {checkpoint.shape.feature_dims}"
+            f"{path}: damaged checkpoint: features of {dims} values, a network for {checkpoint.shape.feature_dims}"
         )
     for what, tensors in (("weights", checkpoint.weights), ("objective", checkpoint.objective)):
         if (name := find_unsound(tensors)) is not None:
-            raise CheckpointError(f"{path}: damaged checkpoint: {what}: {name} is no tensor of finite numbers")
+            raise CheckpointError(f"{path}: damaged checkpoint: {what}: {name} is not a tensor of finite numbers")
     try:
         with torch.device("meta"):
             network = Localizer(checkpoint.recipe, checkpoint.shape, len(checkpoint.class_names))

@@ -1,5 +1,5 @@
-"""Checkpoints that other programs trained, made ours."""
+"""Import of checkpoints that other programs trained."""
 
-from asl_kit.checkpoint_import.actionformer import ImportedCheckpoint, import_checkpoint
+from asl_kit.checkpoint_import.actionformer_checkpoint import ImportedCheckpoint, import_checkpoint
 
 __all__ = ["ImportedCheckpoint", "import_checkpoint"]

@@ -1,4 +1,4 @@
-"""ActionFormer's configuration files: what they may say, what it means for a recipe, and what is refused.
+"""ActionFormer's configuration files: their fields, their conversion to a recipe, and what is not supported.
 
 The fields, their names and their defaults are those of ``libs/core/config.py`` and of the data sets in
 ``libs/datasets`` of https://github.com/happyharrycn/actionformer_release at 61ea7eb.
@@ -18,7 +18,7 @@ from asl_kit.errors import CheckpointError, MissingFileError
 from asl_kit.recipes.schema import Layers, Recipe
 
 EVERYWHERE = 10_000.0
-"""A radius of centre sampling, in strides, that reaches to the ends of every segment."""
+"""A radius of centre sampling, in strides, that covers every segment."""
 
 
 Dimension = Annotated[int, Field(ge=1, le=2**20)]
@@ -130,7 +130,7 @@ class OptimizerConfig(StrictModel):
 
 
 class ActionFormerConfig(StrictModel):
-    """A whole configuration, defaults filled in."""
+    """A whole configuration with defaults."""
 
     init_rand_seed: int = 1234567891
     dataset_name: str = "epic"
@@ -153,7 +153,7 @@ class ActionFormerConfig(StrictModel):
 
     @property
     def input_dims(self) -> tuple[int, ...]:
-        """Values of each stream that has its own projection."""
+        """Number of values of each stream with its own projection."""
         dims = self.dataset.input_dim
         return dims if isinstance(dims, tuple) else (dims,)
 
@@ -165,25 +165,25 @@ class ActionFormerConfig(StrictModel):
 
     @property
     def windows(self) -> tuple[int, ...]:
-        """Features that one attends to, on each level; 0: all. An even window of theirs is one feature wider."""
+        """Attention window of each level in features; 0: all. ActionFormer widens an even window by one feature."""
         window = self.model.n_mha_win_size
         given = window if isinstance(window, tuple) else (window,) * self.levels
         return tuple(size // 2 * 2 + 1 if size > 1 else 0 for size in given)
 
     @property
     def range_overlap(self) -> float:
-        """How many times lower a regression range starts than the one below it ends."""
+        """The factor by which a regression range starts below the end of the previous one."""
         ranges = self.model.regression_range
         return ranges[0][1] / ranges[1][0] if len(ranges) > 1 and ranges[1][0] > 0 else 1.0
 
     @property
     def resized(self) -> bool:
-        """Whether the features of each video reach from its begin to its end."""
+        """Whether the features of each video were resized to span the whole video."""
         return self.dataset_name == "anet" and self.dataset.feat_stride <= 0
 
     @property
     def resize_length(self) -> int | None:
-        """Features that each video's are resized to; only the reader of ActivityNet does."""
+        """Number of features that each video is resized to; only ActivityNet's reader resizes."""
         resizes = self.dataset_name == "anet" and self.dataset.force_upsampling
         return self.dataset.max_seq_len if resizes else None
 
@@ -196,16 +196,20 @@ def read_config(path: Path) -> ActionFormerConfig:
     MissingFileError
         If there is no such file.
     CheckpointError
-        If it is no YAML, has a key that ActionFormer does not know, or asks for what asl-kit does not support; the
+        If it is not YAML, has a key that ActionFormer does not know, or a setting that asl-kit does not support; the
         message lists all faults.
     """
     try:
         fields = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, IsADirectoryError):
         raise MissingFileError(f"{path}: no such file") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as fault:  # a date or number out of range, nested too deep
+    except (
+        yaml.YAMLError,
+        ValueError,
+        RecursionError,
+    ) as fault:  # also numbers out of range, deep nesting
         raise CheckpointError(f"{path}: not a YAML file: {' '.join(str(fault).split())}") from fault
-    hint = "the keys are those of ActionFormer's libs/core/config.py; a relative of it may need its own importer"
+    hint = "the known keys are those of ActionFormer's libs/core/config.py; other programs may need another importer"
     config = validate(ActionFormerConfig, fields, source=str(path), error=CheckpointError, hint=hint)
     faults = [fault_line(place.split("."), text, found) for place, text, found in _unsupported(config)]
     if faults:
@@ -214,7 +218,7 @@ def read_config(path: Path) -> ActionFormerConfig:
 
 
 def _unsupported(config: ActionFormerConfig) -> Iterator[tuple[str, str, object]]:
-    """Yield (key, what is supported, value found) of whatever decides the outputs and cannot be said in a recipe."""
+    """Yield (key, what is supported, value found) for every setting that affects the outputs and has no recipe key."""
     only: dict[str, object] = {
         "model_name": "LocPointTransformer",
         "dataset.downsample_rate": 1,
@@ -237,24 +241,24 @@ def _unsupported(config: ActionFormerConfig) -> Iterator[tuple[str, str, object]
         for part in place.split("."):
             found = getattr(found, part)
         if found != supported:
-            yield place, f"supported is only {supported!r}", found
+            yield place, f"only {supported!r} is supported", found
     if config.test_cfg.ext_score_file is not None:
-        text = "proposals scored by another classifier are not supported, only null is"
+        text = "only null is supported: no scores of another classifier"
         yield "test_cfg.ext_score_file", text, config.test_cfg.ext_score_file
     if config.train_cfg.center_sample not in ("radius", "none"):
-        yield "train_cfg.center_sample", "supported are 'radius' and 'none'", config.train_cfg.center_sample
+        yield "train_cfg.center_sample", "only 'radius' and 'none' are supported", config.train_cfg.center_sample
     data, model = config.dataset, config.model
     streams = model.embd_dim if isinstance(model.embd_dim, tuple) else None
     if isinstance(data.input_dim, tuple) != (streams is not None) or len(config.input_dims) != len(streams or (0,)):
         yield "model.embd_dim", f"expected one for each of dataset.input_dim = {data.input_dim}", model.embd_dim
     elif isinstance(data.input_dim, tuple) and len(data.input_dim) == 1:
-        yield "dataset.input_dim", "supported is a number, or a list of several", data.input_dim
+        yield "dataset.input_dim", "expected a number, or a list of several", data.input_dim
     if len(config.windows) != config.levels:
         yield "model.n_mha_win_size", f"expected one for each of {config.levels} levels", model.n_mha_win_size
     if config.resize_length and not config.resized and data.num_frames != data.feat_stride:
         yield (
             "dataset.num_frames",
-            f"with force_upsampling, supported is feat_stride = {data.feat_stride}",
+            f"with force_upsampling, only feat_stride = {data.feat_stride} is supported",
             data.num_frames,
         )
     first, overlap = model.regression_range[0][1], config.range_overlap
@@ -262,7 +266,7 @@ def _unsupported(config: ActionFormerConfig) -> Iterator[tuple[str, str, object]
         (0.0 if level == 0 else first * 2 ** (level - 1) / overlap, first * 2**level) for level in range(config.levels)
     ]
     ranges = list(model.regression_range)
-    endless = 2 * data.max_seq_len  # no point is farther from an end of a segment
+    endless = 2 * data.max_seq_len  # no point is farther from the end of a segment
     if (
         len(ranges) != config.levels
         or overlap < 1
@@ -270,12 +274,12 @@ def _unsupported(config: ActionFormerConfig) -> Iterator[tuple[str, str, object]
         or ranges[-1][0] != expected[-1][0]
         or ranges[:-1] != expected[:-1]
     ):
-        text = f"supported are {config.levels} ranges whose ends double, the last {endless} or more"
+        text = f"expected {config.levels} ranges whose ends double, the last {endless} or more"
         yield "model.regression_range", text, [list(pair) for pair in ranges]
 
 
 def to_recipe(config: ActionFormerConfig, *, vocabulary: str | None, source: str) -> tuple[Recipe, list[str]]:
-    """Return the recipe that says the same, and what of the training it cannot say."""
+    """Return the equivalent recipe, and notes on training settings that a recipe does not have."""
     data, model, train, test, opt = config.dataset, config.model, config.train_cfg, config.test_cfg, config.opt
     notes = []
     for place, supported, found in (
@@ -284,9 +288,9 @@ def to_recipe(config: ActionFormerConfig, *, vocabulary: str | None, source: str
         ("opt.early_stop_epochs", None, opt.early_stop_epochs),
     ):
         if found != supported:
-            notes.append(f"{place}: {found!r} is not carried over: a recipe knows only {supported!r}")
+            notes.append(f"{place}: {found!r} is not converted: a recipe has only {supported!r}")
     if train.loss_weight <= 0:
-        notes.append(f"train_cfg.loss_weight: {train.loss_weight} (balanced) is not carried over: 1.0 is taken")
+        notes.append(f"train_cfg.loss_weight: {train.loss_weight} (balanced) is not converted: the recipe has 1.0")
     windows = config.windows
     warmup_epochs = opt.warmup_epochs if opt.warmup else 0
     fields: dict[str, Any] = {
@@ -325,7 +329,7 @@ def to_recipe(config: ActionFormerConfig, *, vocabulary: str | None, source: str
         "sensitivity": {"class_level": False, "instance_level": False},
         "contrastive": {"enabled": False},
         "optimizer": {
-            "learning_rate": opt.learning_rate * len(config.devices),  # train.py multiplies it so
+            "learning_rate": opt.learning_rate * len(config.devices),  # as in ActionFormer's train.py
             "weight_decay": opt.weight_decay,
             "batch_size": config.loader.batch_size,
             "epochs": opt.epochs + warmup_epochs,
@@ -339,10 +343,10 @@ def to_recipe(config: ActionFormerConfig, *, vocabulary: str | None, source: str
             "max_detections": test.max_seg_num,
             "nms_sigma": test.nms_sigma,
             "per_class": test.multiclass_nms,
-            # Theirs votes only where it suppresses across classes.
+            # ActionFormer votes only if it suppresses across classes.
             "voting_tiou": 0.0 if test.multiclass_nms else max(test.voting_thresh, 0),
             "min_length_steps": test.duration_thresh,
-            # Theirs reads videos whole, and fails on longer ones.
+            # ActionFormer reads videos whole and fails on longer ones.
             "window_length": int(data.max_seq_len * model.max_buffer_len_factor),
         },
         "run": {"seed": config.init_rand_seed % 2**31, "precision": "float32"},

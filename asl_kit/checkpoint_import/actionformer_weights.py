@@ -1,4 +1,4 @@
-"""ActionFormer's weights under our names."""
+"""ActionFormer's weights, renamed for asl-kit's network."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ SCALE = re.compile(r"reg_head\.scale\.(\d+)\.scale")
 
 
 def read_weights(path: Path, which: str) -> tuple[dict[str, Tensor], int | None]:
-    """Read one of the two state dicts of a file that ActionFormer wrote, and its epoch. Nothing in it is executed.
+    """Read one of the two state dicts of an ActionFormer checkpoint, and its epoch. Nothing in it is executed.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ def read_weights(path: Path, which: str) -> tuple[dict[str, Tensor], int | None]
     MissingFileError
         If there is no such file.
     CheckpointError
-        If it is not such a file.
+        If it is not such a checkpoint.
     """
     fields = read_saved(path, hint="ActionFormer writes epoch_035.pth.tar")
     key = STATE_DICTS[which]
@@ -67,26 +67,26 @@ def read_weights(path: Path, which: str) -> tuple[dict[str, Tensor], int | None]
             hint=f"a checkpoint of ActionFormer holds state_dict and state_dict_ema; for the other: --weights {other}",
         )
     if (name := find_unsound(weights)) is not None:
-        raise CheckpointError(f"{path}: damaged: {key}: {name} is no tensor of finite numbers")
+        raise CheckpointError(f"{path}: damaged: {key}: {name} is not a tensor of finite numbers")
     epoch = fields.get("epoch")
     return dict(weights), epoch if isinstance(epoch, int) else None
 
 
 def translate(weights: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return ActionFormer's weights as our network's.
+    """Return ActionFormer's weights as a state dict of asl-kit's network.
 
     Parameters
     ----------
     weights : mapping of str to Tensor
         ActionFormer's state dict.
     expected : mapping of str to Tensor
-        The state dict of our network of the same shape: what ActionFormer does not have (scaling of the input, and of
-        a block's branches where it drops none) stays as it is there, or is neutral.
+        State dict of asl-kit's network of the same shape. Weights that ActionFormer does not have keep these values
+        (scaling of the input) or are neutral (scaling of a block's branches without drop path).
 
     Raises
     ------
     CheckpointError
-        If names or shapes do not fit; the message lists them.
+        If names or shapes do not match; the message lists them.
     """
     ours: dict[str, Tensor] = {}
     theirs: dict[str, str] = {}
@@ -114,7 +114,7 @@ def translate(weights: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> 
     faults = [f"{theirs.get(name, name)}: not in the configured network" for name in ours if name not in expected]
     for name, value in expected.items():
         if name not in ours:
-            faults.append(f"{name} (our name): missing in the file")
+            faults.append(f"{name} (asl-kit's name): missing in the file")
         elif ours[name].shape != value.shape:
             shapes = f"{tuple(ours[name].shape)} in the file, {tuple(value.shape)} by the configuration"
             faults.append(f"{theirs.get(name, name)}: {shapes}")

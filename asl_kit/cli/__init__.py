@@ -1,7 +1,7 @@
-"""The command line: one lazy group, one command a file, one boundary for errors.
+"""The command line: one lazy group, one module per command, and one place that handles errors.
 
-Each command's module holds its options and calls one public function of a
-stage. A module is imported only when its command runs, or prints its help.
+The module of a command holds its options and calls one public function. It is
+imported only when the command runs or prints its help.
 """
 
 from __future__ import annotations
@@ -22,36 +22,36 @@ COMMANDS = {
     "convert": ("asl_kit.cli.convert:convert", "Convert a dataset's annotations to the unified format."),
     "demo": ("asl_kit.cli.demo:demo", "Make small videos and run every step on them."),
     "diagnose": ("asl_kit.cli.diagnose:diagnose", "Show why a score is what it is."),
-    "doctor": ("asl_kit.cli.doctor:doctor", "Show what this machine offers, what is missing, and what adds it."),
+    "doctor": ("asl_kit.cli.doctor:doctor", "Check this machine and the installation."),
     "eval": ("asl_kit.cli.eval:evaluate", "Score a predictions file, or a checkpoint on stored features."),
     "extract": ("asl_kit.cli.extract:extract", "Extract features from videos into a store."),
     "import-checkpoint": (
         "asl_kit.cli.import_checkpoint:import_checkpoint",
-        "Make a checkpoint of one that ActionFormer trained.",
+        "Convert a checkpoint that ActionFormer trained.",
     ),
     "import-features": (
         "asl_kit.cli.import_features:import_features",
         "Import features that you already have into a store.",
     ),
-    "init": ("asl_kit.cli.init:init", "Look at videos and annotations of your own; propose how to train on them."),
+    "init": ("asl_kit.cli.init:init", "Survey your own videos and annotations, and propose how to train on them."),
     "predict": ("asl_kit.cli.predict:predict", "Find actions in new videos."),
     "render": ("asl_kit.cli.render:render", "Write subtitles, edit decision lists and clips of detections."),
     "report": ("asl_kit.cli.report:report", "Write scores, errors and timelines as one HTML page."),
-    "store": ("asl_kit.cli.store:store", "Look into a feature store and verify it."),
+    "store": ("asl_kit.cli.store:store", "Inspect and verify a feature store."),
     "submit": ("asl_kit.cli.submit:submit", "Write predictions in the format that a benchmark's server takes."),
     "train": ("asl_kit.cli.train:train", "Train a model from annotations and features."),
 }
 
 
 class LazyGroup(click.Group):
-    """A group whose commands are imported on first use, and which turns our errors into exit codes."""
+    """A group that imports its commands on first use and turns errors into messages and exit codes."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return all command names, sorted, without importing any."""
+        """Return all command names, sorted, without importing the commands."""
         return sorted(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import and return one command, or None if there is no such name."""
+        """Import and return a command, or None if the name is unknown."""
         if cmd_name not in COMMANDS:
             return None
         module, _, attribute = COMMANDS[cmd_name][0].partition(":")
@@ -59,14 +59,14 @@ class LazyGroup(click.Group):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the list of commands from `COMMANDS` alone."""
+        """Write the list of commands from `COMMANDS`, without importing them."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, COMMANDS[name][1]) for name in self.list_commands(ctx)])
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; print an error as one message with its hint, and exit with its code.
 
-        An `OSError` counts too: a folder that cannot be written and a full disk are nobody's bug.
+        This includes `OSError`: a folder without write permission and a full disk are not bugs.
         """
         try:
             return super().invoke(ctx)

@@ -1,4 +1,4 @@
-"""`asl-kit doctor`: what is missing or wrong here, and the command that mends it."""
+"""`asl-kit doctor`."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _STYLES = {Verdict.OK: "green", Verdict.NOTE: "dim", Verdict.WARNING: "yellow", 
 @json_option("the checks")
 @click.pass_context
 def doctor(ctx: click.Context, json_path: str | None) -> None:
-    """Show what this machine offers, what is missing, and what adds it.
+    """Check this machine and the installation.
 
     Exit code 1 if something is broken that extract, train, eval, predict or
-    report cannot do without; a warning says what makes them slow or stops them later.
+    report need; a warning reports what makes them slow or may make them fail later.
     """
     from asl_kit.cli.output import write_json
 

@@ -1,4 +1,4 @@
-"""`asl-kit import-checkpoint`: options only; the work is `asl_kit.checkpoint_import.import_checkpoint`."""
+"""`asl-kit import-checkpoint`."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _PATH = click.Path(path_type=Path)
     show_default=True,
     help="The moving average of the weights, which ActionFormer evaluates, or the weights themselves.",
 )
-@click.option("--annotations", type=_PATH, metavar="FILE", help="Take the class names of these unified annotations.")
-@click.option("--vocabulary", metavar="NAME", help="Which labels, where there are several of as many classes.")
-@click.option("--features", metavar="STORE[,STORE]", help="Take from these stores how the features were made.")
+@click.option("--annotations", type=_PATH, metavar="FILE", help="Unified annotations with the class names.")
+@click.option("--vocabulary", metavar="NAME", help="Vocabulary, if several have this number of classes.")
+@click.option("--features", metavar="STORE[,STORE]", help="Stores that record how the features were made.")
 def import_checkpoint(
     file: Path,
     source: str,
@@ -34,10 +34,10 @@ def import_checkpoint(
     vocabulary: str | None,
     features: str | None,
 ) -> None:
-    """Make a checkpoint of one that ActionFormer trained.
+    """Convert a checkpoint that ActionFormer trained.
 
-    Without --annotations, the classes are named by the annotation file of the configuration where it is there, else
-    by the dataset's manifest.
+    Without --annotations, class names come from the annotation file of the configuration if it exists, else
+    from the dataset's manifest.
 
     \b
     asl-kit import-checkpoint epoch_034.pth.tar --from actionformer --config thumos_i3d.yaml -o model.ckpt

@@ -1,4 +1,4 @@
-"""`asl-kit store`: look into a feature store and verify it."""
+"""`asl-kit store`."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ as_json = json_option("the result")
 
 @click.group()
 def store() -> None:
-    """Look into a feature store and verify it."""
+    """Inspect and verify a feature store."""
 
 
 @store.command()
 @store_argument
 @as_json
 def info(path: Path, json_path: str | None) -> None:
-    """Print how the features were made, how many there are, and what failed."""
+    """Print how the features were made, how many there are, and which videos failed."""
     from asl_kit.cli.output import print_results
     from asl_kit.store import FeatureStore, describe
 
@@ -46,17 +46,17 @@ def list_(path: Path, json_path: str | None) -> None:
 @click.option("--quick", is_flag=True, help="Check metadata only, without reading the features.")
 @as_json
 def verify(path: Path, quick: bool, json_path: str | None) -> None:
-    """Read everything again and compare it with its checksums; exit code 1 if anything is wrong."""
+    """Read all features and compare them with their checksums; exit code 1 if anything is wrong."""
     from asl_kit.cli.output import print_results
     from asl_kit.errors import StoreError
     from asl_kit.store import FeatureStore
 
     opened = FeatureStore.open(path)
     problems = opened.verify(deep=not quick, show_progress=True)
-    text = "\n".join(map(str, problems)) or f"{path}: {len(opened.video_ids())} videos, all whole"
+    text = "\n".join(map(str, problems)) or f"{path}: {len(opened.video_ids())} videos, all intact"
     print_results(text, {"problems": [problem.to_json() for problem in problems]}, json_path)
     if problems:
         raise StoreError(
-            f"{path}: damaged or wrong: {len(problems)}",
-            hint="delete the folders named above and make the features again as before: only what is missing is made",
+            f"{path}: {len(problems)} problems",
+            hint="delete the folders named above and run the same command as before: it makes only what is missing",
         )

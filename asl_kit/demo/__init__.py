@@ -1,1 +1,1 @@
-"""The videos of `asl-kit demo`."""
+"""The demo: generated videos, and every step of the pipeline on them."""

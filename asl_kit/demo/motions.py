@@ -1,7 +1,7 @@
-"""How the figures of `asl-kit demo` move: a pose at every phase of every action.
+"""The motions of the figures of `asl-kit demo`: a pose for every phase of every action.
 
 A motion is a pure function from its phase to the angles of the joints.
-`asl_kit.demo.videos` says who moves when, and draws it.
+`asl_kit.demo.videos` plans and draws the videos.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from typing import NamedTuple
 
 
 class Pose(NamedTuple):
-    """A figure's joints: angles in radians, distances as parts of its height.
+    """The joints of a figure: angles in radians, distances as fractions of its height.
 
     Shoulders and hips are measured from straight down, positive to the right of
-    the image; elbows and knees from the straight limb. Left and right are the
-    image's.
+    the image; elbows and knees from the straight limb. Left and right are those
+    of the image.
     """
 
     left_shoulder: float = -0.15
@@ -32,7 +32,7 @@ class Pose(NamedTuple):
     hop: float = 0.0
     """Height of the lowest point above the ground."""
     shift: float = 0.0
-    """Step aside, to the right."""
+    """Sideways displacement, positive to the right."""
 
     def blend(self, other: Pose, weight: float) -> Pose:
         """Return the pose at `weight` of the way to `other`."""
@@ -59,7 +59,7 @@ REST = Pose()
 
 
 def _wave(phase: float) -> Pose:
-    """Both arms up, they swing from side to side together."""
+    """Both arms are up and swing from side to side together."""
     swing = 0.5 * math.sin(2 * math.pi * phase)
     return Pose(
         left_shoulder=-2.2 + swing, left_elbow=-0.3 + swing, right_shoulder=2.2 + swing, right_elbow=0.3 + swing
@@ -82,7 +82,7 @@ def _squat(phase: float) -> Pose:
 
 
 def _cartwheel(phase: float) -> Pose:
-    """With limbs spread, one whole turn to the right and one back."""
+    """One full turn to the right and one back, with spread limbs."""
     way = (1 - math.cos(2 * math.pi * phase)) / 2
     spread = min(1.0, 4 * min(phase % 1, 1 - phase % 1))
     star = Pose(left_shoulder=-2.5, right_shoulder=2.5, left_hip=-0.45, right_hip=0.45)
@@ -91,7 +91,7 @@ def _cartwheel(phase: float) -> Pose:
 
 
 def _walk(phase: float) -> Pose:
-    """Legs and arms swing to and fro against each other, on the way there and back."""
+    """Legs and arms swing in opposite directions while the figure walks to one side and back."""
     swing = math.sin(2 * math.pi * phase)
     return Pose(
         left_shoulder=-0.8 * swing,
@@ -107,7 +107,7 @@ def _walk(phase: float) -> Pose:
 
 
 class Motion(NamedTuple):
-    """How an action moves."""
+    """The motion of an action."""
 
     pose: Callable[[float], Pose]
     """The pose at a phase; phase 1 ends the first cycle."""
@@ -122,4 +122,4 @@ MOTIONS = {
     "walk": Motion(_walk, (1.2, 1.6)),
     "wave": Motion(_wave, (1.2, 2.0)),
 }
-"""The classes of the demo, in order of name."""
+"""The classes of the demo, sorted by name."""

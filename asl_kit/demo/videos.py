@@ -1,15 +1,14 @@
-"""Small videos for `asl-kit demo`: jointed figures that perform actions told apart by motion alone.
+"""Small videos for `asl-kit demo`: jointed figures that perform actions that differ only in their motion.
 
-A video shows one or two figures in front of a dim studio in which discs drift
-and bounce. Each figure performs some actions, and between them stands, sways,
-fidgets, or holds still in a pose that an action passes through. Colours, sizes,
-places, sides and durations are drawn from the same distributions for every
-class, so neither a colour nor a place nor a length tells which action is
-performed, and a still pose is no action.
+A video shows one or two figures in front of a dim studio with discs that drift
+and bounce. Each figure performs some actions; between them it stands, sways,
+fidgets, or holds a pose of an action. Colours, sizes, positions, sides and
+durations have the same distributions for every class, so none of them reveals
+the action, and a still pose is not an action.
 
-Figures are light and the studio is near the grey that backbones subtract: for a
-network with random weights, which has learned to ignore nothing, walls of many
-colours would drown the figures.
+Figures are light, and the studio is close to the grey that backbones subtract: a
+network with random weights has not learned to ignore backgrounds, and colourful
+walls would dominate its features.
 
 Planning is pure (`plan_video`), drawing is pure (`render_frames`), and only
 `write_video` and `write_demo_videos` touch files.
@@ -48,7 +47,7 @@ Point = tuple[float, float]
 Image = NDArray[np.float32]
 
 HEIGHT, WIDTH = 120, 160
-"""Of a frame, in pixels. What matters stays in the middle square: backbones crop."""
+"""Frame size in pixels. The figures stay in the middle square, to which backbones crop."""
 FPS = 15
 """Frames per second."""
 DURATION_RANGE_S = (30.0, 38.0)
@@ -56,15 +55,15 @@ DURATION_RANGE_S = (30.0, 38.0)
 ACTION_RANGE_S = (2.0, 5.0)
 """Shortest and longest action, the same for every class."""
 REST_RANGE_S = (0.8, 2.5)
-"""Shortest and longest time between what a figure does."""
+"""Shortest and longest pause between the acts of a figure."""
 DISTRACTION_SHARE = 0.25
-"""Part of what a figure does that is no action."""
+"""Share of a figure's acts that are not actions."""
 GREY: Color = (0.43, 0.40, 0.38)
-"""Of the studio: about the mean of Kinetics, which torchvision's video networks subtract."""
+"""Colour of the studio: about the mean of Kinetics, which torchvision's video networks subtract."""
 LIGHT: Color = (0.89, 0.89, 0.89)
-"""Of the figures, each part tinted by chance."""
+"""Colour of the figures; each part gets a random tint."""
 BLEND_S = 0.25
-"""Time in which a figure passes from rest into an action, and back."""
+"""Duration of the transition from rest into an action, and back."""
 
 
 HOLD = "(hold)"
@@ -78,7 +77,7 @@ FIDGET = "(fidget)"
 
 @dataclass(frozen=True)
 class Act:
-    """What one figure does in [start_s, end_s)."""
+    """One act of a figure, in [start_s, end_s)."""
 
     name: str
     """A key of `MOTIONS`, `HOLD` or `FIDGET`."""
@@ -106,8 +105,8 @@ class Act:
 
 
 @dataclass(frozen=True)
-class Figure:
-    """One actor: its looks and what it does. Lengths are parts of the frame's height, `x` is from the middle."""
+class Actor:
+    """One figure: its appearance and its acts. Lengths are fractions of the frame's height; `x` is from the middle."""
 
     x: float
     ground: float
@@ -121,7 +120,7 @@ class Figure:
     acts: tuple[Act, ...]
 
     def pose(self, time_s: float) -> Pose:
-        """Return the pose at a time, idle sway included."""
+        """Return the pose at a time, including idle sway."""
         angle = 2 * math.pi * self.sway_hz * time_s + self.sway_phase
         sway = Pose(
             left_shoulder=REST.left_shoulder + 0.08 * math.sin(1.7 * angle),
@@ -139,7 +138,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class Blob:
-    """A disc that drifts behind the figures; some bounce. Lengths are parts of the frame's height."""
+    """A disc that drifts behind the figures; some bounce. Lengths are fractions of the frame's height."""
 
     x: float
     y: float
@@ -160,7 +159,7 @@ class VideoPlan:
     floor: Color
     horizon: float
     blobs: tuple[Blob, ...]
-    figures: tuple[Figure, ...]
+    figures: tuple[Actor, ...]
 
     @property
     def duration_s(self) -> float:
@@ -168,7 +167,7 @@ class VideoPlan:
         return self.frames / FPS
 
     def actions(self) -> list[Act]:
-        """Return what is to be found, in order of time: no holds, no fidgets."""
+        """Return the actions in order of time, without holds and fidgets."""
         acts = [act for figure in self.figures for act in figure.acts if act.name in MOTIONS]
         return sorted(acts, key=lambda act: (act.start_s, act.end_s, act.name))
 
@@ -181,7 +180,7 @@ def _near(random: np.random.Generator, color: Color, spread: float) -> Color:
 def _plan_acts(random: np.random.Generator, duration_s: float, others: list[Act], with_actions: bool) -> list[Act]:
     """Fill a figure's time with actions and distractions.
 
-    A video shows all classes about as often, and never two figures in one class at once.
+    All classes are about equally frequent in a video, and no two figures perform the same class at the same time.
     """
     acts: list[Act] = []
     time_s = random.uniform(0.2, REST_RANGE_S[1])
@@ -208,11 +207,11 @@ def plan_video(video_id: str, *, seed: int, split: str, with_actions: bool = Tru
     Parameters
     ----------
     video_id : str
-        Name of the video; with `seed` it decides everything.
+        Name of the video; id and seed determine everything.
     seed : int
         Seed of the whole set.
     split : str
-        Recorded in the plan.
+        Split that the plan records.
     with_actions : bool
         False: the figures only idle, fidget and hold poses.
     """
@@ -238,7 +237,7 @@ def plan_video(video_id: str, *, seed: int, split: str, with_actions: bool = Tru
         own = _plan_acts(random, frames / FPS, acts, with_actions)
         acts += own
         figures.append(
-            Figure(
+            Actor(
                 x=float(place + random.uniform(-0.04, 0.04)),
                 ground=float(random.uniform(0.88, 0.92)),
                 height=float(random.uniform(0.64, 0.72)),
@@ -276,7 +275,7 @@ def _draw_capsule(image: Image, start: Point, end: Point, radius: float, color: 
     patch += cover * (np.asarray(color, dtype=np.float32) - patch)
 
 
-def _draw_figure(image: Image, figure: Figure, pose: Pose) -> None:
+def _draw_figure(image: Image, figure: Actor, pose: Pose) -> None:
     """Draw a figure; its lowest point stands `pose.hop` above its ground."""
     cos, sin = math.cos(pose.turn), math.sin(pose.turn)
 
@@ -322,7 +321,7 @@ def _backdrop(plan: VideoPlan) -> Image:
 
 
 def render_frames(plan: VideoPlan, *, start: int = 0) -> Iterator[NDArray[np.uint8]]:
-    """Draw a plan's frames from number `start` on, one after the other: uint8 (height, width, 3), RGB."""
+    """Draw the frames of a plan from frame `start` on: uint8 (height, width, 3), RGB."""
     backdrop = _backdrop(plan)
     for frame in range(start, plan.frames):
         time_s = frame / FPS
@@ -342,13 +341,13 @@ def render_frames(plan: VideoPlan, *, start: int = 0) -> Iterator[NDArray[np.uin
 
 
 def write_video(path: Path, frames: Iterable[NDArray[np.uint8]], *, fps: int = FPS) -> None:
-    """Write frames as an H.264 file in an MP4 container, whole or not at all."""
+    """Write frames atomically as an H.264 file in an MP4 container."""
     import av  # slow to import, and only needed here
 
     buffer = io.BytesIO()
     with av.open(buffer, "w", format="mp4") as container:
-        # One thread, and without libx264's macroblock tree (measured: it made 5 files of 80 equal runs), equal frames
-        # give equal bytes.
+        # Equal frames give equal bytes with one thread and without libx264's macroblock tree (with it, 80 runs gave 5
+        # different files).
         options = {"crf": "20", "preset": "veryfast", "x264-params": "mbtree=0"}
         stream = container.add_stream("libx264", rate=Fraction(fps), options=options)
         stream.width, stream.height = WIDTH, HEIGHT
@@ -362,14 +361,14 @@ def write_video(path: Path, frames: Iterable[NDArray[np.uint8]], *, fps: int = F
 
 
 def demo_plans(*, seed: int = 0, train: int = 28, test: int = 12) -> list[VideoPlan]:
-    """Plan the demo's videos: every seventh is without action.
+    """Plan the demo's videos; every seventh has no action.
 
     Parameters
     ----------
     seed : int
-        Decides everything.
+        Determines everything.
     train, test : int
-        Videos in each split.
+        Number of videos in each split.
     """
     return [
         plan_video(f"{split}_{index:02d}", seed=seed, split=split, with_actions=index % 7 != 6)
@@ -379,7 +378,7 @@ def demo_plans(*, seed: int = 0, train: int = 28, test: int = 12) -> list[VideoP
 
 
 def segments_csv(plans: Iterable[VideoPlan]) -> str:
-    """Return the table of segments that `asl-kit convert csv` reads; a video without action has a row of its own."""
+    """Return the table of segments that `asl-kit convert csv` reads; a video without actions has one row."""
     table = io.StringIO()
     writer = csv.writer(table, lineterminator="\n")
     writer.writerow(["video", "start", "end", "label", "split", "duration", "fps"])
@@ -395,22 +394,21 @@ def write_demo_videos(
 ) -> int:
     """Write ``folder/videos/<id>.mp4`` for each plan, and ``folder/segments.csv``.
 
-    ``folder/plan.sha256`` tells what was planned. Videos that an earlier call
-    wrote for the same plan stay: each was written whole.
+    ``folder/plan.sha256`` identifies the plans. Videos that an earlier call with the same plans wrote are kept.
 
     Parameters
     ----------
     folder : Path
         Absent, empty, or from an earlier call with the same plans.
     plans : sequence of VideoPlan
-        What to draw.
+        The videos to draw.
     on_video : callable, optional
         Called after each video.
 
     Returns
     -------
     int
-        Videos written; the others were there.
+        Number of videos written; the others existed.
 
     Raises
     ------
@@ -422,7 +420,7 @@ def write_demo_videos(
     if stamp.is_file():
         if stamp.read_text(encoding="utf-8") != digest:
             raise UsageError(
-                f"{folder} holds a demo of other videos (another seed, or another version of asl-kit)",
+                f"{folder} holds a demo with other videos (another seed, or another version of asl-kit)",
                 hint="name a new folder with --out, or delete this one",
             )
     elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):

@@ -1,25 +1,25 @@
-"""Judgements on what was found: each check is a function of facts alone.
+"""The checks: pure functions from facts to verdicts.
 
-``broken`` is what keeps a main command from its work (extract, train, eval, predict, report); a
-``warning`` makes it slower than it could be, or will sooner or later stop it; a ``note`` is for information.
+``broken`` means that a main command (extract, train, eval, predict, report) cannot work; a ``warning`` means that it
+is slower than necessary or may fail later; a ``note`` is information.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from asl_kit.environment.facts import Folder, Gpu, MachineFacts
+from asl_kit.environment.machine import Folder, Gpu, MachineFacts
 from asl_kit.environment.packages import OPTIONAL, REQUIRED, TORCH_FAILS
 
 Answer = Mapping[str, Any]
 
 
 class Verdict(StrEnum):
-    """How bad it is."""
+    """Severity of a finding."""
 
     OK = "ok"
     NOTE = "note"
@@ -29,18 +29,18 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class Check:
-    """One line of the examination.
+    """The result of one check.
 
     Parameters
     ----------
     name : str
-        What was looked at.
+        Subject of the check.
     found : str
-        What is there.
+        What was found.
     verdict : Verdict
-        How bad it is.
+        Severity.
     advice : str
-        What to do; empty: nothing.
+        What to do; empty if nothing.
     """
 
     name: str
@@ -54,7 +54,7 @@ class Check:
 
 
 MINIMUM_DRIVER = {13: 580, 12: 525, 11: 450}
-"""Major version of the driver by CUDA's, at least.
+"""Minimum major version of the driver, by major version of CUDA.
 
 Source: https://docs.nvidia.com/deploy/cuda-compatibility/minor-version-compatibility.html, table 1.
 """
@@ -71,7 +71,7 @@ TORCH_OF_TORCHCODEC = {
     (0, 10): (2, 10),
     (0, 11): (2, 11),
 }
-"""The only torch that a torchcodec works with; those from 0.12 on work with torch 2.11 and later.
+"""The torch version that each torchcodec version needs; torchcodec 0.12 and later work with torch 2.11 and later.
 
 Source: the table in torchcodec's README.
 """
@@ -79,23 +79,23 @@ Source: the table in torchcodec's README.
 _FIRST_STABLE_TORCHCODEC, _FIRST_STABLE_TORCH = (0, 12), (2, 11)
 
 MINIMUM_BYTES = {"temporary files": 2**30, "downloaded weights": 2 * 2**30, "this folder": 2**30}
-"""Free space in each folder; the largest published weights take 1.2 GB."""
+"""Minimum free space of each folder; the largest published weights take 1.2 GB."""
 
 MINIMUM_MEMORY_BYTES = 2 * 2**30
-"""`asl-kit predict` with a small backbone stays below this, however long the video."""
+"""`asl-kit predict` with a small backbone needs less than this for any video length."""
 
 MINIMUM_OPEN_FILES = 256
-"""torch and its libraries hold some dozens, every decoder process three, a Ray cluster many more."""
+"""torch and its libraries keep dozens open, every decoder process three, a Ray cluster many more."""
 
 INSTALL_TORCH = "choose at https://pytorch.org/get-started/locally/"
 
 
 def check_installation(machine: MachineFacts) -> Check:
-    """Judge whether the asl-kit that runs is the one that is installed."""
+    """Check that the running asl-kit is the installed one."""
     name = "asl-kit"
     found = f"{machine.version}, Python {machine.python}, {machine.system} {machine.machine}"
     if machine.installed_version is None or not machine.converters:
-        found = f"{found}; not installed, so that converters are missing"
+        found = f"{found}; not installed, so converters are missing"
         return Check(name, found, Verdict.BROKEN, "pip install . in its folder")
     if machine.installed_version != machine.version:
         found = f"{found}; installed is {machine.installed_version}"
@@ -106,7 +106,7 @@ def check_installation(machine: MachineFacts) -> Check:
 
 
 def check_packages(versions: Mapping[str, str], answers: Mapping[str, Answer]) -> list[Check]:
-    """Judge the packages that asl-kit cannot do without: one line for all that load, one for each that does not."""
+    """Check the required packages: one check for all that load, and one for each that does not."""
     sound = [name for name in REQUIRED if "fault" not in answers[name]]
     found = ", ".join(f"{name} {versions.get(name, '')}".strip() for name in sound)
     checks = [Check("packages", found)] if sound else []
@@ -122,7 +122,7 @@ def check_packages(versions: Mapping[str, str], answers: Mapping[str, Answer]) -
         elif answers[name]["fault"] == TORCH_FAILS:
             advice = "see torch"
         elif name == "torchvision":
-            advice = f"it must be of the same build as torch {versions['torch']}: install both at once; {INSTALL_TORCH}"
+            advice = f"it must match the build of torch {versions['torch']}: install both together; {INSTALL_TORCH}"
         else:
             advice = f"pip install --force-reinstall {name}"
         checks.append(Check(name, found, Verdict.BROKEN, advice))
@@ -130,15 +130,15 @@ def check_packages(versions: Mapping[str, str], answers: Mapping[str, Answer]) -
 
 
 def check_gpu(gpu: Gpu, torch: Answer) -> Check:
-    """Judge whether PyTorch computes on the GPUs that the system has."""
+    """Check that PyTorch computes on the GPUs of the system."""
     name = "GPU"
     if torch.get("fault") == TORCH_FAILS:
-        return Check(name, f"not looked at: {TORCH_FAILS}", Verdict.NOTE)
+        return Check(name, f"not checked: {TORCH_FAILS}", Verdict.NOTE)
     if "version" not in torch:
-        return Check(name, f"looking for it fails: {torch['fault']}", Verdict.BROKEN, "use --device cpu")
+        return Check(name, f"cannot be checked: {torch['fault']}", Verdict.BROKEN, "use --device cpu")
     devices, cuda = torch["devices"], torch["cuda"]
     if "fault" in torch:
-        advice = f"use --device cpu, or a PyTorch made for this GPU: {INSTALL_TORCH}"
+        advice = f"use --device cpu, or a PyTorch built for this GPU: {INSTALL_TORCH}"
         return Check(name, f"{'; '.join(devices)}; {torch['fault']}", Verdict.BROKEN, advice)
     if devices:
         built = f"CUDA {cuda}" if cuda else f"ROCm {torch['hip']}"
@@ -148,7 +148,7 @@ def check_gpu(gpu: Gpu, torch: Answer) -> Check:
             return Check(name, f"{found}; {torch['trouble']}", Verdict.WARNING, f"another PyTorch: {INSTALL_TORCH}")
         return Check(name, found)
     if gpu.driver is None and not gpu.devices:
-        return Check(name, "none: all is computed on the CPU", Verdict.NOTE)
+        return Check(name, "none; the CPU computes everything", Verdict.NOTE)
     found = f"{', '.join(gpu.names) or 'an NVIDIA driver'}{f', driver {gpu.driver}' if gpu.driver else ''}"
     if cuda is None:
         advice = f"pip install --force-reinstall torch torchvision, both for CUDA: {INSTALL_TORCH}"
@@ -163,11 +163,11 @@ def check_gpu(gpu: Gpu, torch: Answer) -> Check:
         return Check(name, found, Verdict.WARNING, f"CUDA_VISIBLE_DEVICES is {gpu.visible!r}: unset it")
     if not gpu.devices:
         return Check(name, found, Verdict.WARNING, "give the container the GPU: docker run --gpus all")
-    return Check(name, found, Verdict.WARNING, "look at what nvidia-smi says; restart after an update of the driver")
+    return Check(name, found, Verdict.WARNING, "check nvidia-smi; restart after a driver update")
 
 
 def check_decoders(machine: MachineFacts, answers: Mapping[str, Answer]) -> list[Check]:
-    """Judge each decoder; PyAV, the default, is needed by all."""
+    """Check all decoders."""
     versions, libraries = machine.packages, answers["shared libraries"]
     return [
         check_pyav(answers["decoder pyav"]),
@@ -185,14 +185,14 @@ def check_decoders(machine: MachineFacts, answers: Mapping[str, Answer]) -> list
 
 
 def check_pyav(answer: Answer) -> Check:
-    """Judge PyAV, by which every video is opened first."""
+    """Check PyAV, which opens every video first."""
     if "fault" in answer:
         return Check("decoder pyav", answer["fault"], Verdict.BROKEN, "pip install --force-reinstall av")
     return Check("decoder pyav", answer["version"])
 
 
 def check_decord(version: str | None, answer: Answer, *, system: str, machine: str) -> Check:
-    """Judge decord."""
+    """Check decord."""
     name = "decoder decord"
     if version is None:
         if (system, machine) == ("Linux", "x86_64"):
@@ -205,7 +205,7 @@ def check_decord(version: str | None, answer: Answer, *, system: str, machine: s
 
 
 def check_torchcodec(version: str | None, answer: Answer, *, torch: str, ffmpeg_library: str | None) -> Check:
-    """Judge torchcodec, an extra, which must fit torch and find FFmpeg."""
+    """Check torchcodec, an extra that must match torch and find FFmpeg."""
     name = "decoder torchcodec"
     if version is None:
         return Check(name, "not installed", Verdict.NOTE, "if wanted: pip install 'asl-kit[torchcodec]', and FFmpeg")
@@ -225,7 +225,7 @@ def check_torchcodec(version: str | None, answer: Answer, *, torch: str, ffmpeg_
 
 
 def fitting_torchcodec(torch: tuple[int, int]) -> set[tuple[int, int]]:
-    """Return the minor versions of torchcodec that fit a torch, `_FIRST_STABLE_TORCHCODEC` for all from there on."""
+    """Return the torchcodec versions (major, minor) that work with a torch version."""
     fitting = {codec for codec, only in TORCH_OF_TORCHCODEC.items() if only == torch}
     if torch >= _FIRST_STABLE_TORCH:
         fitting |= {(0, minor) for minor in range(_FIRST_STABLE_TORCHCODEC[1], 100)}
@@ -238,7 +238,7 @@ def _minor(version: str) -> tuple[int, int]:
 
 
 def check_nvdec(answer: Answer, library: str | None, *, gpus: int) -> Check:
-    """Judge whether videos can be decoded on the GPU, which nothing does by itself."""
+    """Check whether videos can be decoded on the GPU, which is never the default."""
     name = "decoder nvdec"
     if not gpus:
         return Check(name, "needs a GPU that PyTorch computes on", Verdict.NOTE)
@@ -254,43 +254,43 @@ def check_nvdec(answer: Answer, library: str | None, *, gpus: int) -> Check:
 
 
 def check_shared_memory(free_bytes: int | None, processes: Answer, *, gpus: int) -> Check:
-    """Judge whether decoder processes have room to hand frames over, half of what is free being theirs."""
+    """Check that the decoder processes have enough shared memory; they use half of what is free."""
     name = "shared memory"
     if "fault" in processes or free_bytes is None:
-        found = f"not looked at: {processes['fault']}" if "fault" in processes else "no /dev/shm: not limited by it"
+        found = f"not checked: {processes['fault']}" if "fault" in processes else "no /dev/shm, so no limit"
         return Check(name, found, Verdict.NOTE)
     workers = processes["workers"] if gpus else 1
     needed = 2 * workers * processes["bytes_per_worker"]
-    default = f"{workers} decoder processes of --workers" if workers > 1 else "a decoder process (--workers 1)"
-    found = f"{size_text(free_bytes)} free in /dev/shm; {default} would like {size_text(needed)}"
+    default = f"{workers} decoder processes of --workers" if workers > 1 else "decoder processes (--workers 1)"
+    found = f"{size_text(free_bytes)} free in /dev/shm; {default} need {size_text(needed)}"
     if free_bytes >= needed:
         return Check(name, found)
     gib = -(-needed // 2**30)
-    advice = f"docker run --shm-size={gib}g; until then frames are handed over in small pieces, or use --workers 0"
+    advice = f"docker run --shm-size={gib}g, or use --workers 0; until then frames are passed on in small pieces"
     return Check(name, found, Verdict.WARNING if gpus else Verdict.NOTE, advice)
 
 
 def check_memory(available_bytes: int | None) -> Check:
-    """Judge the memory that is left."""
+    """Check the available memory."""
     if available_bytes is None:
         return Check("memory", "not known", Verdict.NOTE)
     found = f"{size_text(available_bytes)} available"
     if available_bytes >= MINIMUM_MEMORY_BYTES:
         return Check("memory", found)
-    return Check("memory", found, Verdict.WARNING, "end other programs, or use a smaller --backbone and --batch-size")
+    return Check("memory", found, Verdict.WARNING, "close other programs, or use a smaller --backbone and --batch-size")
 
 
 def check_open_files(limit: int | None) -> Check:
-    """Judge how many files may be open at once."""
+    """Check the limit on open files."""
     name = "open files"
     if limit is None or limit >= MINIMUM_OPEN_FILES:
         return Check(name, "no limit" if limit is None else f"up to {limit}")
     advice = f"ulimit -n {4 * MINIMUM_OPEN_FILES}, or fewer --workers"
-    return Check(name, f"up to {limit}, wanted are {MINIMUM_OPEN_FILES}", Verdict.WARNING, advice)
+    return Check(name, f"up to {limit}, expected at least {MINIMUM_OPEN_FILES}", Verdict.WARNING, advice)
 
 
 def check_folder(folder: Folder) -> Check:
-    """Judge a folder that is written to."""
+    """Check a folder that asl-kit writes to."""
     name = folder.use
     settings = {"temporary files": "set TMPDIR to", "downloaded weights": "set TORCH_HOME to", "this folder": "go to"}
     advice = f"{settings[name]} a folder elsewhere"
@@ -304,14 +304,14 @@ def check_folder(folder: Folder) -> Check:
 
 
 def check_ffmpeg(version: str | None) -> Check:
-    """Judge the ffmpeg program, which cuts clips."""
+    """Check the ffmpeg program, which cuts clips."""
     if version is None:
         return Check("ffmpeg program", "none", Verdict.NOTE, "for predict --clips: apt-get install ffmpeg")
     return Check("ffmpeg program", version)
 
 
 def check_extras(versions: Mapping[str, str]) -> list[Check]:
-    """Tell which optional packages are there."""
+    """Return one check for each optional package."""
     return [
         Check(package, versions[package])
         if package in versions
@@ -329,8 +329,8 @@ def size_text(size: int) -> str:
     return f"{size / 2**30:.1f} GiB" if size >= 2**30 else f"{size / 2**20:.0f} MiB"
 
 
-def all_checks(machine: MachineFacts, answers: Mapping[str, Answer]) -> Iterable[Check]:
-    """Return every check of the machine, and of what the probes answered."""
+def all_checks(machine: MachineFacts, answers: Mapping[str, Answer]) -> list[Check]:
+    """Return all checks of the machine and of the probes' answers."""
     devices = answers["devices"]
     gpus = len(devices.get("devices", ()))
     return [

@@ -1,4 +1,4 @@
-"""The packages that asl-kit uses: what each is imported as, and what for."""
+"""The packages that asl-kit uses: their modules and purposes."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ REQUIRED = {
     "torchvision": "torchvision",
     "zarr": "zarr",
 }
-"""Module by package. decord, which has wheels for one platform only, is judged as a decoder."""
+"""Module by package. decord, which has wheels for only one platform, is checked as a decoder."""
 
 OPTIONAL = {
     "h5py": ("h5py", "features and annotations in HDF5 files"),
     "opencv-contrib-python-headless": ("opencv", "TV-L1 optical flow"),
     "ray": ("ray", "extract --ray"),
 }
-"""Extra of asl-kit and purpose, by package. torchcodec is judged as a decoder."""
+"""Extra of asl-kit and purpose, by package. torchcodec is checked as a decoder."""
 
 TORCH_FAILS = "PyTorch does not load"
-"""Why something was not looked at."""
+"""Reason why something was not checked."""

@@ -1,1 +1,1 @@
-"""The network, its losses and its decoding, in torch alone: nothing here touches files."""
+"""The network, its losses and its decoding; nothing here touches files."""

@@ -1,10 +1,10 @@
-"""Which points of the pyramid answer for which segment.
+"""Assignment of ground-truth segments to the points of the pyramid.
 
 The rules are ActionFormer's: centre sampling, one regression range per level,
-the shortest of several candidates. All videos of a batch are assigned at once.
+the shortest of several candidates. All videos of a batch are assigned together.
 
-Legend: B videos, N segments of the video that has most, P points, V vocabularies learned together, K classes of all of
-them side by side.
+Legend: B videos, N segments of the video with most segments, P points, V vocabularies trained together, K classes of
+all vocabularies.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from torch.nn import functional as F
 from asl_kit.model.network import Points
 
 EQUAL_LENGTH_TOLERANCE = 1e-3  # in features; ActionFormer's
-UNLABELLED = -1  # in place of a label where a segment has none in a vocabulary
+UNLABELLED = -1  # label of a segment that has none in a vocabulary
 
 
 class Truth(NamedTuple):
-    """Segments of a batch, padded to N a video."""
+    """Segments of a batch, padded to N per video."""
 
     segments: Tensor
     """(B, N, 2): start and end, in features of level 0."""
     labels: Tensor
     """(B, N, V), int64 in [0, K): one of each vocabulary, or `UNLABELLED`; 0 in the padding."""
     mask: Tensor
-    """(B, N), True where there is a segment."""
+    """(B, N), False in the padding."""
 
     @classmethod
     def collate(cls, segments: Sequence[Tensor], labels: Sequence[Tensor], device: torch.device | str) -> Truth:
@@ -45,34 +45,34 @@ class Truth(NamedTuple):
 
 
 class Targets(NamedTuple):
-    """What the network should say at every point."""
+    """The targets of the network at every point."""
 
     classes: Tensor
-    """(B, P, K): 1 where a class is to be found; several where segments of equal length coincide."""
+    """(B, P, K): 1 for the classes of the point; several if segments of equal length coincide."""
     offsets: Tensor
-    """(B, P, 2): distances to start and end in strides of the point; meaningless where not positive."""
+    """(B, P, 2): distances to start and end in strides of the point; undefined where not positive."""
     positive: Tensor
-    """(B, P), bool: the point answers for a segment."""
+    """(B, P), bool: whether the point is assigned to a segment."""
     segment: Tensor
-    """(B, P), int64: index in N of that segment; meaningless where not positive."""
+    """(B, P), int64: index of that segment in N; undefined where not positive."""
     labels: Tensor
-    """(B, P, V), int64: that segment's labels; meaningless where not positive."""
+    """(B, P, V), int64: labels of that segment; undefined where not positive."""
 
 
 @torch.no_grad()
 def assign(points: Points, mask: Tensor, truth: Truth, *, classes: int, center_radius: float) -> Targets:
     """Assign every point to a segment, or to none.
 
-    A point is a candidate for a segment if it lies strictly inside it, within
+    A point is a candidate for a segment if it lies strictly inside it and within
     `center_radius` strides of its centre, and if its larger distance to the
-    ends lies in the point's regression range. Of several candidates the
-    shortest segment wins; segments as short as that one add their classes,
-    and the label that it has not in a vocabulary.
+    ends is in the regression range of the point. The shortest candidate segment
+    is assigned; segments of the same length add their classes, and the labels that
+    it lacks in a vocabulary.
 
     Parameters
     ----------
     points : Points
-        Of the network's output.
+        Points of the network's output.
     mask : Tensor
         (B, P), bool: points that belong to the video.
     truth : Truth
@@ -100,14 +100,14 @@ def assign(points: Points, mask: Tensor, truth: Truth, *, classes: int, center_r
     length = (end - start).expand_as(candidate).masked_fill(~candidate, math.inf)  # (B, P, N)
     shortest, segment = length.min(dim=2)
     as_short = (length <= shortest[..., None] + EQUAL_LENGTH_TOLERANCE) & candidate
-    one_hot = length.new_zeros(*truth.mask.shape, 1 + classes)  # the first column takes what is unlabelled
+    one_hot = length.new_zeros(*truth.mask.shape, 1 + classes)  # the first column is for unlabelled segments
     one_hot = one_hot.scatter_(2, truth.labels + 1, 1.0)[..., 1:]  # (B, N, K)
     class_targets = (as_short.to(length.dtype) @ one_hot).clamp_(max=1)
     offsets = distance.gather(2, segment[..., None, None].expand(-1, -1, 1, 2)).squeeze(2)
     positive = shortest.isfinite() & mask
     vocabularies = truth.labels.shape[2]
     labels = truth.labels.gather(1, segment[..., None].expand(-1, -1, vocabularies))
-    if vocabularies > 1:  # of one vocabulary, every segment has a label
+    if vocabularies > 1:  # with one vocabulary, every segment has a label
         others = torch.where(as_short[..., None], truth.labels[:, None], UNLABELLED).amax(2)
         labels = torch.where(labels == UNLABELLED, others, labels)
     return Targets(class_targets, offsets / points.stride[:, None], positive, segment, labels)

@@ -1,11 +1,11 @@
-"""What the processes of one training run work out together; alone, a process answers for itself at once.
+"""Collective operations of the processes of one training run; a single process needs no communication.
 
-Each process holds some videos of the batch. Its losses are addends: added up
-over the processes, they and their gradients are those of one process that
-holds the whole batch. So what a loss is divided by is summed over all, and
-what is compared across videos is gathered from all.
+Each process holds some videos of the batch. The losses of all processes, and their
+gradients, add up to those of one process with the whole batch. Therefore normalisers of
+losses are summed over all processes, and features that are compared across videos are
+gathered from all.
 
-Video i of a process is video ``i * processes + rank`` of the whole batch.
+Video i of a process is video ``i * world_size + rank`` of the whole batch.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-DRAWN_TOGETHER = 1024  # random numbers are drawn for so many videos at once; only larger batches draw more
+DRAWN_TOGETHER = 1024  # random numbers are drawn for this many videos, or a multiple for larger batches
 
 
 def world_size() -> int:
-    """Return how many processes train together; 1 outside of a process group."""
+    """Return the number of processes that train together; 1 outside of a process group."""
     return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
 
 
 def rank() -> int:
-    """Return the place of this process among them, from 0."""
+    """Return the rank of this process, from 0."""
     return dist.get_rank() if world_size() > 1 else 0
 
 
@@ -37,10 +37,9 @@ def global_sum(value: Tensor) -> Tensor:
 
 
 def gather_rows(rows: Tensor) -> Tensor:
-    """Return the rows of all processes, one process after the other; only this process's own carry a gradient.
+    """Return the rows of all processes in order of rank; only the rows of this process carry a gradient.
 
-    A loss of all rows that every process computes in full so gets, added up
-    over the processes, its whole gradient.
+    If every process computes a loss of all rows, the gradients of the processes add up to the full gradient.
 
     Parameters
     ----------
@@ -62,14 +61,14 @@ def gather_rows(rows: Tensor) -> Tensor:
 
 
 def addend(loss: Tensor) -> Tensor:
-    """Return this process's share of a loss that every process has computed in full: its gradient stays whole."""
+    """Return this process's share of a loss that every process has computed in full; its gradient is not scaled."""
     return loss - loss.detach() * (1 - 1 / world_size()) if world_size() > 1 else loss
 
 
 def random_rows(count: int, device: torch.device) -> Tensor:
-    """Return a random number in [0, 1) for each of this process's videos: those that one process would draw for them.
+    """Return a random number in [0, 1) for each video of this process, as a single process would draw it.
 
-    Every process draws for the whole batch, from a generator in the same state, and takes its own.
+    Every process draws for the whole batch from a generator in the same state and selects its own numbers.
     """
     whole = -(-count * world_size() // DRAWN_TOGETHER) * DRAWN_TOGETHER
     return torch.rand(whole, device=device)[rank() :: world_size()][:count]

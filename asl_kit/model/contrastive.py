@@ -1,8 +1,8 @@
 """The action sensitive contrastive loss (ASCL).
 
-Source: Shao et al., ICCV 2023, section 3.3. Shares and temperature are recipe keys.
+Source: Shao et al., ICCV 2023, section 3.3. Share and temperature are recipe keys.
 
-Legend: B videos, N segments a video, T points of the finest level, C channels,
+Legend: B videos, N segments per video, T points of the finest level, C channels,
 M segments of the batch that hold at least one point.
 """
 
@@ -16,25 +16,25 @@ from asl_kit.model.assignment import UNLABELLED, Truth
 from asl_kit.model.collectives import addend, gather_rows
 from asl_kit.model.losses import at_least_float32
 
-ABSENT = UNLABELLED  # label of a segment that has no point; one without a label counts as little
+ABSENT = UNLABELLED  # label of a segment without points, which is ignored like one without a label
 
 
 def inside_segments(truth: Truth, length: int) -> Tensor:
-    """Return which points of the finest level lie in which segment: (B, N, T), bool; [start, end)."""
+    """Return which points of the finest level are in [start, end) of which segment: (B, N, T), bool."""
     position = torch.arange(length, device=truth.segments.device, dtype=truth.segments.dtype)
     start, end = truth.segments[..., :1], truth.segments[..., 1:]
     return (position >= start) & (position < end) & truth.mask[..., None]
 
 
 def sensitive_points(h: Tensor, inside: Tensor, share: float) -> Tensor:
-    """Return the k = max(1, floor(share * n)) points of highest h among each segment's n points.
+    """Return the k = max(1, floor(share * n)) points with the highest h of each segment's n points.
 
     Parameters
     ----------
     h : Tensor
         (B, N, T).
     inside : Tensor
-        (B, N, T), bool. A segment without points has no sensitive ones.
+        (B, N, T), bool. A segment without points has no sensitive points.
     share : float
         delta.
 
@@ -52,7 +52,7 @@ def sensitive_points(h: Tensor, inside: Tensor, share: float) -> Tensor:
 
 
 def background_points(truth: Truth, inside: Tensor, valid: Tensor, share: float) -> Tensor:
-    """Return the k points before each start and the k points from each end on that lie in no action: (B, N, T), bool.
+    """Return those of the k points before each start and after each end that are in no action: (B, N, T), bool.
 
     Parameters
     ----------
@@ -63,22 +63,22 @@ def background_points(truth: Truth, inside: Tensor, valid: Tensor, share: float)
     valid : Tensor
         (B, T), bool: points that belong to the video.
     share : float
-        delta, which gives k as in `sensitive_points`.
+        delta, which determines k as in `sensitive_points`.
     """
     position = torch.arange(inside.shape[2], device=inside.device, dtype=truth.segments.dtype)
-    reach = _sensitive_count(inside, share)[..., None].to(position.dtype)
+    count = _sensitive_count(inside, share)[..., None].to(position.dtype)
     start, end = truth.segments[..., :1], truth.segments[..., 1:]
-    near = ((position >= start - reach) & (position < start)) | ((position >= end) & (position < end + reach))
-    idle = valid & ~inside.any(dim=1)
-    return near & idle[:, None] & inside.any(dim=2, keepdim=True)
+    near = ((position >= start - count) & (position < start)) | ((position >= end) & (position < end + count))
+    background = valid & ~inside.any(dim=1)
+    return near & background[:, None] & inside.any(dim=2, keepdim=True)
 
 
 def contrastive_loss(
     features: Tensor, h: Tensor, truth: Truth, valid: Tensor, *, share: float, temperature: float
 ) -> Tensor:
-    """Pull together the sensitive features of a class; push away other classes and the background beside actions.
+    """Attract the sensitive features of a class; repel other classes and the background next to actions.
 
-    Of several vocabularies each has its own such loss, of the segments that are labelled in it; they are added up.
+    With several vocabularies, the result is the sum of one loss per vocabulary, each over the segments labelled in it.
 
     Parameters
     ----------
@@ -86,7 +86,7 @@ def contrastive_loss(
         (B, T, C): the finest level.
     h : Tensor
         (B, N, T, V + 1): sensitivity of every point for every segment, for classification in each vocabulary and for
-        localization; only the order within a segment counts.
+        localization; only the order within a segment matters.
     truth : Truth
         Ground truth of the batch.
     valid : Tensor
@@ -114,8 +114,8 @@ def contrastive_loss(
     losses = []
     for h_vocabulary, labels in zip(h_cls, truth.labels.unbind(-1), strict=True):
         f_cls = mean_feature(sensitive_points(h_vocabulary, inside, share))
-        # Segments without a point stay in their rows, marked as absent: to leave them out, a GPU's host would have to
-        # wait. Anchors meet those of all videos of the batch, also of the videos that other processes hold.
+        # Segments without points keep their rows, marked as absent: removing them would synchronise with the GPU.
+        # Anchors are compared with those of all videos of the batch, including the videos of other processes.
         anchors = gather_rows(torch.cat([f_cls, f_loc]))  # (2 * B * N, C)
         labels = gather_rows(torch.where(present, labels, ABSENT).flatten().repeat(2))
         losses.append(info_nce(anchors, labels, background, has_background, temperature=temperature))
@@ -127,8 +127,8 @@ def info_nce(
 ) -> Tensor:
     """InfoNCE on L2-normalised features, averaged over every anchor's positives.
 
-    For anchor a and positive b of its class, the negatives being features of
-    other classes and the background:
+    For an anchor a and a positive b of its class, with features of other classes
+    and the background as negatives:
     ``-log(exp(a.b / tau) / (exp(a.b / tau) + sum over negatives of exp(a.n / tau)))``.
 
     Parameters
@@ -136,18 +136,18 @@ def info_nce(
     anchors : Tensor
         (A, C).
     labels : Tensor
-        (A,), `ABSENT` in rows that do not count.
+        (A,), `ABSENT` in rows that are ignored.
     background : Tensor
         (Q, C); Q may be 0.
     has_background : Tensor
-        (Q,), bool: rows that count.
+        (Q,), bool: rows that are not ignored.
     temperature : float
         tau.
 
     Returns
     -------
     Tensor
-        Scalar: mean over the anchors that have a positive; 0 if none has.
+        Scalar: mean over the anchors with a positive; 0 if there are none.
     """
     anchors, background = F.normalize(anchors, dim=1), F.normalize(background, dim=1)
     similarity = anchors @ torch.cat([anchors, background]).T / temperature  # (A, A + Q)
@@ -164,6 +164,6 @@ def info_nce(
 
 
 def _sensitive_count(inside: Tensor, share: float) -> Tensor:
-    """Return k of every segment, (B, N): at least 1, also for a segment without points."""
-    # The small term keeps floor(0.2 * 5) at 1 although 0.2 is not exact in binary.
+    """Return k of every segment, (B, N): at least 1, even for a segment without points."""
+    # The small term keeps floor(0.2 * 5) at 1: 0.2 is not exact in binary.
     return (inside.sum(2) * share + 1e-6).floor().clamp(min=1).long()

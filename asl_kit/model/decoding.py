@@ -1,4 +1,4 @@
-"""From the network's outputs to a video's detections: candidates, soft-NMS, voting. Nothing is compiled."""
+"""Decoding of the network's outputs into detections of a video: candidates, soft-NMS, voting."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from asl_kit.model.network import Points
 
-AREA_EPSILON = 1e-6  # added to a segment's length, as ActionFormer's soft-NMS does
+AREA_EPSILON = 1e-6  # added to a segment's length, as in ActionFormer's soft-NMS
 
 
 class Candidates(NamedTuple):
@@ -36,22 +36,22 @@ def decode(
     candidates_per_level: int,
     min_length: float,
 ) -> Candidates:
-    """Return the candidates of one video, before suppression.
+    """Return the candidates of one video before suppression.
 
     Parameters
     ----------
     logits, offsets : Tensor
         (P, K), (P, 2): one video of the network's output.
     factor : Tensor
-        (P,): what the scores of each point are multiplied by; 0 where it does not belong to the video.
+        (P,): factor of the scores of each point; 0 for points that do not belong to the video.
     points : Points
-        Of the network's output.
+        Points of the network's output.
     min_score : float
-        Candidates score above it.
+        Candidates have a higher score.
     candidates_per_level : int
-        Highest-scoring candidates kept of each level.
+        Number of highest-scoring candidates kept of each level.
     min_length : float
-        Candidates are longer than it, in features of level 0.
+        Candidates are longer than this, in features of level 0.
     """
     scores = logits.float().sigmoid() * factor[:, None]
     found, _ = _best(scores, offsets, points, min_score, candidates_per_level, min_length)
@@ -71,10 +71,10 @@ def decode_combinations(
 ) -> Candidates:
     """Return the candidates for combinations of a class of each vocabulary, scored by the geometric mean.
 
-    So combinations rank as by the product of their probabilities, and thresholds mean what they do for one class.
+    The geometric mean ranks combinations like the product of their probabilities, and thresholds keep their meaning.
 
-    Labels count the combinations as digits do: with K1 classes in the second of two vocabularies, first and second
-    class c0 and c1 are ``c0 * K1 + c1``.
+    Labels number the combinations: with K1 classes in the second of two vocabularies, the classes c0 and c1 give the
+    label ``c0 * K1 + c1``.
 
     Parameters
     ----------
@@ -83,7 +83,7 @@ def decode_combinations(
     offsets, factor, points
         See `decode`.
     classes_per_point : int
-        Highest-scoring classes of each vocabulary that are combined at a point.
+        Number of highest-scoring classes of each vocabulary that are combined at a point.
     min_score, candidates_per_level, min_length
         See `decode`.
     """
@@ -99,7 +99,7 @@ def decode_combinations(
 
 
 def split_combination(label: int, classes: Sequence[int]) -> list[int]:
-    """Return the class in each vocabulary that a label of `decode_combinations` stands for.
+    """Return the class in each vocabulary of a label of `decode_combinations`.
 
     Examples
     --------
@@ -113,7 +113,7 @@ def split_combination(label: int, classes: Sequence[int]) -> list[int]:
 def _best(
     scores: Tensor, offsets: Tensor, points: Points, min_score: float, candidates_per_level: int, min_length: float
 ) -> tuple[Candidates, Tensor]:
-    """Return the highest of (P, K) scores as candidates whose label is the column; and the point of each."""
+    """Return the highest of (P, K) scores as candidates, whose label is the column, and the point of each."""
     classes = scores.shape[1]
     kept = []
     first = 0
@@ -135,30 +135,30 @@ def _best(
 def soft_nms(
     candidates: Candidates, *, sigma: float, min_score: float, max_detections: int, per_class: bool = True
 ) -> Candidates:
-    """Gaussian soft-NMS within each class: the highest-scoring segment is kept and the others' scores decay.
+    """Gaussian soft-NMS within each class: the highest-scoring segment is kept, and the scores of the others decay.
 
-    A candidate of temporal IoU o with a kept one is multiplied by ``exp(-o^2 / sigma)``, and dropped once below
-    `min_score`; a class's best is kept in any case. Only the `max_detections` best of all classes are ever picked, one
-    after the other; each pick works on the whole of its class at once.
+    The score of a candidate with temporal IoU o to a kept one is multiplied by ``exp(-o^2 / sigma)``; candidates below
+    `min_score` are dropped, except for the best of a class. The `max_detections` best of all classes are picked one
+    after the other; each pick updates all candidates of its class.
 
     Parameters
     ----------
     candidates : Candidates
-        On the CPU.
+        Candidates on the CPU.
     sigma, min_score, max_detections, per_class
         See the recipe's `inference` table.
 
     Returns
     -------
     Candidates
-        Sorted by falling score.
+        Sorted by descending score.
 
     References
     ----------
     Bodla et al.: Soft-NMS, ICCV 2017.
     """
     classes = [_Pool(candidates, chosen) for chosen in _groups(candidates.labels, per_class)]
-    # The best of each class; picks within a class come in falling order, so merging them gives the best of all.
+    # The best of each class. Picks within a class have descending scores, so merging the classes gives the best of all.
     heap = [(-pool.best, index) for index, pool in enumerate(classes)]
     heapq.heapify(heap)
     picked: list[int] = []
@@ -176,14 +176,14 @@ def soft_nms(
 
 
 def _groups(labels: Tensor, per_class: bool) -> list[Tensor]:
-    """Return the places of the candidates of each class, or of all together."""
+    """Return the indices of the candidates of each class, or of all together."""
     if not per_class:
         return [torch.arange(len(labels))] if len(labels) else []
     return [(labels == label).nonzero().squeeze(1) for label in labels.unique()]
 
 
 class _Pool:
-    """Candidates that suppress each other, those that are still to be picked."""
+    """Candidates that suppress each other and have not been picked yet."""
 
     def __init__(self, candidates: Candidates, places: Tensor) -> None:
         self._places = places
@@ -194,11 +194,11 @@ class _Pool:
 
     @property
     def best(self) -> float:
-        """Highest score left."""
+        """Highest remaining score."""
         return float(self._scores[self._next])
 
     def pick(self, sigma: float) -> int:
-        """Take the best candidate out, let the others decay, and return its place among all candidates."""
+        """Remove the best candidate, decay the scores of the others, and return its index among all candidates."""
         picked = self._next
         start, end = self._start[picked], self._end[picked]
         overlap = (self._end.clip(max=end) - self._start.clip(min=start)).clip(min=0)
@@ -213,20 +213,20 @@ class _Pool:
 
 
 def vote(kept: Candidates, candidates: Candidates, *, tiou: float, per_class: bool = True) -> Candidates:
-    """Replace each kept segment's ends by the mean over all candidates of its class that overlap it.
+    """Replace the ends of each kept segment by the weighted mean of all candidates of its class that overlap it.
 
-    Weights are score times temporal IoU; candidates below `tiou` have none.
+    Weights are score times temporal IoU, and 0 below `tiou`.
 
     Parameters
     ----------
     kept : Candidates
-        After suppression.
+        Candidates after suppression.
     candidates : Candidates
-        Before suppression; the kept ones among them.
+        Candidates before suppression, including the kept ones.
     tiou : float
-        Smallest temporal IoU that counts; 0 leaves everything as it is.
+        Minimum temporal IoU; 0 changes nothing.
     per_class : bool
-        False: over the candidates of all classes.
+        False: use the candidates of all classes.
     """
     if not tiou:
         return kept

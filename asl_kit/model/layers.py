@@ -1,8 +1,8 @@
 """Building blocks on sequences of shape (B, T, C) with a mask of shape (B, T, 1).
 
 Legend: B videos in the batch, T time steps, C channels. A mask is True where a
-video has a feature and False in the padding behind it. Channels lie innermost,
-so that no layer has to turn the sequence round for the next one.
+video has a feature and False in the padding after it. Channels are the last
+dimension, so no layer has to transpose the sequence for the next one.
 
 The blocks are those of ActionFormer (Zhang, Wu, Li: "ActionFormer: Localizing
 Moments of Actions with Transformers", ECCV 2022), so that its weights fit.
@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from asl_kit.model.collectives import random_rows
 
-SMALLEST_BLOCK = 16  # steps; smaller ones take longer
+SMALLEST_BLOCK = 16  # steps; smaller blocks are slower
 
 
 class MaskedConv(nn.Module):
@@ -56,9 +56,9 @@ class MaskedConv(nn.Module):
 def convolve(x: Tensor, conv: nn.Conv1d) -> Tensor:
     """Return a convolution over time: (B, T, C) -> (B, T / stride, C').
 
-    Computed in the way in which each processor is fast (tests/benchmarks/train_step.py): as that of an image one row
-    high, its colours innermost, as they are here. On a CPU in float32 kernels of 3 take half as long with the colours
-    outermost, and kernels of 1 as images, while in every other case they are a matrix product.
+    The fastest form is used (tests/benchmarks/train_step.py): the convolution of an image that is one row high, with
+    channels last. On a CPU in float32, kernels of 3 take half the time with channels first, and kernels of 1 are fast
+    as images; in every other case a kernel of 1 is a matrix product.
     """
     exact_on_cpu = x.device.type == "cpu" and x.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
     kernel = conv.kernel_size[0]
@@ -79,14 +79,14 @@ def convolve(x: Tensor, conv: nn.Conv1d) -> Tensor:
 
 
 class ScaledDropPath(nn.Module):
-    """Learnable scale per channel, and dropping of the whole branch for random videos.
+    """Learnable scale per channel, and drop path: dropping the whole branch for random videos.
 
     Parameters
     ----------
     channels : int
         C.
     drop_probability : float
-        Share of videos whose branch is dropped while training; the others are scaled up to keep the mean.
+        Share of videos whose branch is dropped in training; the others are scaled up to keep the mean.
     """
 
     def __init__(self, channels: int, drop_probability: float) -> None:
@@ -104,7 +104,7 @@ class ScaledDropPath(nn.Module):
 
 
 class ConvAttention(nn.Module):
-    """Multi-head self-attention whose queries, keys and values first pass a depth-wise convolution.
+    """Multi-head self-attention with a depth-wise convolution before queries, keys and values.
 
     Parameters
     ----------
@@ -113,11 +113,11 @@ class ConvAttention(nn.Module):
     heads : int
         Attention heads.
     window : int
-        Steps that a step attends to, itself in the middle; 0: all.
+        Number of steps that a step attends to, centred on itself; 0: all.
     stride : int
-        1, or 2 to halve the rate.
+        1, or 2 to halve the number of steps.
     dropout : float
-        On the output projection.
+        Dropout after the output projection.
     """
 
     def __init__(self, channels: int, heads: int, *, window: int, stride: int = 1, dropout: float = 0.0) -> None:
@@ -154,10 +154,10 @@ class ConvAttention(nn.Module):
 
 
 def local_attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor, *, reach: int) -> Tensor:
-    """Attention of every step to the `reach` steps on both sides of it.
+    """Attention of every step to itself and `reach` steps on both sides.
 
-    The sequence is cut into blocks of at least `reach` steps; each block of queries meets the keys of its own
-    block and of the two beside it, under a band mask. Work and memory grow with T, not with its square.
+    The sequence is split into blocks of at least `reach` steps; each block of queries attends to the keys of its own
+    block and of the two neighbours, under a band mask. Work and memory are linear in T, not quadratic.
 
     Parameters
     ----------
@@ -171,7 +171,7 @@ def local_attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor, *, 
     Returns
     -------
     Tensor
-        (B, T, heads, channels per head); arbitrary but finite in the padding.
+        (B, T, heads, channels per head); undefined but finite in the padding.
     """
     steps, width = query.shape[1], query.shape[3]
     block = max(reach, SMALLEST_BLOCK)
@@ -179,7 +179,7 @@ def local_attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor, *, 
     spare = blocks * block - steps
 
     def beside(x: Tensor) -> Tensor:
-        """Return each block with the two beside it: (B, T, heads, W) -> (B, blocks, heads, 3 * block, W)."""
+        """Return each block with its two neighbours: (B, T, heads, W) -> (B, blocks, heads, 3 * block, W)."""
         x = F.pad(x, (0, 0, 0, 0, block, block + spare)).unflatten(1, (blocks + 2, block))
         return torch.cat((x[:, :-2], x[:, 1:-1], x[:, 2:]), dim=2).transpose(2, 3)
 
@@ -188,15 +188,15 @@ def local_attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor, *, 
     place = torch.arange(3 * block, device=query.device)
     distance = place - block - place[:block, None]
     allowed = (distance.abs() <= reach) & valid[:, :, None]  # (B, blocks, block, 3 * block)
-    # A large finite number, not -inf: in the padding a step may have no valid key at all, and must not become NaN.
+    # A large finite number, not -inf: a step in the padding may have no valid key, and must not become NaN.
     bias = torch.zeros(allowed.shape, dtype=query.dtype, device=query.device).masked_fill_(~allowed, -1e4)
-    # Written out: torch's fused attention takes four times as long for its gradient on a CPU, on blocks this small.
+    # Not torch's fused attention: on a CPU, its gradient takes four times as long for blocks this small.
     attention = torch.softmax(query @ beside(key).mT * width**-0.5 + bias[:, :, None], dim=-1, dtype=torch.float32)
     return (attention.to(value.dtype) @ beside(value)).transpose(2, 3).flatten(1, 2)[:, :steps]
 
 
 class TransformerBlock(nn.Module):
-    """Pre-norm transformer block; with stride 2 it halves the rate.
+    """Pre-norm transformer block; with stride 2, it halves the number of steps.
 
     Parameters
     ----------
@@ -236,7 +236,7 @@ class TransformerBlock(nn.Module):
 
 
 class Pointwise(nn.Conv1d):
-    """A linear map of every time step, stored as ActionFormer stores it: a convolution of kernel 1, its bias 0."""
+    """A linear map of every time step, stored like ActionFormer's: a convolution of kernel size 1, initial bias 0."""
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__(in_channels, out_channels, 1)

@@ -1,4 +1,4 @@
-"""The two detection losses, unreduced, in float32 or, if their input is, in float64."""
+"""The two detection losses, unreduced, in float32, or in float64 if the input is float64."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ TINY = 1e-8
 
 
 def at_least_float32(x: Tensor) -> Tensor:
-    """Return x in float32 if its precision is lower: networks run in less, losses do not."""
+    """Return x in float32 if its precision is lower: losses are never computed in half precision."""
     return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
@@ -22,9 +22,9 @@ def focal_loss(logits: Tensor, targets: Tensor, *, alpha: float = 0.25, gamma: f
     logits, targets : Tensor
         Same shape; targets in [0, 1].
     alpha : float
-        Weight of targets of 1; those of 0 get ``1 - alpha``.
+        Weight of positive targets; negative ones have ``1 - alpha``.
     gamma : float
-        Exponent that quiets easy entries.
+        Exponent that reduces the loss of easy entries.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""The localizer: features in, class logits and boundary offsets at every point of a temporal pyramid out.
+"""The localizer: from features to class logits and boundary offsets at every point of a temporal pyramid.
 
 Legend: B videos in the batch, D feature dimensions, T features, C channels,
 K classes, L pyramid levels, P points of all levels together.
@@ -25,7 +25,7 @@ from asl_kit.recipes.schema import Recipe
 
 
 class Points(NamedTuple):
-    """Places of the pyramid's points, on the grid of level 0."""
+    """The points of the pyramid, on the grid of level 0."""
 
     position: Tensor
     """(P,), in features of level 0."""
@@ -36,18 +36,18 @@ class Points(NamedTuple):
     longest: Tensor
     """(P,), upper bound of the regression range."""
     sizes: tuple[int, ...]
-    """Points of each level; they add up to P."""
+    """Number of points of each level; their sum is P."""
 
 
 class Output(NamedTuple):
-    """What the network says at every point."""
+    """The output of the network at every point."""
 
     logits: Tensor
     """(B, P, K)."""
     offsets: Tensor
     """(B, P, 2): distance to start and to end, in strides of the point; 0 or more."""
     mask: Tensor
-    """(B, P), True where the point belongs to the video."""
+    """(B, P), False for points in the padding."""
     points: Points
     sensitivity: Tensor | None
     """(B, P, 2): q_cls and q_loc in (0, 1); None without the instance branches."""
@@ -135,27 +135,26 @@ class Localizer(nn.Module):
         self.localization_head = Head(width, 2, layers=model.head_layers)
         self.offset_scale = nn.Parameter(torch.ones(levels))
         nn.init.constant_(self.classification_head.last_bias, -math.log((1 - model.class_prior) / model.class_prior))
-        # Phi_cls and Phi_loc of the paper: one hidden layer each, a quarter as wide, since they are to be light.
+        # Phi_cls and Phi_loc of the paper: light branches with one hidden layer, a quarter as wide.
         self.detached_branches = recipe.sensitivity.detached
         hidden, instance_level = max(width // 4, 1), recipe.sensitivity.instance_level
         self.classification_sensitivity = Head(width, 1, layers=2, hidden=hidden) if instance_level else None
         self.localization_sensitivity = Head(width, 1, layers=2, hidden=hidden) if instance_level else None
 
     def set_feature_scale(self, mean: Tensor, std: Tensor) -> None:
-        """Standardise the input with these statistics of the training features, each (D,)."""
+        """Set the statistics of the training features, each (D,), that standardise the input."""
         self.feature_mean.copy_(mean)
         self.feature_scale.copy_(1 / std.clamp(min=1e-6))
 
     def padded_length(self, length: int) -> int:
         """Return the length to which a sequence of `length` features must be padded.
 
-        "spare": a multiple of the coarsest stride with at least one coarse step to
-        spare: behind its last feature every video then meets the same padding
-        on every level, so that its output does not depend on its neighbours in the batch.
+        "spare": a multiple of the coarsest stride with at least one spare step of the coarsest level. Every
+        video is then followed by padding on every level, and its output does not depend on other videos in the batch.
 
-        "full": `max_length`; beyond it a multiple of the longest attention block, in features, which is twice the
-        reach of a level's attention. ActionFormer was trained so: its outputs at the end of a video, and with
-        position embedding everywhere, depend on the padding.
+        "full": `max_length`; for longer sequences a multiple of the longest attention block in features, which is
+        twice the reach of a level's attention. ActionFormer was trained like this: its outputs at the end of a video,
+        or everywhere with position embedding, depend on the padding.
         """
         if self.padding == "full":
             blocks = [max(window // 2 * 2, 1) * 2**level for level, window in enumerate(self.windows)]
@@ -165,7 +164,7 @@ class Localizer(nn.Module):
 
     @property
     def reach(self) -> int | None:
-        """Features to either side that an output depends on; None: all of them, by attention without a window."""
+        """Number of features on either side that an output depends on; None: all, if attention has no window."""
         windows = self.windows if len(self.stem) else self.windows[1:]
         if not all(windows):
             return None
@@ -192,7 +191,8 @@ class Localizer(nn.Module):
         mask : Tensor
             (B, T), bool.
         start, total : int, int or None
-            Where the features begin in a longer sequence, and its `padded_length`, for its position embedding; None: T.
+            Position of the first feature in a longer sequence, and the `padded_length` of this sequence, for its
+            position embedding; None: T.
 
         Raises
         ------
@@ -237,7 +237,7 @@ class Localizer(nn.Module):
     def _positions(self, start: int, steps: int, total: int) -> Tensor:
         """Return the embedding of steps ``[start, start + steps)`` of `total`: (1, steps, C).
 
-        Of sequences longer than the table, the table is stretched over the whole, by linear interpolation with
+        For sequences longer than the table, the table is stretched by linear interpolation with
         ``align_corners=False``.
         """
         table, length = self.position, self.position.shape[1]
@@ -252,7 +252,7 @@ class Localizer(nn.Module):
     def points(self, sizes: Sequence[int], device: torch.device | None = None) -> Points:
         """Return the points of a pyramid whose levels have these sizes.
 
-        Point i of level l lies at feature ``i * 2 ** l``: the kernel of a
+        Point i of level l is at feature ``i * 2 ** l``: the kernel of a
         convolution of stride 2 is centred on every second step.
         """
         position, stride, shortest, longest = [], [], [], []
@@ -274,16 +274,16 @@ class Localizer(nn.Module):
 
 
 class Head(nn.Module):
-    """Convolutions of kernel 3 with layer norm and ReLU between them.
+    """Convolutions with kernel size 3, with layer norm and ReLU between them.
 
     Parameters
     ----------
     width : int
-        C, of the input.
+        C of the input.
     outputs : int
         Channels of the last convolution.
     layers : int
-        Convolutions in all.
+        Number of convolutions.
     hidden : int, optional
         Channels between the convolutions; C by default.
     """
@@ -299,15 +299,15 @@ class Head(nn.Module):
     def last_bias(self) -> Tensor:
         """Bias of the last convolution, (outputs,)."""
         bias = self.last.conv.bias
-        assert bias is not None  # made with one, just above
+        assert bias is not None  # see __init__
         return bias
 
 
 class PackedPyramid(NamedTuple):
-    """All levels of the pyramid in one sequence, so that a head runs once.
+    """All levels of the pyramid in one sequence, so that a head runs only once.
 
-    Between two levels lies one row that belongs to neither. It is set to
-    zero before each convolution, as zero padding would be at the end of a level.
+    One separating row follows each level. It is set to zero before each
+    convolution, like the zero padding at the end of a level.
     """
 
     x: Tensor
@@ -315,13 +315,13 @@ class PackedPyramid(NamedTuple):
     mask: Tensor
     """(B, P + L, 1): valid steps."""
     inside: Tensor
-    """(P + L, 1): False in the rows between levels."""
+    """(P + L, 1): False in the separating rows."""
     sizes: list[int]
-    """Rows of each level, with the one behind it."""
+    """Rows of each level, including the separating row."""
 
     @classmethod
     def pack(cls, pyramid: Sequence[Tensor], masks: Sequence[Tensor]) -> PackedPyramid:
-        """Join the levels; each gets one row behind it."""
+        """Join the levels, each followed by a separating row."""
         x = torch.cat([F.pad(level, (0, 0, 0, 1)) for level in pyramid], dim=1)
         mask = torch.cat([F.pad(level, (0, 0, 0, 1)) for level in masks], dim=1)
         inside = torch.cat([F.pad(torch.ones_like(level[0]), (0, 0, 0, 1)) for level in masks])
@@ -334,7 +334,7 @@ class PackedPyramid(NamedTuple):
         for conv, norm in zip(head.hidden, head.norms, strict=True):
             x = F.relu(norm(conv(x, self.mask)[0])) * gate
         outputs: Tensor = head.last(x, self.mask)[0]
-        # Cut by sizes that the host knows: choosing by a mask would make it wait for the GPU.
+        # Split by sizes known to the host: selection by a mask would synchronise with the GPU.
         return torch.cat([level[:, :-1] for level in outputs.split(self.sizes, dim=1)], dim=1)
 
 

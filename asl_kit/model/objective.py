@@ -1,14 +1,14 @@
-"""The training objective: ActionFormer's two losses, weighted by action sensitivity, plus what teaches it.
+"""The training objective: ActionFormer's two losses weighted by action sensitivity, and the losses of the sensitivity.
 
 ``L = L_cls + weight * L_loc + weight * L_s + lambda * L_ASCL`` (Shao et al.,
-ICCV 2023). With all parts of ASL off it is ActionFormer's loss.
+ICCV 2023). With all parts of ASL off, it is ActionFormer's loss.
 
-Several vocabularies learned together (verb and noun) lie side by side in the
-network's outputs. Each has its own classification loss, weighted by h_cls of its
-own class, and its own contrastive loss; both are added up. p_loc and the quality
-that q_cls learns are means over the vocabularies. Where a segment has no label in
-a vocabulary, its points neither are targets of that vocabulary's classes nor
-count as their negatives.
+The classes of several vocabularies that are trained together (verb and noun) are
+concatenated in the network's outputs. Each vocabulary has its own classification
+loss, weighted by h_cls of its class, and its own contrastive loss; both are summed.
+p_loc and the target of q_cls are means over the vocabularies. If a segment has no
+label in a vocabulary, its points are neither positives nor negatives of that
+vocabulary's classes.
 
 Legend: B videos, P points, V vocabularies.
 """
@@ -59,14 +59,14 @@ class Objective(nn.Module):
         self.class_sensitivity = ClassSensitivity(sum(classes)).requires_grad_(self.sensitivity.class_level)
 
     def forward(self, output: Output, truth: Truth) -> dict[str, Tensor]:
-        """Return the losses by name; `total` is the one to minimise.
+        """Return the losses by name; `total` is to be minimised.
 
-        Where several processes train together, each returns its addend of the whole batch's losses.
+        If several processes train together, the losses of all processes add up to those of the whole batch.
 
         Parameters
         ----------
         output : Output
-            Of the network, in training mode or not.
+            Output of the network.
         truth : Truth
             Ground truth of the batch.
         """
@@ -77,7 +77,7 @@ class Objective(nn.Module):
         if self.training:
             count = positives.to(self.average_positives.dtype)
             self.average_positives.lerp_(count, 1 - loss.positives_momentum)
-        # Meaningless where not positive; 1 keeps the arithmetic finite there.
+        # Undefined where not positive; 1 keeps the arithmetic finite.
         true_offsets = torch.where(positive[..., None], targets.offsets, 1.0)
         offsets = at_least_float32(output.offsets)
 
@@ -108,7 +108,7 @@ class Objective(nn.Module):
                 quality = torch.cat((labelled_mean(probability, known), overlap), dim=-1)
                 errors.append(quality_loss(instance_level, quality, positive, positives))
             if sensitivity.class_level and sensitivity.mode == "quality":
-                # Without a label there is nothing to learn: p is right as it is.
+                # Without a label, p is its own target, so its error is 0.
                 quality = torch.cat((torch.where(known, probability, class_level[..., :-1]), overlap), dim=-1)
                 errors.append(quality_loss(class_level, quality, positive, positives))
             if errors:
@@ -120,7 +120,7 @@ class Objective(nn.Module):
         return losses | {"total": total}
 
     def _focal(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """Return the focal loss of every point, added up over the classes of each vocabulary: (B, P, V)."""
+        """Return the focal loss of every point, summed over the classes of each vocabulary: (B, P, V)."""
         losses = []
         for own, wanted in zip(logits.split(self.classes, dim=-1), targets.split(self.classes, dim=-1), strict=True):
             smooth = wanted * (1 - self.loss.label_smoothing) + self.loss.label_smoothing / (wanted.shape[-1] + 1)
@@ -128,7 +128,7 @@ class Objective(nn.Module):
         return torch.stack(losses, dim=-1)
 
     def _class_level(self, output: Output, targets: Targets, truth: Truth) -> Tensor:
-        """Return p at every point for the segment that it answers for: (B, P, V + 1)."""
+        """Return p at every point for its assigned segment: (B, P, V + 1)."""
         assigned = truth.segments.gather(1, targets.segment[..., None].expand(-1, -1, 2))
         u = relative_position(output.points.position, assigned[..., 0], assigned[..., 1])
         p: Tensor = self.class_sensitivity(torch.where(targets.positive, u, 0.0), targets.labels)
@@ -137,7 +137,7 @@ class Objective(nn.Module):
     def _contrastive(self, output: Output, truth: Truth, instance_level: Tensor | None) -> Tensor:
         length = output.finest.shape[1]
         position = output.points.position[:length]
-        with torch.no_grad():  # only the order of the points counts
+        with torch.no_grad():  # only the order of the points matters
             start, end = truth.segments[..., :1], truth.segments[..., 1:]
             u = relative_position(position, start, end)  # (B, N, T)
             h = self.class_sensitivity(u, truth.labels[:, :, None].expand(*u.shape, -1))  # (B, N, T, V + 1)

@@ -1,4 +1,4 @@
-"""The action sensitivity evaluator: how much each point matters, for naming an action and for placing its ends.
+"""The action sensitivity evaluator: how much each point matters for classifying and localizing an action.
 
 Source: Shao et al., Action Sensitivity Learning for Temporal Action
 Localization, ICCV 2023, section 3.2; for the class level also the authors'
@@ -20,7 +20,7 @@ from asl_kit.model.assignment import UNLABELLED
 Mode = Literal["paper", "normalized", "quality"]
 
 SMALLEST_SIGMA = 0.05  # of a segment's length; keeps the Gaussians from collapsing to a point
-COLLAPSED_SIGMA = 2 * SMALLEST_SIGMA  # narrower, a curve weighs next to nothing but one place
+COLLAPSED_SIGMA = 2 * SMALLEST_SIGMA  # a narrower curve is close to 0 almost everywhere
 
 
 def relative_position(position: Tensor, start: Tensor, end: Tensor) -> Tensor:
@@ -54,9 +54,9 @@ class ClassSensitivity(nn.Module):
 
     @torch.no_grad()
     def widths(self) -> dict[str, float]:
-        """Return the mean sigma of each curve over the classes, and the share of all curves that have collapsed.
+        """Return the mean sigma of each curve over the classes, and the share of collapsed curves.
 
-        Collapse is how `mode="paper"` can cheat: the loss falls as its weights do.
+        With `mode="paper"`, collapsing curves reduce the loss, because they reduce its weights.
         """
         sigma = self.sigma
         means = dict(zip(("classification", "start", "end"), sigma.mean(0).tolist(), strict=True))
@@ -64,19 +64,19 @@ class ClassSensitivity(nn.Module):
         return {f"mean sigma of {name}": value for name, value in means.items()} | {"collapsed curves": collapsed}
 
     def forward(self, u: Tensor, labels: Tensor) -> Tensor:
-        """Return p_cls of the class in each vocabulary, and p_loc, the mean over these classes.
+        """Return p_cls of the class in each vocabulary, and p_loc as the mean over these classes.
 
         Parameters
         ----------
         u : Tensor
             (...): relative positions.
         labels : Tensor
-            (..., V), int64: class of each in each vocabulary, or `UNLABELLED`.
+            (..., V), int64: class in each vocabulary, or `UNLABELLED`.
 
         Returns
         -------
         Tensor
-            (..., V + 1), in (0, 1]: p_cls of each vocabulary (meaningless where unlabelled), p_loc.
+            (..., V + 1), in (0, 1]: p_cls of each vocabulary (undefined if unlabelled), p_loc.
         """
         known = labels != UNLABELLED
         labels = labels.clamp(min=0)
@@ -86,20 +86,20 @@ class ClassSensitivity(nn.Module):
 
 
 def labelled_mean(values: Tensor, known: Tensor) -> Tensor:
-    """Return the mean of (..., V) values over the vocabularies in which there is a label: (..., 1)."""
+    """Return the mean of (..., V) values over the labelled vocabularies: (..., 1)."""
     return (values * known).sum(-1, keepdim=True) / known.sum(-1, keepdim=True).clamp(min=1)
 
 
 def by_vocabulary(instance_level: Tensor, vocabularies: int) -> Tensor:
-    """Return (..., 2) instance-level sensitivities as (..., V + 1): all vocabularies share q_cls."""
+    """Return instance-level sensitivities (..., 2) as (..., V + 1): all vocabularies share q_cls."""
     q_cls, q_loc = instance_level.split(1, dim=-1)
     return torch.cat((q_cls.expand(*q_cls.shape[:-1], vocabularies), q_loc), dim=-1)
 
 
 def combine(class_level: Tensor | None, instance_level: Tensor | None) -> Tensor | None:
-    """Return h = p + q where both are given, either one alone, or None.
+    """Return h = p + q if both are given, otherwise the given one, or None.
 
-    The instance level is detached: it is taught by its own loss only.
+    The instance level is detached: only its own loss trains it.
     """
     instance_level = instance_level.detach() if instance_level is not None else None
     if class_level is None or instance_level is None:
@@ -108,7 +108,7 @@ def combine(class_level: Tensor | None, instance_level: Tensor | None) -> Tensor
 
 
 def loss_weights(h: Tensor, positive: Tensor, segment: Tensor, *, segments: int, mode: Mode) -> Tensor:
-    """Turn sensitivities of positive points into weights of their losses; other points weigh 1.
+    """Return weights of the losses from the sensitivities of positive points; other points have weight 1.
 
     Parameters
     ----------
@@ -117,14 +117,14 @@ def loss_weights(h: Tensor, positive: Tensor, segment: Tensor, *, segments: int,
     positive : Tensor
         (B, P), bool.
     segment : Tensor
-        (B, P), int64 in [0, segments): which segment a positive point answers for.
+        (B, P), int64 in [0, segments): the segment assigned to a positive point.
     segments : int
         N.
     mode : {"paper", "normalized", "quality"}
-        paper: h itself, as published; the Gaussians learn through the losses that they weight, and can lower
-        them by shrinking.
-        normalized: h divided by its mean over the segment's positives, so that no segment can be made cheap.
-        quality: as normalized but detached; the Gaussians are taught by `quality_loss`, like the instance level.
+        paper: h itself, as published; the losses that the Gaussians weight also train them, and shrinking Gaussians
+        lower these losses.
+        normalized: h divided by its mean over the segment's positives, so the weight of a segment is constant.
+        quality: like normalized but detached; `quality_loss` trains the Gaussians, like the instance level.
     """
     if mode == "quality":
         h = h.detach()
@@ -138,18 +138,18 @@ def loss_weights(h: Tensor, positive: Tensor, segment: Tensor, *, segments: int,
 
 
 def quality_loss(sensitivity: Tensor, quality: Tensor, positive: Tensor, count: Tensor) -> Tensor:
-    """L_s: mean squared error of a sensitivity to the detached quality of the prediction.
+    """L_s: mean squared error between a sensitivity and the detached quality of the prediction.
 
     Parameters
     ----------
     sensitivity : Tensor
         (B, P, 2): q for classification and localization; or (B, P, V + 1): p, for classification in each vocabulary.
     quality : Tensor
-        Like it: predicted probability of the true class; temporal IoU of predicted and true segment.
+        Same shape: predicted probability of the true class; temporal IoU of predicted and true segment.
     positive : Tensor
         (B, P), bool.
     count : Tensor
-        Scalar, at least 1: positives of the whole batch, of which these videos may be a part.
+        Scalar, at least 1: number of positives in the whole batch, over all processes.
 
     Returns
     -------

@@ -1,1 +1,1 @@
-"""Videos of one's own and their annotations: what there is, and how to extract, train and score it."""
+"""Survey of a user's own videos and annotations, and a proposal of how to extract, train and score."""

@@ -1,4 +1,4 @@
-"""The folder that `asl-kit init` writes: annotations, a recipe, and a script that runs every step."""
+"""The project folder that `asl-kit init` writes: annotations, a recipe, and a script that runs every step."""
 
 from __future__ import annotations
 
@@ -17,27 +17,29 @@ ANNOTATIONS, RECIPE, SCRIPT, RECORD = "annotations.json", "recipe.toml", "run.sh
 
 
 def write_project(folder: Path, survey: Survey, proposal: Proposal) -> list[Path]:
-    """Write annotations, recipe and script; files of an earlier call are replaced unless they were edited.
+    """Write annotations, recipe and script; files of an earlier call are replaced unless edited.
 
-    ``init.json`` records what was found and proposed, and the SHA-256 of the
-    files as written: by it, edited ones are known.
+    ``init.json`` records the survey, the proposal and the SHA-256 of the written
+    files, which shows whether they were edited.
 
     Parameters
     ----------
     folder : Path
-        Made if absent.
-    survey, proposal
-        What to write.
+        Created if absent.
+    survey : Survey
+        The survey.
+    proposal : Proposal
+        The proposal.
 
     Returns
     -------
     list of Path
-        What was written.
+        Files written.
 
     Raises
     ------
     UsageError
-        If a file is there that was edited, or not written by this function. Nothing is written then.
+        If a file was edited or was not written by this function. Nothing is written then.
     """
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder}: expected a folder to write into, found a file")
@@ -53,7 +55,7 @@ def write_project(folder: Path, survey: Survey, proposal: Proposal) -> list[Path
 
 
 def _refuse_edited(folder: Path, texts: dict[str, str]) -> None:
-    """Refuse to replace a file that holds anything but what is to be written, or what was written before."""
+    """Refuse to replace a file unless its content is the new text or the text written before."""
     record = folder / RECORD
     known: Any = read_json(record, UsageError) if record.exists() else {}
     files = known.get("files") if isinstance(known, dict) else None
@@ -64,7 +66,7 @@ def _refuse_edited(folder: Path, texts: dict[str, str]) -> None:
             continue
         if sha256_of(path) != written.get(name):
             raise UsageError(
-                f"{path}: edited, or not written by asl-kit init: it is not replaced, and nothing was written",
+                f"{path}: edited, or not written by asl-kit init; nothing was written",
                 hint="choose another --out, or move the file away",
             )
 
@@ -78,8 +80,9 @@ def _annotations(survey: Survey) -> str:
 
 def _recipe(proposal: Proposal) -> str:
     lines = [
-        "# Proposed by `asl-kit init`; yours to edit: it is not replaced then. All keys: asl-kit train --print-recipe",
-        "# Not set, since training derives it from the features:",
+        "# Proposed by `asl-kit init`, which does not replace it once you edit it.",
+        "# All keys: asl-kit train --print-recipe",
+        "# Not set because training derives it from the features:",
         *(f"# {choice.name}: {choice.value}: {choice.reason}" for choice in proposal.left),
     ]
     tables: dict[str, list[Choice]] = {}
@@ -103,15 +106,15 @@ def _script(survey: Survey, proposal: Proposal) -> str:
     return "\n".join(
         [
             "#!/usr/bin/env bash",
-            "# Proposed by `asl-kit init`; yours to edit: it is not replaced then.",
-            "# Stop it at any time and run it again: every step goes on where it was.",
-            "# Name new videos to find actions in them: bash run.sh new.mp4",
+            "# Proposed by `asl-kit init`, which does not replace it once you edit it.",
+            "# It can be stopped at any time; run it again to continue.",
+            "# To detect actions in new videos: bash run.sh new.mp4",
             "set -euo pipefail",
             'new=(); for video in "$@"; do new+=("$(realpath -- "$video")"); done',
             'cd -- "$(dirname -- "${BASH_SOURCE[0]}")"',
             "",
             reasons,
-            "# Exit code 1: some videos failed, with the reasons above; training goes on without them.",
+            "# Exit code 1: some videos failed, see above; training continues without them.",
             f"asl-kit extract {videos} -o features.zarr --annotations {ANNOTATIONS} {options} || [ $? -eq 1 ]",
             "",
             f"asl-kit train {inputs} --out run --recipe {RECIPE} --resume",

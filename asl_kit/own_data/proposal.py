@@ -1,13 +1,14 @@
-"""How to extract and train on what was found, each choice with its reason.
+"""The proposal of how to extract and train, with a reason for each choice.
 
-What training derives from the data itself (sequence length, pyramid, regression ranges) is not chosen here: it is
-derived by the same code from the features that the chosen extraction will make, to be shown beforehand.
+Training derives sequence length, pyramid and regression ranges from the features. The proposal shows them in advance,
+derived by the same code from the features that the proposed extraction will make.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from rich.table import Table
 from asl_extract.backbones import get_backbone
 from asl_extract.clip_plan import ClipPlan
 from asl_kit.dataset.split import VideoItem, training_split, validation_split
+from asl_kit.errors import MissingFileError
 from asl_kit.own_data.survey import Survey
 from asl_kit.recipes.files import load_recipe
 from asl_kit.recipes.schema import Recipe
@@ -27,31 +29,31 @@ from asl_train.derived_shape import derive_shape, shape_table
 BACKBONES = {
     "cpu": (
         "x3d_xs",
-        "no GPU: 0.6 GMACs a clip, a hundredth of mvit_v2_s (64), for 69 % of Kinetics-400 instead of 81 %",
+        "no GPU: 0.6 GMACs a clip, a hundredth of mvit_v2_s (64), with 69 % on Kinetics-400 instead of 81 %",
     ),
     "cuda": (
         "mvit_v2_s",
-        "81 % of Kinetics-400, the most of torchvision's networks of 64 GMACs a clip or less: a GPU can",
+        "81 % on Kinetics-400, the best of torchvision's networks of up to 64 GMACs a clip, which suits a GPU",
     ),
 }
 TRAINED_FPS = 30.0
-"""Frame rate that the backbones' windows are stated for."""
+"""Frame rate of the backbones' windows."""
 STEPS_IN_SEGMENT = 4
-"""Features that all but the shortest tenth of the segments should hold."""
+"""Minimum number of features in all but the shortest tenth of the segments."""
 SMALL_SEGMENTS = 2000
-"""Fewer training segments than this are a small set. The default network was published on THUMOS14, with 3,007."""
+"""A set with fewer training segments is small. The default network was published on THUMOS14, which has 3,007."""
 SMALL_STEPS = 800
-"""Steps of a small set's training: `tests/benchmarks/ablation.py` takes 715 on GTEA and 900 on 50 Salads."""
+"""Training steps for a small set: `tests/benchmarks/ablation.py` takes 715 on GTEA and 900 on 50 Salads."""
 LARGE_VIDEOS = 2000
-"""From so many training videos on, batches and learning rate are those published for ActivityNet (10,024 videos)."""
+"""From this number of training videos on, use the batch size and learning rate published for ActivityNet (10,024)."""
 MOST_TIMES_LONGER = 4
-"""How many times the default's length a training sequence may be."""
+"""Maximum length of a training sequence, as a multiple of the default."""
 FEWEST_EPOCHS, MOST_EPOCHS = 30, 200
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One setting: an option of ``asl-kit extract``, a key of the recipe, or what is left to another command."""
+    """One setting: an option of ``asl-kit extract``, a recipe key, or a value that training derives."""
 
     name: str
     value: Any
@@ -60,18 +62,18 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """All choices, and what follows from them."""
+    """All choices and their consequences."""
 
     extraction: list[Choice]
     """Options of ``asl-kit extract``."""
     recipe: list[Choice]
     """Keys of the recipe."""
     left: list[Choice]
-    """What extraction and training find out themselves."""
+    """Values that extraction and training derive."""
     derived: Table
-    """Of the network's shape, as training will print it."""
+    """Shape of the network, as training will print it."""
     features: int
-    """Clips to compute, of all annotated videos."""
+    """Number of clips to compute for all annotated videos."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the choices as plain data."""
@@ -82,16 +84,16 @@ class Proposal:
 
 
 def propose(survey: Survey, *, device: torch.device, weights: str = "default") -> Proposal:
-    """Choose how to extract and to train.
+    """Choose how to extract and train.
 
     Parameters
     ----------
     survey : Survey
-        What there is.
+        The survey.
     device : torch.device
-        Where to compute; its kind decides the backbone.
+        Device of extraction and training; its type decides the backbone.
     weights : str
-        Of the backbone, as for ``asl-kit extract``.
+        Weights of the backbone, as for ``asl-kit extract``.
     """
     extraction = _extraction(survey, device, weights)
     options = {choice.name: choice.value for choice in extraction}
@@ -125,12 +127,12 @@ def propose(survey: Survey, *, device: torch.device, weights: str = "default") -
     validation = validation_split(survey.annotations, "auto", training_split(survey.annotations, "auto"))
     left = [
         Choice("sequence length", shape.sequence_length, "the longest training video, at most 2,304 features"),
-        Choice("pyramid levels", shape.levels, "so that the longest segments fit the top level's regression range"),
+        Choice("pyramid levels", shape.levels, "the longest segments fit the regression range of the top level"),
         Choice(
             "moving average (EMA)",
             recipe.optimizer.ema_decay,
-            f"warmed up: after {steps:,} steps it spans the last {max(1, min(steps // 9, 1000)):,}; "
-            + ("its weights are kept" if validation is None else f"kept where it is better on {validation!r}"),
+            f"with warm-up: after {steps:,} steps it covers the last {max(1, min(steps // 9, 1000)):,}; "
+            + ("its weights are kept" if validation is None else f"kept if it is better on {validation!r}"),
         ),
         Choice(
             "precision",
@@ -145,6 +147,21 @@ def propose(survey: Survey, *, device: torch.device, weights: str = "default") -
         derived=shape_table(shape, items, recipe, classes),
         features=sum(plan.length for plan in plans.values()),
     )
+
+
+def resolve_weights(weights: str) -> str:
+    """Return `weights`; the path of a file as an absolute path.
+
+    Raises
+    ------
+    MissingFileError
+        If `weights` is neither `default` nor `random`, nor a file.
+    """
+    if weights in ("default", "random"):
+        return weights
+    if not Path(weights).is_file():
+        raise MissingFileError(f"--weights {weights}: no such file")
+    return str(Path(weights).resolve())
 
 
 def to_toml_value(value: Any) -> str:
@@ -167,7 +184,7 @@ def _extraction(survey: Survey, device: torch.device, weights: str) -> list[Choi
     spec = get_backbone(name)
     choices = [Choice("--backbone", name, reason)]
     if weights != "default":
-        choices.append(Choice("--weights", weights, "as asked for"))
+        choices.append(Choice("--weights", weights, "as requested"))
     if weights == "random":
         choices.append(Choice("--dtype", "float32", "features of an untrained network differ little from their mean"))
     fps = float(np.median([header.fps for header in survey.headers.values()]))
@@ -177,7 +194,7 @@ def _extraction(survey: Survey, device: torch.device, weights: str) -> list[Choi
             Choice(
                 "--fps",
                 survey.common_fps,
-                "frame rates are mixed: at one rate, windows last equally long in every video",
+                "frame rates are mixed: at one rate, windows have the same duration in every video",
             )
         )
     lengths_s = survey.lengths_s()
@@ -187,9 +204,9 @@ def _extraction(survey: Survey, device: torch.device, weights: str) -> list[Choi
     while window // 2 >= spec.clip_frames and window / fps > middle_s:
         window //= 2
     reason = (
-        f"{window / fps:.2g} s, what {name} was trained on"
+        f"{window / fps:.2g} s, as in the training of {name}"
         if window == trained
-        else f"{window / fps:.2g} s instead of the {trained / fps:.2g} s that {name} was trained on:"
+        else f"{window / fps:.2g} s instead of {trained / fps:.2g} s as in the training of {name}:"
         f" half of the segments are shorter than {middle_s:.2g} s"
     )
     choices.append(Choice("--window", window, reason))
@@ -208,17 +225,17 @@ def _recipe(survey: Survey, items: list[VideoItem]) -> list[Choice]:
     choices = []
     vocabularies = list(survey.annotations.vocabularies)
     if len(vocabularies) > 1:
-        choices.append(Choice("data.vocabulary", vocabularies, "one network learns all vocabularies together"))
+        choices.append(Choice("data.vocabulary", vocabularies, "one network is trained on all vocabularies together"))
     if segments < SMALL_SEGMENTS:
         choices += _small(segments, videos)
     elif videos >= LARGE_VIDEOS:
-        reason = f"{videos:,} training videos: as published for ActivityNet's 10,024"
+        reason = f"{videos:,} training videos: as published for ActivityNet with 10,024"
         choices += [
             Choice("optimizer.batch_size", 16, reason),
             Choice("optimizer.learning_rate", 1e-3, reason),
             Choice("optimizer.epochs", 15, reason),
         ]
-    unseen = "the backbone was not trained on these videos: with such features the whole of ASL, as published, did best"
+    unseen = "the backbone was not trained on these videos: all of ASL, as published, works best with such features"
     choices.append(Choice("contrastive.enabled", True, unseen))
     choices.append(Choice("inference.sensitivity_power", 0.0, unseen))
     limit = Recipe().data.max_sequence_length
@@ -227,16 +244,16 @@ def _recipe(survey: Survey, items: list[VideoItem]) -> list[Choice]:
     )
     if longest > limit:
         value = limit * min(2 ** math.ceil(math.log2(longest / limit)), MOST_TIMES_LONGER)
-        reason = f"the longest segment has {longest:,.0f} features: the default, {limit:,}, would always cut it"
+        reason = f"the longest segment has {longest:,.0f} features: the default, {limit:,}, would always crop it"
         choices.append(Choice("data.max_sequence_length", value, reason))
     return choices
 
 
 def _small(segments: int, videos: int) -> list[Choice]:
-    """Return settings for few segments: those of `tests/benchmarks/ablation.py`, tried on GTEA."""
+    """Return settings for few segments: those of `tests/benchmarks/ablation.py`, tested on GTEA."""
     default = Recipe()
     few = f"{segments:,} training segments: a small network overfits less"
-    ego4d = "as ActionFormer does for Ego4D: the best of five configurations tried on GTEA, a small set"
+    ego4d = "as in ActionFormer for Ego4D: the best of five configurations tested on GTEA, a small set"
     steps = math.ceil(videos / default.optimizer.batch_size)
     epochs = min(max(math.ceil(SMALL_STEPS / steps), FEWEST_EPOCHS), MOST_EPOCHS)
     return [
@@ -246,7 +263,7 @@ def _small(segments: int, videos: int) -> list[Choice]:
         Choice("model.position_embedding", True, ego4d),
         Choice("model.regression_overlap", 2, ego4d),
         Choice("data.min_segment_share", 0.3, ego4d),
-        Choice("optimizer.learning_rate", 5e-4, "a network a quarter as wide takes larger steps"),
+        Choice("optimizer.learning_rate", 5e-4, "a network a quarter as wide allows larger steps"),
         Choice(
             "optimizer.epochs",
             epochs,

@@ -1,4 +1,4 @@
-"""A test split for annotations that have none: the same videos on every run and every machine."""
+"""A test split for annotations without one, with the same videos on every run and machine."""
 
 from __future__ import annotations
 
@@ -14,32 +14,32 @@ from asl_kit.manifests.files import find_manifest
 
 TEST = "test"
 SHARE = 0.2
-"""Of the training videos, how many are drawn."""
+"""Share of the training videos that are drawn."""
 LARGEST_SHARE = 1 / 3
-"""Where more videos than `SHARE` are needed for a segment of every class."""
+"""Share that may be drawn if `SHARE` is not enough for a segment of every class."""
 
 
 def evaluation_split(annotations: AnnotationSet) -> str | None:
-    """Return the split to report scores on: the manifest's, or `test`; None if there is no such split."""
+    """Return the split to score: that of the manifest, or `test`; None if there is no such split."""
     manifest = find_manifest(annotations.dataset)
     wanted = TEST if manifest is None else manifest.splits.evaluate
     return wanted if any(video.split == wanted for video in annotations.videos.values()) else None
 
 
 def with_test_split(annotations: AnnotationSet, usable: Collection[str]) -> tuple[AnnotationSet, str]:
-    """Return annotations that have a test split, and what was done for it.
+    """Return annotations with a test split, and a note on how it was made.
 
     Parameters
     ----------
     annotations : AnnotationSet
-        With a training split.
+        Annotations with a training split.
     usable : collection of str
-        Videos that have a file which can be read.
+        Ids of the videos with a readable file.
 
     Raises
     ------
     AnnotationError
-        If there is no training split, or fewer than two usable videos in it.
+        If there is no training split, or it has fewer than two usable videos.
     """
     stated = ", ".join(sorted({video.split for video in annotations.videos.values()}))
     if evaluation_split(annotations) is not None:
@@ -62,19 +62,19 @@ def with_test_split(annotations: AnnotationSet, usable: Collection[str]) -> tupl
         for video_id, video in annotations.videos.items()
     }
     note = (
-        f"{len(drawn)} of the {len(candidates)} videos of split {train!r} were made split {TEST!r}: drawn by the"
-        " SHA-256 of their ids, rare classes first, so that each class of two or more videos is in both if that is"
-        " possible; a column `split` decides otherwise"
+        f"{len(drawn)} of the {len(candidates)} videos of split {train!r} were moved to split {TEST!r}: drawn by the"
+        " SHA-256 of their ids, rare classes first, so that each class with two or more videos is in both splits if"
+        " possible; to choose the split yourself, add a column `split`"
     )
     return annotations.model_copy(update={"videos": videos}), note
 
 
 def draw_test_videos(videos: Mapping[str, Video]) -> set[str]:
-    """Return the ids of the videos to score on: a fifth of them, more where classes would be left out.
+    """Return the ids of the videos to score: a fifth of them, or more if classes would be missing.
 
-    The order in which videos are taken follows from their ids alone. First
-    each class, rare ones first, gets a video, up to a third of all; then
-    others are taken up to a fifth. A class's last training video stays.
+    The order of the draw depends only on the ids. First, each class, rare ones
+    first, gets a video, up to a third of all; then other videos are drawn up to a
+    fifth. The last training video of a class is never drawn.
 
     Examples
     --------
@@ -91,8 +91,8 @@ def draw_test_videos(videos: Mapping[str, Video]) -> set[str]:
     wanted = max(1, round(SHARE * len(videos)))
     drawn: set[str] = set()
 
-    def takes(video_id: str) -> bool:
-        """Draw a video, unless it is the last one in training that has some class."""
+    def draw(video_id: str) -> bool:
+        """Draw a video, unless it is the last training video of a class."""
         if video_id in drawn or any(training[item] < 2 for item in classes[video_id]):
             return False
         drawn.add(video_id)
@@ -102,9 +102,9 @@ def draw_test_videos(videos: Mapping[str, Video]) -> set[str]:
     for item in sorted(training, key=lambda item: (training[item], item)):
         has_room = len(drawn) < max(wanted, int(LARGEST_SHARE * len(videos)))
         if has_room and not any(item in classes[video_id] for video_id in drawn):
-            any(takes(video_id) for video_id in order if item in classes[video_id])
+            any(draw(video_id) for video_id in order if item in classes[video_id])
     for video_id in order:
         if len(drawn) < wanted:
-            takes(video_id)
-    # Two videos that share no class: one of them is scored on nevertheless.
+            draw(video_id)
+    # Two videos without a common class: draw one of them anyway.
     return drawn or {order[0]}

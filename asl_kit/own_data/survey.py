@@ -1,4 +1,4 @@
-"""What there is: annotations beside the headers of the video files."""
+"""The survey: annotations compared with the headers of the video files."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ from asl_kit.errors import MissingFileError, UsageError, VideoError
 from asl_kit.own_data.splits import evaluation_split, with_test_split
 
 RARE = 10
-"""Training segments below which a class is called rare."""
+"""A class with fewer training segments is rare."""
 SAME_RATE = 1.05
-"""Frame rates that differ by no more than this factor, as 29.97 and 30, count as one."""
+"""Frame rates within this factor, such as 29.97 and 30, count as equal."""
 COMPARED = 20
-"""Missing videos whose names are compared with those of all files: it takes time."""
+"""Number of missing videos whose names are compared with all file names, which is slow."""
 QUANTILES = (0, 10, 50, 90, 100)
 
 
 @dataclass(frozen=True, slots=True)
 class ClassSurvey:
-    """What there is of one class."""
+    """Segments of one class."""
 
     vocabulary: str
     label: str
@@ -48,33 +48,33 @@ class ClassSurvey:
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """What was found."""
+    """Annotations and video files."""
 
     annotations: AnnotationSet
-    """As they were read, with a test split, and with durations and frame rates of files where none were stated."""
+    """The annotations with a test split, and with durations and frame rates of the files if not annotated."""
     videos: Path
     headers: dict[str, VideoHeader]
-    """Of the annotated videos whose file can be read."""
+    """Headers of the annotated videos with a readable file."""
     missing: dict[str, str]
-    """Annotated videos without a file, each with a file whose name is nearly the same, or an empty text."""
+    """Annotated videos without a file, each with the most similar file name, or an empty text."""
     unreadable: dict[str, str]
-    """Why the file of an annotated video cannot be read."""
+    """Reasons why files of annotated videos cannot be read."""
     unannotated: list[str]
-    """Video files, by id, that the annotations do not name."""
+    """Ids of video files without annotations."""
     beyond_end: dict[str, int]
-    """Segments that end after their video's file does."""
+    """Number of segments that end after their video file, by video."""
     split_note: str
     classes: list[ClassSurvey]
 
     @property
     def train(self) -> dict[str, Video]:
-        """The annotated training videos whose file can be read."""
+        """The annotated training videos with a readable file."""
         split = self.annotations.split(training_split(self.annotations, "auto")).items()
         return {name: video for name, video in split if name in self.headers and video.segments is not None}
 
     @property
     def evaluated(self) -> str:
-        """The split to score on."""
+        """The split to score."""
         return evaluation_split(self.annotations) or ""
 
     @property
@@ -85,16 +85,16 @@ class Survey:
 
     @property
     def common_fps(self) -> int:
-        """The frame rate that most videos have, rounded to a whole one; of equally many, the lowest."""
+        """The most common frame rate, rounded to an integer; the lowest of equally common ones."""
         rates = Counter(round(header.fps) or 1 for header in self.headers.values())
         return min(rates, key=lambda rate: (-rates[rate], rate))
 
     def lengths_s(self) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-        """Return the length of every segment of the training videos, in seconds."""
+        """Return the length in seconds of every segment of the training videos."""
         return np.array([item.end - item.start for video in self.train.values() for item in video.segments or ()])
 
     def to_json(self) -> dict[str, Any]:
-        """Return what was found as plain data."""
+        """Return the survey, JSON-ready."""
         durations = [header.duration_s for header in self.headers.values()]
         return {
             "videos": {
@@ -127,24 +127,24 @@ class Survey:
         }
 
 
-def look(source: Path, videos: Path) -> Survey:
-    """Look at annotations and a folder of videos. Of the videos, headers alone are read.
+def survey_videos(source: Path, videos: Path) -> Survey:
+    """Survey annotations and a folder of videos, of which only the headers are read.
 
     Parameters
     ----------
     source : Path
-        A table as ``asl-kit convert csv`` reads it, or unified annotations (``.json``).
+        A table for ``asl-kit convert csv``, or unified annotations (``.json``).
     videos : Path
         Folder of the videos.
 
     Raises
     ------
     MissingFileError
-        If a path is not there.
+        If a path does not exist.
     AnnotationError
-        If the annotations cannot be read, or hold too little to train and score on.
+        If the annotations cannot be read, or are too few to train and score.
     UsageError
-        If no annotated video has a file that can be read, or no training video holds an action.
+        If no annotated video has a readable file, or no training video has an action.
     """
     annotations = _read(source)
     if not videos.exists():
@@ -157,9 +157,9 @@ def look(source: Path, videos: Path) -> Survey:
     unannotated = sorted(files.keys() - annotations.videos.keys())
     if not annotated:
         raise UsageError(
-            f"none of the {len(annotations.videos)} videos of {source} is in {videos}: annotated are"
-            f" {_some(annotations.videos)}; files there are of {_some(files)}",
-            hint="a video's id in the table must be its file's name, with or without the suffix",
+            f"none of the {len(annotations.videos)} videos of {source} is in {videos}: the annotations name"
+            f" {_some(annotations.videos)}; the files are {_some(files)}",
+            hint="the video ids in the table must be the file names, with or without suffix",
         )
     with progress_bar("reading headers", len(annotated)) as bar, ReaderProcess() as reader:
         for video_id in annotated:
@@ -186,7 +186,7 @@ def look(source: Path, videos: Path) -> Survey:
         classes=_survey_classes(annotations, headers),
     )
     if not len(survey.lengths_s()):
-        raise UsageError(f"{source}: no training video with a readable file holds an action: nothing to learn from")
+        raise UsageError(f"{source}: no training video with a readable file has an action")
     return survey
 
 
@@ -201,9 +201,9 @@ def _some(names: Mapping[str, object]) -> str:
 
 
 def _with_headers(annotations: AnnotationSet, headers: Mapping[str, VideoHeader]) -> AnnotationSet:
-    """Return the annotations with what the files' headers state and the annotations do not.
+    """Return the annotations with missing values taken from the file headers.
 
-    Without a stated duration a video ends with its last segment; the file knows better, unless segments end later.
+    If no duration was annotated, it is the end of the last segment; that of the file replaces it if it is longer.
     """
     videos = dict(annotations.videos)
     for video_id, header in headers.items():
@@ -226,7 +226,7 @@ def _beyond_end(annotations: AnnotationSet, headers: Mapping[str, VideoHeader]) 
 
 
 def _survey_classes(annotations: AnnotationSet, headers: Mapping[str, VideoHeader]) -> list[ClassSurvey]:
-    """Return what there is of each class in the videos whose file can be read."""
+    """Return the segments of each class in the videos with a readable file."""
     splits = sorted({video.split for video in annotations.videos.values()})
     train = training_split(annotations, "auto")
     counts: dict[tuple[str, str], Counter[str]] = {}

@@ -1,4 +1,4 @@
-"""A survey and a proposal as tables."""
+"""Tables of a survey and a proposal."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from asl_kit.own_data.survey import QUANTILES, ClassSurvey, Survey
 
 NAMES_SHOWN = 5
 CLASSES_SHOWN = 60
-"""Of more classes than this, those with a remark are shown."""
+"""If there are more classes, only those with a remark are shown."""
 
 
 def print_survey(survey: Survey, console: Console) -> None:
-    """Print what was found."""
+    """Print a survey."""
     console.print(_facts(survey))
     columns, rows = split_rows(describe(survey.annotations))
     table = Table(title="Splits", title_justify="left", box=box.SIMPLE_HEAD)
@@ -33,7 +33,7 @@ def print_survey(survey: Survey, console: Console) -> None:
 
 
 def print_proposal(proposal: Proposal, console: Console) -> None:
-    """Print what is proposed, and what follows."""
+    """Print a proposal and the derived shape of the network."""
     table = Table(title="Proposed", title_justify="left", box=box.SIMPLE_HEAD)
     for name in ("for", "setting", "value", "reason"):
         table.add_column(name, no_wrap=name in ("for", "setting"), overflow="fold")
@@ -55,7 +55,7 @@ def _facts(survey: Survey) -> Table:
         "without a file": _named(survey.missing, "(is it {}?)"),
         "unreadable": _named(survey.unreadable, "({})"),
         "files not annotated": _named(dict.fromkeys(survey.unannotated, "")),
-        "end before a segment does": _named({name: str(count) for name, count in survey.beyond_end.items()}, "({})"),
+        "end before a segment": _named({name: str(count) for name, count in survey.beyond_end.items()}, "({})"),
         "split": survey.split_note,
         "durations (s)": _spread([header.duration_s for header in survey.headers.values()]),
         "frames a second": _rates(survey),
@@ -94,7 +94,7 @@ def _class_table(survey: Survey) -> Table:
         classes = [item for item in classes if item.remarks]
         caption = f"{len(survey.classes) - len(classes)} classes without a remark are not shown"
         if len(classes) > CLASSES_SHOWN:
-            caption += f"; nor are {len(classes) - CLASSES_SHOWN} with one (--json FILE lists all)"
+            caption += f", nor {len(classes) - CLASSES_SHOWN} with one (--json FILE lists all)"
             classes = sorted(classes, key=lambda item: sum(item.segments.values()))[:CLASSES_SHOWN]
     splits = list(survey.classes[0].segments)
     table = Table(title="Classes", title_justify="left", caption=caption, caption_justify="left", box=box.SIMPLE_HEAD)

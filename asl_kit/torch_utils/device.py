@@ -1,4 +1,4 @@
-"""Which device computes, and in which arithmetic."""
+"""Devices and arithmetic precision."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ PRECISIONS = ("float32", "float16", "bfloat16")
 
 @functools.cache
 def _keep_freed_memory() -> None:
-    """Tell the C library to keep the memory that tensors free, for the next ones.
+    """Make the C library keep freed memory for the next tensors.
 
-    By default glibc hands large blocks back to the system, which clears them for every new tensor: on two
-    cores x3d_xs then makes 32 clips a second, and 100 with this (tests/benchmarks/extract_throughput.py).
+    By default, glibc returns large blocks to the system, which clears them for every new tensor. On two
+    cores, x3d_xs processes 32 clips a second by default and 100 with this (tests/benchmarks/extract_throughput.py).
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if mallopt is not None:
@@ -33,16 +33,16 @@ def _keep_freed_memory() -> None:
 
 
 def choose_device(name: str) -> torch.device:
-    """Return the device of that name; ``auto`` is the first GPU, or else the CPU.
+    """Return the device of a name; ``auto`` is the first GPU, or the CPU without one.
 
-    For a CPU, memory that is freed stays with the process from now on: see `_keep_freed_memory`.
+    For a CPU, the process keeps freed memory from now on: see `_keep_freed_memory`.
 
     Raises
     ------
     UsageError
-        If there is no such kind of device.
+        If the name is invalid.
     MissingDependencyError
-        If this machine does not have it.
+        If this machine does not have the device.
     """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
@@ -51,7 +51,7 @@ def choose_device(name: str) -> torch.device:
         raise UsageError(f"unknown device {name!r}", hint="devices: auto, cpu, cuda, cuda:0, cuda:1, ...")
     if kind == "cuda" and int(index or 0) >= torch.cuda.device_count():
         raise MissingDependencyError(
-            f"device {name!r}: this machine offers torch {torch.cuda.device_count()} CUDA devices",
+            f"device {name!r} is not available: torch sees {torch.cuda.device_count()} CUDA devices",
             hint="use --device cpu, or install a GPU driver and a CUDA build of torch",
         )
     if kind == "cpu":
@@ -60,7 +60,7 @@ def choose_device(name: str) -> torch.device:
 
 
 def choose_devices(names: str) -> list[str]:
-    """Return the names of one or several devices: ``cuda:0,cuda:1``, or ``all`` CUDA devices.
+    """Return the names of one or several devices: ``cuda:0,cuda:1``, or ``all`` for all CUDA devices.
 
     Raises
     ------
@@ -73,18 +73,18 @@ def choose_devices(names: str) -> list[str]:
 
 
 def computes_bfloat16(device: torch.device) -> bool:
-    """Return whether a device has instructions for bfloat16: newer GPUs, and CPUs with AVX512-BF16 or AMX."""
+    """Return whether a device has bfloat16 instructions: newer GPUs, and CPUs with AVX512-BF16 or AMX."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    # Not public, so that they may go; without an answer the CPU counts as one that has none.
-    asked = (getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"))
-    return any(ask is not None and bool(ask()) for ask in asked)
+    # These functions are not public and may disappear; then bfloat16 counts as not available.
+    checks = (getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"))
+    return any(check is not None and bool(check()) for check in checks)
 
 
 def default_precision(device: torch.device) -> str:
-    """Return what features are extracted in: bfloat16 on a GPU that computes it, float16 on others, float32 on a CPU.
+    """Return the default precision of extraction: float32 on a CPU, bfloat16 on GPUs that support it, else float16.
 
-    Features are kept and compared, so that a CPU, which is no GPU's rival for speed, computes them exactly.
+    Features are stored and compared, so a CPU, which is slow anyway, computes them in full precision.
     """
     if device.type == "cpu":
         return "float32"
@@ -92,9 +92,9 @@ def default_precision(device: torch.device) -> str:
 
 
 def choose_precision(name: str, device: torch.device) -> torch.dtype:
-    """Return the torch type of a precision's name.
+    """Return the torch type for the name of a precision.
 
-    ``auto`` is what a model is trained and used in: bfloat16 where the device computes it, else float16 on a
+    ``auto`` is the default for training and inference: bfloat16 if the device supports it, else float16 on a
     GPU and float32 on a CPU.
     """
     if name == "auto":
@@ -104,14 +104,14 @@ def choose_precision(name: str, device: torch.device) -> torch.dtype:
 
 
 def autocast(device: torch.device, precision: torch.dtype) -> AbstractContextManager[object]:
-    """Return the context in which a network computes in `precision`; float32 changes nothing."""
+    """Return an autocast context for `precision`; float32 changes nothing."""
     return torch.autocast(device.type, dtype=precision, enabled=precision != torch.float32)
 
 
 def pin_memory(device: torch.device) -> Callable[[NDArray[np.uint8]], Callable[[], None]] | None:
-    """Return what makes host memory known to a GPU, so that it copies while it computes; None on a CPU.
+    """Return a function that pins host memory, so that a GPU copies while it computes; None on a CPU.
 
-    The function that is returned takes the memory, and returns what undoes it.
+    The function takes the memory and returns a function that unpins it.
     """
     if device.type != "cuda":
         return None
@@ -120,7 +120,7 @@ def pin_memory(device: torch.device) -> Callable[[NDArray[np.uint8]], Callable[[
         runtime = torch.cuda.cudart()
         with torch.cuda.device(device):
             failed = int(runtime.cudaHostRegister(memory.ctypes.data, memory.nbytes, 0))
-        # Where the system allows no more pinned memory, copies are slower and nothing else changes.
+        # If the system does not allow more pinned memory, copies are just slower.
         return lambda: None if failed else runtime.cudaHostUnregister(memory.ctypes.data)
 
     return pin

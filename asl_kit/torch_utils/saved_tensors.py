@@ -1,4 +1,4 @@
-"""Files of `torch.save`, read with the checksums that PyTorch writes and does not look at."""
+"""Reading of `torch.save` files, including the checksums that PyTorch writes but does not check."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ import torch
 
 
 def load_saved(path: Path, *, device: str | torch.device = "cpu") -> Any:
-    """Return what `torch.save` wrote. Nothing in the file is executed.
+    """Load a file written by `torch.save`. Nothing in the file is executed.
 
-    Files of PyTorch before 1.6 are no archives, and hold no checksums.
+    Files of PyTorch before 1.6 are not archives and have no checksums.
 
     Raises
     ------
     ValueError
-        If a part of the file is not what was written. `torch.load` would return other numbers without a word.
+        If a part of the file does not match its checksum. `torch.load` would silently return wrong numbers.
     Exception
-        Whatever `torch.load` raises at files that are damaged, or hold more than tensors and plain values.
+        Any error of `torch.load` for files that are damaged or hold more than tensors and plain values.
     """
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             damaged = archive.testzip()
         if damaged is not None:
-            raise ValueError(f"damaged: {damaged!r} in it does not fit its checksum")
+            raise ValueError(f"damaged: {damaged!r} does not match its checksum")
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Validating sparse tensor")  # which are refused later, if not damaged
+        warnings.filterwarnings("ignore", "Validating sparse tensor")  # sparse tensors are refused later
         return torch.load(path, map_location=device, weights_only=True)
 
 
 def find_unsound(tensors: Mapping[Any, Any]) -> str | None:
-    """Return the name of the first entry that is no dense tensor of finite real numbers under a text; None: all are."""
+    """Return the first key whose entry is not a dense tensor of finite real numbers, or which is no string; or None."""
     for name, value in tensors.items():
         if not isinstance(name, str) or not isinstance(value, torch.Tensor):
             return repr(name)

@@ -107,7 +107,7 @@ def test_files_are_written_whole_or_not_at_all() -> None:
         "asl_kit/store/arrays.py",  # into a folder that is renamed when it is whole
         "asl_kit/store/ledger.py",  # appends lines
         "train/asl_train/run_folder.py",  # appends lines
-        "asl_kit/environment/probe.py",  # a pipe
+        "asl_kit/environment/import_probes.py",  # a pipe
     }
     found = {place for place, tree in SOURCES.items() if any(map(pattern.fullmatch, calls(tree)))}
     unguarded = {place for place in found if "atomic_write" not in {*calls(SOURCES[place])}}

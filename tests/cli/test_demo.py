@@ -86,7 +86,7 @@ def test_a_second_run_keeps_the_videos_and_resumes_training(steps, tmp_path: Pat
     (tmp_path / "demo" / "run").mkdir()
     (tmp_path / "demo" / "run" / "last.ckpt").touch()
     result = CliRunner().invoke(main, arguments)
-    assert "2 of 2 videos were there from an earlier run" in result.stderr
+    assert "2 of 2 videos exist from an earlier run" in result.stderr
     assert steps.commands[8][-1] == "--resume"
 
 

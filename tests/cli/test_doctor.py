@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from asl_kit.cli import main
-from asl_kit.environment import probe
+from asl_kit.environment import import_probes
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def test_packages_that_fail_crash_or_speak(replace_package: Any, monkeypatch: py
     replace_package("msgspec", "raise SystemExit(0)")
     replace_package("yaml", 'print(\'{"zarr": {"fault": "said by another"}}\')')
     replace_package("torch", "import time; time.sleep(1000)")
-    monkeypatch.setattr(probe.run_probes, "__kwdefaults__", {"limit_s": 3.0})
+    monkeypatch.setattr(import_probes.run_probes, "__kwdefaults__", {"limit_s": 3.0})
     result, checks = run()
     assert result.exit_code == 1
     broken = {name: check["found"] for name, check in checks.items() if check["verdict"] == "broken"}

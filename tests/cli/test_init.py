@@ -185,7 +185,12 @@ class TestRunAgain:
 @pytest.mark.parametrize(
     ("rows", "words", "code", "message"),
     [
-        (["other,1,2,run"], [], 2, "none of the 1 videos of {csv} is in {videos}: annotated are 'other'; files there"),
+        (
+            ["other,1,2,run"],
+            [],
+            2,
+            "none of the 1 videos of {csv} is in {videos}: the annotations name 'other'; the files",
+        ),
         (["broken,1,2,run"], [], 2, "none of the 1 annotated videos in {videos} can be read"),
         (["clip0,1,2,run"], [], 1, "2 are needed: one to train on, one to score on"),
         (["clip0,2,1,run"], [], 1, "{csv}:2: video 'clip0': end: must be after the start"),

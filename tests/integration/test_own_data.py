@@ -135,7 +135,7 @@ def test_the_page(tmp_path: Path) -> None:
         )
         assert done.returncode == 0, f"{commands}\n{done.stdout}"
         printed[commands.split()[1]] = done.stdout
-    assert "2 of the 8 videos of split 'train' were made split 'test'" in printed["init"]
+    assert "2 of the 8 videos of split 'train' were moved to split 'test'" in printed["init"]
     derived = re.search(r"sequence length +(\d+) ", printed["init"])
     assert derived is not None
     assert re.search(rf"sequence length\W+{derived[1]} features", printed["project/run.sh"])

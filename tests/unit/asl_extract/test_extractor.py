@@ -141,7 +141,7 @@ def test_settings_that_are_wrong(changes: dict[str, object], message: str) -> No
 def test_devices() -> None:
     assert choose_device("cpu") == torch.device("cpu")
     assert choose_device("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
-    with pytest.raises(MissingDependencyError, match=r"device 'cuda:99': this machine offers torch \d+ CUDA devices"):
+    with pytest.raises(MissingDependencyError, match=r"device 'cuda:99' is not available: torch sees \d+ CUDA devices"):
         choose_device("cuda:99")
 
 

@@ -79,7 +79,7 @@ def test_from_the_command_line(folder: Path) -> None:
     result = CliRunner().invoke(main, command.split())
     assert result.exit_code == 0, result.output
     assert "classes: 20, named by manifest thumos14" in result.stdout
-    assert "windows of 16 frames, one every 4, at each video's own rate" in result.stdout
+    assert "windows of 16 frames, one every 4, at the rate of each video" in result.stdout
     assert load_checkpoint(folder / "new/ours.ckpt").class_names[4] == "CliffDiving"
 
 
@@ -118,22 +118,22 @@ def test_what_matters_only_while_training_is_told(folder: Path) -> None:
 
 
 NOT_SUPPORTED = {
-    "backbone": ("model", "backbone_type", "conv", "supported is only 'convTransformer'"),
-    "neck": ("model", "fpn_type", "fpn", "supported is only 'identity'"),
-    "start level": ("model", "fpn_start_level", 1, "supported is only 0"),
-    "scale factor": ("model", "scale_factor", 4, "supported is only 2"),
-    "embedding kernel": ("model", "embd_kernel_size", 5, "supported is only 3"),
-    "head kernel": ("model", "head_kernel_size", 1, "supported is only 3"),
-    "no norm in the heads": ("model", "head_with_ln", False, "supported is only True"),
-    "relative positions": ("model", "use_rel_pe", True, "supported is only False"),
-    "narrower heads": ("model", "head_dim", 2, "supported is only 4"),
+    "backbone": ("model", "backbone_type", "conv", "only 'convTransformer' is supported"),
+    "neck": ("model", "fpn_type", "fpn", "only 'identity' is supported"),
+    "start level": ("model", "fpn_start_level", 1, "only 0 is supported"),
+    "scale factor": ("model", "scale_factor", 4, "only 2 is supported"),
+    "embedding kernel": ("model", "embd_kernel_size", 5, "only 3 is supported"),
+    "head kernel": ("model", "head_kernel_size", 1, "only 3 is supported"),
+    "no norm in the heads": ("model", "head_with_ln", False, "only True is supported"),
+    "relative positions": ("model", "use_rel_pe", True, "only False is supported"),
+    "narrower heads": ("model", "head_dim", 2, "only 4 is supported"),
     "streams": ("model", "embd_dim", [2, 2], "expected one for each of dataset.input_dim"),
     "windows": ("model", "n_mha_win_size", [9, 9, 9], "expected one for each of 2 levels"),
-    "ranges": ("model", "regression_range", [[0, 4], [6, 10000]], "supported are 2 ranges whose ends double"),
+    "ranges": ("model", "regression_range", [[0, 4], [6, 10000]], "expected 2 ranges whose ends double"),
     "short ranges": ("model", "regression_range", [[0, 4], [4, 8]], "the last 64 or more"),
-    "downsampling": ("dataset", "downsample_rate", 2, "supported is only 1"),
-    "sampling": ("train_cfg", "center_sample", "box", "supported are 'radius' and 'none'"),
-    "hard NMS": ("test_cfg", "nms_method", "hard", "supported is only 'soft'"),
+    "downsampling": ("dataset", "downsample_rate", 2, "only 1 is supported"),
+    "sampling": ("train_cfg", "center_sample", "box", "only 'radius' and 'none' are supported"),
+    "hard NMS": ("test_cfg", "nms_method", "hard", "only 'soft' is supported"),
     "external scores": ("test_cfg", "ext_score_file", "cuhk.json", "proposals scored by another classifier are not"),
 }
 
@@ -216,7 +216,7 @@ def test_nothing_in_a_checkpoint_is_executed(folder: Path, capsys: pytest.Captur
         ),
         (
             {"state_dict_ema": {"reg_head.scale.0.scale": torch.ones(())}},
-            r"projection.0.conv.weight \(our name\): missing in the file",
+            r"projection.0.conv.weight \(asl-kit's name\): missing in the file",
         ),
     ],
     ids=["no weights", "other classes", "a neck", "others missing"],
@@ -258,8 +258,8 @@ def test_classes_by_their_own_annotations(folder: Path, monkeypatch: pytest.Monk
     ("labels", "message"),
     [
         ([(20, "late")], "label_id 20 of 'late': expected one of 0 to 19"),
-        ([(1, "one"), (1, "uno")], "label_id 1 of 'one': expected .*; it is that of 'uno' too"),
-        ([("x", "one")], "not an annotation file as ActionFormer reads it"),
+        ([(1, "one"), (1, "uno")], "label_id 1 of 'one': expected .*; it is also that of 'uno'"),
+        ([("x", "one")], "not an annotation file in ActionFormer's format"),
     ],
 )
 def test_their_annotations_may_be_wrong(folder: Path, labels: list[tuple[int, str]], message: str) -> None:

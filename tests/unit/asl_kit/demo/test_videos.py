@@ -138,7 +138,7 @@ def test_videos_that_are_there_stay_and_others_are_refused(tmp_path: Path):
     assert write_demo_videos(folder, plans) == 1
     assert write_demo_videos(folder, plans) == 0
     before = sorted((path, path.stat().st_mtime_ns) for path in folder.rglob("*"))
-    with pytest.raises(UsageError, match="holds a demo of other videos"):
+    with pytest.raises(UsageError, match="holds a demo with other videos"):
         write_demo_videos(folder, [short(plan, 4) for plan in plans])
     assert sorted((path, path.stat().st_mtime_ns) for path in folder.rglob("*")) == before
     (tmp_path / "mine").mkdir()

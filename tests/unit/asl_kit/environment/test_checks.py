@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from asl_kit.environment import Verdict, checks
-from asl_kit.environment.facts import Folder, Gpu, MachineFacts, available_bytes, driver_version
+from asl_kit.environment.machine import Folder, Gpu, MachineFacts, available_bytes, driver_version
 from asl_kit.environment.packages import OPTIONAL, REQUIRED, TORCH_FAILS
 
 GIB = 2**30
@@ -247,9 +247,9 @@ PROCESSES = {"workers": 8, "bytes_per_worker": 96 * 2**20}
 @pytest.mark.parametrize(
     ("free", "answer", "gpus", "verdict", "found", "advice"),
     [
-        pytest.param(8 * GIB, PROCESSES, 1, "ok", "8 decoder processes .* would like 1.5 GiB", "", id="plenty"),
+        pytest.param(8 * GIB, PROCESSES, 1, "ok", "8 decoder processes .* need 1.5 GiB", "", id="plenty"),
         pytest.param(64 * 2**20, PROCESSES, 1, "warning", "64 MiB free", "--shm-size=2g", id="dockers-default"),
-        pytest.param(64 * 2**20, PROCESSES, 0, "note", "would like 192 MiB", "--shm-size=1g", id="on-a-cpu"),
+        pytest.param(64 * 2**20, PROCESSES, 0, "note", "need 192 MiB", "--shm-size=1g", id="on-a-cpu"),
         pytest.param(192 * 2**20, PROCESSES, 0, "ok", "192 MiB free", "", id="just-enough"),
         pytest.param(None, PROCESSES, 1, "note", "no /dev/shm", "", id="no-such-folder"),
         pytest.param(8 * GIB, {"fault": TORCH_FAILS}, 0, "note", TORCH_FAILS, "", id="torch-does-not-load"),
@@ -272,7 +272,7 @@ FOLDER = Folder("temporary files", Path("/tmp"), 4 * GIB, writable=True)
         pytest.param(checks.check_memory(None), "note", "not known", "", id="memory-not-known"),
         pytest.param(checks.check_open_files(1024), "ok", "up to 1024", "", id="open-files"),
         pytest.param(checks.check_open_files(None), "ok", "no limit", "", id="no-limit-of-open-files"),
-        pytest.param(checks.check_open_files(64), "warning", "wanted are 256", "ulimit -n 1024", id="few-open-files"),
+        pytest.param(checks.check_open_files(64), "warning", "expected at least 256", "ulimit -n 1024", id="few-files"),
         pytest.param(checks.check_folder(FOLDER), "ok", "/tmp: 4.0 GiB free", "", id="folder"),
         pytest.param(
             checks.check_folder(Folder("temporary files", Path("/tmp"), 5 * 2**20, writable=True)),

@@ -1,4 +1,4 @@
-"""The import: weights and configuration of another program into one checkpoint of ours."""
+"""The import of a checkpoint of ActionFormer: its weights and configuration become a checkpoint of asl-kit."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from asl_kit.store import FeatureStore
 from asl_kit.store.spec import ExtractionSpec
 
 MANIFESTS = {"thumos": "thumos14", "anet": "activitynet13", "epic": "epic-kitchens", "ego4d": "ego4d-mq"}
-"""Our manifests by ActionFormer's `dataset_name`."""
+"""Names of manifests by ActionFormer's `dataset_name`."""
 
 
 @dataclass(frozen=True)
 class ImportedCheckpoint:
-    """What an import made."""
+    """The result of an import."""
 
     checkpoint: Checkpoint
     path: Path
     classes_from: str
-    """Where the names of the classes come from."""
+    """Source of the class names."""
     notes: tuple[str, ...]
-    """What could not be carried over; nothing of it changes the outputs."""
+    """Settings that were not converted; none of them affects the outputs."""
 
     def to_text(self) -> str:
         """Return a summary."""
@@ -56,8 +56,8 @@ class ImportedCheckpoint:
 
 def _timing(spec: ExtractionSpec) -> str:
     if not spec.stride_frames:
-        return "resized: they reach from a video's begin to its end"
-    rate = "each video's own rate" if spec.fps is None else f"{spec.fps:g} frames a second"
+        return "resized: they span the whole video"
+    rate = "the rate of each video" if spec.fps is None else f"{spec.fps:g} frames a second"
     return f"windows of {spec.window_frames} frames, one every {spec.stride_frames}, at {rate}"
 
 
@@ -71,10 +71,10 @@ def import_checkpoint(
     vocabulary: str | None = None,
     features: Sequence[Path] = (),
 ) -> ImportedCheckpoint:
-    """Make a checkpoint of ours of one that ActionFormer wrote.
+    """Convert a checkpoint that ActionFormer wrote.
 
-    The recipe says all that its configuration does, so that the outputs, losses and detections are ActionFormer's;
-    videos longer than its point buffer, on which it fails, are read in windows.
+    The recipe reproduces the configuration, so outputs, losses and detections equal ActionFormer's. Videos longer
+    than its point buffer, on which ActionFormer fails, are processed in windows.
 
     Parameters
     ----------
@@ -83,24 +83,24 @@ def import_checkpoint(
     out : Path
         The checkpoint to write.
     config : Path
-        The YAML file that it was trained with.
+        The YAML file of the training.
     weights : {"ema", "plain"}
         Which of its two sets of weights.
     annotations : Path, optional
-        Unified annotations whose class names are taken. Default: of the configuration's own `json_file` where it can
-        be found, else of the manifest of its `dataset_name`.
+        Unified annotations with the class names. Default: the `json_file` of the configuration if it exists, else
+        the manifest of its `dataset_name`.
     vocabulary : str, optional
-        Whose labels the model was trained on. Default: the only one of the right number of classes.
+        Vocabulary that the model was trained on. Default: the only one with the right number of classes.
     features : sequence of Path
-        Stores of the features that the model is to be used on: the checkpoint then says how these were made. Needed
-        where the configuration joins folders without saying how many values each has.
+        Feature stores for the model, whose specs the checkpoint then records. Needed if the configuration joins
+        folders without stating the number of values of each.
 
     Raises
     ------
     CheckpointError
-        If something cannot be read, is not supported or does not fit; the message lists all faults.
+        If something cannot be read, is not supported or does not match; the message lists all faults.
     SpecConflictError
-        If the stores do not hold what the configuration says.
+        If the stores do not match the configuration.
     """
     their_config = read_config(config)
     state, epoch = read_weights(file, weights)
@@ -116,7 +116,7 @@ def import_checkpoint(
         translated = translate(state, Localizer(recipe, shape, len(class_names)).state_dict())
     except CheckpointError as fault:
         raise CheckpointError(
-            f"{file}: {fault.message}", hint=f"{config} is not the configuration that these weights were trained with"
+            f"{file}: {fault.message}", hint=f"{config} is not the configuration of these weights"
         ) from None
     checkpoint = Checkpoint(
         weights=translated,
@@ -145,7 +145,7 @@ def import_checkpoint(
 def _class_names(
     config: ActionFormerConfig, path: Path, annotations: Path | None, vocabulary: str | None
 ) -> tuple[list[str], str | None, str]:
-    """Return the class names in order of ActionFormer's label ids, their vocabulary, and where they are from."""
+    """Return the class names in order of ActionFormer's label ids, their vocabulary, and their source."""
     count = config.dataset.num_classes
     hint = "name the classes with --annotations FILE [--vocabulary NAME]"
     if annotations is not None:
@@ -165,27 +165,27 @@ def _class_names(
     json_file = _find(config.dataset.json_file, path)
     if json_file is not None and count > 1:
         ids = _label_ids(json_file, count)
-        # EPIC-KITCHENS has nouns without a segment: nothing names them here.
+        # EPIC-KITCHENS has nouns without a segment, which this file does not name.
         spare = known if len(known) == count else [f"class {number}" for number in range(count)]
         return [ids.get(number, spare[number]) for number in range(count)], vocabulary, str(json_file)
     if len(known) != count or manifest is None:
         have = ", ".join(f"{name} {len(names)}" for name, names in vocabularies.items()) or "none"
         raise CheckpointError(
             f"{path}: dataset.num_classes: the names of {count} classes of dataset {config.dataset_name!r} are not"
-            f" known, and dataset.json_file {config.dataset.json_file!r} is not there; vocabularies known: {have}",
+            f" known, and dataset.json_file {config.dataset.json_file!r} does not exist; known vocabularies: {have}",
             hint=hint,
         )
     return list(known), vocabulary, f"manifest {manifest.name}"
 
 
 def _of_size(vocabularies: dict[str, list[str]], count: int, wanted: str | None) -> str | None:
-    """Return the wanted vocabulary, or the only one with so many classes, or None."""
+    """Return the wanted vocabulary, or the only one with this number of classes, or None."""
     fitting = [name for name, classes in vocabularies.items() if len(classes) == count]
     return wanted or (fitting[0] if len(fitting) == 1 else None)
 
 
 def _find(name: str | None, config: Path) -> Path | None:
-    """Return where a file that a configuration names lies: from here, or from the folders around the configuration."""
+    """Return the path of a file that a configuration names, relative to here or to the configuration's folders."""
     if name is None:
         return None
     places = [Path(name), config.parent / name, config.parent.parent / name]
@@ -193,7 +193,7 @@ def _find(name: str | None, config: Path) -> Path | None:
 
 
 def _label_ids(path: Path, count: int) -> dict[int, str]:
-    """Return the names of the classes by id, of an annotation file as ActionFormer reads it."""
+    """Return the class names by id from an annotation file in ActionFormer's format."""
     document = read_json(path, CheckpointError)
     try:
         found = {
@@ -203,12 +203,12 @@ def _label_ids(path: Path, count: int) -> dict[int, str]:
         }
     except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as fault:
         raise CheckpointError(
-            f"{path}: not an annotation file as ActionFormer reads it: {fault!r}",
-            hint="give the classes by --annotations",
+            f"{path}: not an annotation file in ActionFormer's format: {fault!r}",
+            hint="name the classes with --annotations FILE",
         ) from fault
     names = dict(sorted(found))
     for number, label in sorted(found):
-        other = f"; it is that of {names[number]!r} too" if names[number] != label else ""
+        other = f"; it is also that of {names[number]!r}" if names[number] != label else ""
         if other or not 0 <= number < count:
             raise CheckpointError(
                 f"{path}: label_id {number} of {label!r}: expected one of 0 to {count - 1} for each label{other}"
@@ -217,16 +217,16 @@ def _label_ids(path: Path, count: int) -> dict[int, str]:
 
 
 def _extraction(config: ActionFormerConfig, path: Path, features: Sequence[Path]) -> tuple[ExtractionSpec, ...]:
-    """Return how the features of each stream were made."""
+    """Return the spec of each feature stream."""
     data = config.dataset
     window, stride = (0, 0) if config.resized else (data.num_frames, data.feat_stride)
     if not features:
         folders = data.feat_folder if isinstance(data.feat_folder, tuple) else (data.feat_folder,)
         if len(folders) > 1 and len(config.input_dims) == 1:
             raise CheckpointError(
-                f"{path}: dataset.input_dim: {data.input_dim} values from {len(folders)} folders, and it does not say"
-                " how many from each",
-                hint="name the stores of these features, in this order: --features STORE,STORE",
+                f"{path}: dataset.input_dim: {data.input_dim} values from {len(folders)} folders, without the number"
+                " of values of each",
+                hint="name the stores of these features in this order: --features STORE,STORE",
             )
         return tuple(
             ExtractionSpec(
@@ -256,7 +256,7 @@ def _extraction(config: ActionFormerConfig, path: Path, features: Sequence[Path]
         ]
     if faults:
         raise SpecConflictError(
-            f"{path}: the stores do not hold what the model was trained on:\n  " + "\n  ".join(faults),
-            hint="import the features with the configuration's window, stride and frame rate",
+            f"{path}: the stores do not match the model's features:\n  " + "\n  ".join(faults),
+            hint="import the features with the window, stride and frame rate of the configuration",
         )
     return tuple(specs)

@@ -1,4 +1,4 @@
-"""What can be found out about the machine without importing anything that may be broken."""
+"""Facts about the machine, collected without importing anything that may be broken."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ class Folder:
     Parameters
     ----------
     use : str
-        What is written there.
+        What the folder is for.
     path : Path
-        The folder, or the nearest one above it that exists.
+        The folder, or its nearest existing parent.
     free_bytes : int
-        Space left.
+        Free space.
     writable : bool
-        Whether this user may write.
+        Whether this user can write to it.
     """
 
     use: str
@@ -44,16 +44,16 @@ class Folder:
 
 @dataclass(frozen=True)
 class Gpu:
-    """What the system says of NVIDIA GPUs, whatever PyTorch says.
+    """The NVIDIA GPUs according to the system, independent of PyTorch.
 
     Parameters
     ----------
     names : tuple of str
-        As ``nvidia-smi`` prints them; empty where it cannot be run.
+        Names that ``nvidia-smi`` prints; empty if it cannot be run.
     driver : str or None
-        Version of the driver; None: there is none.
+        Version of the driver; None if there is no driver.
     devices : bool
-        Whether this process sees a GPU's device file: a container may have the driver alone.
+        Whether this process sees the device file of a GPU; a container may have only the driver.
     visible : str or None
         CUDA_VISIBLE_DEVICES.
     """
@@ -66,32 +66,32 @@ class Gpu:
 
 @dataclass(frozen=True)
 class MachineFacts:
-    """What was found without importing anything.
+    """All facts about the machine.
 
     Parameters
     ----------
     version : str
-        Of the asl-kit that runs.
+        Version of the running asl-kit.
     installed_version : str or None
-        Of the asl-kit that the package manager knows; None: of none.
+        Version of the installed asl-kit; None if it is not installed.
     converters : int
-        Converters that the package manager knows.
+        Number of installed converters.
     python, system, machine : str
         ``3.11.7``, ``Linux``, ``x86_64``.
     packages : dict of str to str
-        Version by name of every installed package.
+        Versions of all installed packages by name.
     gpu : Gpu
         The GPUs.
     shared_memory_bytes : int or None
-        Free in /dev/shm; None: there is no such folder.
+        Free space in /dev/shm; None if it does not exist.
     memory_bytes : int or None
-        That this process may still take; None: not known.
+        Memory available to this process; None if not known.
     open_files : int or None
-        How many files this process may hold open; None: no limit, or not known.
+        Limit on open files of this process; None if unlimited or not known.
     folders : tuple of Folder
-        Where is written.
+        Folders that asl-kit writes to.
     ffmpeg : str or None
-        Version of the ffmpeg program; None: there is none.
+        Version of the ffmpeg program; None if there is none.
     """
 
     version: str
@@ -110,7 +110,7 @@ class MachineFacts:
 
 
 def look_at_machine() -> MachineFacts:
-    """Return what can be found without importing anything."""
+    """Collect all facts without importing packages."""
     packages = _packages()
     cache = Path(os.environ.get("TORCH_HOME") or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "torch")
     return MachineFacts(
@@ -144,7 +144,7 @@ def _packages() -> dict[str, str]:
 
 
 def _output_of(*command: str) -> str | None:
-    """Return what a program prints; None if it is absent, fails or hangs."""
+    """Return the output of a program; None if it is absent, fails or hangs."""
     program = shutil.which(command[0])
     if program is None:
         return None
@@ -179,7 +179,7 @@ def _shared_memory() -> int | None:
 
 
 def _memory() -> int | None:
-    """Return what the system has left, or what the container may still take, if that is less."""
+    """Return the available memory of the system, or of the container if that is less."""
     with suppress(OSError, ValueError):
         system = available_bytes(Path("/proc/meminfo").read_text())
         with suppress(OSError, ValueError):
@@ -191,7 +191,7 @@ def _memory() -> int | None:
 
 
 def available_bytes(meminfo: str) -> int | None:
-    """Return the memory that programs may still take from the text of ``/proc/meminfo``."""
+    """Return the available memory from the text of ``/proc/meminfo``."""
     found = re.search(r"^MemAvailable:\s+(\d+) kB$", meminfo, flags=re.MULTILINE)
     return int(found[1]) * 1024 if found else None
 

@@ -1,7 +1,7 @@
-"""Probes: what must be imported to be known, looked at in a process of its own.
+"""Probes: facts that need imports, collected in a separate process.
 
-An import may fail, crash its process or never return. So the probes run in another
-process, one after the other; one that ends the process is noted, and the rest go on in a new one.
+An import may fail, crash its process or hang. So the probes run one after the other in
+another process; after a probe that ends the process, the rest run in a new one.
 """
 
 from __future__ import annotations
@@ -23,32 +23,32 @@ from asl_kit.errors import AslKitError
 
 DECODERS = ("decord", "pyav", "torchcodec", "nvdec")
 LIMIT_S = 90.0
-"""All imports together take less, from a slow network drive too, unless one hangs."""
+"""All imports together take less time, even from a slow network drive, unless one hangs."""
 
 NEEDS_TORCH = (
     *("torchvision", "pytorchvideo", "tensorboard", "devices", "decoder processes"),
     *("decoder torchcodec", "decoder nvdec"),
 )
-"""Not asked where PyTorch does not load: where it hangs or crashes, each of them would."""
+"""Probes that are skipped if PyTorch does not load, because they import it too."""
 
 Answer = dict[str, Any]
 
 
 def run_probes(names: Sequence[str], *, limit_s: float = LIMIT_S) -> dict[str, Answer]:
-    """Return each probe's answer, JSON-ready; one that failed has `fault`, a line that says why.
+    """Return the answer of each probe, JSON-ready; that of a failed probe has the reason as `fault`.
 
     Parameters
     ----------
     names : sequence of str
-        Of `PROBES`.
+        Keys of `PROBES`.
     limit_s : float
-        For all probes of a process together.
+        Time limit for all probes of a process together.
     """
     answers: dict[str, Answer] = {}
     waiting = sorted(names, key=lambda name: name != "torch")
     code = (
         "import sys, json; sys.path[:] = json.loads(sys.argv[1]);"
-        " from asl_kit.environment.probe import main; main(sys.argv[2:])"
+        " from asl_kit.environment.import_probes import main; main(sys.argv[2:])"
     )
     while waiting:
         command = [sys.executable, "-c", code, json.dumps(sys.path), *waiting]
@@ -60,9 +60,9 @@ def run_probes(names: Sequence[str], *, limit_s: float = LIMIT_S) -> dict[str, A
         except subprocess.TimeoutExpired as fault:
             lines, ending = fault.stdout or b"", f"does not return within {limit_s:g} s"
         except OSError as fault:
-            lines, ending = b"", f"no process can be started: {fault.strerror}"
+            lines, ending = b"", f"cannot start a process: {fault.strerror}"
         for line in lines.splitlines():
-            with suppress(ValueError):  # torn by a crash
+            with suppress(ValueError):  # cut short by a crash
                 answers.update(json.loads(line))
         waiting = [name for name in waiting if name not in answers]
         if waiting:
@@ -78,9 +78,9 @@ def _exit_text(code: int) -> str:
 
 
 def main(names: Sequence[str]) -> None:
-    """Run probes in this process; print each answer as it comes, a line of JSON."""
+    """Run probes in this process and print each answer as a line of JSON."""
     with os.fdopen(os.dup(1), "w", encoding="utf-8") as answers:
-        os.dup2(2, 1)  # what packages print on import is no answer
+        os.dup2(2, 1)  # packages may print on import
         for name in names:
             try:
                 answer = PROBES[name]()
@@ -93,7 +93,7 @@ def main(names: Sequence[str]) -> None:
 
 
 def first_line(fault: BaseException) -> str:
-    """Return the first line of an error's text."""
+    """Return the first line of an error message."""
     return (str(fault).strip().splitlines() or ["no message"])[0]
 
 
@@ -111,7 +111,7 @@ def _decoder(name: str) -> Answer:
 
 
 def _torch_devices() -> Answer:
-    """Return how torch was built and the GPUs that it computes on; `trouble` is what it says of others."""
+    """Return the build of torch and the GPUs that it computes on; `trouble` is its message about others."""
     import torch
 
     facts: Answer = {"version": torch.__version__, "cuda": torch.version.cuda, "hip": torch.version.hip}
@@ -128,7 +128,7 @@ def _torch_devices() -> Answer:
                 except RuntimeError as fault:
                     facts["fault"] = f"cuda:{index}: {first_line(fault)}"
         else:
-            # Asked in vain, torch says why.
+            # torch reports why it sees no GPU.
             with suppress(AssertionError):
                 try:
                     torch.cuda.init()
@@ -140,7 +140,7 @@ def _torch_devices() -> Answer:
 
 
 def _decoder_processes() -> Answer:
-    """Return how many processes decode by default for one GPU, and the shared memory of one."""
+    """Return the default number of decoder processes for one GPU, and the shared memory of each."""
     import torch
 
     from asl_extract.decoding.events import BLOCK_BYTES
@@ -152,7 +152,7 @@ def _decoder_processes() -> Answer:
 
 
 def _shared_libraries() -> Answer:
-    """Return which libraries of FFmpeg and of NVIDIA's decoder the system finds."""
+    """Return the libraries of FFmpeg and of NVIDIA's decoder that the system finds."""
     libraries = {"avcodec": ctypes.util.find_library("avcodec")}
     try:
         ctypes.CDLL("libnvcuvid.so.1")
@@ -169,4 +169,4 @@ PROBES: dict[str, Callable[[], Answer]] = {
     "shared libraries": _shared_libraries,
     **{f"decoder {name}": partial(_decoder, name) for name in DECODERS},
 }
-"""What can be asked, by name; required packages are asked for by theirs."""
+"""All probes by name; those of required packages have the package's name."""
