@@ -29,24 +29,16 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class Check:
-    """The result of one check.
-
-    Parameters
-    ----------
-    name : str
-        Subject of the check.
-    found : str
-        What was found.
-    verdict : Verdict
-        Severity.
-    advice : str
-        What to do; empty if nothing.
-    """
+    """The result of one check."""
 
     name: str
+    """Subject of the check."""
     found: str
+    """What was found."""
     verdict: Verdict = Verdict.OK
+    """Severity."""
     advice: str = ""
+    """What to do; empty if nothing."""
 
     def to_json(self) -> dict[str, str]:
         """Return all fields."""

@@ -22,91 +22,62 @@ _PROGRAM_LIMIT_S = 20.0
 
 @dataclass(frozen=True)
 class Folder:
-    """A folder that asl-kit writes to.
-
-    Parameters
-    ----------
-    use : str
-        What the folder is for.
-    path : Path
-        The folder, or its nearest existing parent.
-    free_bytes : int
-        Free space.
-    writable : bool
-        Whether this user can write to it.
-    """
+    """A folder that asl-kit writes to."""
 
     use: str
+    """What the folder is for."""
     path: Path
+    """The folder, or its nearest existing parent."""
     free_bytes: int
+    """Free space."""
     writable: bool
+    """Whether this user can write to it."""
 
 
 @dataclass(frozen=True)
 class Gpu:
-    """The NVIDIA GPUs according to the system, independent of PyTorch.
-
-    Parameters
-    ----------
-    names : tuple of str
-        Names that ``nvidia-smi`` prints; empty if it cannot be run.
-    driver : str or None
-        Version of the driver; None if there is no driver.
-    devices : bool
-        Whether this process sees the device file of a GPU; a container may have only the driver.
-    visible : str or None
-        CUDA_VISIBLE_DEVICES.
-    """
+    """The NVIDIA GPUs according to the system, independent of PyTorch."""
 
     names: tuple[str, ...] = ()
+    """Names that ``nvidia-smi`` prints; empty if it cannot be run."""
     driver: str | None = None
+    """Version of the driver; None if there is no driver."""
     devices: bool = False
+    """Whether this process sees the device file of a GPU; a container may have only the driver."""
     visible: str | None = None
+    """CUDA_VISIBLE_DEVICES."""
 
 
 @dataclass(frozen=True)
 class MachineFacts:
-    """All facts about the machine.
-
-    Parameters
-    ----------
-    version : str
-        Version of the running asl-kit.
-    installed_version : str or None
-        Version of the installed asl-kit; None if it is not installed.
-    converters : int
-        Number of installed converters.
-    python, system, machine : str
-        ``3.11.7``, ``Linux``, ``x86_64``.
-    packages : dict of str to str
-        Versions of all installed packages by name.
-    gpu : Gpu
-        The GPUs.
-    shared_memory_bytes : int or None
-        Free space in /dev/shm; None if it does not exist.
-    memory_bytes : int or None
-        Memory available to this process; None if not known.
-    open_files : int or None
-        Limit on open files of this process; None if unlimited or not known.
-    folders : tuple of Folder
-        Folders that asl-kit writes to.
-    ffmpeg : str or None
-        Version of the ffmpeg program; None if there is none.
-    """
+    """All facts about the machine."""
 
     version: str
+    """Version of the running asl-kit."""
     installed_version: str | None
+    """Version of the installed asl-kit; None if it is not installed."""
     converters: int
+    """Number of installed converters."""
     python: str
+    """``3.11.7``."""
     system: str
+    """``Linux``."""
     machine: str
+    """``x86_64``."""
     packages: dict[str, str]
+    """Versions of all installed packages by name."""
     gpu: Gpu
+    """The GPUs."""
     shared_memory_bytes: int | None
+    """Free space in /dev/shm; None if it does not exist."""
     memory_bytes: int | None
+    """Memory available to this process; None if not known."""
     open_files: int | None
+    """Limit on open files of this process; None if unlimited or not known."""
     folders: tuple[Folder, ...]
+    """Folders that asl-kit writes to."""
     ffmpeg: str | None
+    """Version of the ffmpeg program; None if there is none."""
 
 
 def look_at_machine() -> MachineFacts:

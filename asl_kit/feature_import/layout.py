@@ -18,21 +18,14 @@ CHANNELS_FIRST = "channels-first"
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The order of the axes in all files of an import.
-
-    Parameters
-    ----------
-    name : {"time-first", "channels-first"}
-        (T, D) or (D, T).
-    dimension : int
-        D.
-    because : str
-        How this was determined, as text.
-    """
+    """The order of the axes in all files of an import."""
 
     name: str
+    """`time-first` or `channels-first`: (T, D) or (D, T)."""
     dimension: int
+    """D."""
     because: str
+    """How this was determined, as text."""
 
     def __str__(self) -> str:
         return f"{self.name}, {self.dimension} values a feature ({self.because})"

@@ -21,41 +21,27 @@ _SHOWN = 5
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A video that receives features.
-
-    Parameters
-    ----------
-    video_id : str
-        Id of the video.
-    start_s, end_s : float, optional
-        Position of the video in the parent video of the file; None: the file belongs to the video itself.
-    """
+    """A video that receives features."""
 
     video_id: str
+    """Id of the video."""
     start_s: float | None = None
     end_s: float | None = None
+    """Position of the video in the parent video of the file; None: the file belongs to the video itself."""
 
 
 @dataclass
 class Matching:
-    """Files matched to videos.
-
-    Parameters
-    ----------
-    targets : dict of Source to list of Target
-        The videos of every matched file.
-    rules : Counter of str
-        Number of videos matched by each rule.
-    unmatched : list of Source
-        Files that match no video.
-    without : list of str
-        Videos without a file.
-    """
+    """Files matched to videos."""
 
     targets: dict[Source, list[Target]] = field(default_factory=dict)
+    """The videos of every matched file."""
     rules: Counter[str] = field(default_factory=Counter)
+    """Number of videos matched by each rule."""
     unmatched: list[Source] = field(default_factory=list)
+    """Files that match no video."""
     without: list[str] = field(default_factory=list)
+    """Videos without a file."""
 
 
 def match(

@@ -31,21 +31,14 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, slots=True, order=True)
 class Source:
-    """The location of one array of features.
-
-    Parameters
-    ----------
-    name : str
-        File name without the extension, or name of the dataset in a container; it is matched to a video.
-    path : Path
-        The file.
-    dataset : str
-        Path of the dataset in an HDF5 container; empty for other files.
-    """
+    """The location of one array of features."""
 
     name: str
+    """File name without the extension, or name of the dataset in a container; it is matched to a video."""
     path: Path
+    """The file."""
     dataset: str = ""
+    """Path of the dataset in an HDF5 container; empty for other files."""
 
     def __str__(self) -> str:
         return f"{self.path}:{self.dataset}" if self.dataset else str(self.path)
@@ -53,18 +46,12 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The contents of a folder.
-
-    Parameters
-    ----------
-    sources : list of Source
-        Arrays of features, in order of their paths.
-    other_files : list of Path
-        Files with an unknown extension.
-    """
+    """The contents of a folder."""
 
     sources: list[Source]
+    """Arrays of features, in order of their paths."""
     other_files: list[Path]
+    """Files with an unknown extension."""
 
 
 def find_sources(place: Path, key: str | None = None) -> Found:

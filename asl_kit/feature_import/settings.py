@@ -14,47 +14,34 @@ from asl_kit.store.spec import MAX_WINDOW_FRAMES
 
 @dataclass(frozen=True, kw_only=True)
 class ImportSettings:
-    """How the features were made and how their files are named; the options of `asl-kit import-features`.
-
-    Parameters
-    ----------
-    preset : str, optional
-        ``DATASET/NAME``: a published feature set that a manifest describes. It replaces timing, dimension and name.
-    window_frames, stride_frames : int, optional
-        Frames that one feature covers, and frames from one feature to the next.
-    fps : float, optional
-        Frame rate of these frames; None: the rate of each video in the annotations.
-    offset_s : float, optional
-        Time at which the first window starts, in seconds; None: 0.
-    resized : bool
-        Whether the features of each video were resized to a fixed length, so that they span the whole video.
-    dimension : int, optional
-        D, values per feature; None: inferred from the files.
-    layout : {"time-first", "channels-first"}, optional
-        (T, D) or (D, T); None: inferred from the files.
-    prefix, suffix : str, optional
-        Text before and after the video id in file names.
-    key : str, optional
-        Name of the array in files that hold several.
-    name : str, optional
-        Name of these features in the store's spec.
-    dtype : {"float16", "float32"}
-        Type of the stored features.
-    """
+    """How the features were made and how their files are named; the options of `asl-kit import-features`."""
 
     preset: str | None = None
+    """``DATASET/NAME``: a published feature set that a manifest describes. It replaces timing, dimension and name."""
     window_frames: int | None = None
+    """Frames that one feature covers."""
     stride_frames: int | None = None
+    """Frames from one feature to the next."""
     fps: float | None = None
+    """Frame rate of these frames; None: the rate of each video in the annotations."""
     offset_s: float | None = None
+    """Time at which the first window starts, in seconds; None: 0."""
     resized: bool = False
+    """Whether the features of each video were resized to a fixed length, so that they span the whole video."""
     dimension: int | None = None
+    """D, values per feature; None: inferred from the files."""
     layout: str | None = None
+    """`time-first` or `channels-first`: (T, D) or (D, T); None: inferred from the files."""
     prefix: str | None = None
+    """Text before the video id in file names."""
     suffix: str | None = None
+    """Text between the video id and the extension in file names."""
     key: str | None = None
+    """Name of the array in files that hold several."""
     name: str | None = None
+    """Name of these features in the store's spec."""
     dtype: str = "float16"
+    """`float16` or `float32`: type of the stored features."""
 
     def resolve(self) -> tuple[ImportSettings, Timing]:
         """Return the settings with the values of the preset filled in, and the timing.

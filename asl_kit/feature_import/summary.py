@@ -13,51 +13,37 @@ SHOWN = 10
 
 @dataclass
 class ImportSummary:
-    """What an import did; the text shortens the lists.
-
-    Parameters
-    ----------
-    store : str
-        Path of the store.
-    layout, timing : str
-        Layout and timing of all files.
-    matched_by : dict of str to int
-        Number of videos matched by each rule.
-    done, skipped : list of str
-        Ids of the videos that were imported, and of those that the store already held.
-    failed : dict of str to str
-        Reason by video id.
-    unmatched_files, videos_without_features : list of str
-        Files that match no annotated video, and annotated videos without a file.
-    other_files : list of str
-        Files with an unknown extension.
-    squeezed : list of str
-        Files with axes of length 1, which were removed.
-    lengths : list of Length
-        Videos whose features contradict their duration.
-    suggestions : list of str
-        Options that would make nearly all lengths fit.
-    features : int
-        Number of features written.
-    seconds : float
-        Time taken.
-    """
+    """What an import did; the text shortens the lists."""
 
     store: str
+    """Path of the store."""
     layout: str = ""
     timing: str = ""
+    """Layout and timing of all files."""
     matched_by: dict[str, int] = field(default_factory=dict)
+    """Number of videos matched by each rule."""
     done: list[str] = field(default_factory=list)
+    """Ids of the videos that were imported."""
     skipped: list[str] = field(default_factory=list)
+    """Ids of the videos that the store already held."""
     failed: dict[str, str] = field(default_factory=dict)
+    """Reason by video id."""
     unmatched_files: list[str] = field(default_factory=list)
+    """Files that match no annotated video."""
     videos_without_features: list[str] = field(default_factory=list)
+    """Annotated videos without a file."""
     other_files: list[str] = field(default_factory=list)
+    """Files with an unknown extension."""
     squeezed: list[str] = field(default_factory=list)
+    """Files with axes of length 1, which were removed."""
     lengths: list[Length] = field(default_factory=list)
+    """Videos whose features contradict their duration."""
     suggestions: list[str] = field(default_factory=list)
+    """Options that would make nearly all lengths fit."""
     features: int = 0
+    """Number of features written."""
     seconds: float = 0.0
+    """Time taken."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the summary as a JSON-ready dict."""

@@ -22,28 +22,20 @@ _FITTING_SHARE = 0.95
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """The timing of all features of an import.
-
-    Parameters
-    ----------
-    window_frames, stride_frames : int
-        Frames that one feature covers, and frames from one feature to the next; 0: not known, if resized.
-    fps : float, optional
-        Frame rate of these frames; None: the rate of each video.
-    offset_s : float
-        Time at which the first window starts.
-    resized : bool
-        Whether the features of each video were resized to span the whole video.
-    resized_to : int, optional
-        Number of features that all videos were resized to, if known.
-    """
+    """The timing of all features of an import."""
 
     window_frames: int = 0
+    """Frames that one feature covers; 0: not known, if resized."""
     stride_frames: int = 0
+    """Frames from one feature to the next; 0: not known, if resized."""
     fps: float | None = None
+    """Frame rate of these frames; None: the rate of each video."""
     offset_s: float = 0.0
+    """Time at which the first window starts."""
     resized: bool = False
+    """Whether the features of each video were resized to span the whole video."""
     resized_to: int | None = None
+    """Number of features that all videos were resized to, if known."""
 
     @classmethod
     def of(cls, features: FeatureSet) -> Timing:
@@ -149,33 +141,22 @@ def part_of_parent(grid: FeatureGrid, start_s: float, end_s: float) -> tuple[sli
 
 @dataclass(frozen=True, slots=True)
 class Length:
-    """The end of a video's features compared with its duration.
-
-    Parameters
-    ----------
-    video_id : str
-        Id of the video.
-    features : int
-        Number of its features.
-    fps : float
-        Frame rate in which the windows are counted.
-    end_s : float
-        End of the last window.
-    duration_s : float
-        Duration according to the annotations.
-    tolerance_s : float
-        Tolerated difference of the two.
-    whole : bool
-        False if the features are a part of those of a parent video.
-    """
+    """The end of a video's features compared with its duration."""
 
     video_id: str
+    """Id of the video."""
     features: int
+    """Number of its features."""
     fps: float
+    """Frame rate in which the windows are counted."""
     end_s: float
+    """End of the last window."""
     duration_s: float
+    """Duration according to the annotations."""
     tolerance_s: float
+    """Tolerated difference of the two."""
     whole: bool = True
+    """False if the features are a part of those of a parent video."""
 
     @property
     def fits(self) -> bool:

@@ -29,30 +29,20 @@ _CHUNK_KEYS = {"name": "default", "configuration": {"separator": "."}}  # one fl
 
 @dataclass(frozen=True, slots=True)
 class StoredArray:
-    """An array on disk: its metadata, and methods to read its values.
-
-    Parameters
-    ----------
-    folder : Path
-        Folder of ``zarr.json`` and the chunk files.
-    shape : tuple of int
-        (T, D).
-    dtype : str
-        ``float16`` or ``float32``.
-    chunk_rows : int
-        Rows per chunk; the last chunk is padded to this number.
-    plain : bool
-        Whether chunk files consist of rows only, as `write_array` writes them.
-    attributes : dict
-        Attributes of the array.
-    """
+    """An array on disk: its metadata, and methods to read its values."""
 
     folder: Path
+    """Folder of ``zarr.json`` and the chunk files."""
     shape: tuple[int, int]
+    """(T, D)."""
     dtype: str
+    """``float16`` or ``float32``."""
     chunk_rows: int
+    """Rows per chunk; the last chunk is padded to this number."""
     plain: bool
+    """Whether chunk files consist of rows only, as `write_array` writes them."""
     attributes: dict[str, Any]
+    """Attributes of the array."""
 
     @classmethod
     def open(cls, folder: Path) -> StoredArray:

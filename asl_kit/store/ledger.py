@@ -19,30 +19,20 @@ Outcome = Literal["done", "failed", "skipped"]
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One attempt to make the features of a video.
-
-    Parameters
-    ----------
-    time : str
-        End of the attempt: ISO 8601, UTC; sorts as text.
-    worker : str
-        Process that made the attempt: ``host-pid``, unless the worker was named.
-    video_id : str
-        Id of the video.
-    outcome : {"done", "failed", "skipped"}
-        Result.
-    reason : str
-        Why the attempt failed or was skipped; a note, possibly empty, if it is done.
-    seconds : float
-        Duration of the attempt.
-    """
+    """One attempt to make the features of a video."""
 
     time: str
+    """End of the attempt: ISO 8601, UTC; sorts as text."""
     worker: str
+    """Process that made the attempt: ``host-pid``, unless the worker was named."""
     video_id: str
+    """Id of the video."""
     outcome: Outcome
+    """`done` or `failed` or `skipped`: result."""
     reason: str
+    """Why the attempt failed or was skipped; a note, possibly empty, if it is done."""
     seconds: float
+    """Duration of the attempt."""
 
 
 def default_worker() -> str:

@@ -14,31 +14,21 @@ from asl_kit.store.video import VideoInfo
 
 @dataclass(frozen=True, slots=True)
 class StoreSummary:
-    """Counts and sizes of a store.
-
-    Parameters
-    ----------
-    store : FeatureStore
-        The store.
-    videos, features : int
-        Number of videos and of features.
-    hours : float
-        Total duration of the source videos.
-    size_bytes : int
-        Size of the videos' files.
-    attempts : dict of str to int
-        Number of ledger entries, by outcome.
-    failed : dict of str to str
-        Reason by id, for each video whose last attempt failed and that is not in the store.
-    """
+    """Counts and sizes of a store."""
 
     store: FeatureStore
+    """The store."""
     videos: int
     features: int
+    """Number of videos and of features."""
     hours: float
+    """Total duration of the source videos."""
     size_bytes: int
+    """Size of the videos' files."""
     attempts: dict[str, int]
+    """Number of ledger entries, by outcome."""
     failed: dict[str, str]
+    """Reason by id, for each video whose last attempt failed and that is not in the store."""
 
     @property
     def command(self) -> str:

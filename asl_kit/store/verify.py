@@ -12,18 +12,12 @@ from asl_kit.store.video import VideoInfo
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A defect of a store.
-
-    Parameters
-    ----------
-    place : str
-        Path inside the store.
-    what : str
-        What was found and what was expected.
-    """
+    """A defect of a store."""
 
     place: str
+    """Path inside the store."""
     what: str
+    """What was found and what was expected."""
 
     def __str__(self) -> str:
         return f"{self.place}: {self.what}"

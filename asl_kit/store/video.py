@@ -12,27 +12,18 @@ from asl_kit.store.arrays import StoredArray
 
 @dataclass(frozen=True, slots=True)
 class SourceVideo:
-    """A video whose features are to be stored.
-
-    Parameters
-    ----------
-    video_id : str
-        Any text; see `encode_id`.
-    grid : FeatureGrid
-        Where in time its features lie.
-    duration_s : float
-        Length of the video in seconds; 0 or more.
-    fps : float or None
-        Frame rate of the video, above 0; None: not known, as for imported features.
-    frames : int or None
-        Number of frames of the video, 0 or more; None: not known.
-    """
+    """A video whose features are to be stored."""
 
     video_id: str
+    """Any text; see `encode_id`."""
     grid: FeatureGrid
+    """Where in time its features lie."""
     duration_s: float
+    """Length of the video in seconds; 0 or more."""
     fps: float | None
+    """Frame rate of the video, above 0; None: not known, as for imported features."""
     frames: int | None
+    """Number of frames of the video, 0 or more; None: not known."""
 
     def attributes(self) -> dict[str, Any]:
         """Return the fields, JSON-ready."""
@@ -49,17 +40,6 @@ class SourceVideo:
 class VideoInfo(SourceVideo):
     """A stored video.
 
-    Parameters
-    ----------
-    video_id, grid, duration_s, fps, frames
-        See `SourceVideo`.
-    crc32c : str
-        CRC-32C of the (T, D) values, row by row, little-endian; in hexadecimal.
-    dtype : str
-        Type of the stored values.
-    shape : tuple of int
-        (T, D).
-
     Raises
     ------
     ValueError
@@ -67,8 +47,11 @@ class VideoInfo(SourceVideo):
     """
 
     crc32c: str
+    """CRC-32C of the (T, D) values, row by row, little-endian; in hexadecimal."""
     dtype: str
+    """Type of the stored values."""
     shape: tuple[int, int]
+    """(T, D)."""
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.duration_s) and self.duration_s >= 0):
