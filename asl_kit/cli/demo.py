@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -35,4 +36,4 @@ def demo(out: Path, seed: int, json_path: str | None) -> None:
 
     result = run_demo(out, seed=seed, console=err() if json_path == "-" else stdout())
     if json_path is not None:
-        write_json(result.to_json(), json_path)
+        write_json(asdict(result), json_path)

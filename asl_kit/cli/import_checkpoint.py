@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -11,7 +12,14 @@ _PATH = click.Path(path_type=Path)
 
 @click.command("import-checkpoint")
 @click.argument("file", type=_PATH)
-@click.option("--from", "source", type=click.Choice(["actionformer"]), required=True, help="The program that wrote it.")
+@click.option(
+    "--from",
+    "source",
+    type=click.Choice(["actionformer"]),
+    required=True,
+    expose_value=False,
+    help="The program that wrote it.",
+)
 @click.option("--config", type=_PATH, metavar="YAML", required=True, help="The configuration that it was trained with.")
 @click.option("-o", "--out", type=_PATH, metavar="CHECKPOINT", required=True, help="The checkpoint to write.")
 @click.option(
@@ -24,16 +32,7 @@ _PATH = click.Path(path_type=Path)
 @click.option("--annotations", type=_PATH, metavar="FILE", help="Unified annotations with the class names.")
 @click.option("--vocabulary", metavar="NAME", help="Vocabulary, if several have this number of classes.")
 @click.option("--features", metavar="STORE[,STORE]", help="Stores that record how the features were made.")
-def import_checkpoint(
-    file: Path,
-    source: str,
-    config: Path,
-    out: Path,
-    weights: str,
-    annotations: Path | None,
-    vocabulary: str | None,
-    features: str | None,
-) -> None:
+def import_checkpoint(features: str | None, **options: Any) -> None:
     """Convert a checkpoint that ActionFormer trained.
 
     Without --annotations, class names come from the annotation file of the configuration if it exists, else
@@ -46,13 +45,5 @@ def import_checkpoint(
     from asl_kit.checkpoint_import import import_checkpoint as run
     from asl_kit.cli.options import split_paths
 
-    imported = run(
-        file,
-        out,
-        config=config,
-        weights=weights,
-        annotations=annotations,
-        vocabulary=vocabulary,
-        features=split_paths(features) if features else (),
-    )
+    imported = run(**options, features=split_paths(features) if features else ())
     click.echo(visible(imported.to_text()))

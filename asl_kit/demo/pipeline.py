@@ -7,7 +7,7 @@ import shlex
 import subprocess
 import sys
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -45,10 +45,6 @@ class DemoResult:
 
     scores: dict[str, Any]
     seconds: dict[str, float]
-
-    def to_json(self) -> dict[str, Any]:
-        """Return both, JSON-ready."""
-        return asdict(self)
 
 
 def run_demo(folder: Path, *, seed: int, console: Console) -> DemoResult:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -113,17 +113,7 @@ class Survey:
             "duration_s": _quantiles(durations) | {"total": sum(durations)},
             "fps": dict(Counter(f"{header.fps:.4g}" for header in self.headers.values())),
             "segment_s": _quantiles(self.lengths_s()),
-            "classes": [
-                {
-                    "vocabulary": item.vocabulary,
-                    "label": item.label,
-                    "segments": item.segments,
-                    "shortest_s": item.shortest_s,
-                    "median_s": item.median_s,
-                    "remarks": item.remarks,
-                }
-                for item in self.classes
-            ],
+            "classes": [asdict(item) for item in self.classes],
         }
 
 

@@ -78,7 +78,7 @@ NO_TORCH = {name: {"fault": TORCH_FAILS} for name in ("torchvision", "pytorchvid
         pytest.param(
             (),
             {"torchvision": {"fault": "RuntimeError: operator torchvision::nms does not exist"}},
-            [("torchvision", "torchvision::nms", "the same build as torch 2.15.0: install both at once")],
+            [("torchvision", "torchvision::nms", "match the build of torch 2.15.0: install both together")],
             id="torchvision-of-another-build",
         ),
         pytest.param(
@@ -107,8 +107,8 @@ def test_packages(absent: tuple[str, ...], answers: dict[str, Any], expected: li
 @pytest.mark.parametrize(
     ("gpu", "answer", "verdict", "found", "advice"),
     [
-        pytest.param(Gpu(), torch(trouble="Found no NVIDIA driver"), "note", "computed on the CPU", "", id="no-gpu"),
-        pytest.param(Gpu(), torch(cuda=None), "note", "on the CPU", "", id="no-gpu-cpu-torch"),
+        pytest.param(Gpu(), torch(trouble="Found no NVIDIA driver"), "note", "none; the CPU computes", "", id="no-gpu"),
+        pytest.param(Gpu(), torch(cuda=None), "note", "the CPU computes", "", id="no-gpu-cpu-torch"),
         pytest.param(
             H100, torch(devices=["NVIDIA H100, 80 GiB"]), "ok", "80 GiB; .*CUDA 13.2, driver 580.65", "", id="gpu"
         ),
@@ -145,7 +145,7 @@ def test_packages(absent: tuple[str, ...], answers: dict[str, Any], expected: li
         ),
         pytest.param(
             H100, torch(devices=["GTX 960, 4 GiB"], fault="cuda:0: no kernel image is available"), "broken",
-            "no kernel image", "--device cpu, or a PyTorch made for", id="gpu-that-torch-was-not-built-for",
+            "no kernel image", "--device cpu, or a PyTorch built for", id="gpu-that-torch-was-not-built-for",
         ),
         pytest.param(
             H100, torch(devices=["GTX 960, 4 GiB"], trouble="sm_52 is not compatible"), "warning", "sm_52", "another",
