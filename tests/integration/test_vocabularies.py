@@ -222,7 +222,7 @@ def test_how_to_learn_several_is_said(kitchen: tuple[Path, Path], tmp_path: Path
     epic = tmp_path / "epic.json"
     epic.write_text(kitchen[0].read_text().replace('"own"', '"epic-kitchens"'))
     result = run(*command((epic, kitchen[1]), tmp_path / "run"))
-    assert """or several together: --set 'data.vocabulary=["verb", "noun"]'""" in " ".join(result.output.split())
+    assert """or on several together: --set 'data.vocabulary=["verb", "noun"]'""" in " ".join(result.output.split())
 
 
 def test_a_name_that_joins_names_is_refused(kitchen: tuple[Path, Path], tmp_path: Path) -> None:
@@ -231,7 +231,7 @@ def test_a_name_that_joins_names_is_refused(kitchen: tuple[Path, Path], tmp_path
     annotations.write_text(json.dumps(document))
     result = run(*command((annotations, kitchen[1]), tmp_path / "run", *BOTH))
     assert result.exit_code == 1
-    assert "vocabulary 'noun': 'tap, hot' holds ','" in " ".join(result.output.split())
+    assert "vocabulary 'noun': 'tap, hot' contains ','" in " ".join(result.output.split())
     alone = ["--set", "data.vocabulary=noun", *BRIEF]
     assert run(*command((annotations, kitchen[1]), tmp_path / "alone", *alone)).exit_code == 0
 

@@ -166,7 +166,7 @@ def save_hostile(path: Path) -> None:
         pytest.param(
             "v.pt", lambda path: cut(path, lambda p: torch.save(torch.ones(50, 9), p)), "damaged", id="pt cut"
         ),
-        pytest.param("v.pt", save_flipped, "does not fit its checksum", id="pt bit"),
+        pytest.param("v.pt", save_flipped, "does not match its checksum", id="pt bit"),
         pytest.param("v.pt", lambda path: torch.save([1, 2], path), "holds a list", id="pt list"),
         pytest.param(
             "v.pt",
