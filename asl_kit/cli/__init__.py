@@ -18,7 +18,7 @@ from asl_kit.errors import AslKitError
 
 COMMANDS = {
     "annotations": ("asl_kit.cli.annotations:annotations", "Check, describe and export annotation files."),
-    "compare": ("asl_kit.cli.compare:compare", "Tell whether predictions B are better than predictions A."),
+    "compare": ("asl_kit.cli.compare:compare", "Test whether predictions B are better than predictions A."),
     "convert": ("asl_kit.cli.convert:convert", "Convert a dataset's annotations to the unified format."),
     "demo": ("asl_kit.cli.demo:demo", "Make small videos and run every step on them."),
     "diagnose": ("asl_kit.cli.diagnose:diagnose", "Show why a score is what it is."),
@@ -38,7 +38,7 @@ COMMANDS = {
     "render": ("asl_kit.cli.render:render", "Write subtitles, edit decision lists and clips of detections."),
     "report": ("asl_kit.cli.report:report", "Write scores, errors and timelines as one HTML page."),
     "store": ("asl_kit.cli.store:store", "Inspect and verify a feature store."),
-    "submit": ("asl_kit.cli.submit:submit", "Write predictions in the format that a benchmark's server takes."),
+    "submit": ("asl_kit.cli.submit:submit", "Write predictions in the format that a benchmark's server accepts."),
     "train": ("asl_kit.cli.train:train", "Train a model from annotations and features."),
 }
 

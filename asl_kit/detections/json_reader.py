@@ -250,7 +250,7 @@ def _fault_of(entry: object, form: EntryFormat) -> str:
     for field, expected in form.expected.items():
         try:
             msgspec.convert(fields[field], types[field])
-        except msgspec.ValidationError:
+        except (msgspec.ValidationError, UnicodeEncodeError):  # the latter: half of a surrogate pair
             return f", {field}: expected {expected}, found {_found(fields[field])}"
     try:
         form.labels([_to_entry(entry, form)])

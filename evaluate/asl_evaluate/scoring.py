@@ -94,9 +94,8 @@ def evaluate_predictions(
     options.split_of(annotation_set)  # fails before the predictions are read
     detections = _read(paths, annotation_set, options)
     with error_context(", ".join(map(str, paths)), PredictionError):
-        return options.protocol_for(annotation_set.dataset).score(
-            _task(detections, annotation_set, options, video_scores)
-        )
+        task = _task(detections, annotation_set, options, video_scores)
+        return options.protocol_for(annotation_set.dataset).score(task)
 
 
 def evaluate_checkpoint(

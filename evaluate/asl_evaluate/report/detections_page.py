@@ -3,30 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from asl_evaluate.report.timelines import add_tiles, add_timelines, timeline_data
+from asl_evaluate.report.timelines import Timelines, add_tiles, add_timelines, timeline_data
 from asl_evaluate.report.video_files import address
 from asl_kit.base.html_page import HtmlPage
 from asl_kit.detections.table import Detections
 from asl_kit.errors import PredictionError
 from asl_kit.metrics import ScoredSegments, Segments
-
-
-@dataclass(frozen=True)
-class _Video:
-    duration: float
-
-
-@dataclass(frozen=True)
-class _Detected:
-    classes: tuple[str, ...]
-    videos: Mapping[str, _Video]
-    truth: Segments
-    predicted: ScoredSegments
 
 
 def write_detections_report(
@@ -60,7 +46,7 @@ def write_detections_report(
     detected = _number(detections, durations_s)
     page = HtmlPage("Detections")
     counts = {
-        "videos": len(detected.videos),
+        "videos": len(detected.durations_s),
         "detections": len(detections),
         "classes found": len(np.unique(detections.label)),
     }
@@ -73,14 +59,14 @@ def write_detections_report(
         addresses={video_id: address(file, path) for video_id, file in files.items()},
         sensitivity=None,
         predictions_per_video=predictions_per_video,
-        of_unknown_length=detected.videos.keys() - durations_s.keys(),
+        of_unknown_length=detected.durations_s.keys() - durations_s.keys(),
     )
     add_timelines(page, data)
     page.write(path)
 
 
-def _number(detections: Detections, durations_s: Mapping[str, float]) -> _Detected:
-    """Return detections as columns, videos in order of their ids."""
+def _number(detections: Detections, durations_s: Mapping[str, float]) -> Timelines:
+    """Return detections as columns, with videos in order of their ids."""
     if not detections.video_ids:
         raise PredictionError("there are no videos to report on", hint='"results" is empty')
     ids = sorted(detections.video_ids)
@@ -88,13 +74,12 @@ def _number(detections: Detections, durations_s: Mapping[str, float]) -> _Detect
     video = np.array([number[video_id] for video_id in detections.video_ids])[detections.video]
     last_s = np.zeros(len(ids))
     np.maximum.at(last_s, video, detections.end_s)
-    videos = {
-        video_id: _Video(durations_s.get(video_id, float(end_s) or 1.0))
-        for video_id, end_s in zip(ids, last_s, strict=True)
+    durations = {
+        video_id: durations_s.get(video_id, float(end_s) or 1.0) for video_id, end_s in zip(ids, last_s, strict=True)
     }
     none, no_time = np.zeros(0, np.int64), np.zeros(0)
     predicted = ScoredSegments(video, detections.start_s, detections.end_s, detections.label, detections.score)
-    return _Detected(detections.class_names, videos, Segments(none, no_time, no_time, none), predicted)
+    return Timelines(detections.class_names, durations, Segments(none, no_time, no_time, none), predicted)
 
 
 def _add_classes(page: HtmlPage, detections: Detections) -> None:

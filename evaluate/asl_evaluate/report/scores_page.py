@@ -13,7 +13,7 @@ from asl_evaluate.diagnosis import ERROR_TYPES, TRUE_POSITIVE, Diagnosis
 from asl_evaluate.report import figures
 from asl_evaluate.report.confusion import confusion_matrix
 from asl_evaluate.report.sensitivity_file import Sensitivity
-from asl_evaluate.report.timelines import add_tiles, add_timelines, timeline_data
+from asl_evaluate.report.timelines import Timelines, add_tiles, add_timelines, timeline_data
 from asl_evaluate.report.video_files import address, find_video_files
 from asl_evaluate.scores import Scores
 from asl_evaluate.task import Prepared
@@ -76,8 +76,9 @@ def write_scores_report(
     _add_errors(page, diagnosis)
     if sensitivity is not None and sensitivity.classes:
         _add_class_sensitivity(page, sensitivity)
+    durations_s = {video_id: video.duration for video_id, video in prepared.videos.items()}
     data = timeline_data(
-        prepared,
+        Timelines(prepared.classes, durations_s, prepared.truth, prepared.predicted),
         tiou_thresholds=diagnosis.tiou_thresholds,
         default_tiou=middle,
         addresses={video_id: address(file, path) for video_id, file in files.items()},

@@ -7,11 +7,11 @@ const get = id => document.getElementById(id);
 const [pick, order, only, score, tiou, zoom, time] =
   ["video", "order", "class", "score", "tiou", "zoom", "time"].map(id => get("pick-" + id));
 const film = get("film"), lanes = get("lanes"), head = get("playhead"), calm = matchMedia("(prefers-reduced-motion: reduce)");
-const scored = data.tiou.length > 0;  // against truth; else there are detections alone
+const scored = data.tiou.length > 0;  // without truth there are only detections
 const known = new Map();  // matches by video and tIoU
 let video, shown;
 
-function make(name, attributes = {}, ...children) {  // texts are set as text: no name is ever read as HTML
+function make(name, attributes = {}, ...children) {  // texts are never parsed as HTML
   const svg = ["svg", "rect", "path", "line", "title"].includes(name);
   const element = svg ? document.createElementNS("http://www.w3.org/2000/svg", name) : document.createElement(name);
   for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
@@ -22,8 +22,8 @@ const seconds = value => value.toFixed(2) + " s";
 const points = value => Number(value.toPrecision(3)).toString();
 const count = (number, name) => `${number} ${name}${number === 1 ? "" : "s"}`;
 
-// Greedy, as the score's own matching: in order of falling score a prediction takes the free segment of its class
-// that it overlaps most. by[i] is the segment that prediction i takes, or -1.
+// Greedy, like the score's own matching: in order of falling score, a prediction takes the unmatched segment of its
+// class that it overlaps most. by[i] is the segment of prediction i, or -1.
 function match(of) {
   const key = of.id + "\n" + tiou.value, least = Number(tiou.value);
   if (known.has(key)) return known.get(key);
@@ -47,7 +47,7 @@ function match(of) {
 
 const wanted = row => only.value === "" || row[2] === Number(only.value);
 
-function look(of) {  // what is to be seen of a video: rows [start, end, class, score or null, right or found]
+function look(of) {  // the visible part of a video: rows [start, end, class, score or null, right or found]
   const by = match(of), least = Number(score.value);
   const predictions = of.predictions.map((row, number) => [...row, by[number] >= 0])
     .filter(row => row[3] >= least && wanted(row));
@@ -56,7 +56,7 @@ function look(of) {  // what is to be seen of a video: rows [start, end, class, 
   return {truth: truth.filter(wanted), predictions};
 }
 
-function tally(of) {  // the same in numbers; predictions are in order of falling score
+function tally(of) {  // its counts; predictions are in order of falling score
   const by = match(of), least = Number(score.value), all = only.value === "", label = Number(only.value);
   let found = 0, wrong = 0;
   for (let i = 0; i < by.length && of.predictions[i][3] >= least; i++)
@@ -64,13 +64,13 @@ function tally(of) {  // the same in numbers; predictions are in order of fallin
   return {found, wrong, truth: of.truth.filter(wanted).length};
 }
 
-function list() {  // the videos that the class filter leaves, in the order asked for
+function list() {  // the videos that pass the class filter, in the chosen order
   const rows = data.videos.map((of, number) => ({number, ...tally(of)}))
     .filter(row => only.value === "" || row.truth + row.found + row.wrong > 0);
   const surest = row => (data.videos[row.number].predictions.find(wanted) || [0, 0, 0, -Infinity])[3];
   if (order.value === "missed") rows.sort((a, b) => (b.truth - b.found) - (a.truth - a.found));
   if (order.value === "wrong") rows.sort((a, b) => b.wrong - a.wrong);
-  if (order.value === "most") rows.sort((a, b) => b.wrong - a.wrong);  // without truth none counts as found
+  if (order.value === "most") rows.sort((a, b) => b.wrong - a.wrong);  // without truth, none counts as found
   if (order.value === "surest") rows.sort((a, b) => surest(b) - surest(a) || a.number - b.number);
   pick.replaceChildren(...rows.map(row => make("option", {value: row.number}, `${data.videos[row.number].id}: ` +
     (scored ? `${row.found} of ${row.truth} found, ${row.wrong} wrong` : count(row.wrong, "detection")))));
@@ -170,7 +170,7 @@ function seek(to, andFilm = true) {
   get("readout").textContent = said;
   time.setAttribute("aria-valuetext", said);
   if (andFilm && video.file && film.readyState) film.currentTime = at;
-  const frame = get("lanes-frame"), x = at / video.duration * lanes.clientWidth;  // keep the mark in sight
+  const frame = get("lanes-frame"), x = at / video.duration * lanes.clientWidth;  // keep the playhead visible
   if (x < frame.scrollLeft || x > frame.scrollLeft + frame.clientWidth) frame.scrollLeft = x - frame.clientWidth / 3;
 }
 
@@ -197,7 +197,7 @@ zoom.addEventListener("input", draw);
 for (const control of [order, only, tiou, score]) control.addEventListener("change", () => { list(); draw(); });
 order.addEventListener("change", () => { pick.selectedIndex = 0; show(); });
 time.addEventListener("input", () => {
-  get("readout").setAttribute("aria-live", "off");  // the slider says it itself
+  get("readout").setAttribute("aria-live", "off");  // the slider announces it itself
   seek(Number(time.value));
 });
 get("lanes-frame").addEventListener("keydown", event => {
@@ -217,7 +217,7 @@ lanes.addEventListener("click", event => {
 film.addEventListener("play", () => { get("readout").setAttribute("aria-live", "off"); follow(); });
 film.addEventListener("timeupdate", () => seek(film.currentTime, false));
 film.addEventListener("loadedmetadata", () => {
-  if (video.at_least && film.duration > video.duration) {  // only the file tells how long the video is
+  if (video.at_least && film.duration > video.duration) {  // only the file has the length of the video
     time.max = video.duration = film.duration;
     draw();
   }
@@ -226,7 +226,7 @@ film.addEventListener("loadedmetadata", () => {
 film.addEventListener("error", () => {
   if (!video.file) return;
   get("film-fault").hidden = false;
-  get("film-fault").textContent = `This browser cannot play the file of ${video.id}: it is gone, or of a kind that browsers do not play.`;
+  get("film-fault").textContent = `This browser cannot play the file of ${video.id}: it is missing, or its format is not supported.`;
 });
 list();
 get("explorer").dataset.ready = "true";

@@ -5,8 +5,9 @@ from __future__ import annotations
 import html
 import json
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from importlib.resources import files
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,32 +34,16 @@ _LEGEND = {
 }
 
 
-class TimedVideo(Protocol):
-    """A video with its length."""
+@dataclass(frozen=True)
+class Timelines:
+    """What timelines show. Segments number the classes and the videos in the order that they have here."""
 
-    @property
-    def duration(self) -> float:
-        """In seconds."""
-
-
-class Timelines(Protocol):
-    """What timelines show; videos and classes are numbered: `asl_evaluate.task.Prepared`, or detections."""
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """Names by number."""
-
-    @property
-    def videos(self) -> Mapping[str, TimedVideo]:
-        """By id, in order of their numbers."""
-
-    @property
-    def truth(self) -> Segments:
-        """Ground truth; empty without annotations."""
-
-    @property
-    def predicted(self) -> ScoredSegments:
-        """Detections."""
+    classes: tuple[str, ...]
+    durations_s: Mapping[str, float]
+    """By video id."""
+    truth: Segments
+    """Empty without annotations."""
+    predicted: ScoredSegments
 
 
 def add_tiles(page: HtmlPage, tiles: Sequence[tuple[str, str, str]]) -> None:
@@ -100,7 +85,7 @@ def add_timelines(page: HtmlPage, data: Mapping[str, Any]) -> None:
 
 
 def timeline_data(
-    prepared: Timelines,
+    timelines: Timelines,
     *,
     tiou_thresholds: tuple[float, ...],
     default_tiou: float | None,
@@ -115,8 +100,8 @@ def timeline_data(
 
     Parameters
     ----------
-    prepared : Timelines
-        Truth and predictions.
+    timelines : Timelines
+        What to show.
     tiou_thresholds : tuple of float
         The thresholds to choose from, at or above which a prediction can be correct. Empty without ground truth.
     default_tiou : float or None
@@ -130,22 +115,22 @@ def timeline_data(
     of_unknown_length : collection of str
         Videos that may be longer than their duration says. The page takes their length from the file.
     """
-    truth, predicted = prepared.truth, prepared.predicted
+    truth, predicted = timelines.truth, timelines.predicted
     truth = truth.take(np.lexsort((truth.end_s, truth.start_s, truth.video)))
     predicted = predicted.take(order_by_score(predicted, predicted.video))
-    numbers = np.arange(len(prepared.videos) + 1)
+    numbers = np.arange(len(timelines.durations_s) + 1)
     truth_from, predicted_from = np.searchsorted(truth.video, numbers), np.searchsorted(predicted.video, numbers)
     truth_rows = _rows(truth.start_s, truth.end_s, truth.label)
     videos: list[dict[str, Any]] = []
     scores: list[float] = []
-    for number, (video_id, video) in enumerate(prepared.videos.items()):
+    for number, (video_id, duration_s) in enumerate(timelines.durations_s.items()):
         first = predicted_from[number]
         last = min(predicted_from[number + 1], first + predictions_per_video)
         score = [float(f"{value:.4g}") for value in predicted.score[first:last].tolist()]
         rows = _rows(predicted.start_s[first:last], predicted.end_s[first:last], predicted.label[first:last])
         entry: dict[str, Any] = {
             "id": video_id,
-            "duration": video.duration,
+            "duration": duration_s,
             "truth": truth_rows[truth_from[number] : truth_from[number + 1]],
             "predictions": [[*row, value] for row, value in zip(rows, score, strict=True)],
         }
@@ -161,16 +146,16 @@ def timeline_data(
         videos.append(entry)
     best = MIN_SCORE
     if default_tiou is not None:
-        best = best_score(truth, predicted, num_classes=len(prepared.classes), tiou_threshold=default_tiou)
+        best = best_score(truth, predicted, num_classes=len(timelines.classes), tiou_threshold=default_tiou)
     lowest, highest = (min(scores), max(scores)) if scores else (0.0, 1.0)
     return {
-        "classes": list(prepared.classes),
+        "classes": list(timelines.classes),
         "tiou": list(tiou_thresholds),
         "default_tiou": default_tiou,
         "default_score": min(max(float(f"{best:.4g}"), lowest), highest),
         "lowest": min(lowest, 0.0),
         "highest": highest,
-        "curves": _within_segments(prepared.classes, sensitivity.classes if sensitivity else None),
+        "curves": _within_segments(timelines.classes, sensitivity.classes if sensitivity else None),
         "videos": videos,
     }
 

@@ -8,29 +8,26 @@ import pytest
 from helpers.support import make_annotation_set
 
 from asl_evaluate.report.sensitivity_file import Sensitivity
-from asl_evaluate.report.timelines import MAX_POINTS, add_timelines, timeline_data
-from asl_evaluate.task import Prepared, Task, prepare
+from asl_evaluate.report.timelines import MAX_POINTS, Timelines, add_timelines, timeline_data
+from asl_evaluate.task import Task, prepare
 from asl_kit.base.html_page import HtmlPage
 from asl_kit.detections.table import Detections
 
 CLASSES = ["jump", "run"]
 
 
-def prepared(predictions: list[Any], *, last_class: str = "run") -> Prepared:
+def timelines(predictions: list[Any], *, last_class: str = "run") -> Timelines:
     videos = {"b": ("test", [(20.0, 30.0, last_class), (0.0, 10.00049, "jump")]), "a": ("test", [])}
-    return prepare(
-        Task(
-            detections=Detections.from_lists(predictions, video_ids=["a", "b"]),
-            annotations=make_annotation_set(videos, ["jump", last_class]),
-            split="test",
-            tiou_thresholds=(0.5,),
-        )
-    )
+    detections = Detections.from_lists(predictions, video_ids=["a", "b"])
+    annotations = make_annotation_set(videos, ["jump", last_class])
+    prepared = prepare(Task(detections, annotations, split="test", tiou_thresholds=(0.5,)))
+    durations_s = {video_id: video.duration for video_id, video in prepared.videos.items()}
+    return Timelines(prepared.classes, durations_s, prepared.truth, prepared.predicted)
 
 
 def data_of(predictions: list[Any], **changes: Any) -> dict[str, Any]:
     fields = {"tiou_thresholds": (0.3, 0.5), "default_tiou": 0.5, "addresses": {}, "sensitivity": None}
-    return timeline_data(prepared(predictions), **({"predictions_per_video": 10} | fields | changes))
+    return timeline_data(timelines(predictions), **({"predictions_per_video": 10} | fields | changes))
 
 
 def test_rows_are_sorted_and_rounded() -> None:
@@ -93,7 +90,7 @@ def test_curves_of_classes_go_by_number_and_hold_start_centre_and_end() -> None:
 def test_no_name_ends_the_element_that_holds_the_data(name: str, tmp_path: Path) -> None:
     page = HtmlPage("report")
     data = timeline_data(
-        prepared([], last_class=name),
+        timelines([], last_class=name),
         tiou_thresholds=(0.5,),
         default_tiou=0.5,
         addresses={"b": "b.mp4"},

@@ -192,6 +192,9 @@ def _results(*entries: object) -> str:
             _results(_entry(score="0.5")), 'entry 1, score: expected a number, found "0.5"', id="score a text"
         ),
         pytest.param(
+            _results(_entry(score="\udc00")), r'entry 1, score: .* found "\\udc00"', id="score half a character"
+        ),
+        pytest.param(
             _results(_entry(score=True)), "entry 1, score: expected a number, found true", id="score a truth value"
         ),
         pytest.param(
