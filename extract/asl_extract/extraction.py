@@ -93,7 +93,7 @@ class ExtractionSummary:
 
 
 def extract_videos(
-    videos: Sequence[str | Path],
+    videos: str | Path | Sequence[str | Path],
     store: str | Path,
     settings: ExtractionSettings,
     options: RunOptions = RunOptions(),  # noqa: B008  (frozen)
@@ -108,7 +108,7 @@ def extract_videos(
 
     Parameters
     ----------
-    videos : sequence of paths
+    videos : path or sequence of paths
         Video files, folders to search, and patterns. A video's id is its file name without the suffix.
     store : path
         The feature store; created if it does not exist.
@@ -132,9 +132,17 @@ def extract_videos(
         If the store's features were made in another way.
     VideoError, FeatureError
         If a video fails and the options say to stop then.
+
+    Examples
+    --------
+    >>> settings = ExtractionSettings(backbone="r2plus1d_18", stride_frames=8)
+    >>> summary = extract_videos("videos", "features.zarr", settings, RunOptions(device="cuda"))
+    >>> summary.failed
+    {}
     """
+    sources = [videos] if isinstance(videos, str | Path) else videos
     listed = None if annotations is None else read_annotations(Path(annotations)).videos.keys()
-    files, missing = select_videos(videos, listed=listed, list_name=str(annotations), shard=options.shard)
+    files, missing = select_videos(sources, listed=listed, list_name=str(annotations), shard=options.shard)
     if missing:
         more = f" and {len(missing) - _NAMES_SHOWN} more" if len(missing) > _NAMES_SHOWN else ""
         err().print(f"{len(missing)} videos of {annotations} have no file: {', '.join(missing[:_NAMES_SHOWN])}{more}")

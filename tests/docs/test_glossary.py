@@ -24,7 +24,7 @@ SOURCES = [
     *(ROOT / "docs").rglob("*.md"),
     *(path for folder in ("asl_kit", "extract", "train", "evaluate") for path in (ROOT / folder).rglob("*.py")),
 ]
-PAGES = sorted({path.stem for path in (ROOT / "docs").glob("*.md")} - {"glossary", "python"})
+PAGES = sorted({path.stem for path in (ROOT / "docs").glob("*.md")} - {"glossary"})
 
 
 def linked_anchors(path: Path) -> list[str]:
