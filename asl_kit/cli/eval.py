@@ -49,12 +49,7 @@ def evaluate(
     asl-kit eval --predictions detections.json --annotations annotations.json
     asl-kit eval --checkpoint model.ckpt --annotations annotations.json --features STORE --out results
     """
-    if (predictions is None) == (checkpoint is None):
-        raise click.UsageError("give either --predictions FILE or --checkpoint FILE")
-    if (checkpoint is None) != (features is None):
-        raise click.UsageError("--checkpoint FILE and --features STORE go together")
-    if sensitivity is not None and checkpoint is None:
-        raise click.UsageError("--sensitivity FILE needs --checkpoint FILE")
+    _check_sources(predictions, checkpoint, features, sensitivity)
 
     from asl_evaluate.options import ScoringOptions
     from asl_evaluate.scoring import evaluate_checkpoint, evaluate_predictions, write_csv, write_results
@@ -62,11 +57,11 @@ def evaluate(
 
     annotations, device = others["annotations"], others["device"]
     scoring = options.make_record(ScoringOptions, others)
+    stores = options.split_paths(features)
     detections = None
-    if predictions is not None:
+    if checkpoint is None:
         scores = evaluate_predictions(options.split_paths(predictions, "--predictions"), annotations, scoring)
-    elif checkpoint is not None and features is not None:
-        stores = options.split_paths(features)
+    else:
         if sensitivity is not None:
             from asl_evaluate.sensitivity import load_sensitive, write_sensitivity  # loads torch
 
@@ -79,3 +74,14 @@ def evaluate(
         write_results(out, scores, detections)
     if sensitivity is not None and checkpoint is not None:
         write_sensitivity(sensitivity, checkpoint, annotations, stores, scoring, device=device)
+
+
+def _check_sources(
+    predictions: str | None, checkpoint: Path | None, features: str | None, sensitivity: Path | None
+) -> None:
+    if (predictions is None) == (checkpoint is None):
+        raise click.UsageError("give either --predictions FILE or --checkpoint FILE")
+    if (checkpoint is None) != (features is None):
+        raise click.UsageError("--checkpoint FILE and --features STORE go together")
+    if sensitivity is not None and checkpoint is None:
+        raise click.UsageError("--sensitivity FILE needs --checkpoint FILE")

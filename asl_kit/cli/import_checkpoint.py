@@ -45,5 +45,5 @@ def import_checkpoint(features: str | None, **options: Any) -> None:
     from asl_kit.checkpoint_import import import_checkpoint as run
     from asl_kit.cli.options import split_paths
 
-    imported = run(**options, features=split_paths(features) if features else ())
+    imported = run(**options, features=split_paths(features))
     click.echo(escape_control_characters(imported.to_text()))

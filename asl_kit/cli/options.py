@@ -21,15 +21,15 @@ Option = Callable[[Callable[..., Any]], Callable[..., Any]]
 """A decorator that adds options to a command."""
 
 
-def split_paths(text: str, option: str = "--features") -> list[Path]:
-    """Return the paths of a comma-separated option.
+def split_paths(text: str | None, option: str = "--features") -> list[Path]:
+    """Return the paths of a comma-separated option; none if it is not given.
 
     Raises
     ------
     UsageError
         If one is empty.
     """
-    parts = [part.strip() for part in text.split(",")]
+    parts = [] if text is None else [part.strip() for part in text.split(",")]
     if not all(parts):
         raise UsageError(f"{option} {text}: an empty path between commas")
     return [Path(part) for part in parts]
