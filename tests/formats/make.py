@@ -92,13 +92,13 @@ def make() -> None:
         ["run", "jump"],
     )
     write_annotations(annotations, TASK[0])
-    store = FeatureStore.open_or_create(TASK[1], make_spec(), dtype="float16")
-    for number, video_id in enumerate(annotations.videos):
-        features = make_features(32, seed=number)
-        grid = FeatureGrid.from_windows(fps=30.0, window_frames=16, stride_frames=4, length=32)
-        video = SourceVideo(video_id, grid, duration_s=128 / 30, fps=30.0, frames=128)
-        store.write(video, features, worker="host-1")
-    store.ledger.record("broken", "failed", "the file is empty", seconds=0.5, worker="host-1")
+    with mock.patch("asl_kit.store.ledger.default_worker", return_value="host-1"):
+        store = FeatureStore.open_or_create(TASK[1], make_spec(), dtype="float16")
+        for number, video_id in enumerate(annotations.videos):
+            features = make_features(32, seed=number)
+            grid = FeatureGrid.from_windows(fps=30.0, window_frames=16, stride_frames=4, length=32)
+            store.write(SourceVideo(video_id, grid, duration_s=128 / 30, fps=30.0, frames=128), features)
+        store.ledger.record("broken", "failed", "the file is empty", seconds=0.5)
 
     save_last = Trainer._save_last
 
