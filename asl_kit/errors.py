@@ -7,7 +7,7 @@ is never an `AslKitError`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 
@@ -114,6 +114,17 @@ class SensitivityError(AslKitError, ValueError):
 
 class MissingDependencyError(AslKitError, ImportError):
     """A package, decoder or device that the command needs is not available."""
+
+
+def first_few(names: Sequence[object], count: int = 5) -> str:
+    """Return the first of many names, for a message.
+
+    Examples
+    --------
+    >>> first_few(["a", "b", "c"], 2)
+    'a, b, ...'
+    """
+    return ", ".join(map(str, names[:count])) + (", ..." if len(names) > count else "")
 
 
 @contextmanager

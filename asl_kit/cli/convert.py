@@ -6,16 +6,7 @@ from pathlib import Path
 
 import click
 
-from asl_kit.cli.options import json_option
-
-
-def _list_datasets(ctx: click.Context, _: click.Parameter, is_wanted: bool) -> None:
-    if is_wanted and not ctx.resilient_parsing:
-        from asl_kit.annotations.conversion import datasets_table
-        from asl_kit.base.console import out
-
-        out().print(datasets_table())
-        ctx.exit()
+from asl_kit.cli.options import json_option, list_option
 
 
 @click.command()
@@ -26,9 +17,7 @@ def _list_datasets(ctx: click.Context, _: click.Parameter, is_wanted: bool) -> N
 @click.option(
     "--strict", is_flag=True, help="Fail, and write no annotations, if a count differs from the published one."
 )
-@click.option(
-    "--list", is_flag=True, is_eager=True, expose_value=False, callback=_list_datasets, help="List all datasets."
-)
+@list_option("--list", "asl_kit.annotations.conversion:datasets_table", "all datasets")
 def convert(dataset: str, sources: tuple[Path, ...], out: Path, json_path: str | None, strict: bool) -> None:
     """Convert a dataset's annotations to the unified format.
 

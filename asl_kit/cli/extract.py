@@ -2,29 +2,13 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import click
 
-from asl_kit.base.console import out
-from asl_kit.cli.options import Option, decoding, json_option, make_record, on_error
+from asl_kit.cli.options import decoding, json_option, list_option, make_record, on_error
 from asl_kit.cli.output import print_results
-
-
-def _list_option(name: str, table: str) -> Option:
-    """Return an option that prints a table, made by ``module:function``, and ends the command."""
-
-    def print_table(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:
-        if value and not ctx.resilient_parsing:
-            module, _, function = table.partition(":")
-            out().print(getattr(import_module(module), function)())
-            ctx.exit()
-
-    return click.option(
-        name, is_flag=True, is_eager=True, expose_value=False, callback=print_table, help="Show them all."
-    )
 
 
 @click.command()
@@ -78,8 +62,8 @@ def _list_option(name: str, table: str) -> Option:
     "--retry-failed", is_flag=True, help="Try videos again that failed before and whose files have not changed."
 )
 @json_option("the summary")
-@_list_option("--list-backbones", "asl_extract.backbones.listing:backbones_table")
-@_list_option("--list-presets", "asl_extract.presets:presets_table")
+@list_option("--list-backbones", "asl_extract.backbones.listing:backbones_table", "all backbones")
+@list_option("--list-presets", "asl_extract.presets:presets_table", "all presets")
 @click.pass_context
 def extract(
     ctx: click.Context,

@@ -7,16 +7,7 @@ from typing import Any
 
 import click
 
-from asl_kit.cli.options import json_option, on_error
-
-
-def _print_presets(ctx: click.Context, _: click.Parameter, is_wanted: bool) -> None:
-    if is_wanted and not ctx.resilient_parsing:
-        from asl_kit.base.console import out
-        from asl_kit.feature_import import presets_table
-
-        out().print(presets_table())
-        ctx.exit()
+from asl_kit.cli.options import json_option, list_option, on_error
 
 
 @click.command("import-features")
@@ -51,14 +42,7 @@ def _print_presets(ctx: click.Context, _: click.Parameter, is_wanted: bool) -> N
 @on_error
 @click.option("--workers", type=click.IntRange(min=1), default=2, show_default=True, help="Files processed at a time.")
 @json_option("the complete summary")
-@click.option(
-    "--list-presets",
-    is_flag=True,
-    is_eager=True,
-    expose_value=False,
-    callback=_print_presets,
-    help="List all presets.",
-)
+@list_option("--list-presets", "asl_kit.feature_import:presets_table", "all presets")
 @click.pass_context
 def import_features(
     ctx: click.Context,

@@ -6,12 +6,14 @@ import sys
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import fields
+from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
 from asl_evaluate.protocols import PROTOCOLS
+from asl_kit.base.console import out
 from asl_kit.cli.output import REDIRECTION, stdout_to_stderr
 from asl_kit.errors import UsageError
 
@@ -60,6 +62,20 @@ def json_option(what: str) -> Option:
         metavar="FILE",
         callback=_redirect_stdout,
         help=f"Write {what} as JSON; '-': to stdout, and nothing else there.",
+    )
+
+
+def list_option(flag: str, table: str, what: str) -> Option:
+    """Return a flag that prints a table and ends the command; ``module:function``, which returns it, is loaded then."""
+
+    def print_table(ctx: click.Context, parameter: click.Parameter, is_given: bool) -> None:
+        if is_given and not ctx.resilient_parsing:
+            module, _, function = table.partition(":")
+            out().print(getattr(import_module(module), function)())
+            ctx.exit()
+
+    return click.option(
+        flag, is_flag=True, is_eager=True, expose_value=False, callback=print_table, help=f"List {what}, and exit."
     )
 
 

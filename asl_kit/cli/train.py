@@ -7,16 +7,7 @@ from pathlib import Path
 import click
 
 from asl_kit.cli.options import device as device_option
-from asl_kit.cli.options import split_paths
-
-
-def _list_recipes(ctx: click.Context, _: click.Parameter, is_wanted: bool) -> None:
-    if is_wanted and not ctx.resilient_parsing:
-        from asl_kit.base.console import out
-        from asl_kit.recipes.files import recipes_table
-
-        out().print(recipes_table())
-        ctx.exit()
+from asl_kit.cli.options import list_option, split_paths
 
 
 @click.command()
@@ -25,14 +16,7 @@ def _list_recipes(ctx: click.Context, _: click.Parameter, is_wanted: bool) -> No
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the run.")
 @click.option("--recipe", metavar="NAME|FILE", help="Built-in recipe or TOML file. Default: the default values.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a key: optimizer.epochs=20.")
-@click.option(
-    "--list-recipes",
-    is_flag=True,
-    is_eager=True,
-    expose_value=False,
-    callback=_list_recipes,
-    help="List the built-in recipes with published results, and exit.",
-)
+@list_option("--list-recipes", "asl_kit.recipes.files:recipes_table", "the built-in recipes with published results")
 @click.option("--print-recipe", is_flag=True, help="Print the recipe with every key explained, and exit.")
 @click.option("--resume", is_flag=True, help="Resume the run in --out.")
 @device_option

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from asl_kit.annotations import AnnotationSet
 from asl_kit.dataset.feature_reader import FeatureReader
-from asl_kit.errors import AnnotationError, StoreError
+from asl_kit.errors import AnnotationError, StoreError, first_few
 from asl_kit.grid import FeatureGrid
 from asl_kit.manifests.files import find_manifest
 from asl_kit.model.assignment import UNLABELLED
@@ -22,9 +22,9 @@ class VideoItem:
 
     video_id: str
     duration_s: float
-    """Of the video file, as recorded in the store: annotations may only know where the last action ends."""
+    """Length of the video file, as recorded in the store; annotations may only know where the last action ends."""
     grid: FeatureGrid
-    """Of the features: see `asl_kit.dataset.streams.joined_grid`."""
+    """Grid of the features: see `asl_kit.dataset.streams.joined_grid`."""
     segments_s: NDArray[np.float64]
     """(N, 2): start and end of each action, in seconds."""
     labels: NDArray[np.int64]
@@ -85,7 +85,7 @@ def load_split(
             if unknown:
                 raise AnnotationError(
                     f"video {video_id}: class {min(unknown)!r} is not among the {len(index)} classes of the model",
-                    hint=f"the model knows: {', '.join(list(index)[:10])}{', ...' if len(index) > 10 else ''}",
+                    hint=f"the model knows: {first_few(list(index), 10)}",
                 )
         labels = [
             [index.get(segment.labels.get(vocabulary, ""), UNLABELLED) for vocabulary, index in indices.items()]

@@ -29,7 +29,7 @@ def join_streams(streams: Sequence[FeatureStream], onto: FeatureGrid) -> NDArray
     Parameters
     ----------
     streams : sequence of FeatureStream
-        Of one video, in the order in which the network takes them.
+        The streams of one video, in the order in which the network takes them.
     onto : FeatureGrid
         The grid of the result: see `joined_grid`.
 

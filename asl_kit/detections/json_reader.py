@@ -1,8 +1,8 @@
 """JSON files of detections by video, ``{"results": {VIDEO: [ENTRY, ...]}}``, as columns of numbers.
 
-msgspec decodes a valid file, one video at a time. It keeps the last of repeated keys without a word and says little
-about what is wrong, so a file that it refuses, or whose quotation marks do not add up, is parsed again by the standard
-library: that names video, entry and field.
+msgspec decodes a valid file, one video at a time. It silently keeps the last of repeated keys, and its errors say
+little. A file that it refuses, or in which the number of quotation marks reveals a repeated key, is therefore parsed
+again by the standard library, to name video, entry and field.
 """
 
 from __future__ import annotations

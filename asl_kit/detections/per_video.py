@@ -26,7 +26,7 @@ class VideoDetections:
     frames : int
         Frames in the video file.
     tables : DetectionTables
-        Of this video alone.
+        The detections of this video.
     """
 
     video_id: str

@@ -81,14 +81,14 @@ class Detector:
         features : (T, D) array
             All streams side by side: see `asl_kit.dataset.streams.join_streams`.
         grid : FeatureGrid
-            Of the features.
+            Grid of the features.
         duration_s : float
             Detections are clipped to [0, duration_s).
 
         Returns
         -------
         list of Candidates
-            Of each vocabulary, then of their combinations if the settings ask for them (see
+            Detections in each vocabulary, then in their combinations if the settings ask for them (see
             `asl_kit.model.decoding.decode_combinations`); on the CPU, in seconds, highest score first.
         """
         settings = self._settings

@@ -21,7 +21,7 @@ from asl_kit.annotations.validation import DURATION_TOLERANCE_S
 from asl_kit.base.child_process import ReaderProcess
 from asl_kit.base.console import progress_bar
 from asl_kit.dataset.split import training_split
-from asl_kit.errors import MissingFileError, UsageError, VideoError
+from asl_kit.errors import MissingFileError, UsageError, VideoError, first_few
 from asl_kit.own_data.splits import evaluation_split, with_test_split
 
 RARE = 10
@@ -187,7 +187,7 @@ def _read(source: Path) -> AnnotationSet:
 
 
 def _some(names: Mapping[str, object]) -> str:
-    return ", ".join(map(repr, sorted(names)[:3])) + (", ..." if len(names) > 3 else "")
+    return first_few([repr(name) for name in sorted(names)], 3)
 
 
 def _with_headers(annotations: AnnotationSet, headers: Mapping[str, VideoHeader]) -> AnnotationSet:

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from asl_kit.annotations.statistics import describe, split_rows
+from asl_kit.errors import first_few
 from asl_kit.own_data.proposal import Proposal
 from asl_kit.own_data.survey import QUANTILES, ClassSurvey, Survey
 
@@ -69,14 +70,14 @@ def _facts(survey: Survey) -> Table:
 def _named(items: Mapping[str, str], form: str = "") -> str:
     if not items:
         return "none"
-    some = [f"{name} {form.format(text)}" if text else name for name, text in list(items.items())[:NAMES_SHOWN]]
-    return f"{len(items)}: {', '.join(some)}{', ...' if len(items) > NAMES_SHOWN else ''}"
+    lines = [f"{name} {form.format(text)}" if text else name for name, text in items.items()]
+    return f"{len(items)}: {first_few(lines, NAMES_SHOWN)}"
 
 
 def _rates(survey: Survey) -> str:
     rates = Counter(f"{header.fps:.4g}" for header in survey.headers.values())
-    text = ", ".join(f"{rate} ({count} videos)" for rate, count in rates.most_common(NAMES_SHOWN))
-    return text + (", ..." if len(rates) > NAMES_SHOWN else "") + (": mixed" if survey.mixed_fps else "")
+    listed = first_few([f"{rate} ({count} videos)" for rate, count in rates.most_common()], NAMES_SHOWN)
+    return listed + (": mixed" if survey.mixed_fps else "")
 
 
 def _spread(values: Sequence[float] | np.ndarray[tuple[int], np.dtype[np.float64]]) -> str:

@@ -13,7 +13,7 @@ from asl_kit.checkpoint.model import Checkpoint
 from asl_kit.dataset.feature_reader import FeatureReader
 from asl_kit.dataset.split import load_split
 from asl_kit.detections.table import DetectionTables
-from asl_kit.errors import CheckpointError, SpecConflictError
+from asl_kit.errors import CheckpointError, SpecConflictError, first_few
 from asl_kit.inference.detector import Detector
 
 
@@ -38,7 +38,7 @@ def detect_split(
     Returns
     -------
     DetectionTables
-        Of every video of the split that has features.
+        Detections in every video of the split that has features.
     GridCoverage
         Which part of the ground truth the features cover.
 
@@ -95,7 +95,6 @@ def check_classes(known: Sequence[str], classes: Sequence[str], path: Path) -> N
     unknown = [name for name in classes if name not in known]
     if unknown:
         raise CheckpointError(
-            f"{path}: the model does not know {len(unknown)} of the annotations' classes: {', '.join(unknown[:5])}"
-            f"{', ...' if len(unknown) > 5 else ''}",
-            hint=f"it was trained on {len(known)} classes: {', '.join(known[:10])}{', ...' if len(known) > 10 else ''}",
+            f"{path}: the model does not know {len(unknown)} of the annotations' classes: {first_few(unknown)}",
+            hint=f"it was trained on {len(known)} classes: {first_few(known, 10)}",
         )

@@ -72,7 +72,7 @@ class Comparison:
     videos: int
     segments: int
     level: float
-    """Of the intervals."""
+    """Confidence level of the intervals."""
     resamples: int
     seed: int
     average: Difference

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple, Self
 
 from asl_kit.annotations import Video
+from asl_kit.errors import first_few
 from asl_kit.grid import FeatureGrid
 
 
@@ -131,7 +132,6 @@ _FORMS = {
     "their": "their videos are",
 }
 _ONE = {word: word for word in _FORMS} | {"their": "its video is"}
-_SHOWN = 5
 
 
 def _counted(count: int, text: str) -> str:
@@ -139,7 +139,4 @@ def _counted(count: int, text: str) -> str:
 
 
 def _line(items: tuple[str, ...] | tuple[SegmentPlace, ...], text: str) -> str:
-    if not items:
-        return ""
-    listed = ", ".join(map(str, items[:_SHOWN])) + (", ..." if len(items) > _SHOWN else "")
-    return f"{_counted(len(items), text)}: {listed}"
+    return f"{_counted(len(items), text)}: {first_few(items)}" if items else ""

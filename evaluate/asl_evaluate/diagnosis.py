@@ -258,7 +258,7 @@ def diagnose(task: Task, *, resamples: int = RESAMPLES, seed: int = 0) -> Diagno
 
 
 class _Ranking:
-    """The predictions by class and falling score, with the segments that they are matched to.
+    """The predictions by class and descending score, with the segments that they are matched to.
 
     A position is an index into ``matching.order``.
     """

@@ -216,7 +216,7 @@ Columns = tuple[NDArray[np.float64] | NDArray[np.int32], ...]
 
 
 def _rows_of(detections: Detections, video_id: str) -> Columns:
-    """Return one video's detections by falling score, equal ones by start, end and class."""
+    """Return one video's detections by descending score, equal ones by start, end and class."""
     number = detections.video_ids.index(video_id) if video_id in detections.video_ids else len(detections.video_ids)
     first, last = np.searchsorted(detections.video, (number, number + 1))
     rows = slice(int(first), int(last))
@@ -227,7 +227,7 @@ def _rows_of(detections: Detections, video_id: str) -> Columns:
 
 
 def _pairs(verbs: Columns, nouns: Columns, min_tiou: float, per_video: int) -> Columns:
-    """Return start, end, score, verb and noun of one video's actions, by falling score; equal ones by verb, then noun.
+    """Return start, end, score, verb and noun of one video's actions, by descending score, then by verb and noun.
 
     Verbs are paired in blocks, until the remaining ones cannot make a better action.
     """

@@ -119,7 +119,7 @@ class ScoringOptions:
         Parameters
         ----------
         detections : Detections
-            Of any videos, with any classes of the vocabulary.
+            Detections in any videos, with any classes of the vocabulary.
         annotations : AnnotationSet
             Ground truth.
         grid : GridCoverage, optional

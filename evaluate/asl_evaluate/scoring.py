@@ -42,7 +42,8 @@ def score(
     Parameters
     ----------
     detections : Detections
-        Of any videos, with any classes of the vocabulary. Those of videos outside the split are left out and counted.
+        Detections in any videos, with any classes of the vocabulary. Those in videos outside the split are left out
+        and counted.
     annotations : AnnotationSet
         Ground truth. Videos without annotation (`segments` is None) are left out.
     options : ScoringOptions

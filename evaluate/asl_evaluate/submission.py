@@ -18,7 +18,7 @@ from asl_kit.base.files import write_text
 from asl_kit.base.validation import StrictModel, validate
 from asl_kit.detections.json_format import read_predictions
 from asl_kit.detections.table import Detection, Detections
-from asl_kit.errors import AnnotationError, PredictionError, UsageError, error_context
+from asl_kit.errors import AnnotationError, PredictionError, UsageError, error_context, first_few
 
 Rows = Mapping[str, Sequence[Detection]]
 """By video; the highest score first."""
@@ -26,7 +26,6 @@ Supervision = tuple[int, int, int]
 """Levels of pre-training, training labels and training data, on the scale of Damen and Wray (arXiv:2008.09890)."""
 SUPERVISION_LEVELS = tuple("012345")
 ACTIVITYNET_VERSIONS = {"activitynet12": "VERSION 1.2", "activitynet13": "VERSION 1.3"}
-MAX_NAMES_SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -50,9 +49,8 @@ class Submission:
             f"'{self.split}'"
         ]
         if self.videos_without_predictions:
-            some = ", ".join(self.videos_without_predictions[:MAX_NAMES_SHOWN])
-            more = ", ..." if len(self.videos_without_predictions) > MAX_NAMES_SHOWN else ""
-            lines.append(f"{len(self.videos_without_predictions)} of them without any: {some}{more}")
+            without = self.videos_without_predictions
+            lines.append(f"{len(without)} of them without any: {first_few(without)}")
         if self.predictions_outside_split:
             lines.append(f"{self.predictions_outside_split} predictions in videos of other splits left out")
         if self.predictions_over_limit:
@@ -89,7 +87,7 @@ def submit(
     """Write a file to submit, whole or not at all.
 
     Every video of the split is in the file, as the challenges' evaluators require; its detections
-    are sorted by falling score. Nothing is rounded.
+    are sorted by descending score. Nothing is rounded.
 
     Parameters
     ----------

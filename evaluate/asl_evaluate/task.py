@@ -12,7 +12,7 @@ import numpy as np
 from asl_evaluate.coverage import Coverage, GridCoverage
 from asl_kit.annotations import AnnotationSet, Video
 from asl_kit.detections.table import Detections
-from asl_kit.errors import AnnotationError, PredictionError
+from asl_kit.errors import AnnotationError, PredictionError, first_few
 from asl_kit.metrics import ScoredSegments, Segments, drop_duplicates
 
 Duplicates = Literal["keep", "drop"]
@@ -27,7 +27,7 @@ class Task:
     """What to score, and how: the input of a protocol."""
 
     detections: Detections
-    """Of any videos, with any classes of the vocabulary."""
+    """Detections in any videos, with any classes of the vocabulary."""
     annotations: AnnotationSet
     split: str
     tiou_thresholds: tuple[float, ...]
@@ -172,7 +172,7 @@ def require_known_classes(detections: Detections, classes: Sequence[str], vocabu
         return
     label, name = unknown[0], detections.class_names[unknown[0]]
     video = detections.video_ids[detections.video[int(np.argmax(detections.label == label))]]
-    known = ", ".join(classes[:MAX_NAMES_SHOWN]) + (", ..." if len(classes) > MAX_NAMES_SHOWN else "")
+    known = first_few(classes, MAX_NAMES_SHOWN)
     close = difflib.get_close_matches(name, classes, n=1)
     raise PredictionError(
         f"video '{video}': class '{name}' is not among the {len(classes)} of vocabulary '{vocabulary}': {known}",

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from asl_kit.base.files import read_json
 from asl_kit.detections.table import Detections
-from asl_kit.errors import PredictionError
+from asl_kit.errors import PredictionError, first_few
 
 PER_VIDEO = 200
 """Detections of each video that are used, those of highest score; as in ActionFormer."""
@@ -114,7 +114,7 @@ def fuse(
     detections : Detections
         With scores of 0 or more.
     scores : VideoScores
-        Of every video with a detection.
+        Scores of every video with a detection.
     top_k : int
         Number of classes that each detection gets.
     videos : container of str, optional
@@ -150,8 +150,7 @@ def fuse(
         best[number] = np.argsort(-found, kind="stable")[:top_k]
         weight[number] = found[best[number]]
     if missing:
-        listed = ", ".join(missing[:5]) + (", ..." if len(missing) > 5 else "")
-        raise PredictionError(f"no scores for {len(missing)} videos with detections: {listed}")
+        raise PredictionError(f"no scores for {len(missing)} videos with detections: {first_few(missing)}")
     return Detections(
         video_ids=detections.video_ids,
         video=np.repeat(video, top_k),

@@ -277,7 +277,7 @@ class Trainer:
         if collapsed > 0.5:
             err().print(
                 f"warning: {collapsed:.0%} of the class-level sensitivity curves have collapsed to "
-                f"{COLLAPSED_SIGMA:g} of a segment's length or less: their weights no longer tell points apart. "
+                f"{COLLAPSED_SIGMA:g} of a segment's length or less: their weights hardly differ between points. "
                 "With sensitivity.mode = paper the loss falls as its weights do; try normalized or quality."
             )
 

@@ -18,7 +18,7 @@ from asl_kit.base.files import sha256_of
 from asl_kit.dataset.feature_reader import FeatureReader
 from asl_kit.dataset.split import Split, load_split, training_split, validation_split
 from asl_kit.detections.table import JOINT
-from asl_kit.errors import AnnotationError, TrainingError
+from asl_kit.errors import AnnotationError, TrainingError, first_few
 from asl_kit.manifests.files import default_tiou_thresholds, find_manifest
 from asl_kit.model.assignment import UNLABELLED
 from asl_kit.recipes.schema import Recipe
@@ -67,7 +67,7 @@ def load_training_data(annotations: Path, features: Sequence[Path], recipe: Reci
     for split, name in ((train, train_name), (validation, validation_name)):
         if split is not None and split.without_features:
             missing = split.without_features
-            err().print(f"split {name}: {len(missing)} videos without features are left out: {_first(missing)}")
+            err().print(f"split {name}: {len(missing)} videos without features are left out: {first_few(missing)}")
     provenance = {
         "asl_kit": __version__,
         "torch": str(torch.__version__),
@@ -127,7 +127,7 @@ def _check_segments(annotations: Path, train: Split, name: str) -> None:
         count = int(((index[:, 1] <= -0.5) | (index[:, 0] >= item.grid.length - 0.5)).sum())
         if count:
             outside[item.video_id] = count
-    some = _first(list(outside))
+    some = first_few(list(outside))
     total = sum(outside.values())
     if total == sum(len(item.labels) for item in train.items):
         raise TrainingError(
@@ -136,8 +136,3 @@ def _check_segments(annotations: Path, train: Split, name: str) -> None:
         )
     if outside:
         err().print(f"split {name}: {total} actions are outside the features of their videos and are ignored: {some}")
-
-
-def _first(video_ids: Sequence[str]) -> str:
-    """Return the first five ids as text."""
-    return ", ".join(video_ids[:5]) + (", ..." if len(video_ids) > 5 else "")

@@ -17,7 +17,7 @@ def confusion_matrix(
     """Count ground-truth segments by their class and the class of the prediction that is matched to them.
 
     Predictions are matched to segments as for the score (`match_detections`), but regardless of
-    class: in order of falling score, each takes the unmatched segment that it overlaps most.
+    class: in order of descending score, each takes the unmatched segment that it overlaps most.
 
     Parameters
     ----------

@@ -96,7 +96,7 @@ def timeline_data(
 ) -> dict[str, Any]:
     """Return the data of the page's timelines: rows [start_s, end_s, class] and [start_s, end_s, class, score].
 
-    Truth is sorted by time, predictions by falling score. Times are rounded to 1 ms, scores to 4 digits.
+    Truth is sorted by time, predictions by descending score. Times are rounded to 1 ms, scores to 4 digits.
 
     Parameters
     ----------
