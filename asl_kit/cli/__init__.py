@@ -1,7 +1,7 @@
-"""The command line: one lazy group, one module per command, and one place that handles errors.
+"""The command line: a lazy group, a module per command, and one place that handles errors.
 
-The module of a command holds its options and calls one public function. It is
-imported only when the command runs or prints its help.
+A command's module defines its options and calls a public function. It is imported only
+when the command runs or prints its help.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class LazyGroup(click.Group):
             _print_error(ctx, error.message, error.hint)
             ctx.exit(error.exit_code)
         except BrokenPipeError:
-            raise  # click ends quietly when the reader of a pipe has gone
+            raise  # click exits silently when the reader of a pipe has closed it
         except OSError as error:
             _print_error(ctx, f"{error.filename}: {error.strerror}" if error.filename else str(error), None)
             ctx.exit(1)

@@ -1,4 +1,4 @@
-"""`asl-kit annotations`: check, describe and export annotation files."""
+"""The command ``asl-kit annotations``: check, describe and export annotation files."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""`asl-kit convert`."""
+"""The command ``asl-kit convert``."""
 
 from __future__ import annotations
 

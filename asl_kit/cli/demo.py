@@ -1,4 +1,4 @@
-"""`asl-kit demo`."""
+"""The command ``asl-kit demo``."""
 
 from __future__ import annotations
 

@@ -27,8 +27,8 @@ def diagnose(
 ) -> None:
     """Show why a score is what it is.
 
-    Kinds of error and what each costs, how the score depends on the length, coverage and number of
-    segments (after DETAD), what is missed, and confidence intervals of mAP.
+    Shows types of error and what each costs, the score by length, coverage and number of segments
+    (after DETAD), missed segments, and confidence intervals of mAP.
 
     \b
     asl-kit diagnose --predictions detections.json --annotations annotations.json

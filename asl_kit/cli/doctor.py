@@ -1,4 +1,4 @@
-"""`asl-kit doctor`."""
+"""The command ``asl-kit doctor``."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ _STYLES = {Verdict.OK: "green", Verdict.NOTE: "dim", Verdict.WARNING: "yellow", 
 def doctor(ctx: click.Context, json_path: str | None) -> None:
     """Check this machine and the installation.
 
-    Exit code 1 if something is broken that extract, train, eval, predict or
-    report need; a warning reports what makes them slow or may make them fail later.
+    The exit code is 1 if something is broken that extract, train, eval, predict or
+    report needs. A warning reports what makes them slow or may make them fail later.
     """
     from asl_kit.cli.output import write_json
 

@@ -1,4 +1,4 @@
-"""``asl-kit extract``: options for `asl_extract.extraction.extract_videos`."""
+"""The command ``asl-kit extract``."""
 
 from __future__ import annotations
 
@@ -15,14 +15,16 @@ from asl_kit.cli.output import print_results
 @click.argument("videos", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="VIDEO_OR_DIR...")
 @click.option("-o", "--out", "store", required=True, type=click.Path(path_type=Path), help="The feature store.")
 @click.option("--backbone", help="Network that makes the features.")
-@click.option("--preset", metavar="DATASET/NAME", help="Backbone, window, stride and fps of a published feature set.")
-@click.option("--like", metavar="STORE", type=click.Path(path_type=Path), help="All settings, those of another store.")
+@click.option(
+    "--preset", metavar="DATASET/NAME", help="Use the backbone, window, stride and fps of a published feature set."
+)
+@click.option("--like", metavar="STORE", type=click.Path(path_type=Path), help="Use all settings of another store.")
 @click.option(
     "--weights",
     metavar="default|random|FILE",
-    help="The publisher's, downloaded; untrained, the same on every run; or a state dict.  [default: default]",
+    help="Weights: the publisher's, downloaded; random with a fixed seed; or a state dict.  [default: default]",
 )
-@click.option("--window", "window_frames", type=int, help="Frames that a feature looks at.  [default: the backbone's]")
+@click.option("--window", "window_frames", type=int, help="Frames that one feature covers.  [default: the backbone's]")
 @click.option(
     "--stride", "stride_frames", type=int, help="Frames from one feature to the next.  [default: the backbone's]"
 )
@@ -33,23 +35,28 @@ from asl_kit.cli.output import print_results
 @click.option(
     "--flow",
     type=click.Choice(["raft_large", "raft_small", "tvl1"]),
-    help="Method of the optical flow, for a backbone that looks at flow.",
+    help="Optical flow method, for backbones that take optical flow.",
 )
 @click.option(
     "--flow-weights",
     metavar="default|random|FILE",
-    help="Weights of RAFT: torchvision's, downloaded; untrained; or a state dict.  [default: default]",
+    help="Weights of RAFT: torchvision's, downloaded; random; or a state dict.  [default: default]",
 )
 @click.option("--annotations", type=click.Path(path_type=Path), help="Extract only the videos that this file lists.")
-@click.option("--shard", metavar="I/N", help="Extract the I-th of N parts of the videos, I from 1.")
+@click.option("--shard", metavar="I/N", help="Extract only part I of N of the videos, with I from 1 to N.")
 @click.option(
-    "--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1; several: cuda:0,cuda:1, or all."
+    "--device",
+    default="auto",
+    show_default=True,
+    help="auto, cpu, cuda, cuda:1; cuda:0,cuda:1: several; all: every GPU.",
 )
-@click.option("--ray", metavar="ADDRESS|local", help="Work on a Ray cluster: one actor a GPU, or a node without one.")
+@click.option(
+    "--ray", metavar="ADDRESS|local", help="Use a Ray cluster, with one actor per GPU, or per node without a GPU."
+)
 @click.option(
     "--precision",
     type=click.Choice(["float32", "float16", "bfloat16"]),
-    help="Arithmetic of the backbone.  [default: float32 on a CPU, half precision on a GPU]",
+    help="Precision of the backbone.  [default: float32 on a CPU, half precision on a GPU]",
 )
 @decoding("pyav")
 @click.option(
@@ -59,7 +66,7 @@ from asl_kit.cli.output import print_results
 )
 @on_error
 @click.option(
-    "--retry-failed", is_flag=True, help="Try videos again that failed before and whose files have not changed."
+    "--retry-failed", is_flag=True, help="Retry videos that failed before, even if their files have not changed."
 )
 @json_option("the summary")
 @list_option("--list-backbones", "asl_extract.backbones.listing:backbones_table", "all backbones")
@@ -77,8 +84,8 @@ def extract(
     """Extract features from videos into a store.
 
     A video's id is its file name without the suffix. Run the same command again after an
-    interruption: videos that the store holds are skipped. Those that failed
-    are skipped too, unless their files have changed: see --retry-failed.
+    interruption: videos in the store are skipped. Videos that failed before are also
+    skipped, unless their files have changed: see --retry-failed.
 
     \b
     asl-kit extract videos/ -o features/ --backbone x3d_xs --window 16 --stride 4

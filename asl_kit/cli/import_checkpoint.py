@@ -1,4 +1,4 @@
-"""`asl-kit import-checkpoint`."""
+"""The command ``asl-kit import-checkpoint``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`asl-kit import-features`."""
+"""The command ``asl-kit import-features``."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from asl_kit.cli.options import json_option, list_option, on_error
 @click.option("--stride", "stride_frames", type=int, help="Frames from one feature to the next.")
 @click.option("--fps", type=float, help="Rate of these frames.  [default: from the annotations]")
 @click.option("--offset-s", type=float, help="Time in seconds at which the first window starts.  [default: 0]")
-@click.option("--resized", is_flag=True, help="Resized to a fixed length, so that they span the whole video.")
+@click.option("--resized", is_flag=True, help="The features were resized to a fixed length and span the whole video.")
 @click.option("--dim", "dimension", type=click.IntRange(min=1), help="Values per feature.  [default: inferred]")
 @click.option(
     "--layout", type=click.Choice(["time-first", "channels-first"]), help="(T, D) or (D, T).  [default: inferred]"
@@ -40,7 +40,9 @@ from asl_kit.cli.options import json_option, list_option, on_error
     help="Type of the stored features.",
 )
 @on_error
-@click.option("--workers", type=click.IntRange(min=1), default=2, show_default=True, help="Files processed at a time.")
+@click.option(
+    "--workers", type=click.IntRange(min=1), default=2, show_default=True, help="Number of files processed at a time."
+)
 @json_option("the complete summary")
 @list_option("--list-presets", "asl_kit.feature_import:presets_table", "all presets")
 @click.pass_context

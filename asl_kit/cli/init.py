@@ -1,4 +1,4 @@
-"""`asl-kit init`."""
+"""The command ``asl-kit init``."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from asl_kit.cli.options import json_option
     metavar="default|random|FILE",
     default="default",
     show_default=True,
-    help="Weights of the backbone; random: try it without a download.",
+    help="Weights of the backbone; random: try without a download.",
 )
 @json_option("survey and proposal")
 def init(annotations: Path, videos: Path, out: Path | None, device: str, weights: str, json_path: str | None) -> None:

@@ -61,7 +61,7 @@ def json_option(what: str) -> Option:
         "json_path",
         metavar="FILE",
         callback=_redirect_stdout,
-        help=f"Write {what} as JSON; '-': to stdout, and nothing else there.",
+        help=f"Write {what} as JSON; '-': to stdout, with nothing else.",
     )
 
 
@@ -102,7 +102,7 @@ on_error = click.option(
     type=click.Choice(["skip", "stop"]),
     default="skip",
     show_default=True,
-    help="Whether a video that fails is recorded and passed over, or ends the run.",
+    help="Skip and record videos that fail, or stop the run.",
 )
 
 scoring = together(
@@ -115,7 +115,7 @@ scoring = together(
         show_default=True,
         help="Duplicate ground truth and segments under 1 ms: keep (official), or drop (ActionFormer, OpenTAD).",
     ),
-    click.option("--vocabulary", metavar="NAME", help="Which labels to score, if the annotations have several."),
+    click.option("--vocabulary", metavar="NAME", help="Vocabulary to score, if the annotations have several."),
 )
 """Options of `asl-kit eval`, `report`, `diagnose` and `compare`; named like the fields of `ScoringOptions`."""
 
@@ -126,7 +126,7 @@ protocol = click.option(
     + "; ".join(f"{name}: {protocol.summary}" for name, protocol in PROTOCOLS.items())
     + ".",
 )
-"""As `scoring`, of `asl-kit eval` and `report`."""
+"""Like `scoring`, for `asl-kit eval` and `report`."""
 
 video_scoring = together(
     click.option("--class-agnostic", is_flag=True, help="Treat all classes as one."),
@@ -134,7 +134,7 @@ video_scoring = together(
         "--video-scores",
         type=click.Path(path_type=Path),
         metavar="FILE",
-        help="Name the classes by scores of whole videos, as ActionFormer does.",
+        help="Take the classes from scores of whole videos, as in ActionFormer.",
     ),
     click.option(
         "--top-k",
@@ -144,7 +144,7 @@ video_scoring = together(
         help="Number of classes that each detection gets from --video-scores.",
     ),
 )
-"""As `scoring`, of `asl-kit eval`."""
+"""Like `scoring`, for `asl-kit eval`."""
 
 bootstrap = together(
     click.option(
@@ -154,28 +154,28 @@ bootstrap = together(
         show_default=True,
         help="Number of bootstrap samples of the videos, for intervals and p-values.",
     ),
-    click.option("--seed", type=int, default=0, show_default=True, help="Equal seeds draw equal samples."),
+    click.option("--seed", type=int, default=0, show_default=True, help="Seed of the samples."),
     json_option("the result"),
 )
 """Options of `asl-kit diagnose` and `compare`."""
 
 
 def decoding(default_decoder: str) -> Option:
-    """Return what adds the options of `asl-kit extract` and `asl-kit predict` on how videos are read and batched."""
+    """Return the options of `asl-kit extract` and `asl-kit predict` for decoding and batches."""
     return together(
         click.option(
             "--decoder",
             type=click.Choice(["pyav", "torchcodec", "decord", "nvdec"]),
-            help=f"Library that reads the videos; nvdec: the GPU does.  [default: {default_decoder}]",
+            help=f"Library that decodes the videos; nvdec: the GPU.  [default: {default_decoder}]",
         ),
         click.option(
-            "--decoder-threads", type=click.IntRange(min=0), default=1, show_default=True, help="0: one a core."
+            "--decoder-threads", type=click.IntRange(min=0), default=1, show_default=True, help="0: one per core."
         ),
         click.option("--batch-size", type=int, help="Clips per forward pass.  [default: by device and backbone]"),
         click.option(
             "--workers",
             type=click.IntRange(min=0),
-            help="Processes that decode; 0: the main one.  [default: 1 on a CPU, cores - 1 up to 8 on a GPU]",
+            help="Decoder processes; 0: decode in the main process.  [default: 1 on a CPU, cores - 1 up to 8 on a GPU]",
         ),
         click.option(
             "--time-limit",
@@ -184,8 +184,8 @@ def decoding(default_decoder: str) -> Option:
             default=300.0,
             show_default=True,
             metavar="SECONDS",
-            help="A video has failed when its decoder delivers nothing for so long."
-            " With --workers 0 that is looked at between frames only, and a decoder that hangs is not ended.",
+            help="A video fails if its decoder delivers nothing for this long."
+            " With --workers 0 this is checked only between frames, and a decoder that hangs is not stopped.",
         ),
     )
 
@@ -193,28 +193,30 @@ def decoding(default_decoder: str) -> Option:
 _FOLDER = click.Path(path_type=Path, file_okay=False)
 
 for_viewing = together(
-    click.option("--subtitles", type=_FOLDER, metavar="DIR", help="Subtitles for any player, a file per video."),
+    click.option("--subtitles", type=_FOLDER, metavar="DIR", help="Write subtitles, one file per video."),
     click.option(
         "--subtitle-format",
         type=click.Choice(["srt", "vtt"]),
         default="srt",
         show_default=True,
-        help="Their format.",
+        help="Format of the subtitles.",
     ),
-    click.option("--edl", type=_FOLDER, metavar="DIR", help="Edit decision lists (CMX 3600), a file per video."),
-    click.option("--clips", type=_FOLDER, metavar="DIR", help="Clips cut by ffmpeg, a file per detection."),
+    click.option(
+        "--edl", type=_FOLDER, metavar="DIR", help="Write edit decision lists (CMX 3600), one file per video."
+    ),
+    click.option("--clips", type=_FOLDER, metavar="DIR", help="Cut clips with ffmpeg, one file per detection."),
     click.option(
         "--max-clips",
         type=click.IntRange(min=1),
         metavar="N",
-        help="Cut only the N clips with the highest scores, of all videos together. Default: all.",
+        help="Cut only the N clips with the highest scores over all videos. Default: all.",
     ),
     click.option(
         "--min-score",
         type=float,
         default=0.3,
         show_default=True,
-        help="Lowest score in subtitles, edit decision lists and clips.",
+        help="Minimum score in subtitles, edit decision lists and clips.",
     ),
 )
-"""Files that `asl-kit predict` and `render` write for people to look at, named like the fields of `ViewingFiles`."""
+"""Options of `asl-kit predict` and `render`, named like the fields of `ViewingFiles`."""

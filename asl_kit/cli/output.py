@@ -17,12 +17,12 @@ from asl_kit.base.console import err, escape_control_characters, out
 from asl_kit.base.files import write_text
 
 REDIRECTION = "asl_kit.redirection"
-"""Where a command's context keeps the `ExitStack` that ends the redirection of stdout."""
+"""Key of the `ExitStack` in a command's context that ends the redirection of stdout."""
 
 
 @contextmanager
 def stdout_to_stderr() -> Iterator[None]:
-    """Send to stderr what packages print on stdout: from Python, C or child processes."""
+    """Redirect to stderr everything printed on stdout by Python, C and child processes."""
     sys.stdout.flush()
     stdout = os.dup(1)
     os.dup2(2, 1)
@@ -35,12 +35,12 @@ def stdout_to_stderr() -> Iterator[None]:
 
 
 def print_results(text: str, results: Any, json_path: str | None) -> None:
-    """Print results on stdout, and write them as JSON where the user asked for it.
+    """Print results on stdout, and write them as JSON if requested.
 
     Parameters
     ----------
     text : str
-        For people; left out when stdout is to hold the JSON.
+        For people; not printed if stdout receives the JSON.
     results : object
         JSON-ready.
     json_path : str or None
@@ -58,7 +58,7 @@ def print_results(text: str, results: Any, json_path: str | None) -> None:
 
 
 def show(result: Any, print_result: Callable[[Any, Console], None], json_path: str | None) -> None:
-    """Print a result as tables, on stderr if stdout holds the JSON, and write its `to_json()` where ``--json`` says.
+    """Print a result as tables, on stderr if stdout receives the JSON, and write its `to_json()` for ``--json``.
 
     Raises
     ------

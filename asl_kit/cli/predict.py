@@ -1,4 +1,4 @@
-"""``asl-kit predict``: options and printing; the work is `asl_kit.prediction.predict_videos`'s."""
+"""The command ``asl-kit predict``."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SHOWN = 10
     "--list",
     "listed",
     type=click.File(encoding="utf-8", errors="surrogateescape"),
-    help="Videos too: a file with one a line; - for stdin.",
+    help="More videos: a file with one per line; - for stdin.",
 )
 @click.option("--checkpoint", required=True, type=click.Path(path_type=Path), help="A trained model (model.ckpt).")
 @click.option(
@@ -33,24 +33,24 @@ SHOWN = 10
     "output",
     required=True,
     type=click.Path(path_type=Path, dir_okay=False),
-    help="All detections: x.csv is a table, else JSON. Of several vocabularies, a file each: x-verb.json.",
+    help="All detections: a table if x.csv, else JSON. Several vocabularies have a file each: x-verb.json.",
 )
 @click.option(
     "--report",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="A page (HTML) that plays each video beside its timeline.",
+    help="Write an HTML page that plays each video beside its timeline.",
 )
 @options.for_viewing
 @click.option(
     "--weights",
     multiple=True,
     metavar="FILE",
-    help="The backbone's weights, if they came from a file; with several feature stores, once for each in their order.",
+    help="Weights of the backbone, if from a file; with several feature stores, give one for each, in order.",
 )
-@click.option("--flow-weights", metavar="FILE", help="The weights of the optical flow, if they came from a file.")
+@click.option("--flow-weights", metavar="FILE", help="Weights of the optical flow method, if from a file.")
 @options.device
-@options.decoding("as the model's features were read")
+@options.decoding("as in training")
 @click.pass_context
 def predict(
     ctx: click.Context,
@@ -65,10 +65,10 @@ def predict(
     """Find actions in new videos.
 
     Videos are files, folders to search, and patterns such as 'videos/**/*.mp4'.
-    Features are extracted as the checkpoint records.
+    Features are extracted as recorded in the checkpoint.
     A video that cannot be read does not stop the others; the exit code is then 1.
-    Subtitles, edit lists and clips of a video are written as soon as it is done, the rest at the end.
-    After Ctrl-C the detections made until then are written, and the exit code is 130.
+    Subtitles, edit lists and clips are written after each video, everything else at the end.
+    After Ctrl-C, the detections made so far are written, and the exit code is 130.
     """
     from asl_kit.base.console import err, out
     from asl_kit.outputs.viewing import ViewingFiles
@@ -76,7 +76,7 @@ def predict(
 
     sources = [*videos, *(line for line in map(str.strip, listed or ()) if line)]
     if not sources:
-        raise click.UsageError("no videos: name files or folders, or give a --list FILE of them")
+        raise click.UsageError("no videos: give files or folders, or --list FILE")
     viewing = options.make_record(ViewingFiles, others)
     how = options.make_record(PredictionOptions, others)
     summary = predict_videos(sources, checkpoint, output, report=report, viewing=viewing, options=how, check=False)
@@ -86,8 +86,8 @@ def predict(
         out().print(str(path))
     if summary.stopped_by is not None:
         done, count = len(summary.videos), summary.video_count
-        kept = f"{output} holds those of the {done} that were done" if done else "nothing was written"
-        err().print(f"stopped: {count - done} of {count} videos have no detections; {kept}")
+        kept = f"their detections are in {output}" if done else "nothing was written"
+        err().print(f"stopped: {done} of {count} videos are done; {kept}")
     if isinstance(summary.stopped_by, KeyboardInterrupt):
         ctx.exit(130)
     summary.raise_failures()

@@ -1,4 +1,4 @@
-"""``asl-kit render``: options and printing; the work is `asl_kit.outputs.render`'s."""
+"""The command ``asl-kit render``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from asl_kit.cli.options import for_viewing
 @click.argument("videos", nargs=-1, required=True, metavar="VIDEO_OR_DIR...")
 @for_viewing
 @click.option(
-    "--class", "classes", multiple=True, metavar="NAME", help="Only detections of this class; may be repeated."
+    "--class", "classes", multiple=True, metavar="NAME", help="Use only detections of this class; may be repeated."
 )
 def render(detections: Path, videos: tuple[str, ...], classes: tuple[str, ...], **viewing: Any) -> None:
     """Write subtitles, edit decision lists and clips of detections.
@@ -23,8 +23,8 @@ def render(detections: Path, videos: tuple[str, ...], classes: tuple[str, ...], 
     \b
     asl-kit render detections.json videos --clips best --max-clips 10 --min-score 0.6
 
-    DETECTIONS is ActivityNet's JSON, from any program, or a table (x.csv) as predict writes it.
-    Videos are files, folders to search, and patterns; a video's file is named like its id.
+    DETECTIONS is ActivityNet's JSON from any program, or a table (x.csv) written by predict.
+    Videos are files, folders to search, and patterns; a video's file has the name of its id.
     A video without a file, or whose file cannot be read, does not stop the others; the exit code is then 1.
     """
     from asl_kit.base.console import out

@@ -27,7 +27,7 @@ _PATH = click.Path(path_type=Path)
     type=click.IntRange(min=1),
     default=200,
     show_default=True,
-    help="Number of predictions of each video on the page, those of highest score.",
+    help="Number of predictions shown per video, those with the highest scores.",
 )
 def report(
     *,
@@ -45,8 +45,8 @@ def report(
     asl-kit report --predictions detections.json --annotations annotations.json -o report.html
     asl-kit report --predictions detections.json --videos videos -o report.html
 
-    Without annotations it shows the detections and scores nothing.
-    The page needs no network. The videos are not copied: it plays them from where they are.
+    Without annotations, the page shows the detections without scores.
+    The page needs no network. Videos are not copied: the page plays the original files.
     """
     from asl_evaluate.options import ScoringOptions
     from asl_evaluate.report import report_file

@@ -1,4 +1,4 @@
-"""`asl-kit store`."""
+"""The command ``asl-kit store``."""
 
 from __future__ import annotations
 

@@ -32,12 +32,10 @@ _PATH = click.Path(path_type=Path)
     "--per-video",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Keep the N best predictions of each video. Default: all.",
+    help="Keep the N predictions with the highest scores of each video. Default: all.",
 )
 @click.option("--sls", metavar="PT,TL,TD", help="epic-kitchens: levels of supervision, 0 to 5 each (arXiv:2008.09890).")
-@click.option(
-    "--external-data", metavar="TEXT", help="activitynet: what else the model was trained on. Default: nothing."
-)
+@click.option("--external-data", metavar="TEXT", help="activitynet: other training data of the model. Default: none.")
 def submit(
     benchmark: str,
     predictions: str,

@@ -1,4 +1,4 @@
-"""`asl-kit train`."""
+"""The command ``asl-kit train``."""
 
 from __future__ import annotations
 

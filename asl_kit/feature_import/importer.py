@@ -23,8 +23,7 @@ from asl_kit.feature_import.settings import ImportSettings
 from asl_kit.feature_import.summary import SHOWN, ImportSummary
 from asl_kit.feature_import.timing import Length, Timing, part_of_parent, suggest
 from asl_kit.store import FeatureStore, SourceVideo, encode_id
-
-UNNAMED = "unnamed"
+from asl_kit.store.spec import UNNAMED
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,9 @@ import re
 import shlex
 from pathlib import Path
 
-from asl_kit.store.spec import ExtractionSpec
+from asl_kit.store.spec import UNNAMED, ExtractionSpec
 
 _OFFSET = re.compile(r"offset (\S+) s")
-_UNNAMED = "unnamed"
 
 
 def command_for(spec: ExtractionSpec, *, dtype: str, store: Path) -> str:
@@ -68,7 +67,7 @@ def _import_options(spec: ExtractionSpec) -> dict[str, object]:
         "--fps": spec.fps,
         "--offset-s": float(offset[1]) if offset else None,
         "--dim": spec.feature_dim,
-        "--name": "" if spec.weights == _UNNAMED else spec.weights,
+        "--name": "" if spec.weights == UNNAMED else spec.weights,
     }
 
 

@@ -14,6 +14,9 @@ MAX_FRAME_SIZE = 4096
 """Height and width of a backbone's input."""
 
 IMPORTED = "imported"
+UNNAMED = "unnamed"
+"""`weights` of imported features without a name."""
+OWN_FPS = "each video's own"
 """The backbone of features that were made elsewhere."""
 
 Frames = Annotated[int, Field(ge=0, le=MAX_WINDOW_FRAMES, strict=True)]
@@ -92,5 +95,5 @@ class ExtractionSpec(StrictModel):
     def _shown(self, name: str) -> str:
         value = getattr(self, name)
         if value is None:
-            return "each video's own" if name == "fps" else "not known"
+            return OWN_FPS if name == "fps" else "not known"
         return repr(value)

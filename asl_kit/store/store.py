@@ -395,8 +395,8 @@ def _checked_blocks(place: str, features: NDArray[Any], dtype: str) -> Iterator[
 
 def _raise_write_error(fault: OSError, what: str) -> NoReturn:
     hints = {
-        errno.ENOSPC: "free some space and run the same command again; what is stored stays valid",
-        errno.EDQUOT: "your quota is used up: free some and run the same command again; what is stored stays valid",
+        errno.ENOSPC: "free some space and run the same command again; stored features remain valid",
+        errno.EDQUOT: "quota exceeded: free some space and run the same command again; stored features remain valid",
         errno.ENOTEMPTY: "a damaged video is in its place: `asl-kit store verify` names its folder; delete that",
     }
     raise StoreError(f"{what}: {describe_fault(fault)}", hint=hints.get(fault.errno or 0)) from fault

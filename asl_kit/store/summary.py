@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from asl_kit.store.command import command_for
+from asl_kit.store.spec import OWN_FPS
 from asl_kit.store.store import FORMAT, VERSION, FeatureStore
 from asl_kit.store.video import VideoInfo
 
@@ -55,6 +56,7 @@ class StoreSummary:
     def to_text(self) -> str:
         """Return everything as readable text."""
         spec = self.store.spec.model_dump(mode="json") | {"dtype": self.store.dtype}
+        spec["fps"] = spec["fps"] or OWN_FPS
         width = max(map(len, spec))
         ledger = ", ".join(f"{count} {outcome}" for outcome, count in self.attempts.items()) or "no attempts"
         lines = [

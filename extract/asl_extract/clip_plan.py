@@ -1,17 +1,17 @@
-"""Which frames of a video make which clip: arithmetic only, no video is opened here.
+"""The frames of a video that make each clip: arithmetic only, without opening the video.
 
-Three steps, each a function of numbers alone:
+There are three steps:
 
-1. *Timeline.* The frames that windows are laid over, at a constant rate. Without
-   resampling these are the video's own frames; with ``resample_fps`` they are the
-   frames on display at the middle of each period of the new rate. A video of
-   variable frame rate is resampled always, to its average rate if to no other: only
-   so do windows of equally many frames last equally long.
+1. *Timeline.* The frames that windows are placed on, at a constant rate. Without
+   resampling they are the frames of the video; with ``resample_fps`` they are the
+   frames displayed at the middle of each period of the new rate. A video with a
+   variable frame rate is always resampled, by default to its average rate, so that
+   all windows have the same duration.
 2. *Windows.* Clip i is the window of ``window_frames`` timeline frames that
-   starts at ``i * stride_frames``. Only whole windows count. A video shorter
-   than one window still makes one clip, its last frame repeated.
-3. *Sampling.* ``clip_frames`` frames of each window, evenly spaced and with both
-   ends, as PyTorchVideo's ``UniformTemporalSubsample`` chooses them.
+   starts at ``i * stride_frames``. Windows must fit into the video. A video shorter
+   than one window still makes one clip, with its last frame repeated.
+3. *Sampling.* ``clip_frames`` frames of each window, evenly spaced and including both
+   ends, as in PyTorchVideo's ``UniformTemporalSubsample``.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _CLIPS_AT_ONCE = 4096
 
 
 def sample_offsets(*, window_frames: int, clip_frames: int) -> Indices:
-    """Return the frames of a window that the backbone sees, counted from the window's begin: (clip_frames,).
+    """Return the frames of a window that the backbone takes, counted from the start of the window: (clip_frames,).
 
     Evenly spaced from the first to the last frame of the window, rounded down.
     A clip of one frame is the window's middle frame.
@@ -56,8 +56,8 @@ def sample_offsets(*, window_frames: int, clip_frames: int) -> Indices:
 def resampled_frames(*, frame_count: int, fps: float, resample_fps: float, display_s: Seconds | None = None) -> Indices:
     """Return the source frame of each frame of the resampled video: (frames at the new rate,).
 
-    New frame j is the source frame on display at ``(j + 0.5) / resample_fps`` seconds,
-    the middle of its period. The new video is as long as the old one, to the nearest frame.
+    New frame j is the source frame displayed at ``(j + 0.5) / resample_fps`` seconds,
+    the middle of its period. The duration stays the same, to the nearest frame.
 
     Parameters
     ----------
@@ -66,11 +66,11 @@ def resampled_frames(*, frame_count: int, fps: float, resample_fps: float, displ
     resample_fps : float
         Frames per second of the result.
     display_s : (frame_count + 1,) array, optional
-        When each source frame comes on display, and when the last one goes; None: frame k at ``k / fps``.
+        Times at which each source frame appears and the last one ends; None: frame k appears at ``k / fps``.
 
     Examples
     --------
-    Half the rate takes every second frame, twice the rate shows each twice:
+    Half the rate takes every second frame, twice the rate takes each frame twice:
 
     >>> resampled_frames(frame_count=6, fps=30.0, resample_fps=15.0).tolist()
     [1, 3, 5]
@@ -79,7 +79,7 @@ def resampled_frames(*, frame_count: int, fps: float, resample_fps: float, displ
     >>> resampled_frames(frame_count=5, fps=25.0, resample_fps=30.0).tolist()
     [0, 1, 2, 2, 3, 4]
 
-    Four frames of which the second stays for 0.3 s, ten a second (middles at 0.05, 0.15, ... s):
+    Four frames, of which the second lasts 0.3 s, at 10 fps (middles at 0.05, 0.15, ... s):
 
     >>> times_s = np.array([0.0, 0.1, 0.4, 0.5, 0.6])
     >>> resampled_frames(frame_count=4, fps=4 / 0.6, resample_fps=10.0, display_s=times_s).tolist()
@@ -88,7 +88,7 @@ def resampled_frames(*, frame_count: int, fps: float, resample_fps: float, displ
     frames = frame_count * resample_fps / fps if display_s is None else float(display_s[-1]) * resample_fps
     length = max(1, math.floor(frames + 0.5))
     middles = np.arange(length, dtype=np.float64) + 0.5
-    # A middle that falls on a frame's first instant shows that frame, whatever the last bit of the division says.
+    # A middle at the start of a frame selects that frame, whatever the rounding of the division.
     if display_s is None:
         shown = np.floor(middles * (fps / resample_fps) + 1e-9).astype(np.int64)
     else:
@@ -96,16 +96,16 @@ def resampled_frames(*, frame_count: int, fps: float, resample_fps: float, displ
     return np.minimum(shown, frame_count - 1)
 
 
-@dataclass(frozen=True, eq=False)  # two arrays have no one truth value to compare by
+@dataclass(frozen=True, eq=False)  # comparing arrays gives no single truth value
 class ClipPlan:
-    """What to decode, and how to assemble it, for one video.
+    """The frames of one video to decode, and the clips that they make.
 
     Parameters
     ----------
     frame_count : int
         Frames in the video; 1 or more.
     fps : float
-        Frames per second of the video; the average where `display_s` is given.
+        Frames per second of the video; the average if `display_s` is given.
     window_frames, stride_frames : int
         Length of a window, and frames from one window to the next, in timeline frames.
     clip_frames : int
@@ -113,16 +113,16 @@ class ClipPlan:
     resample_fps : float, optional
         Rate of the timeline; None: the video's own.
     display_s : (frame_count + 1,) array, optional
-        When each frame comes on display, and when the last one goes, in seconds from the first, for a
-        video of variable frame rate; None: frame k at ``k / fps``.
+        Times at which each frame appears and the last one ends, in seconds from the first, for a video with a
+        variable frame rate; None: frame k appears at ``k / fps``.
     every_frame : bool
-        Whether each timeline frame is prepared, as often as the timeline shows it, and not those alone that
-        a clip uses: optical flow is between one timeline frame and the next.
+        Whether to prepare every timeline frame, including repeated ones, instead of only the frames used by
+        clips: optical flow is computed between consecutive timeline frames.
 
     Raises
     ------
     ValueError
-        If a number is out of range, or `display_s` is of another length or decreases.
+        If a number is out of range, or `display_s` has the wrong length or decreases.
 
     Examples
     --------
@@ -138,7 +138,7 @@ class ClipPlan:
     >>> plan.grid.centers_s().tolist()
     [0.2, 0.5, 0.8]
 
-    The same clips of optical flow, for which every frame is prepared, and each as often as it is shown:
+    Clips of optical flow, for which every timeline frame is prepared:
 
     >>> flow = ClipPlan(
     ...     frame_count=5, fps=5.0, window_frames=4, stride_frames=3, clip_frames=2, resample_fps=10.0, every_frame=True
@@ -148,13 +148,13 @@ class ClipPlan:
     >>> flow.positions(0, 3).tolist()
     [[0, 3], [3, 6], [6, 9]]
 
-    Shorter than one window: one clip, the last frame repeated.
+    Shorter than one window: one clip, with the last frame repeated.
 
     >>> short = ClipPlan(frame_count=2, fps=10.0, window_frames=4, stride_frames=3, clip_frames=4)
     >>> short.clips(0, 1).tolist()
     [[0, 1, 1, 1]]
 
-    Variable frame rate: four frames in 0.8 s, so five frames a second, on display at 0.1, 0.3, 0.5 and 0.7 s.
+    Variable frame rate: four frames in 0.8 s are resampled to 5 fps, at 0.1, 0.3, 0.5 and 0.7 s.
 
     >>> uneven = ClipPlan(
     ...     frame_count=4, fps=5.0, window_frames=2, stride_frames=1, clip_frames=2,
@@ -191,7 +191,7 @@ class ClipPlan:
 
     @cached_property
     def timeline(self) -> Indices:
-        """Source frame of each timeline frame: (timeline length,), never decreasing."""
+        """Source frame of each timeline frame: (timeline length,), non-decreasing."""
         if self.resample_fps is None and self.display_s is None:
             return np.arange(self.frame_count, dtype=np.int64)
         return resampled_frames(
@@ -205,10 +205,10 @@ class ClipPlan:
 
     @property
     def note(self) -> str:
-        """What a user should know of the timeline; empty where it is the video's own frames, or was asked for."""
+        """A note for users if a variable frame rate is resampled to its average, else empty."""
         if self.display_s is None or self.resample_fps is not None:
             return ""
-        return f"variable frame rate: windows are laid over {self.fps:.4g} frames a second, its average"
+        return f"variable frame rate, resampled to its average of {self.fps:.4g} frames per second"
 
     @property
     def length(self) -> int:
@@ -217,7 +217,7 @@ class ClipPlan:
 
     @property
     def grid(self) -> FeatureGrid:
-        """Where in the video the clips' features lie."""
+        """Times of the clips' features in the video."""
         return FeatureGrid.from_windows(
             fps=self.timeline_fps,
             window_frames=self.window_frames,
@@ -238,7 +238,7 @@ class ClipPlan:
 
     @cached_property
     def source_frames(self) -> Indices:
-        """Source frames to prepare, in order of time: those that any clip uses, each once; or see `every_frame`."""
+        """Source frames to prepare, in order of time: those that clips use, without repeats; or see `every_frame`."""
         if self.every_frame:
             return self.timeline
         used = np.zeros(self.frame_count, dtype=bool)
@@ -247,7 +247,7 @@ class ClipPlan:
         return np.flatnonzero(used)
 
     def positions(self, start: int, stop: int) -> Indices:
-        """Return where the frames of clips ``[start, stop)`` stand in `source_frames`: (stop - start, clip_frames)."""
+        """Return indices into `source_frames` for clips ``[start, stop)``: (stop - start, clip_frames)."""
         if self.every_frame:
             return self._timeline_positions(start, stop)
         return np.searchsorted(self.source_frames, self.clips(start, stop))

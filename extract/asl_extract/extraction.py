@@ -77,7 +77,7 @@ class ExtractionSummary:
         rate = self.frames_decoded / self.seconds if self.seconds else 0.0
         return "\n".join(
             [
-                f"{self.store}: {len(self.done)} videos extracted, {len(self.skipped)} there before,"
+                f"{self.store}: {len(self.done)} videos extracted, {len(self.skipped)} already in the store,"
                 f" {len(self.failed)} failed",
                 f"{self.features} features from {self.frames_decoded} decoded frames in {self.seconds:.1f} s"
                 f" ({rate:.0f} frames/s)",

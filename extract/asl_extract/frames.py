@@ -1,4 +1,4 @@
-"""Frames as the backbone wants them: resized, cropped and normalised once each, on the device.
+"""Frames as input of a backbone: each is resized, cropped and normalised once, on the device.
 
 Shapes: N frames, height H, width W, backbone input size S.
 """
@@ -19,20 +19,20 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class ResizeRule:
-    """A publisher's way from a frame of any size to a square input: resized, then the centre.
+    """How a publisher turns a frame of any size into a square input: resize, then centre crop.
 
     Parameters
     ----------
     size : int or (int, int)
-        Length of the short side, the aspect ratio kept; or (height, width), whatever the aspect ratio.
+        Length of the short side, which keeps the aspect ratio; or (height, width), which may not.
     crop : int
         Height and width of the centre crop, in pixels.
     rounded : bool
-        Whether resized values are rounded to whole numbers, as resizing a uint8 image does.
+        Whether resized values are rounded to integers, as when a uint8 image is resized.
     interpolation : {'bilinear', 'bicubic'}
-        Between pixels.
+        Interpolation between pixels.
     antialias : bool
-        Whether shrinking averages over all pixels that an output pixel covers.
+        Whether downsampling averages over all pixels that an output pixel covers.
     """
 
     size: int | tuple[int, int]
@@ -42,7 +42,7 @@ class ResizeRule:
     antialias: bool = False
 
     def scaled_to(self, crop: int) -> ResizeRule:
-        """Return the rule for another input size, which shows the same part of the frame.
+        """Return the rule for another input size, with the same part of the frame.
 
         Examples
         --------
@@ -75,7 +75,7 @@ class ResizeRule:
 
     def resize(self, frames: NDArray[np.uint8] | Tensor, *, device: torch.device) -> Tensor:
         """Return resized frames on `device`, float32 from 0 to 255: uint8 (N, H, W, 3) -> (N, 3, new H, new W)."""
-        # Planes of one colour each: torch resizes these several times as fast as interleaved colours.
+        # Planar channels: torch resizes them several times as fast as interleaved ones.
         pixels = torch.as_tensor(frames).to(device).permute(0, 3, 1, 2).contiguous().float()
         height, width = self.resized(*pixels.shape[-2:])
         if (height, width) != tuple(pixels.shape[-2:]):
@@ -104,32 +104,32 @@ class ResizeRule:
 
 
 class VideoPreparer(Protocol):
-    """What is done to the frames of one video, block by block. As many frames come out as went in, in order."""
+    """Prepares the frames of one video, block by block; it returns as many frames as it is given, in order."""
 
     def __call__(self, frames: NDArray[np.uint8] | Tensor) -> Tensor:
-        """Take the next frames, uint8 (N, H, W, 3), and return those that are ready: (M, S, S, C)."""
+        """Take the next frames, uint8 (N, H, W, 3), and return those that are prepared: (M, S, S, C)."""
 
     def finish(self) -> Tensor:
-        """Return what is left at the end of the video: (K, S, S, C)."""
+        """Return the remaining frames at the end of the video: (K, S, S, C)."""
 
 
 class Preparer(Protocol):
-    """What is done to the frames of any video.
+    """Prepares the frames of videos.
 
     Attributes
     ----------
     device : torch.device
-        Where the work is done and the result stays.
+        Device of the work and of the result.
     """
 
     device: torch.device
 
     def stream(self) -> VideoPreparer:
-        """Return what prepares one video's frames."""
+        """Return a preparer for the frames of one video."""
 
 
 class FramePreparer:
-    """Turn decoded frames into a backbone's input.
+    """Turns decoded frames into the input of a backbone.
 
     Parameters
     ----------
@@ -138,7 +138,7 @@ class FramePreparer:
     mean, std : sequence of float
         Per channel; values in [0, 1] are shifted by `mean` and divided by `std`.
     device : torch.device
-        Where the work is done and the result stays.
+        Device of the work and of the result.
     """
 
     def __init__(self, *, rule: ResizeRule, mean: Sequence[float], std: Sequence[float], device: torch.device) -> None:
@@ -149,11 +149,11 @@ class FramePreparer:
         self._shift = torch.tensor([-m / s for m, s in zip(mean, std, strict=True)], device=device)
 
     def stream(self) -> VideoPreparer:
-        """Return what prepares one video's frames; here each frame by itself, so one object serves all videos."""
+        """Return this object: frames are prepared independently, so one object serves all videos."""
         return self
 
     def finish(self) -> Tensor:
-        """Return no frames: none is held back."""
+        """Return no frames: none are held back."""
         return torch.empty((0, self.rule.crop, self.rule.crop, 3), device=self.device)
 
     def __call__(self, frames: NDArray[np.uint8] | Tensor) -> Tensor:

@@ -1,10 +1,11 @@
-"""From decoded frames to features: each frame prepared once, clips of several videos in one batch.
+"""From decoded frames to features: each frame is prepared once, and clips of several videos may share a batch.
 
 A ring buffer on the device holds the prepared frames that the next clip needs. Its length depends only on the window,
-and a batch is filled clip by clip: a video of any length takes the same memory. Many features are kept in a file.
+and batches are filled clip by clip, so the memory does not depend on the length of a video. The features of a long
+video are kept in a file.
 
-On a GPU a batch may hold clips of several videos, so that short videos fill it too. On a CPU, where a full batch is no
-faster, it never does: a video's features are the same to the last bit, whatever is extracted beside it.
+On a GPU, a batch may hold clips of several videos, so short videos fill it too. On a CPU, where a full batch is no
+faster, it does not, and the features of a video are bit-identical whatever other videos are extracted.
 
 Shapes: B clips, T frames per clip, S x S pixels, C channels, D values per feature.
 """
@@ -37,11 +38,11 @@ class FrameCount:
     Parameters
     ----------
     decoded : int
-        Frames that came out of a decoder.
+        Frames that were decoded.
     prepared : int
         Frames that were resized and normalised.
     in_files : int
-        Frames that the opened files hold.
+        Frames in the opened files.
     """
 
     decoded: int = 0
@@ -86,7 +87,7 @@ class _Running:
 
 @dataclass(frozen=True)
 class VideoFeatures:
-    """The features of a video, one row a clip: (plan.length, D)."""
+    """The features of a video, one row per clip: (plan.length, D)."""
 
     plan: ClipPlan
     features: NDArray[np.float32]
@@ -100,17 +101,17 @@ class FeaturePipeline:
     backbone : Backbone
         In evaluation mode.
     prepare : Preparer
-        Prepares frames, on the backbone's device.
+        Prepares frames on the backbone's device.
     precision : {'float32', 'float16', 'bfloat16'}
         Arithmetic of the backbone.
     batch_size : int
         Clips per forward pass, at most.
     count : FrameCount
-        Counts what is done.
+        Updated as frames are processed.
     folder : Path, optional
-        Where the features of long videos are kept until they are complete; None: the system's folder for such files.
+        Folder for temporary files with the features of long videos; None: the system's.
     on_frames : callable, optional
-        Called with a video's id, the number of frames just decoded and the number in the file.
+        Called with (video id, frames just decoded, frames in the file).
     """
 
     def __init__(
@@ -134,7 +135,7 @@ class FeaturePipeline:
         self._on_frames = on_frames
         self._mixes_videos = self._device.type == "cuda"
         self._videos: dict[str, _Video] = {}
-        self._batches: dict[str, _Batch] = {}  # being filled: one a video, or one under "" for all
+        self._batches: dict[str, _Batch] = {}  # being filled: one per video, or one under "" for all
         self._spare: list[Tensor] = []
         self._running: deque[_Running] = deque()
         self._copying: deque[tuple[torch.cuda.Event, Callable[[], None]]] = deque()
@@ -146,7 +147,7 @@ class FeaturePipeline:
         Parameters
         ----------
         events : iterator of (video id, Event)
-            Each video's events in order; several videos may be mixed.
+            The events of each video are in order; several videos may be interleaved.
 
         Raises
         ------
@@ -189,7 +190,7 @@ class FeaturePipeline:
             )
 
     def _drop(self, video_id: str) -> None:
-        """Forget a video; `_retire` drops those of its features that are still being computed."""
+        """Forget a video; `_retire` discards its features that are still being computed."""
         self._videos.pop(video_id, None)
         batch = self._batches.pop(video_id, None)
         if batch is not None:
@@ -209,7 +210,7 @@ class FeaturePipeline:
     def _to_device(self, event: Decoded) -> Tensor:
         """Return frames on the device; a GPU copies them while it computes.
 
-        Frames that were decoded there are returned as they are: the decoder works on the stream that computes.
+        Frames decoded on the device are returned as they are: they were decoded on the current stream.
         """
         if isinstance(event.frames, Tensor):
             return event.frames
@@ -223,7 +224,7 @@ class FeaturePipeline:
         computing.wait_event(copied)
         frames.record_stream(computing)
         self._copying.append((copied, event.release))
-        # Leave one buffer in use at most: the decoder has others.
+        # Release all buffers but the last: the decoder needs them.
         while len(self._copying) > 1:
             before, release = self._copying.popleft()
             before.synchronize()
@@ -255,7 +256,7 @@ class FeaturePipeline:
     def _compute(self, key: str) -> None:
         """Run the backbone on a batch; on a GPU, start it."""
         batch = self._batches.pop(key)
-        # Colours stay innermost in memory (channels_last_3d): on a CPU X3D then runs twice as fast.
+        # Channels stay last in memory (channels_last_3d): X3D then runs twice as fast on a CPU.
         clips = batch.clips[: batch.filled].permute(0, 4, 1, 2, 3)
         with autocast(self._device, self._precision):
             features = self._backbone(clips).float()
@@ -264,12 +265,12 @@ class FeaturePipeline:
             host = torch.empty(features.shape, pin_memory=True)
             features = host.copy_(features, non_blocking=True)
             ready = torch.cuda.current_stream(self._device).record_event()
-        self._spare.append(batch.clips)  # reused on the same stream, so after the backbone has read it
+        self._spare.append(batch.clips)  # reused on the same stream, and so after the backbone has read it
         self._running.append(_Running(features, batch.owners, ready))
         self._retire(leave=1 if self._mixes_videos else 0)
 
     def _retire(self, *, leave: int) -> None:
-        """Give features to their videos, but for those of the last `leave` batches."""
+        """Assign features to their videos, except those of the last `leave` batches."""
         while len(self._running) > leave:
             running = self._running.popleft()
             if running.ready is not None:

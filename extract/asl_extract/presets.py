@@ -1,4 +1,4 @@
-"""Published feature sets that backbones of this package make: ``asl-kit extract --preset DATASET/NAME``."""
+"""Published feature sets that the built-in backbones reproduce: ``asl-kit extract --preset DATASET/NAME``."""
 
 from __future__ import annotations
 
@@ -13,31 +13,31 @@ from asl_kit.feature_import.presets import get_preset, list_presets
 
 
 def preset_settings(name: str, *, backbone: str | None = None) -> dict[str, Any]:
-    """Return what a preset states, as fields of `ExtractionSettings`.
+    """Return the settings of a preset, as fields of `ExtractionSettings`.
 
     Parameters
     ----------
     name : str
-        ``DATASET/NAME``, as a manifest names it.
+        ``DATASET/NAME``, from a manifest.
     backbone : str, optional
-        Chooses a stream of a preset with several.
+        Chooses a stream if the preset has several.
 
     Returns
     -------
     dict of str to object
-        window_frames, stride_frames and fps; backbone, unless it chose the stream; flow, for a backbone that looks
-        at flow.
+        window_frames, stride_frames and fps; backbone, unless it is given; flow, for a backbone that takes optical
+        flow.
 
     Raises
     ------
     UsageError
-        If there is no such preset, or no backbone for it; or if it has several streams and none is chosen.
+        If there is no such preset or no backbone for it, or if it has several streams and none is chosen.
     """
     preset = get_preset(name, command="extract")
     if not preset.backbones:
         raise UsageError(
-            f"--preset {name}: asl-kit has no backbone that makes these features ({preset.title})",
-            hint=f"bring the published ones into a store: asl-kit import-features DIR -o STORE --preset {name}",
+            f"--preset {name}: asl-kit has no backbone for these features ({preset.title})",
+            hint=f"import the published ones: asl-kit import-features DIR -o STORE --preset {name}",
         )
     stated: dict[str, Any] = {
         "window_frames": preset.window_frames,
@@ -50,22 +50,22 @@ def preset_settings(name: str, *, backbone: str | None = None) -> dict[str, Any]
         stated["backbone"] = backbone
     elif backbone is None:
         raise UsageError(
-            f"--preset {name} has several streams, a store each: {streams}",
-            hint="choose one by --backbone, make the others the same way, and train on --features STORE,STORE",
+            f"--preset {name} has several streams, each with its own store: {streams}",
+            hint="choose one with --backbone, extract the others likewise, and train with --features STORE,STORE",
         )
     elif backbone not in preset.backbones:
-        raise UsageError(f"--preset {name} has the streams {streams}, not {backbone}")
+        raise UsageError(f"--preset {name} has streams for {streams}, not for {backbone}")
     if preset.flow and get_backbone(backbone).frames == "flow":
         stated["flow"] = preset.flow
     return stated
 
 
 def presets_table() -> Table:
-    """Return a table of the presets that can be extracted."""
-    table = Table(title="Feature sets that asl-kit extract --preset makes", box=box.SIMPLE_HEAD)
+    """Return a table of the presets that can be extracted from videos."""
+    table = Table(title="Feature sets that asl-kit extract --preset reproduces", box=box.SIMPLE_HEAD)
     for column in ("preset", "backbone", "window", "stride", "fps"):
         table.add_column(column, no_wrap=True)
-    table.add_column("what, and how ours may differ")
+    table.add_column("description, and possible differences")
     for name, preset in list_presets().items():
         if preset.backbones:
             table.add_row(

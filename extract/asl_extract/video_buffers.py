@@ -1,4 +1,4 @@
-"""Buffers of a video that is being extracted: its last prepared frames, and its features.
+"""Buffers of a video during extraction: its last prepared frames, and its features.
 
 Shapes: N frames or clips, T frames per clip, S x S pixels, C channels, D values per feature.
 """
@@ -19,18 +19,18 @@ from asl_extract.decoding.events import BLOCK_FRAMES
 from asl_kit.errors import AslKitError
 
 MAX_BYTES_IN_MEMORY = 64 * 2**20
-"""Features of a video that are kept in memory; more are kept in a file."""
+"""Maximum size of a video's features in memory; more are kept in a file."""
 
 _CLIPS_PLANNED = 256
 
 
 class ClipWindow:
-    """The last prepared frames of one video, from which its clips are cut one after the other.
+    """The last prepared frames of one video, from which its clips are taken in order.
 
     Parameters
     ----------
     plan : ClipPlan
-        Which frames make which clip. Frames are numbered as in ``plan.source_frames``.
+        The frames of each clip, as positions in ``plan.source_frames``.
     """
 
     def __init__(self, plan: ClipPlan) -> None:
@@ -44,17 +44,17 @@ class ClipWindow:
 
     @property
     def taken(self) -> int:
-        """Clips that have been taken."""
+        """Number of clips taken so far."""
         return self._taken
 
     @property
     def ready(self) -> int:
-        """Clips that can be taken now; they must be taken before more frames are added."""
+        """Number of clips that can be taken; they must be taken before more frames are added."""
         last = self._positions[self._taken - self._planned_from :, -1]
         return int(np.searchsorted(last, self._filled))
 
     def add(self, frames: Tensor) -> None:
-        """Take the next prepared frames: (N, S, S, C), N up to `BLOCK_FRAMES`."""
+        """Add the next prepared frames: (N, S, S, C), N up to `BLOCK_FRAMES`."""
         if self._ring is None:
             # The frames of one clip, and a block.
             span = min(self._plan.window_frames, len(self._plan.source_frames))
@@ -82,14 +82,14 @@ class ClipWindow:
 
 
 class FeatureRows:
-    """Rows of float32, filled from the first to the last.
+    """Rows of float32, filled in order.
 
-    They are copied into one array: many small ones, among large ones that come and go, would fragment the memory.
+    They are copied into one array, because many small arrays among short-lived large ones would fragment the memory.
 
     Parameters
     ----------
     folder : Path, optional
-        Where a nameless file is kept, which goes with the process; None: the system's folder for such files.
+        Folder for an unnamed temporary file, which ends with the process; None: the system's.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
@@ -104,7 +104,7 @@ class FeatureRows:
             self._file.close()
 
     def append(self, rows: NDArray[np.float32], *, length: int) -> None:
-        """Add rows, (N, D), of `length` that will come in all.
+        """Append rows, (N, D); there will be `length` in total.
 
         Raises
         ------
@@ -138,6 +138,6 @@ class FeatureRows:
         except OSError as fault:
             place = self._folder or tempfile.gettempdir()
             raise AslKitError(
-                f"{place}: the features of a long video cannot be kept: {fault.strerror or fault}",
-                hint="free some space and run the same command again; what is stored stays valid",
+                f"{place}: cannot write the features of a long video: {fault.strerror or fault}",
+                hint="free some space and run the same command again; stored features remain valid",
             ) from fault

@@ -137,7 +137,7 @@ def _files_of(source: Path) -> Iterable[Path]:
             if not fitting:
                 raise MissingFileError(f"{source}: no file or folder fits this pattern")
             return itertools.chain.from_iterable(_files_of(Path(path)) for path in fitting)
-        target = f": the link leads to {source.readlink()}, which is not there" if source.is_symlink() else ""
+        target = f": the link points to {source.readlink()}, which does not exist" if source.is_symlink() else ""
         raise MissingFileError(f"{source}: no such file or folder{target}")
     return [source]
 

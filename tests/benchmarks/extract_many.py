@@ -92,7 +92,7 @@ def main() -> None:
             Worker(extractor, store, RunOptions(on_error="stop", workers=0), callbacks).process(files)
             took_s = time.perf_counter() - started_s
             print(
-                f"{'again' if again else 'first'}: {len(summary.done)} done, {len(summary.skipped)} there before,",
+                f"{'again' if again else 'first'}: {len(summary.done)} done, {len(summary.skipped)} in the store,",
                 end=" ",
             )
             print(f"{took_s:.1f} s, of which opening the store {opened_s:.3f} s")

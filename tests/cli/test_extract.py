@@ -48,7 +48,7 @@ def test_summary(video: Path, tmp_path: Path) -> None:
     result = extract(video, "-o", tmp_path / "store", *SETTINGS, "--device", "cpu", "--json", tmp_path / "out.json")
     assert result.exit_code == 0
     first, second = result.stdout.splitlines()
-    assert first == f"{tmp_path / 'store'}: 1 videos extracted, 0 there before, 0 failed"
+    assert first == f"{tmp_path / 'store'}: 1 videos extracted, 0 already in the store, 0 failed"
     assert second.startswith("3 features from 24 decoded frames in ")
     summary = json.loads((tmp_path / "out.json").read_text())
     assert summary["done"] == ["good one"]
@@ -98,7 +98,7 @@ def test_failed_videos_are_told_by_the_exit_code(video: Path, tmp_path: Path) ->
     assert errors(result) == []
     failed = [line for line in result.stdout.splitlines() if line.startswith("failed:")]
     assert len(failed) == 2
-    assert "frames found, 60 expected: the file is cut off or damaged" in failed[0]
+    assert "frames found, 60 expected: the file is truncated or damaged" in failed[0]
     assert failed[1] == f"failed: text: {text}: not a video that can be read: Invalid data found when processing input"
 
 

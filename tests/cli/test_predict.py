@@ -100,7 +100,7 @@ def test_a_list_holds_names_as_the_file_system_has_them(folder: Path, tmp_path: 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "no videos: name files or folders, or give a --list FILE of them"),
+        ([], "no videos: give files or folders, or --list FILE"),
         (["nowhere.mp4"], "nowhere.mp4: no such file or folder"),
         (["none*.mp4"], "none*.mp4: no file or folder fits this pattern"),
         (["--list", "nowhere.txt"], "'nowhere.txt': No such file or directory"),
@@ -165,8 +165,8 @@ def test_nothing_is_written_where_all_fail(folder: Path, tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("done", "message"),
     [
-        (1, "stopped: 1 of 2 videos have no detections; {} holds those of the 1 that were done"),
-        (0, "stopped: 2 of 2 videos have no detections; nothing was written"),
+        (1, "stopped: 1 of 2 videos are done; their detections are in {}"),
+        (0, "stopped: 0 of 2 videos are done; nothing was written"),
     ],
 )
 @pytest.mark.usefixtures("loaded")

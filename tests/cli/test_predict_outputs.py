@@ -106,15 +106,15 @@ def test_a_table_holds_all_whatever_the_least_score() -> None:
 @pytest.mark.usefixtures("ffmpeg")
 @pytest.mark.parametrize(
     ("name", "code", "message"),
-    [("stop", 130, "out/d.json holds those of the 2 that were done"), ("full", 1, "error: the disk is full")],
+    [("stop", 130, "their detections are in out/d.json"), ("full", 1, "error: the disk is full")],
     ids=["Ctrl-C", "failure"],
 )
-@pytest.mark.parametrize("max_clips", ["", "--max-clips 2"], ids=["all clips", "the surest"])
+@pytest.mark.parametrize("max_clips", ["", "--max-clips 2"], ids=["all clips", "the best"])
 def test_what_was_found_until_then_is_written(name: str, code: int, message: str, max_clips: str, folder: Path) -> None:
     write_video(folder / "videos" / f"{name}.mp4")
     result = run(f"{ALL} {max_clips}")
     assert result.exit_code == code
-    assert "1 of 3 videos have no detections" in result.stderr
+    assert "2 of 3 videos are done" in result.stderr
     assert message in result.stderr
     clips = [] if max_clips else ["clips"] * 4
     assert [name.split("/")[0] for name in files()] == [

@@ -60,7 +60,7 @@ def test_the_page_holds_the_scores_and_no_name_as_markup(folder: Path) -> None:
     page = Page(text)
     assert page.tags <= ALLOWED_TAGS
     assert page.running == []
-    # Each class has AP 1 at its surest prediction (HOSTILE), and run 0.5 at 0.6 and 0 at 0.7: mAP 0.75, 0.5.
+    # Each class has AP 1 at its highest-scoring prediction (HOSTILE), and run 0.5 at 0.6 and 0 at 0.7: mAP 0.75, 0.5.
     assert re.search(r"mAP \(%\)</th><td class=\"number\">75\.00</td><td class=\"number\">50\.00</td>", text)
     assert "https://" not in text.split('id="plotly-program"')[0]
 

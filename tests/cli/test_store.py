@@ -32,6 +32,7 @@ def test_info_tells_spec_amount_and_failures(store: FeatureStore) -> None:
     assert result.exit_code == 0
     lines = [" ".join(line.split()) for line in result.stdout.splitlines()]
     assert "backbone x3d_xs" in lines
+    assert "fps each video's own" in lines
     assert "dtype float16" in lines
     assert lines[-5] == (
         f"to make it again: asl-kit extract VIDEOS -o {store.path} --backbone x3d_xs --weights random"

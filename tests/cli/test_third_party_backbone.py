@@ -59,7 +59,10 @@ FAILURES = {
     "function raises": ("def SPEC(): return {}['x']", "cannot be loaded: KeyError: 'x'"),
     "something else": ("SPEC = 'x3d'", "must be a BackboneSpec or return one, found 'x3d'"),
     "function returns nothing": ("def SPEC(): pass", "must be a BackboneSpec or return one, found None"),
-    "another name": (CODE.replace('name="colour"', 'name="color"'), "calls itself 'color': a store could not name it"),
+    "another name": (
+        CODE.replace('name="colour"', 'name="color"'),
+        "must have the same name in its BackboneSpec, found 'color'",
+    ),
 }
 
 
@@ -88,7 +91,7 @@ def test_a_name_of_ours(offer: Offer, tmp_path: Path) -> None:
     offer(CODE, name="x3d_xs")
     result = extract(tmp_path, "--backbone", "x3d_xs")
     assert result.exit_code == 2
-    start = "error: the package other-package (other_package:SPEC) brings a backbone 'x3d_xs', which asl-kit has itself"
+    start = "error: the package other-package (other_package:SPEC) provides a backbone 'x3d_xs', which asl-kit also has"
     assert result.stderr.startswith(start)
 
 

@@ -51,7 +51,7 @@ def finish(run: Process, folder: Path, store: str, *, there_before: bool = False
     """Wait for a run; its store must equal that of a single process, bit for bit."""
     out, errors = run.communicate(timeout=280)
     assert run.returncode == 1, out + errors  # one video is broken
-    assert there_before or f"{VIDEOS} videos extracted, 0 there before, 1 failed" in out
+    assert there_before or f"{VIDEOS} videos extracted, 0 already in the store, 1 failed" in out
     assert "Traceback" not in errors
     assert_same(folder, store)
 

@@ -17,7 +17,7 @@ ANY = [
     (rf"\b({'|'.join(MOTIONS)})\b", "CLASS"),  # their order is that of the scores
     (r"^( *CLASS .*N) +\d+ +\d+$", r"\1 N N"),  # segments and predictions of a class
     (r"\d+ frames/s", "N frames/s"),
-    (r"\d+ clips? a batch, \d+ process(es)? decodes?", "N clips a batch, N processes decode"),
+    (r"\d+ clips per batch, \d+ decoder process(es)?", "N clips per batch, N decoder processes"),
     (r"torch\.\w+", "TYPE"),
     (r"[─━┏┓┗┛┡┩┌┐└┘├┤┬┴┼┳┻╇ │┃]+", " "),  # columns are as wide as their numbers
 ]

@@ -65,7 +65,7 @@ def test_rerun_goes_on_and_another_flow_is_refused(folder: Path) -> None:
     again = ("extract", folder / "videos", *WINDOWS, "-o", folder / "flow.zarr", "--backbone", "i3d_flow")
     files = ("--weights", folder / "flow.pt")
     assert (
-        "0 videos extracted, 3 there before"
+        "0 videos extracted, 3 already in the store"
         in run(*again, *files, "--flow", "raft_small", "--flow-weights", "random").output
     )
     result = run(*again, *files, "--flow", "tvl1")

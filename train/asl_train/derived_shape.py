@@ -19,7 +19,8 @@ LONG_SEGMENT_PERCENTILE = 95
 def derive_shape(items: Sequence[VideoItem], feature_dims: Sequence[int], recipe: Recipe) -> Shape:
     """Derive the network's shape from the training videos where the recipe says `auto`.
 
-    The sequence length is that of the longest video, at most `max_sequence_length`.
+    The sequence length is that of the longest video, at most `max_sequence_length`. With full padding it is rounded up
+    to whole steps of the top level, even if the recipe states it.
     The number of pyramid levels puts the 95th percentile of half the segment
     lengths into the regression range of the top level: from the centre of a
     segment, half its length has to be regressed.
@@ -37,6 +38,9 @@ def derive_shape(items: Sequence[VideoItem], feature_dims: Sequence[int], recipe
     longest = max(item.grid.length for item in items)
     length = min(longest, data.max_sequence_length) if data.sequence_length == "auto" else data.sequence_length
     levels = _derive_levels(items, recipe) if model.pyramid_levels == "auto" else model.pyramid_levels
+    if model.padding == "full":
+        coarsest = 2 ** (levels - 1)
+        length = -(-length // coarsest) * coarsest
     return Shape(feature_dims=tuple(feature_dims), sequence_length=length, levels=levels)
 
 

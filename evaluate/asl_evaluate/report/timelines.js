@@ -67,11 +67,11 @@ function tally(of) {  // its counts; predictions are in order of falling score
 function list() {  // the videos that pass the class filter, in the chosen order
   const rows = data.videos.map((of, number) => ({number, ...tally(of)}))
     .filter(row => only.value === "" || row.truth + row.found + row.wrong > 0);
-  const surest = row => (data.videos[row.number].predictions.find(wanted) || [0, 0, 0, -Infinity])[3];
+  const highest = row => (data.videos[row.number].predictions.find(wanted) || [0, 0, 0, -Infinity])[3];
   if (order.value === "missed") rows.sort((a, b) => (b.truth - b.found) - (a.truth - a.found));
   if (order.value === "wrong") rows.sort((a, b) => b.wrong - a.wrong);
   if (order.value === "most") rows.sort((a, b) => b.wrong - a.wrong);  // without truth, none counts as found
-  if (order.value === "surest") rows.sort((a, b) => surest(b) - surest(a) || a.number - b.number);
+  if (order.value === "highest") rows.sort((a, b) => highest(b) - highest(a) || a.number - b.number);
   pick.replaceChildren(...rows.map(row => make("option", {value: row.number}, `${data.videos[row.number].id}: ` +
     (scored ? `${row.found} of ${row.truth} found, ${row.wrong} wrong` : count(row.wrong, "detection")))));
   pick.disabled = get("previous").disabled = get("next").disabled = !rows.length;
@@ -91,9 +91,9 @@ function show() {  // another video
   draw();
 }
 
-function bar(kind, [start, end, label, sure, good], top, height) {
-  const said = sure === null ? (good ? "found" : "missed") : points(sure) + (scored ? `, ${good ? "right" : "wrong"}` : "");
-  const what = scored ? `${sure === null ? "truth" : "prediction"}: ` : "";
+function bar(kind, [start, end, label, value, good], top, height) {
+  const said = value === null ? (good ? "found" : "missed") : points(value) + (scored ? `, ${good ? "right" : "wrong"}` : "");
+  const what = scored ? `${value === null ? "truth" : "prediction"}: ` : "";
   const text = `${what}${data.classes[label]}, ${seconds(start)} to ${seconds(end)}, ${said}`;
   const place = {x: start, width: Math.max(end - start, 0), y: top, height};
   return make("rect", {class: `${kind} ${scored ? (good ? "good" : "bad") : "plain"}`, ...place}, make("title", {}, text));
@@ -152,11 +152,11 @@ function draw() {
 
 function table() {
   const rows = [...shown.truth, ...shown.predictions].sort((a, b) => a[0] - b[0] || a[1] - b[1]);
-  get("table-rows").replaceChildren(...rows.map(([start, end, label, sure, good]) => make("tr", {},
-    make("th", {scope: "row"}, data.classes[label]), make("td", {class: "when-scored"}, sure === null ? "truth" : "prediction"),
+  get("table-rows").replaceChildren(...rows.map(([start, end, label, value, good]) => make("tr", {},
+    make("th", {scope: "row"}, data.classes[label]), make("td", {class: "when-scored"}, value === null ? "truth" : "prediction"),
     make("td", {class: "number"}, start.toFixed(2)), make("td", {class: "number"}, end.toFixed(2)),
-    make("td", {class: "number"}, sure === null ? "" : points(sure)),
-    make("td", {class: "when-scored"}, sure === null ? (good ? "found" : "missed") : (good ? "right" : "wrong")))));
+    make("td", {class: "number"}, value === null ? "" : points(value)),
+    make("td", {class: "when-scored"}, value === null ? (good ? "found" : "missed") : (good ? "right" : "wrong")))));
 }
 
 function seek(to, andFilm = true) {

@@ -24,7 +24,7 @@ MAX_POINTS = 400
 CLASS_CURVE_STEP = 5
 _ORDERS = {
     True: {"missed": "most missed first", "wrong": "most wrong first"},
-    False: {"most": "most detections first", "surest": "surest first"},
+    False: {"most": "most detections first", "highest": "highest score first"},
 }
 """Orders of the videos, other than by name: with ground truth, and without."""
 _LEGEND = {
@@ -111,7 +111,7 @@ def timeline_data(
     sensitivity : Sensitivity or None
         Learned curves to show.
     predictions_per_video : int
-        Number of predictions of each video, those of highest score.
+        Number of predictions of each video, those with the highest scores.
     of_unknown_length : collection of str
         Videos that may be longer than their duration says. The page takes their length from the file.
     """

@@ -1,6 +1,6 @@
 """Backbones by name. A family's module, and torch with it, is imported when one of its names is used.
 
-Other packages add backbones by the entry point group `ENTRY_POINT_GROUP`: see docs/backbones.md.
+Other packages add backbones through the entry point group `ENTRY_POINT_GROUP`: see docs/backbones.md.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ _FAMILIES = {
 }  # fmt: skip
 
 BACKBONES = {name: f"asl_extract.backbones.{family}" for family, names in _FAMILIES.items() for name in names}
-"""Module of each backbone of this package; the module's ``BACKBONES`` maps the name to a `BackboneSpec`."""
+"""Module of each built-in backbone; the module's ``BACKBONES`` maps the name to a `BackboneSpec`."""
 
 
 def backbone_names() -> list[str]:
-    """Return the names of all backbones, those of other packages too, sorted."""
+    """Return the names of all backbones, including those of other packages, sorted."""
     return sorted({*BACKBONES, *entry_names(ENTRY_POINT_GROUP)})
 
 
@@ -49,16 +49,16 @@ def get_backbone(name: str) -> BackboneSpec:
     Raises
     ------
     UsageError
-        If there is no backbone of that name (the hint lists all), or several packages bring one.
+        If no backbone has that name (the hint lists all), or several packages provide it.
     MissingDependencyError
-        If the package that brings it cannot be imported, or brings something else.
+        If the package that provides it cannot be imported, or provides something else.
     """
     entry = find_entry(ENTRY_POINT_GROUP, name, kind="backbone")
     if name in BACKBONES:
         if entry is not None:
             raise UsageError(
-                f"the package {package_of(entry)} ({entry.value}) brings a backbone {name!r}, which asl-kit has itself",
-                hint="Uninstall that package, or ask its authors for another name.",
+                f"the package {package_of(entry)} ({entry.value}) provides a backbone {name!r}, which asl-kit also has",
+                hint="Uninstall that package, or ask its authors to rename it.",
             )
         family: dict[str, BackboneSpec] = importlib.import_module(BACKBONES[name]).BACKBONES
         return family[name]
@@ -70,7 +70,7 @@ def get_backbone(name: str) -> BackboneSpec:
 
 
 def _from_package(entry: EntryPoint) -> BackboneSpec:
-    """Return what another package brings: a `BackboneSpec`, or a function that returns one."""
+    """Return the backbone of another package: a `BackboneSpec`, or the result of a function that returns one."""
     from asl_extract.backbones.spec import BackboneSpec
 
     spec = load_entry(entry, kind="backbone")
@@ -85,5 +85,5 @@ def _from_package(entry: EntryPoint) -> BackboneSpec:
     if not isinstance(spec, BackboneSpec):
         raise MissingDependencyError(f"{who} must be a BackboneSpec or return one, found {spec!r:.60}")
     if spec.name != entry.name:
-        raise MissingDependencyError(f"{who} calls itself {spec.name!r}: a store could not name it")
+        raise MissingDependencyError(f"{who} must have the same name in its BackboneSpec, found {spec.name!r}")
     return spec

@@ -1,6 +1,6 @@
-"""What pytorchvideo's families share.
+"""Code that the backbones of pytorchvideo share.
 
-Only its models are used: its transforms and data loaders do not import with today's torchvision.
+Only its models are used: its transforms and data loaders cannot be imported with current torchvision.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ from asl_extract.backbones.published import read_published
 from asl_extract.backbones.spec import PublishedWeights, StateDict
 
 with warnings.catch_warnings():
-    # pytorchvideo's layers are scripted when they are imported, which torch announces to drop.
+    # pytorchvideo scripts its layers on import, which torch has deprecated.
     warnings.filterwarnings("ignore", message="`torch.jit", category=FutureWarning)
     warnings.filterwarnings("ignore", message="`torch.jit", category=DeprecationWarning)
     from pytorchvideo.models import hub as hub  # the families import it from here
 
 MEAN = (0.45, 0.45, 0.45)
 STD = (0.225, 0.225, 0.225)
-"""Kinetics normalisation of PySlowFast, from which the weights were ported."""
+"""Normalisation of Kinetics in PySlowFast, from which the weights were ported."""
 
 _URL = "https://dl.fbaipublicfiles.com/pytorchvideo/model_zoo/kinetics/"
 _TOTAL_STRIDE = 32
 
 
 def published(file: str) -> PublishedWeights:
-    """Return the model zoo's weights of that file name."""
+    """Return the weights in this file of the model zoo."""
     return PublishedWeights(name=file, load=partial(_download, file))
 
 
@@ -39,7 +39,7 @@ def _download(file: str) -> StateDict:
 
 
 def cut_off_classifier(head: Any) -> None:
-    """Make a pytorchvideo head return what its classifier would see."""
+    """Make a pytorchvideo head return the input of its classifier."""
     head.dropout = nn.Identity()
     head.proj = nn.Identity()
     head.activation = None
@@ -47,7 +47,7 @@ def cut_off_classifier(head: Any) -> None:
 
 
 def fit_pool(pool: Any, *, frame_size: int) -> None:
-    """Shrink a pool of fixed size to the feature map of smaller frames; leave it where the map is large enough."""
+    """Shrink a pool of fixed size to the feature map of smaller frames; do nothing if the map is large enough."""
     map_size = -(-frame_size // _TOTAL_STRIDE)
     time, height, width = pool.kernel_size
     pool.kernel_size = (time, min(height, map_size), min(width, map_size))

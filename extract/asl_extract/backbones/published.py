@@ -1,8 +1,8 @@
-"""Files of weights from their publishers: kept in torch.hub's folder, checked each time they are read, never unpickled.
+"""Published weights: files in torch.hub's folder, checked each time they are read, never unpickled.
 
-A file is held against what its publisher states: the id that git knows it by, or the start of its SHA-256 in its name
-(torch.hub's convention). Where nothing is stated it is held against its SHA-256 on the day it came, kept beside it as
-``FILE.sha256``. A new file takes its name only once it has been checked and could be read.
+A file is checked against what its publisher states: its git blob id, or the start of its SHA-256 in its name
+(torch.hub's convention). If nothing is stated, it is checked against its SHA-256 when it was downloaded, which is
+stored beside it as ``FILE.sha256``. A new file gets its name only after it has been checked and read.
 """
 
 from __future__ import annotations
@@ -23,23 +23,23 @@ _HASH_IN_NAME = re.compile(r"-([0-9a-f]{8,64})\.")
 
 
 def read_published(url: str, *, git_blob: str | None = None) -> Any:
-    """Return what a published file holds; it is downloaded where torch.hub's folder lacks it.
+    """Return the contents of a published file; it is downloaded if torch.hub's folder does not have it.
 
     Parameters
     ----------
     url : str
-        Its last part is the file's name in the folder.
+        Its last part is the name of the file in the folder.
     git_blob : str, optional
-        The id that git knows the file by.
+        The file's git blob id.
 
     Raises
     ------
     ValueError
         If the file is not the one that was published.
     OSError
-        If it cannot be had or kept.
+        If it cannot be downloaded or stored.
     Exception
-        Whatever `torch.load` raises at a file that is damaged, or holds more than tensors and plain values.
+        Whatever `torch.load` raises if the file is damaged or contains more than tensors and plain values.
     """
     path = Path(torch.hub.get_dir()) / "checkpoints" / url.rpartition("/")[2]
     if path.exists():
@@ -56,7 +56,7 @@ def read_published(url: str, *, git_blob: str | None = None) -> Any:
 
 
 def allow_options() -> AbstractContextManager[object]:
-    """Let ``torch.load`` read, safely, checkpoints that hold a training script's options too, as TSP's do."""
+    """Let ``torch.load`` safely read checkpoints that also contain the options of a training script, as TSP's do."""
     manager: AbstractContextManager[object] = torch.serialization.safe_globals([argparse.Namespace])
     return manager
 
@@ -76,7 +76,7 @@ def _read_checked(path: Path, *, name: str, git_blob: str | None) -> Any:
     else:
         recorded = record.is_file()
         if recorded and (expected := record.read_text(encoding="utf-8").strip()) != found:
-            raise ValueError(f"SHA-256 {found}, it was {expected} when the file came ({record})")
+            raise ValueError(f"SHA-256 {found}, it was {expected} when the file was downloaded ({record})")
     with allow_options():
         weights = torch.load(path, map_location="cpu", weights_only=True)
     if git_blob is None and not _HASH_IN_NAME.search(name) and not recorded:

@@ -1,7 +1,7 @@
 """CSN, channel-separated networks (Tran et al., ICCV 2019), ResNet-101, from pytorchvideo.
 
-32 frames, every second: the model zoo's 32x2 model. 256 pixels square, as the operations that its table
-counts show (75.6 G; 224 pixels would take 56 G); mean and deviation as of all its networks.
+32 frames, every second one: the model zoo's 32x2 model. 256 pixels square, which the GFLOPs in its table
+imply (75.6; 224 pixels would take 56); mean and standard deviation are those of all its networks.
 The feature is the 2,048 values before the classifier.
 """
 

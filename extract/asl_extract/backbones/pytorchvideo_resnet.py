@@ -1,6 +1,6 @@
 """Slow (Feichtenhofer et al., ICCV 2019) and I3D (Carreira and Zisserman, CVPR 2017), ResNet-50, from pytorchvideo.
 
-Both take 8 frames, every 8th, 256 pixels square: the model zoo's 8x8 models and the
+Both take 8 frames, every eighth one, 256 pixels square: the model zoo's 8x8 models and the
 transform on their torch.hub page. The feature is the 2,048 values before the classifier.
 """
 
@@ -42,5 +42,5 @@ def _resnet(name: str, file: str, *, head_block: int) -> BackboneSpec:
 
 BACKBONES = {
     "slow_r50": _resnet("slow_r50", "SLOW_8x8_R50.pyth", head_block=5),
-    "i3d_r50": _resnet("i3d_r50", "I3D_8x8_R50.pyth", head_block=6),  # it has a pool between its stages
+    "i3d_r50": _resnet("i3d_r50", "I3D_8x8_R50.pyth", head_block=6),  # it has a pool between two stages
 }

@@ -1,8 +1,8 @@
 """SlowFast 8x8 (Feichtenhofer et al., ICCV 2019) from pytorchvideo.
 
-32 frames, every second, 256 pixels square: the model zoo's 8x8 models and the transform on
+32 frames, every second one, 256 pixels square: the model zoo's 8x8 models and the transform on
 their torch.hub page. The fast pathway sees all 32 frames, the slow one every fourth (alpha = 4).
-The feature joins the pooled slow (2,048) and fast (256) values, as the classifier sees them.
+The feature is the classifier's input: the pooled slow (2,048) and fast (256) values, concatenated.
 """
 
 from __future__ import annotations

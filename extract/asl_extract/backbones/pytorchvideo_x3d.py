@@ -1,8 +1,8 @@
 """X3D (Feichtenhofer, CVPR 2020) from pytorchvideo.
 
-Frames per clip and their distance: pytorchvideo's model zoo. Frame size: PySlowFast's
-evaluation with one spatial crop (``configs/Kinetics/X3D_*.yaml``): short side as the
-smallest training scale, centre crop as in training, which is the size that the head's pool is made for.
+Frames per clip and their distance are those of pytorchvideo's model zoo. The frame size is that of PySlowFast's
+evaluation with one spatial crop (``configs/Kinetics/X3D_*.yaml``): the short side is the smallest training
+scale, and the centre crop is that of training, which the pool in the head requires.
 The feature is the 2,048 values before the classifier.
 """
 

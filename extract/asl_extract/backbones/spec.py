@@ -1,4 +1,4 @@
-"""What a backbone is: the numbers its publisher evaluates it with, and how to build it."""
+"""The definition of a backbone: how its publisher evaluates it, and how to build it."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ StateDict = dict[str, Tensor]
 
 @dataclass(frozen=True)
 class PublishedWeights:
-    """Weights that the publisher offers for download.
+    """Weights that can be downloaded from the publisher.
 
     Parameters
     ----------
     name : str
-        Their name, as it is recorded in the extraction spec.
+        Their name, as recorded in the extraction spec.
     load : callable
-        Downloads them (or takes them from torch.hub's cache) and returns the state dict.
+        Downloads them (or reads them from torch.hub's cache) and returns the state dict.
     """
 
     name: str
@@ -37,31 +37,31 @@ class BackboneSpec:
     Parameters
     ----------
     name : str
-        As ``--backbone`` takes it.
+        Its name for ``--backbone``.
     clip_frames : int
         Frames per clip, T; with `whole_window`, of the default window.
     resize : ResizeRule
-        From a frame to the input of ``resize.crop`` pixels square.
+        Turns a frame into an input of ``resize.crop`` pixels square.
     mean, std : tuple of float
         Per channel, for values in [0, 1].
     feature_dim : int
         Length of a feature, D.
     frame_step : int
-        Frames of a 30 fps video between two frames of a clip, as the network was trained; sets the default window.
+        Frames of a 30 fps video from one frame of a clip to the next in training; it sets the default window.
     build : callable
-        ``build(frame_size) -> network`` with the constructor's own initial weights.
+        ``build(frame_size) -> network``, with the initial weights of the constructor.
     published : PublishedWeights
-        What ``--weights default`` loads.
+        Weights that ``--weights default`` loads.
     classifier : tuple of str
-        Prefixes of the state dict's names that belong to the classifier, which is cut off.
+        Prefixes of the classifier's names in the state dict. The classifier is removed.
     two_pathways : bool
         Whether the network takes a slow and a fast clip, as SlowFast does.
     fixed_size : bool
-        Whether the network accepts no other frame size.
+        Whether the network requires this frame size.
     whole_window : bool
-        Whether the network takes clips of any length, and so every frame of the window.
+        Whether the network takes clips of any length. A clip is then every frame of the window.
     frames : {'rgb', 'flow'}
-        What the network looks at: the video's frames, or the optical flow between them.
+        The network's input: the frames of the video, or the optical flow between them.
     """
 
     name: str
@@ -86,7 +86,7 @@ class BackboneSpec:
 
     @property
     def window_frames(self) -> int:
-        """Default window: the time that a training clip spanned, at 30 fps."""
+        """Default window: the time span of a training clip, at 30 fps."""
         return self.clip_frames * self.frame_step
 
     @property
@@ -100,12 +100,12 @@ SLOWFAST_ALPHA = 4
 
 
 class Backbone(nn.Module):
-    """A network without its classifier: clips in, one feature a clip out.
+    """A network without its classifier, which returns one feature per clip.
 
     Parameters
     ----------
     network : nn.Module
-        The publisher's network, its classifier replaced by the identity.
+        The publisher's network, with the identity in place of its classifier.
     two_pathways : bool
         Whether to give it a slow and a fast clip.
     """

@@ -1,8 +1,8 @@
-"""torchvision's image networks, one frame a feature: ResNet, ViT, Swin and ConvNeXt, trained on ImageNet.
+"""torchvision's image networks, one feature per frame: ResNet, ViT, Swin and ConvNeXt, trained on ImageNet.
 
-Resizing, its interpolation, crop, mean and deviation are those of the weights' own ``transforms()``, which resize
-images of bytes with antialiasing. The feature is what the last linear layer sees.
-Every frame gives a feature by default; ``--fps`` or ``--stride`` thins them out.
+Resizing, interpolation, crop, mean and standard deviation are those of the weights' own ``transforms()``, which
+resize uint8 images with antialiasing. The feature is the input of the last linear layer.
+By default every frame gives a feature; ``--fps`` or ``--stride`` reduces their number.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """torchvision's video networks: R3D, MC3, R(2+1)D, S3D, MViT and Video Swin.
 
-Frame size, mean and deviation are those of the weights' own ``transforms()``; frames per clip
-and their distance are those of the evaluation that the weights' documentation states
-(``clip_len`` frames at ``frame_rate``, here at 30 fps). S3D is the exception: 64 frames, the
-length it was trained on, where its documentation evaluates clips of 128.
-The feature is what the last linear layer sees.
+Frame size, mean and standard deviation are those of the weights' own ``transforms()``; frames per clip
+and their distance are those of the evaluation in the documentation of the weights
+(``clip_len`` frames at ``frame_rate``, here at 30 fps). S3D is the exception: it takes 64 frames, as in
+training, although its documentation evaluates clips of 128.
+The feature is the input of the last linear layer.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from asl_extract.frames import ResizeRule
 
 Colour = tuple[float, float, float]
 
-# Mean and standard deviation of each colour.
+# Mean and standard deviation of each colour channel.
 _KINETICS = (0.43216, 0.394666, 0.37645), (0.22803, 0.22145, 0.216989)
 _IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _SLOWFAST = (0.45, 0.45, 0.45), (0.225, 0.225, 0.225)
@@ -32,7 +32,7 @@ def _build(name: str, classifier: str, frame_size: int) -> nn.Module:
     network: Any = get_model(name, weights=None)
     setattr(network, classifier, nn.Identity())
     if name == "s3d":
-        # Its pool of 7 x 7 covers the whole map at 224 pixels; smaller frames have a smaller map.
+        # Its 7 x 7 pool covers the whole map at 224 pixels; smaller frames have a smaller map.
         time, height, width = network.avgpool.kernel_size
         map_size = -(-frame_size // 16) // 2  # its last reduction rounds down
         network.avgpool.kernel_size = (time, min(height, map_size), min(width, map_size))

@@ -1,11 +1,11 @@
 """TSP (Alwassel, Giancola and Ghanem, ICCV workshops 2021): R(2+1)D-34 trained on untrimmed videos.
 
-The checkpoints of https://github.com/HumamAlwassel/TSP load, those trained on THUMOS14 and the TAC baselines
-by ``--weights FILE``; ``default`` is the main one, trained on ActivityNet. Their names are torchvision's
-below ``features.``; the 34-layer network differs from torchvision's 18-layer one in that each
-convolution has the middle channels that its own input asks for, and in batch norm's eps.
-Input as their ``extract_features.py``: 16 frames at 15 a second, resized to 128 x 171 as floating-point
-numbers, centre crop 112. The feature is the 512 values before the classifiers.
+``default`` loads the main checkpoint of https://github.com/HumamAlwassel/TSP, trained on ActivityNet. Those
+trained on THUMOS14 and the TAC baselines load with ``--weights FILE``. Parameter names are torchvision's
+below ``features.``; the 34-layer network differs from torchvision's 18-layer one in that each convolution
+computes its middle channels from its own input channels, and in the eps of batch norm.
+The input is that of their ``extract_features.py``: 16 frames at 15 fps, resized to 128 x 171 in floating
+point, centre crop 112. The feature is the 512 values before the classifiers.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _ACTIVITYNET = "r2plus1d_34-tsp_on_activitynet-max_gvf-backbone_lr_0.0001-fc_lr_
 
 
 class _Conv2Plus1D(Conv2Plus1D):  # type: ignore[misc]  # torchvision has no types
-    """A (2+1)D convolution with about as many parameters as the 3D one of its own input and output channels."""
+    """A (2+1)D convolution with about as many parameters as a 3D one with the same input and output channels."""
 
     def __init__(self, in_planes: int, out_planes: int, midplanes: int, stride: int = 1, padding: int = 1) -> None:
         own = in_planes * out_planes * 27 // (in_planes * 9 + 3 * out_planes)

@@ -1,4 +1,4 @@
-"""Backbones with their weights: random, the publisher's, or a file's."""
+"""Loads the weights of backbones: random, the publisher's, or from a file."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class LoadedBackbone:
     backbone : Backbone
         In evaluation mode, on the CPU.
     weights : str
-        ``random``, the publisher's name of the weights, or the file's name.
+        ``random``, the publisher's name for the weights, or the name of the file.
     weights_sha256 : str
         `state_sha256` of the weights.
     """
@@ -52,9 +52,9 @@ def load_backbone(spec: BackboneSpec, *, weights: str = DEFAULT, frame_size: int
     spec : BackboneSpec
         Which backbone.
     weights : str
-        ``random``: the constructor's own initial values under seed 0, the same on every run;
-        ``default``, or the name that the extraction spec records for them: the publisher's, downloaded by torch.hub
-        or torchvision and kept in torch.hub's folder; anything else: path of a file with a state dict.
+        ``random``: the initial values of the constructor with seed 0, the same in every run; ``default``, or their
+        name in the extraction spec: the publisher's, downloaded to torch.hub's folder; anything else: the path of a
+        file with a state dict.
     frame_size : int
         Height and width of the input, in pixels.
 
@@ -90,17 +90,17 @@ def load_network(
     Parameters
     ----------
     build : callable
-        Makes the network with the constructor's own initial weights.
+        Creates the network with the initial weights of the constructor.
     name : str
-        Of the network, for messages.
+        Name of the network, for messages.
     published : PublishedWeights
-        What ``default`` loads.
+        Weights that ``default`` loads.
     weights : str
         ``random``, ``default`` or a file, as in `load_backbone`.
     classifier : tuple of str
         Prefixes of names in the state dict that are left out.
     option : str
-        The command line's option for `weights`, for hints.
+        Command-line option that sets `weights`, for hints.
 
     Raises
     ------
@@ -125,7 +125,7 @@ def load_network(
 def state_sha256(state: StateDict) -> str:
     """Return the SHA-256 over a state dict's tensors in order of name: name, type, shape and values of each.
 
-    Counters of batches seen in training are left out: they do not change a feature.
+    Batch counters of batch norm are left out: they do not affect features.
     """
     digest = hashlib.sha256()
     for name in sorted(state):
@@ -147,8 +147,8 @@ def _download(published: PublishedWeights, *, of: str, option: str) -> StateDict
         ) from fault
     except OSError as fault:
         raise CheckpointError(
-            f"weights {published.name} of {of} cannot be read or kept: {fault}",
-            hint=f"make room in {torch.hub.get_dir()}, or pass {option} FILE",
+            f"weights {published.name} of {of} cannot be read or stored: {fault}",
+            hint=f"free some space in {torch.hub.get_dir()}, or pass {option} FILE",
         ) from fault
     except Exception as fault:  # PyTorch may raise anything for damaged files
         raise CheckpointError(
@@ -159,7 +159,7 @@ def _download(published: PublishedWeights, *, of: str, option: str) -> StateDict
 
 def _reason(fault: Exception) -> str:
     if isinstance(fault, pickle.UnpicklingError):
-        return "it is cut short, or holds more than tensors; nothing else is unpickled: it could run any program"
+        return "it is truncated, or holds more than tensors, which is never unpickled: it can run any program"
     return (str(fault).strip() or "it is empty").splitlines()[0]
 
 
@@ -171,7 +171,7 @@ def _read(path: Path, *, option: str) -> StateDict:
     try:
         with allow_options():
             state = load_saved(path)
-    except Exception as fault:  # as above
+    except Exception as fault:  # as in _download
         raise CheckpointError(
             f"{path}: not a state dict that can be loaded safely: {_reason(fault)}",
             hint="save it with torch.save(model.state_dict(), FILE)",
@@ -181,16 +181,16 @@ def _read(path: Path, *, option: str) -> StateDict:
             state = state[key]
     if not isinstance(state, dict) or not any(isinstance(value, torch.Tensor) for value in state.values()):
         raise CheckpointError(
-            f"{path}: holds no tensors by name",
+            f"{path}: contains no named tensors",
             hint=f"expected a state dict, by itself or under one of: {', '.join(_NESTED_UNDER)}",
         )
     if (unsound := find_unsound(state)) is not None:
-        raise CheckpointError(f"{path}: {unsound} is no tensor of finite numbers")
+        raise CheckpointError(f"{path}: {unsound} is not a tensor of finite numbers")
     return {name.removeprefix("module."): value for name, value in state.items()}
 
 
 def _fill(network: nn.Module, state: StateDict, *, of: str, classifier: tuple[str, ...], source: str) -> None:
-    """Load `state` into `network`; the classifier's tensors are left out, all others must fit exactly."""
+    """Load `state` into `network`, without the classifier's tensors; all others must match exactly."""
     own = network.state_dict()
     given = {name: value for name, value in state.items() if not name.startswith(classifier)}
     missing = [name for name in own if name not in given and not name.endswith("num_batches_tracked")]

@@ -1,7 +1,7 @@
-"""Decoders: each reads a video once, forward only, as RGB frames.
+"""Decoders: each reads a video once from start to end, as RGB frames.
 
 A decoder is a module with ``open_reader(path, threads, device) -> FrameReader`` and
-``version() -> str``; it is imported only when it is used.
+``version() -> str``; it is imported when it is first used.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 
 from asl_kit.errors import MissingDependencyError, UsageError
 
-if TYPE_CHECKING:  # not at run time: decoder processes must start fast
+if TYPE_CHECKING:  # decoder processes must start fast
     from torch import Tensor
 
 Frames = NDArray[np.uint8]
 
 DEFAULT_DECODER = "pyav"
-"""PyAV has wheels for every platform, and buffers a few frames; decord may decode far ahead."""
+"""PyAV has wheels for every platform and buffers few frames; decord may decode far ahead."""
 
 DECODERS = {
     "decord": "asl_extract.decoders.decord_reader",
@@ -32,7 +32,7 @@ DECODERS = {
 }
 
 GPU_DECODERS = {"nvdec": "cuda"}
-"""Decoders that return tensors on the device that computes, and the kind of device that they need."""
+"""Decoders that return tensors on the device of the backbone, and the device type that they need."""
 
 
 class FrameReader(Protocol):
@@ -40,33 +40,33 @@ class FrameReader(Protocol):
 
     @property
     def frame_count(self) -> int:
-        """Frames that the file holds, by its index."""
+        """Number of frames in the file, according to its index."""
 
     @property
     def fps(self) -> float:
-        """Frames per second; the average where the rate varies."""
+        """Frames per second; the average if the rate varies."""
 
     @property
     def display_s(self) -> NDArray[np.float64] | None:
-        """When each frame comes on display, and when the last goes: (frame_count + 1,); None at a constant rate."""
+        """Times at which each frame appears and the last one ends: (frame_count + 1,); None for a constant rate."""
 
     @property
     def width(self) -> int:
-        """Width of a frame as it is displayed, in pixels."""
+        """Width of a displayed frame, in pixels."""
 
     @property
     def height(self) -> int:
-        """Height of a frame as it is displayed, in pixels."""
+        """Height of a displayed frame, in pixels."""
 
     def blocks(self, max_frames: int) -> Iterator[Frames] | Iterator[Tensor]:
         """Yield every frame once, in order, in blocks (up to max_frames, height, width, 3) of RGB, uint8.
 
-        An empty block says that the reader is busy with something else.
+        An empty block means that the reader is still working.
 
         Raises
         ------
         VideoError
-            If fewer or more frames come out than `frame_count`, or a frame cannot be decoded.
+            If the number of decoded frames is not `frame_count`, or a frame cannot be decoded.
         """
 
     def close(self) -> None:
@@ -84,24 +84,24 @@ class Decoder(Protocol):
 
 
 def check_decoder(name: str, *, device: str, workers: int | None) -> None:
-    """Check that a decoder can work on this device (``cuda:1``), and with so many processes.
+    """Check that a decoder supports this device (``cuda:1``) and number of decoder processes.
 
     Raises
     ------
     UsageError
-        If it cannot.
+        If it does not.
     """
     needed = GPU_DECODERS.get(name)
     if needed is None:
         return
     if device.partition(":")[0] != needed:
         raise UsageError(
-            f"decoder {name} decodes on a GPU, and the device is {device}",
+            f"decoder {name} decodes on a GPU, but the device is {device}",
             hint="use --device cuda, or --decoder pyav, which works everywhere",
         )
     if workers:
         raise UsageError(
-            f"decoder {name} decodes in the process that computes, got --workers {workers}", hint="leave --workers out"
+            f"decoder {name} decodes in the process of the backbone, got --workers {workers}", hint="omit --workers"
         )
 
 
@@ -111,7 +111,7 @@ def get_decoder(name: str) -> Decoder:
     Raises
     ------
     UsageError
-        If there is no decoder of that name.
+        If no decoder has that name.
     MissingDependencyError
         If its package is not installed.
     """
@@ -119,7 +119,7 @@ def get_decoder(name: str) -> Decoder:
         raise UsageError(f"unknown decoder {name!r}", hint=f"decoders: {', '.join(DECODERS)}")
     try:
         module: Decoder = importlib.import_module(DECODERS[name])
-    except (ImportError, OSError, RuntimeError) as fault:  # a shared library that is absent raises the latter two
+    except (ImportError, OSError, RuntimeError) as fault:  # a missing shared library raises the latter two
         if isinstance(fault, MissingDependencyError):
             raise
         raise MissingDependencyError(

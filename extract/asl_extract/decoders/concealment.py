@@ -1,11 +1,12 @@
-"""Pictures that FFmpeg made up: where a packet is damaged it fills the gap from frames nearby, and goes on.
+"""Detects error concealment: FFmpeg fills the pictures of damaged packets from nearby frames.
 
-A decoder built on FFmpeg hands such frames out as good ones. FFmpeg does tell, frame by frame
-(``decode_error_flags``, which PyAV shows) and in its log (which any program may listen to). Decoders
-that hide the flags are listened to; what the log makes suspect is decoded again with PyAV, whose flags decide.
+Decoders built on FFmpeg return such frames like intact ones. FFmpeg reports concealment in the flags of each
+frame (``decode_error_flags``, which PyAV exposes) and in its log, to which any program can add a callback. For
+decoders that hide the flags, the log is read; if it reports an error, the video is decoded again with PyAV, whose
+flags decide.
 
-Damage that still decodes to some picture is not seen, by FFmpeg or here: the arithmetic coding of VP8,
-VP9, AV1 and HEVC gives a wrong picture for almost any bytes, and its formats carry no checksum.
+Damage that decodes without an error is not detected, by FFmpeg or here: the arithmetic coding of VP8,
+VP9, AV1 and HEVC decodes almost any bytes to a wrong picture, and these formats have no checksums.
 """
 
 from __future__ import annotations
@@ -20,40 +21,40 @@ import av
 from asl_extract.decoders.probe import location, video_stream
 from asl_kit.errors import VideoError
 
-FRAMES_PER_SIGN = 16
-"""A video that is decoded again gives a sign of life so often: as often as one that is decoded."""
+FRAMES_PER_YIELD = 16
+"""While a video is decoded again, progress is reported after this many frames, as in normal decoding."""
 
 _ERROR = 16  # AV_LOG_ERROR
 _Callback = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_void_p)
 
 
 class FFmpegLog:
-    """Counts the decoding errors that a copy of FFmpeg logs, over all files that are read with it in this process.
+    """Counts the decoding errors that a copy of FFmpeg logs for all files in this process.
 
     Parameters
     ----------
     library : Path
-        A shared library that is linked with that copy, already loaded.
+        A loaded shared library that is linked with that copy.
 
     Attributes
     ----------
     errors : int
-        Errors and concealed pictures so far.
-    audible : bool
-        Whether the copy could be listened to. Windows does not show a library's own dependencies.
+        Number of errors and concealed frames so far.
+    readable : bool
+        Whether the log can be read. Windows does not expose the dependencies of a library.
     """
 
     def __init__(self, library: Path) -> None:
         self.errors = 0
-        self._callback = _Callback(self._listen)  # kept, for FFmpeg holds its address only
+        self._callback = _Callback(self._listen)  # kept, because FFmpeg stores only its address
         try:
             loaded = ctypes.CDLL(str(library))
             loaded.av_log_set_callback(self._callback)
         except (OSError, AttributeError):
-            self.audible = False
+            self.readable = False
             return
-        self.audible = True
-        # Decoding threads may outlive the interpreter, which must not be called then.
+        self.readable = True
+        # Decoding threads may outlive the interpreter and must not call it then.
         atexit.register(loaded.av_log_set_callback, None)
 
     def _listen(self, _context: int, level: int, message: bytes | None, _arguments: int) -> None:
@@ -61,15 +62,15 @@ class FFmpegLog:
             self.errors += 1
 
 
-class Suspicion:
-    """Whether the frames of one video, read since this was made, may have been made up.
+class DamageCheck:
+    """Checks the frames of one video that are read after this object is created.
 
     Parameters
     ----------
     path : Path
-        The video.
+        The video file.
     log : FFmpegLog
-        Of the FFmpeg that reads it.
+        The log of the FFmpeg that reads it.
     """
 
     def __init__(self, path: Path, log: FFmpegLog) -> None:
@@ -79,27 +80,27 @@ class Suspicion:
         self._cleared = False
 
     def check(self) -> Generator[None, None, None]:
-        """Raise if the log makes the video suspect and PyAV finds it damaged.
+        """Raise if the log reports an error and PyAV finds the video damaged.
 
-        Decoding a long video again takes minutes: this yields again and again while it goes on.
+        Decoding a long video again takes minutes, so this yields repeatedly meanwhile.
 
         Raises
         ------
         VideoError
             If frames are damaged.
         """
-        if self._cleared or (self._log.audible and self._log.errors == self._errors):
+        if self._cleared or (self._log.readable and self._log.errors == self._errors):
             return
         frame = yield from first_damaged_frame(self._path)
         if frame is not None:
             raise damaged(self._path, frame=frame)
-        self._cleared = True  # PyAV has seen the whole file
+        self._cleared = True  # PyAV has checked the whole file
 
 
 def first_damaged_frame(path: Path) -> Generator[None, None, int | None]:
-    """Return the number of the first frame that FFmpeg could not decode faithfully; None: there is none.
+    """Return the number of the first frame that FFmpeg cannot decode correctly, or None.
 
-    Yields every `FRAMES_PER_SIGN` frames.
+    Yields every `FRAMES_PER_YIELD` frames.
     """
     number = 0
     try:
@@ -109,7 +110,7 @@ def first_damaged_frame(path: Path) -> Generator[None, None, int | None]:
             for number, frame in enumerate(container.decode(stream)):
                 if frame.is_corrupt:
                     return number
-                if number % FRAMES_PER_SIGN == 0:
+                if number % FRAMES_PER_YIELD == 0:
                     yield
     except av.error.FFmpegError:
         return number + 1
@@ -117,8 +118,8 @@ def first_damaged_frame(path: Path) -> Generator[None, None, int | None]:
 
 
 def damaged(path: Path, *, frame: int) -> VideoError:
-    """Return the error for a video with a frame that is not as it was recorded."""
+    """Return the error for a video with a damaged frame."""
     return VideoError(
-        f"{path}: frame {frame} is damaged, its picture is made up from its neighbours",
+        f"{path}: frame {frame} is damaged and concealed from nearby frames",
         hint="copy or download the video again, or accept such frames: ffmpeg -i IN -c:v libx264 OUT.mp4",
     )

@@ -1,10 +1,9 @@
-"""Read a video with decord: forward only, no seeking, every frame decoded once.
+"""Reads a video with decord: forward, without seeking, each frame decoded once.
 
-decord 0.6.0 hides three faults that matter here. Where frames are missing at the
-end it returns the last good frame again and again; where a packet is damaged
-it may drop frames that it had already decoded, or return frames that FFmpeg made up.
-So a repeat is made an error (``fault_tol``), the frames are counted against the
-file's index, and FFmpeg's log is watched.
+decord 0.6.0 hides three faults. If frames are missing at the end, it repeats the last
+good frame; if a packet is damaged, it may drop frames that it has already decoded, or
+return frames that FFmpeg concealed. Therefore repeats are errors (``fault_tol``), the
+frames are counted and compared with the file's index, and FFmpeg's log is checked.
 """
 
 from __future__ import annotations
@@ -16,12 +15,12 @@ import decord
 from decord._ffi.libinfo import find_lib_path
 
 from asl_extract.decoders import Frames
-from asl_extract.decoders.concealment import FFmpegLog, Suspicion
+from asl_extract.decoders.concealment import DamageCheck, FFmpegLog
 from asl_extract.decoders.probe import count_decodable, location, probe, stopped, truncated
 from asl_extract.decoders.sequential import SequentialReader
 from asl_kit.errors import VideoError
 
-# An integer 0 would mean "any number of repeats"; a share of the frames below one frame means none.
+# 0 allows any number of repeats; a fraction of the frames that is less than one frame allows none.
 _NO_REPEATS = "0.000000000001"
 
 decord.logging.set_level(decord.logging.QUIET)
@@ -34,29 +33,29 @@ def version() -> str:
 
 
 class DecordReader(SequentialReader):
-    """One video, read forward by decord.
+    """One video, read from start to end by decord.
 
     Parameters
     ----------
     path : Path
         The video file.
     threads : int
-        Decoding threads; 0: as many as there are cores.
+        Decoding threads; 0: one per core.
 
     Raises
     ------
     MissingFileError, VideoError
-        As `asl_extract.decoders.probe.probe`, or if decord cannot open the file.
+        As for `asl_extract.decoders.probe.probe`, and if decord cannot open the file.
     """
 
     def __init__(self, path: Path, *, threads: int = 1) -> None:
         facts = probe(path)
         if facts.films > 1:
             raise VideoError(
-                f"{path}: {facts.films} video streams, and decord cannot choose one",
+                f"{path}: {facts.films} video streams, of which decord cannot choose one",
                 hint="use --decoder pyav, or copy the right one: ffmpeg -i IN -map 0:v:0 -c copy OUT.mp4",
             )
-        self._suspicion = Suspicion(path, _LOG)
+        self._damage_check = DamageCheck(path, _LOG)
         try:
             self._reader = decord.VideoReader(
                 location(path), ctx=decord.cpu(0), num_threads=threads, fault_tol=_NO_REPEATS
@@ -78,12 +77,12 @@ class DecordReader(SequentialReader):
             frame: Frames = self._reader.next().asnumpy()
         except (decord.DECORDError, decord.DECORDLimitReachedError, RuntimeError, StopIteration) as fault:
             raise stopped(self._path, decoder="decord", found=index, expected=self.frame_count) from fault
-        if frame.shape[2] != 3:  # a rotated frame whose rows decord has padded in memory
-            raise VideoError(f"{self._path}: decord cannot turn frames of this width", hint="use --decoder pyav")
+        if frame.shape[2] != 3:  # a rotated frame whose rows are padded in memory
+            raise VideoError(f"{self._path}: decord cannot rotate frames of this width", hint="use --decoder pyav")
         return frame
 
     def _check(self) -> Generator[None, None, None]:
-        return self._suspicion.check()
+        return self._damage_check.check()
 
 
 def open_reader(path: Path, *, threads: int = 1, device: str = "cpu") -> DecordReader:

@@ -1,6 +1,6 @@
-"""When each frame of a video is on display, from the time stamps of its packets: arithmetic only.
+"""The display times of a video's frames, from the time stamps of its packets: arithmetic only.
 
-Seconds count from the first frame that is shown.
+Seconds count from the first displayed frame.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ _NONE = -(2**63)
 
 @dataclass
 class PacketTimes:
-    """Time stamps of the packets of frames that are shown, in decoding order, in ticks of the stream's clock.
+    """Time stamps of the packets of displayed frames, in decoding order, in ticks of the stream's time base.
 
     Parameters
     ----------
     may_jump : bool
-        Whether the container's clock may start anew anywhere, as in MPEG-TS: then a gap of more than
-        10 s is no pause. A clock that goes backwards starts anew in any container.
+        Whether the container's clock may restart anywhere, as in MPEG-TS: a gap of more than 10 s is then a
+        restart, not a pause. A clock that goes backwards has restarted, in any container.
     """
 
     may_jump: bool = False
@@ -35,27 +35,27 @@ class PacketTimes:
     _durations: array[int] = field(default_factory=lambda: array("q"))
 
     def add(self, *, pts: int | None, dts: int | None, duration: int | None) -> None:
-        """Note a packet's time of display, time of decoding and duration."""
+        """Add the presentation time, decoding time and duration of a packet."""
         self._shown.append(_NONE if pts is None else pts)
         self._decoded.append(_NONE if dts is None else dts)
         self._durations.append(duration or 0)
 
     def display_s(self, *, tick_s: float, stated_fps: float) -> Seconds | None:
-        """Return when each frame comes on display, in order of display, and last when the last one goes: (n + 1,).
+        """Return the times at which each frame appears, in order, and the last one ends: (n + 1,).
 
-        None where the file does not say.
+        Return None if the file has no time stamps.
 
         Parameters
         ----------
         tick_s : float
-            Length of a tick.
+            Duration of a tick.
         stated_fps : float
-            The container's frame rate, used for the last frame's duration where its packet has none; 0: not known.
+            The container's frame rate, which gives the last frame's duration if its packet has none; 0: not known.
         """
         stamps = np.array(self._shown)
         decoded = np.array(self._decoded)
         if (stamps == _NONE).any():
-            stamps = decoded  # a constant delay later in time; the order of display is the order of the clock
+            stamps = decoded  # decoding times differ by a constant delay; frames are displayed in order of the clock
         if len(stamps) == 0 or (stamps == _NONE).any():
             return None
         durations = np.array(self._durations)
@@ -73,18 +73,18 @@ class PacketTimes:
 
 
 def _usual_s(times_s: Seconds, stated_fps: float) -> float:
-    """Return how long a frame usually stays."""
+    """Return the usual duration of a frame."""
     if len(times_s) > 1:
         return float(np.median(np.diff(times_s)))
     return 1 / stated_fps if stated_fps else 0.0
 
 
 def constant_rate(display_s: Seconds, *, tick_s: float, stated_fps: float) -> float | None:
-    """Return the frame rate at which frame k comes on display at ``k / rate`` seconds; None: there is none.
+    """Return the rate at which frame k appears at ``k / rate`` seconds, or None if there is no such rate.
 
-    The rate that the container states is tried first, then the one that the first and the last frame
-    make. Each frame may be a quarter of a frame, or a tick of the file's clock, off: Matroska rounds
-    times to milliseconds.
+    The rate that the container states is tried first, then the one computed from the first and the last frame.
+    Times may be off by a quarter of a frame or a tick of the file's clock: Matroska rounds times to
+    milliseconds.
 
     Examples
     --------

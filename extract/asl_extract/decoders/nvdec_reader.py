@@ -1,11 +1,11 @@
-"""Read a video with a GPU's own decoder, NVDEC, by torchcodec: frames never leave the GPU.
+"""Reads a video with the GPU's decoder, NVDEC, through torchcodec: frames never leave the GPU.
 
-torchcodec itself decodes on the CPU what NVDEC cannot (codecs other than H.264, HEVC, AV1, VP8, VP9 and MPEG-4;
-bits, colours and sizes that the GPU does not know), and says so only when asked. Such a video is refused here:
-the frames would be slightly different from those that the store records.
+torchcodec falls back to the CPU for videos that NVDEC cannot decode (codecs other than H.264, HEVC, AV1, VP8, VP9 and
+MPEG-4; unsupported bit depths, chroma formats and sizes), without an error. Such videos are refused here, because
+their frames would differ slightly from those of the decoder that the store records.
 
-NVDEC hides damage as FFmpeg does, and torchcodec does not ask which frames it made up: see `concealment`,
-which hears FFmpeg alone. What FFmpeg reads of such a video is the container.
+NVDEC conceals damage like FFmpeg, and torchcodec does not report which frames are concealed. `concealment` sees only
+the errors of FFmpeg, which here reads the container.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from asl_extract.decoders import torchcodec_reader
 from asl_extract.decoders.torchcodec_reader import TensorReader
 from asl_kit.errors import MissingDependencyError, VideoError
 
-if not torchcodec_reader.SAYS_WHO_DECODES:
+if not torchcodec_reader.REPORTS_FALLBACK:
     raise MissingDependencyError(
-        f"decoder 'nvdec' needs a newer torchcodec: {torchcodec_reader.version()} does not say whether the GPU decodes",
+        f"decoder 'nvdec' needs a newer torchcodec: {torchcodec_reader.version()} cannot tell whether the GPU decodes",
         hint="pip install --upgrade torchcodec",
     )
 
 
 def version() -> str:
-    """Return ``nvdec``, and torchcodec and its version in brackets."""
+    """Return ``nvdec``, with torchcodec and its version in brackets."""
     return f"nvdec ({torchcodec_reader.version()})"
 
 
 class NvdecReader(TensorReader):
-    """One video, read forward by NVDEC.
+    """One video, read from start to end by NVDEC.
 
     Parameters
     ----------
@@ -44,9 +44,9 @@ class NvdecReader(TensorReader):
     Raises
     ------
     MissingFileError, VideoError
-        As `asl_extract.decoders.probe.probe`, or if this GPU's NVDEC cannot decode the video.
+        As for `asl_extract.decoders.probe.probe`, and if this GPU's NVDEC cannot decode the video.
     MissingDependencyError
-        If the library of NVDEC cannot be loaded.
+        If NVDEC's library cannot be loaded.
     """
 
     def __init__(self, path: Path, *, device: str) -> None:
@@ -55,13 +55,13 @@ class NvdecReader(TensorReader):
         if fallback and "NVcuvid unavailable" in str(fallback):
             raise MissingDependencyError(
                 "NVDEC's library, libnvcuvid, cannot be loaded",
-                hint="install the whole GPU driver (in a container NVIDIA_DRIVER_CAPABILITIES must name `video`),"
+                hint="install the full GPU driver (in a container, NVIDIA_DRIVER_CAPABILITIES must include `video`),"
                 " or use --decoder pyav",
             )
         if fallback:
             raise VideoError(
                 f"{path}: this GPU's NVDEC cannot decode it: {self.codec}, {self.width}x{self.height}",
-                hint="use another --decoder, into a store of its own: frames decoded on a GPU and on a CPU differ",
+                hint="use another --decoder and a separate store: frames decoded on a GPU and on a CPU differ",
             )
 
     def blocks(self, max_frames: int) -> Iterator[Tensor]:

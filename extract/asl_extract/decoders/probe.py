@@ -1,7 +1,7 @@
-"""What a video file says about itself: its index is read, nothing is decoded.
+"""The metadata of a video file: reads the header or the index and decodes nothing.
 
-Every decoder asks here first, so that a file that is no video, or a cut-off
-one, gets the same message whatever decoder is used.
+Every decoder calls `probe` first, so a truncated file, or one that is not a video, gives the same message with
+every decoder.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ CLOCK_MAY_JUMP = 0x0200  # AVFMT_TS_DISCONT: MPEG-TS and its like
 
 @dataclass(frozen=True)
 class VideoProbe:
-    """What the container and its packets say.
+    """Facts that the container and its packets state.
 
     Parameters
     ----------
     frame_count : int
-        Frames to be shown: packets, less those that an edit list cuts away or the codec never shows.
+        Displayed frames: packets, except those that an edit list removes or the codec does not display.
     fps : float
         Frames per second; the average where the rate varies.
     codec : str
-        FFmpeg's name of the codec.
+        FFmpeg's name for the codec.
     stream_index : int
-        Which of the file's streams is the video: the one that FFmpeg finds best, cover pictures left out.
+        Index of the video stream: the one that FFmpeg considers best, except cover pictures.
     films : int
-        Video streams in the file, cover pictures left out.
+        Number of video streams in the file, without cover pictures.
     display_s : (frame_count + 1,) array, optional
-        When each frame comes on display, and when the last one goes, in seconds from the first; None
-        where the frame rate is constant, see `constant_rate`.
+        Times at which each frame appears and the last one ends, in seconds from the first; None if the frame rate
+        is constant: see `constant_rate`.
     """
 
     frame_count: int
@@ -51,7 +51,7 @@ class VideoProbe:
 
 @dataclass(frozen=True)
 class VideoHeader:
-    """What the header of a video file states; its frames may tell otherwise, see `probe`.
+    """Facts in the header of a video file. They may differ from those of its frames: see `probe`.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ class VideoHeader:
 
 
 def read_header(path: Path) -> VideoHeader:
-    """Read the header of a video file: quick, whatever its length. Damage behind the header is not seen.
+    """Read the header of a video file, which is fast for any length. Damage after the header is not detected.
 
     A file whose header does not state its length or frame rate is read to its end.
 
@@ -75,7 +75,7 @@ def read_header(path: Path) -> VideoHeader:
     MissingFileError
         If there is no such file.
     VideoError
-        If the file is empty, is no video or has no video stream.
+        If the file is empty, is not a video or has no video stream.
     """
     _check_file(path)
     try:
@@ -101,7 +101,7 @@ def probe(path: Path) -> VideoProbe:
     MissingFileError
         If there is no such file.
     VideoError
-        If the file is empty, is no video, has no video stream, or ends before its last frame.
+        If the file is empty, is not a video, has no video stream, or is truncated.
     """
     _check_file(path)
     try:
@@ -138,7 +138,7 @@ def probe(path: Path) -> VideoProbe:
         raise VideoError(f"{path}: 0 frames found" + (f", {promised} expected" if promised else ""))
     if packets < promised and (stored := _stored_packets(path, stream_index)) < promised:
         raise truncated(path, found=stored, expected=promised)
-    if end_s < whole_s - _SLACK_S:  # Matroska counts no frames, but says how long it is
+    if end_s < whole_s - _SLACK_S:  # Matroska states its duration, but no number of frames
         raise truncated(path, found=shown, expected=round(whole_s * shown / end_s) if end_s else shown + 1)
     display_s = times.display_s(tick_s=tick_s, stated_fps=stated_fps)
     fps: float | None = stated_fps
@@ -156,16 +156,16 @@ def probe(path: Path) -> VideoProbe:
 
 
 def location(path: Path) -> str:
-    """Return how FFmpeg is told of a file: absolute, so that ``take:1.mp4`` is no protocol and ``-v.mp4`` no option."""
+    """Return the absolute path: FFmpeg would take ``take:1.mp4`` for a protocol and ``-v.mp4`` for an option."""
     return str(path.absolute())
 
 
 def _check_file(path: Path) -> None:
-    """Refuse what is no file with something in it, before a decoder waits for it or calls it damaged."""
+    """Raise unless the path is a regular file that is not empty: a decoder might wait for it, or call it damaged."""
     try:
         facts = path.stat()
     except FileNotFoundError as fault:
-        target = f": the link leads to {path.readlink()}, which is not there" if path.is_symlink() else ""
+        target = f": the link points to {path.readlink()}, which does not exist" if path.is_symlink() else ""
         raise MissingFileError(f"{path}: no such file{target}") from fault
     except OSError as fault:
         raise VideoError(f"{path}: cannot be read: {fault.strerror}") from fault
@@ -178,12 +178,12 @@ def _check_file(path: Path) -> None:
 
 
 def video_stream(container: av.container.InputContainer, path: Path) -> av.VideoStream:
-    """Return the stream to decode: the one that FFmpeg finds best, cover pictures left out.
+    """Return the stream to decode: the one that FFmpeg considers best, except cover pictures.
 
     Raises
     ------
     VideoError
-        If there is none.
+        If there is no such stream.
     """
     films = _films(container)
     if not films:
@@ -199,28 +199,28 @@ def _films(container: av.container.InputContainer) -> list[av.VideoStream]:
 
 
 def _vp8_hidden(packet: av.Packet) -> bool:
-    """Return whether a VP8 packet holds a frame that others refer to and nobody sees (RFC 6386, 9.1: show_frame)."""
+    """Return whether a VP8 packet holds a reference frame that is not displayed (RFC 6386, 9.1: show_frame)."""
     return not memoryview(packet)[0] & 0x10
 
 
 def _stored_packets(path: Path, stream_index: int) -> int:
-    """Return how many packets the file holds, with those that an MP4's edit list hides."""
+    """Return the number of packets in the file, including those that an edit list of MP4 hides."""
     with av.open(location(path), metadata_errors="ignore", options={"ignore_editlist": "1"}) as container:
         return sum(packet.size > 0 for packet in container.demux(container.streams[stream_index]))
 
 
 def truncated(path: Path, *, found: int, expected: int) -> VideoError:
-    """Return the error for a video that holds, or decodes to, fewer frames than it should."""
+    """Return the error for a video with fewer frames than its index states."""
     return VideoError(
-        f"{path}: {found} frames found, {expected} expected: the file is cut off or damaged",
-        hint="copy or download the video again, or re-encode what is left: ffmpeg -i IN -c:v libx264 OUT.mp4",
+        f"{path}: {found} frames found, {expected} expected: the file is truncated or damaged",
+        hint="copy or download the video again, or re-encode the rest: ffmpeg -i IN -c:v libx264 OUT.mp4",
     )
 
 
 def stopped(path: Path, *, decoder: str, found: int, expected: int) -> VideoError:
-    """Return the error for a decoder that stopped early: the file's fault, unless FFmpeg decodes all of it.
+    """Return the error for a decoder that stopped early; it is the file's, unless FFmpeg decodes all frames.
 
-    How far a decoder comes in a damaged file may depend on its threads; so the frames are counted here.
+    Where a decoder stops in a damaged file may depend on its threads, so the frames are counted here.
     """
     decodable = count_decodable(path, at_most=expected)
     if decodable < expected:
@@ -229,7 +229,7 @@ def stopped(path: Path, *, decoder: str, found: int, expected: int) -> VideoErro
 
 
 def count_decodable(path: Path, *, at_most: int) -> int:
-    """Return how many frames FFmpeg decodes before the first fault."""
+    """Return the number of frames that FFmpeg decodes before the first error."""
     count = 0
     try:
         with av.open(location(path), metadata_errors="ignore") as container:

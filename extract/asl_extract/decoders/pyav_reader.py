@@ -1,11 +1,11 @@
-"""Read a video with PyAV: forward only, every frame decoded once.
+"""Reads a video with PyAV: forward, each frame decoded once.
 
-PyAV carries FFmpeg in its wheels, so this decoder works on every platform. Its
+PyAV includes FFmpeg in its wheels, so this decoder works on every platform. Its
 frames equal torchcodec's: converted to RGB with FFmpeg's default, bicubic, then
-turned upright. decord's are the same where FFmpeg has a conversion of its own for
-the format, which uses no interpolation: 8 bits a colour, an even height. Elsewhere
-decord interpolates halved colours bilinearly, and its FFmpeg 4 takes them to lie half
-a row lower than FFmpeg 8 does.
+rotated upright. decord's frames are equal where FFmpeg has a special conversion for
+the format, without interpolation: 8 bits per channel and an even height. Otherwise
+decord interpolates subsampled chroma bilinearly, and its FFmpeg 4 places it half a row
+lower than FFmpeg 8.
 """
 
 from __future__ import annotations
@@ -37,19 +37,19 @@ def version() -> str:
 
 
 class PyAVReader(SequentialReader):
-    """One video, read forward by PyAV.
+    """One video, read from start to end by PyAV.
 
     Parameters
     ----------
     path : Path
         The video file.
     threads : int
-        Decoding threads; 0: as many as there are cores.
+        Decoding threads; 0: one per core.
 
     Raises
     ------
     MissingFileError, VideoError
-        As `asl_extract.decoders.probe.probe`.
+        As for `asl_extract.decoders.probe.probe`.
     """
 
     def __init__(self, path: Path, *, threads: int = 1) -> None:
@@ -59,7 +59,7 @@ class PyAVReader(SequentialReader):
         assert isinstance(stream, av.VideoStream)
         self._stream = stream
         self._stream.thread_count = threads
-        self._stream.thread_type = "FRAME"  # with slice threads FFmpeg loses the flags of damaged frames
+        self._stream.thread_type = "FRAME"  # with slice threads, FFmpeg loses the flags of damaged frames
         self._frames = self._decode()
         super().__init__(path, facts)
 
@@ -75,7 +75,7 @@ class PyAVReader(SequentialReader):
             raise truncated(self._path, found=index, expected=self.frame_count) from fault
 
     def _check(self) -> Generator[None, None, None]:
-        """Do nothing: `_decode` has looked at each frame's own flags."""
+        """Do nothing: `_decode` checks the flags of each frame."""
         yield from ()
 
     def _decode(self) -> Generator[Frames, None, None]:
@@ -89,14 +89,14 @@ class PyAVReader(SequentialReader):
                 size = (frame.width, frame.height)
             if (frame.width, frame.height) != size:
                 raise VideoError(
-                    f"{self._path}: the picture's size changes from {size[0]}x{size[1]} to {frame.width}x{frame.height}"
+                    f"{self._path}: the frame size changes from {size[0]}x{size[1]} to {frame.width}x{frame.height}"
                 )
             graph.push(frame)
             yield graph.pull().to_ndarray()
 
 
 def _rgb_graph(stream: av.VideoStream, frame: av.VideoFrame) -> av.filter.Graph:
-    """Return the filters from a decoded frame to upright RGB."""
+    """Return the filters that convert decoded frames to upright RGB."""
     rotation = round(frame.rotation / 90) * 90 % 360
     graph = av.filter.Graph()
     graph.threads = 1

@@ -1,4 +1,4 @@
-"""Base class of readers whose decoder returns one frame after the other."""
+"""Base class of readers whose decoder returns one frame at a time."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from asl_kit.errors import VideoError
 
 
 class SequentialReader(ABC):
-    """One video, read forward a frame at a time.
+    """One video, read from start to end, a frame at a time.
 
     Parameters
     ----------
     path : Path
-        The video file, opened by the subclass before.
+        The video file, which the subclass has opened.
     facts : VideoProbe
-        What its index says.
+        Facts from its index.
     """
 
     def __init__(self, path: Path, facts: VideoProbe) -> None:
@@ -29,17 +29,17 @@ class SequentialReader(ABC):
         self.frame_count = facts.frame_count
         self.fps = facts.fps
         self.display_s = facts.display_s
-        # The first frame has the size as displayed, rotated if the file says so.
+        # The first frame has the displayed size, after any rotation.
         self._first = self._next(0)
         self.height, self.width = self._first.shape[:2]
 
     @abstractmethod
     def _next(self, index: int) -> Frames:
-        """Decode the next frame, which is number `index`: (height, width, 3) of RGB."""
+        """Decode the next frame, number `index`: (height, width, 3) of RGB."""
 
     @abstractmethod
     def _check(self) -> Generator[None, None, None]:
-        """Raise if the frames so far are damaged; called after each block, yields during long work."""
+        """Raise if the frames so far are damaged; it is called after each block, and yields during long work."""
 
     def blocks(self, max_frames: int) -> Iterator[Frames]:
         """Yield every frame once, in order, in blocks (up to max_frames, height, width, 3) of RGB."""

@@ -1,4 +1,4 @@
-"""Read a video with torchcodec: PyTorch's own decoder, an extra of this package."""
+"""Reads a video with torchcodec, PyTorch's decoder, an extra of this package."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from asl_extract.decoders import Frames
-from asl_extract.decoders.concealment import FFmpegLog, Suspicion
+from asl_extract.decoders.concealment import DamageCheck, FFmpegLog
 from asl_extract.decoders.probe import location, probe, stopped
 from asl_kit.errors import AslKitError, MissingDependencyError
 
@@ -14,18 +14,18 @@ try:
     import torch
     import torchcodec
     from torchcodec.decoders import VideoDecoder
-except (ImportError, OSError, RuntimeError) as fault:  # RuntimeError: no FFmpeg libraries that it can load
+except (ImportError, OSError, RuntimeError) as fault:  # RuntimeError: it finds no FFmpeg libraries to load
     raise MissingDependencyError(
         "decoder 'torchcodec' cannot be loaded: it needs the torchcodec package and FFmpeg's libraries",
         hint="pip install 'asl-kit[torchcodec]' and install FFmpeg, or use --decoder pyav",
     ) from fault
 
-# torchcodec loads one of its libraries, by the FFmpeg that it finds.
+# torchcodec loads the one of its libraries that matches the installed FFmpeg.
 _CORE = next((path for path in torch.ops.loaded_libraries if "torchcodec_core" in path), "")
 _LOG = FFmpegLog(Path(_CORE))
 
-SAYS_WHO_DECODES = hasattr(VideoDecoder, "cpu_fallback")
-"""Whether this torchcodec says that it decodes on the CPU, though it was told to decode on a GPU."""
+REPORTS_FALLBACK = hasattr(VideoDecoder, "cpu_fallback")
+"""Whether this torchcodec reports when it decodes on the CPU instead of the GPU."""
 
 
 def version() -> str:
@@ -34,7 +34,7 @@ def version() -> str:
 
 
 class TensorReader:
-    """One video, read forward by torchcodec in its exact seek mode, as tensors.
+    """One video, read from start to end by torchcodec in its exact seek mode, as tensors.
 
     Parameters
     ----------
@@ -43,14 +43,14 @@ class TensorReader:
     name : str
         The decoder's name.
     device : str
-        Where it decodes.
+        Device that decodes.
     threads : int
-        Decoding threads on a CPU; 0: as many as there are cores.
+        Decoding threads on a CPU; 0: one per core.
 
     Raises
     ------
     MissingFileError, VideoError
-        As `asl_extract.decoders.probe.probe`.
+        As for `asl_extract.decoders.probe.probe`.
     AslKitError
         If the device has too little memory.
     """
@@ -59,7 +59,7 @@ class TensorReader:
         facts = probe(path)
         self._path = path
         self._name = name
-        self._suspicion = Suspicion(path, _LOG)
+        self._damage_check = DamageCheck(path, _LOG)
         self.codec = facts.codec
         self.frame_count = facts.frame_count
         self.fps = facts.fps
@@ -79,15 +79,15 @@ class TensorReader:
         self.height, self.width = first.shape[1:3]
 
     def tensors(self, max_frames: int) -> Iterator[torch.Tensor]:
-        """Yield the blocks of `asl_extract.decoders.FrameReader`, where they were decoded."""
+        """Yield the blocks of `asl_extract.decoders.FrameReader`, on the device that decoded them."""
         for start in range(0, self.frame_count, max_frames):
             frames = self._read(start, min(start + max_frames, self.frame_count))
-            for _ in self._suspicion.check():
+            for _ in self._damage_check.check():
                 yield frames[:0]
             yield frames
 
     def close(self) -> None:
-        """Close the file, and free the GPU's decoder."""
+        """Close the file and free the decoder."""
         del self._decoder
 
     def _read(self, start: int, stop: int) -> torch.Tensor:
@@ -103,19 +103,19 @@ class TensorReader:
 
 
 class TorchcodecReader(TensorReader):
-    """One video, read forward by torchcodec on the CPU.
+    """One video, read from start to end by torchcodec on the CPU.
 
     Parameters
     ----------
     path : Path
         The video file.
     threads : int
-        Decoding threads; 0: as many as there are cores.
+        Decoding threads; 0: one per core.
 
     Raises
     ------
     MissingFileError, VideoError
-        As `asl_extract.decoders.probe.probe`.
+        As for `asl_extract.decoders.probe.probe`.
     """
 
     def __init__(self, path: Path, *, threads: int = 1) -> None:

@@ -49,9 +49,9 @@ class Job:
         return extractor, FeatureStore.open_or_create(self.store, extractor.spec, dtype)
 
     def start(self, who: str, *, workers: int) -> Job:
-        """Print who computes; return the job with that many decoder processes, unless the options state a number."""
+        """Print where the job runs; return it with that many decoder processes, unless the options state a number."""
         workers = workers if self.options.workers is None else self.options.workers
-        decoding = f"{workers} processes decode" if workers > 1 else "1 process decodes"
+        decoding = f"{workers} decoder process{'es' if workers > 1 else ''}"
         err().print(f"{who}, {decoding if workers else 'decoding in the same process'}")
         return replace(self, options=replace(self.options, workers=workers))
 

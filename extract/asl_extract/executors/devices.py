@@ -39,7 +39,7 @@ class Devices:
         job = replace(job, settings=job.settings.with_precision(default_precision(first)))
         extractor, _ = job.open("cpu", workers_on=self._devices)
         workers = choose_workers(first.type, decoder=extractor.spec.decoder_name, devices=len(self._devices))
-        return job.start(f"{', '.join(self._devices)}: a process each", workers=workers)
+        return job.start(f"{', '.join(self._devices)}: one process per device", workers=workers)
 
     def execute(self, files: Sequence[VideoFile], job: Job, callbacks: Callbacks) -> None:
         """Extract videos with one process for each device; see `Executor`."""

@@ -21,7 +21,7 @@ class InProcess:
         self._extractor, self._store = job.open(self._device)
         device = self._extractor.device
         workers = choose_workers(device.type, decoder=self._extractor.spec.decoder_name)
-        return job.start(f"{device}, {self._extractor.batch_size} clips a batch", workers=workers)
+        return job.start(f"{device}, {self._extractor.batch_size} clips per batch", workers=workers)
 
     def execute(self, files: Sequence[VideoFile], job: Job, callbacks: Callbacks) -> None:
         """Extract videos one after the other; see `Executor`."""

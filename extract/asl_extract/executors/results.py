@@ -19,7 +19,7 @@ class VideoResult:
     video_id : str
         The video.
     status : {'done', 'skipped', 'failed', 'failed_before'}
-        Added to the store; in the store before; failed now; failed in an earlier run and not tried again.
+        Added to the store; already in the store; failed now; failed in an earlier run and not retried.
     reason : str
         Why it failed.
     message : str

@@ -1,9 +1,9 @@
-"""Optical flow as a backbone's input: how far each pixel moves from one frame to the next.
+"""Optical flow as the input of a backbone: how far each pixel moves from one frame to the next.
 
-As the authors of I3D prepare it (Carreira and Zisserman, CVPR 2017; README of
-https://github.com/google-deepmind/kinetics-i3d): frames are resized, the flow between each and the next is in
-pixels of the resized frame, is truncated to 20 pixels either way and brought to a fixed range, and the centre
-is cut out. Their method is TV-L1. The flow is not rounded to 8 bits, as pipelines that keep it in image files do.
+It is prepared as by the authors of I3D (Carreira and Zisserman, CVPR 2017; README of
+https://github.com/google-deepmind/kinetics-i3d): frames are resized, the flow between consecutive frames is
+measured in pixels of the resized frame, truncated to [-20, 20], scaled to a fixed range, and centre-cropped.
+Their method is TV-L1. The flow is not rounded to 8 bits, unlike in pipelines that store it as images.
 
 Shapes: N frames or pairs of frames, resized height H and width W, backbone input size S.
 """
@@ -24,7 +24,7 @@ from asl_extract.frames import ResizeRule, VideoPreparer
 from asl_kit.errors import UsageError
 
 MAX_MOTION = 20.0
-"""Longer motions, in pixels along either axis, are truncated to this."""
+"""Motions are truncated to this many pixels along each axis."""
 
 FLOW_METHODS = {
     "raft_large": "asl_extract.flow.raft",
@@ -41,9 +41,9 @@ class FlowMethod(Protocol):
     Attributes
     ----------
     description : str
-        Name of the method, and after a comma what else decides its result, as an `ExtractionSpec` records it.
+        Name of the method and, after a comma, what else determines its result, as recorded in an `ExtractionSpec`.
     weights : str
-        ``random``, the publisher's name of the weights, or the file's name; empty if it has none.
+        ``random``, the publisher's name for the weights, or the name of the file; empty if it has none.
     weights_sha256 : str, optional
         `state_sha256` of the weights.
     """
@@ -68,7 +68,7 @@ class FlowMethod(Protocol):
 
 
 def get_flow_method(name: str, *, weights: str = DEFAULT, device: torch.device) -> FlowMethod:
-    """Return a method of optical flow by name.
+    """Return an optical flow method by name.
 
     Parameters
     ----------
@@ -83,7 +83,7 @@ def get_flow_method(name: str, *, weights: str = DEFAULT, device: torch.device) 
     Raises
     ------
     UsageError
-        If there is no method of that name, or it has no weights and some were given.
+        If no method has that name, or it has no weights and some are given.
     MissingDependencyError
         If its package is not installed.
     MissingFileError, CheckpointError
@@ -122,12 +122,12 @@ class FlowPreparer:
     rule : ResizeRule
         How to resize frames and to crop the flow.
     mean, std : sequence of float
-        For the flow to the right and downwards: values in [0, 1], which stand for motions from -20 to
-        20 pixels, are shifted by `mean` and divided by `std`. With 0.5 and 0.5 they are in [-1, 1], no motion 0.
+        For horizontal and vertical flow. Motions from -20 to 20 pixels are mapped to [0, 1], shifted by `mean` and
+        divided by `std`. With 0.5 and 0.5 the result is in [-1, 1], and no motion is 0.
     method : FlowMethod
         Computes the flow.
     device : torch.device
-        Where frames are resized and the result stays.
+        Device of resizing and of the result.
     """
 
     def __init__(
@@ -146,7 +146,7 @@ class FlowPreparer:
         self._shift = torch.tensor([(0.5 - m) / s for m, s in zip(mean, std, strict=True)], device=device)
 
     def stream(self) -> VideoPreparer:
-        """Return what prepares one video's frames."""
+        """Return a preparer for the frames of one video."""
         return _FlowStream(self)
 
     def between(self, frames: Tensor) -> Tensor:
@@ -162,7 +162,7 @@ class FlowPreparer:
 
 
 class _FlowStream:
-    """The flow of one video; keeps the last frame and its flow for the next block."""
+    """The flow of one video; it keeps the last frame and its flow for the next block."""
 
     def __init__(self, preparer: FlowPreparer) -> None:
         self._preparer = preparer
@@ -182,7 +182,7 @@ class _FlowStream:
         return flow
 
     def finish(self) -> Tensor:
-        """Return the last frame's flow, that of the frame before: (1, S, S, 2), or (0, S, S, 2) without frames."""
+        """Return the last frame's flow, a copy of the previous one: (1, S, S, 2), or (0, S, S, 2) without frames."""
         if self._last_flow is not None:
             return self._last_flow
         size = self._preparer.rule.crop

@@ -1,6 +1,6 @@
-"""RAFT (Teed and Deng, ECCV 2020), as torchvision has it: https://docs.pytorch.org/vision/stable/models/raft.html.
+"""RAFT (Teed and Deng, ECCV 2020), from torchvision: https://docs.pytorch.org/vision/stable/models/raft.html.
 
-The default weights are torchvision's own default of each size: ``C_T_SKHT_V2`` of raft_large, ``C_T_V2`` of raft_small.
+The default weights are torchvision's for each size: ``C_T_SKHT_V2`` of raft_large, ``C_T_V2`` of raft_small.
 """
 
 from __future__ import annotations
@@ -17,23 +17,23 @@ from asl_extract.backbones.spec import PublishedWeights, StateDict
 from asl_extract.backbones.weights import load_network
 
 ITERATIONS = 12
-"""Refinements of the flow: what RAFT is trained with, and torchvision's default. Time grows with their number."""
+"""Refinements of the flow, as in RAFT's training and by torchvision's default. Time grows with their number."""
 
 _PAIRS_PER_BATCH = {"cpu": 2, "cuda": 16}
-_SMALLEST, _MULTIPLE = 128, 8  # its pyramid of correlations needs 16 x 16 places, one for 8 x 8 pixels
+_SMALLEST, _MULTIPLE = 128, 8  # its correlation pyramid needs 16 x 16 positions, each of 8 x 8 pixels
 
 
 class Raft:
-    """RAFT on the device, in evaluation mode; a `FlowMethod`. Make it with `open_method`.
+    """RAFT on the device, in evaluation mode; a `FlowMethod`. Create it with `open_method`.
 
     Parameters
     ----------
     network : nn.Module
-        torchvision's.
+        The network of torchvision.
     description, weights, weights_sha256 : str
-        As `FlowMethod` has them.
+        See `FlowMethod`.
     pairs_per_batch : int
-        Pairs of frames in a forward pass.
+        Pairs of frames per forward pass.
     """
 
     def __init__(
@@ -58,14 +58,14 @@ class Raft:
         top, bottom = _margins(height)
         flows = []
         for pair in zip(first.split(self.pairs_per_batch), second.split(self.pairs_per_batch), strict=True):
-            # From -1 to 1, as the weights' own transforms; the margin repeats the outermost pixels, as RAFT's code.
+            # From -1 to 1, like the transforms of the weights; the margin replicates edge pixels, as in RAFT's code.
             inputs = (F.pad(images / 127.5 - 1, (left, right, top, bottom), mode="replicate") for images in pair)
             flows.append(self.network(*inputs, num_flow_updates=ITERATIONS)[-1])
         return torch.cat(flows)[..., top : top + height, left : left + width]
 
 
 def published_weights(name: str) -> str:
-    """Return torchvision's name of the weights that ``default`` loads."""
+    """Return torchvision's name for the weights that ``default`` loads."""
     published: str = get_model_weights(name).DEFAULT.name
     return published
 
@@ -95,6 +95,6 @@ def open_method(name: str, *, weights: str, device: torch.device) -> Raft:
 
 
 def _margins(length: int) -> tuple[int, int]:
-    """Return the pixels to add before and after so that RAFT takes the length."""
+    """Return the padding before and after that gives a length which RAFT accepts."""
     missing = max(_SMALLEST, -(-length // _MULTIPLE) * _MULTIPLE) - length
     return missing // 2, missing - missing // 2

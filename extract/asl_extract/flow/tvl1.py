@@ -1,4 +1,4 @@
-"""TV-L1 (Zach, Pock and Bischof, DAGM 2007), as OpenCV's contributed modules have it, with OpenCV's parameters."""
+"""TV-L1 (Zach, Pock and Bischof, DAGM 2007), from OpenCV's contributed modules, with OpenCV's default parameters."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ Image = NDArray[Any]
 
 
 class TVL1:
-    """TV-L1 on the CPU, several pairs of frames at a time; a `FlowMethod`. Make it with `open_method`.
+    """TV-L1 on the CPU, several pairs of frames at a time; a `FlowMethod`. Create it with `open_method`.
 
     Parameters
     ----------
     opencv : module
-        OpenCV's.
+        The module ``cv2``.
     threads : int
-        Pairs at a time.
+        Pairs processed at a time.
     """
 
     weights = ""
@@ -33,7 +33,7 @@ class TVL1:
     def __init__(self, opencv: Any, *, threads: int) -> None:
         self.description = f"tvl1, opencv {opencv.__version__}"
         self._opencv = opencv
-        self._threads = ThreadPoolExecutor(threads)  # OpenCV lets go of Python's lock
+        self._threads = ThreadPoolExecutor(threads)  # OpenCV releases the GIL
 
     def __call__(self, first: Tensor, second: Tensor) -> Tensor:
         """Return the motion from each first to its second frame: (N, 3, H, W) from 0 to 255 -> (N, 2, H, W)."""
@@ -42,18 +42,18 @@ class TVL1:
 
     def _flow(self, before: Image, after: Image) -> Image:
         """Return the motion: (H, W) -> (H, W, 2)."""
-        # OpenCV's object holds what it is working on: each thread needs one of its own.
+        # The object of OpenCV has state: each call needs its own.
         flow: Image = self._opencv.optflow.DualTVL1OpticalFlow_create().calc(before, after, None)
         return flow
 
     def _gray(self, images: Tensor) -> list[Image]:
-        """Return images in 8 bits of gray: (N, 3, H, W) -> N of (H, W)."""
+        """Return 8-bit grayscale images: (N, 3, H, W) -> N of (H, W)."""
         pixels = images.round().to(torch.uint8).permute(0, 2, 3, 1).contiguous().cpu().numpy()
         return [self._opencv.cvtColor(image, self._opencv.COLOR_RGB2GRAY) for image in pixels]
 
 
 def published_weights(name: str) -> str:
-    """Return no name: the method has no weights."""
+    """Return an empty name: the method has no weights."""
     return ""
 
 

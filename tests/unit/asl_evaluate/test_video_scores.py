@@ -43,7 +43,7 @@ def test_more_classes_than_there_are(tmp_path: Path) -> None:
     assert len(fuse(FOUND, read_video_scores(_write(tmp_path, LISTS)), top_k=10)) == 6
 
 
-def test_only_the_surest_detections_of_a_video_are_used(tmp_path: Path) -> None:
+def test_only_the_best_detections_of_a_video_are_used(tmp_path: Path) -> None:
     many = Detections.from_lists([("1", 0, 1 + n, "x", n / 1000) for n in range(PER_VIDEO + 50)])
     fused = fuse(many, read_video_scores(_write(tmp_path, LISTS)), top_k=1)
     assert len(fused) == PER_VIDEO

@@ -122,9 +122,11 @@ def test_a_full_disk_while_features_are_kept(tmp_path: Path, monkeypatch: pytest
     folder = tmp_path / "videos"
     folder.mkdir()
     write_video(folder / "a.mp4", frames=20)
-    with pytest.raises(AslKitError, match="features of a long video cannot be kept: No space left on device") as caught:
+    with pytest.raises(
+        AslKitError, match="cannot write the features of a long video: No space left on device"
+    ) as caught:
         run(folder, tmp_path / "store")
-    assert "what is stored stays valid" in str(caught.value.hint)
+    assert "stored features remain valid" in str(caught.value.hint)
     assert FeatureStore.open(tmp_path / "store").verify() == []
 
 
@@ -205,7 +207,7 @@ def test_a_name_that_cannot_be_stored_does_not_stop_the_rest(tmp_path: Path) -> 
 def test_variable_frame_rate(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = write_uneven_video(tmp_path / "uneven.mp4")
     run_extraction([path], tmp_path / "own", **SETTINGS)
-    note = "variable frame rate: windows are laid over 5.016 frames a second, its average"
+    note = "variable frame rate, resampled to its average of 5.016 frames per second"
     assert f"uneven: {note}" in capsys.readouterr().err
     store = FeatureStore.open(tmp_path / "own")
     assert [(attempt.outcome, attempt.reason) for attempt in store.ledger.attempts()] == [("done", note)]

@@ -57,7 +57,7 @@ REFUSED = {
     "no backbone": (
         "thumos14/videomae-b",
         {},
-        r"--preset thumos14/videomae-b: asl-kit has no backbone that makes these features \(VideoMAE-B",
+        r"--preset thumos14/videomae-b: asl-kit has no backbone for these features \(VideoMAE-B",
         "asl-kit import-features DIR -o STORE --preset thumos14/videomae-b",
     ),
     "stated": (
@@ -81,13 +81,13 @@ REFUSED = {
     "no stream": (
         "thumos14/i3d-actionformer",
         {},
-        "has several streams, a store each: i3d_rgb and i3d_flow",
-        "choose one by --backbone",
+        "has several streams, each with its own store: i3d_rgb and i3d_flow",
+        "choose one with --backbone",
     ),
     "other stream": (
         "thumos14/i3d-actionformer",
         {"backbone": "x3d_xs"},
-        "has the streams i3d_rgb and i3d_flow, not x3d_xs",
+        "has streams for i3d_rgb and i3d_flow, not for x3d_xs",
         None,
     ),
 }

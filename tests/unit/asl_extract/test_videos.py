@@ -163,7 +163,9 @@ def test_missing_folder(tmp_path: Path) -> None:
     with pytest.raises(MissingFileError, match="nowhere: no such file or folder"):
         find_videos([tmp_path / "nowhere"])
     (tmp_path / "link").symlink_to(tmp_path / "gone")
-    with pytest.raises(MissingFileError, match=r"link: no such file or folder: the link leads to .*gone, which is not"):
+    with pytest.raises(
+        MissingFileError, match=r"link: no such file or folder: the link points to .*gone, which does not"
+    ):
         find_videos([tmp_path / "link"])
 
 

@@ -36,7 +36,10 @@ TRUTH = truth_of((0, 0, 10, 0), (0, 20, 30, 1), (1, 0, 10, 1), (1, 50, 60, 1))
         pytest.param(predicted_of((0, 0, 10, 0, 0.1)), 0.5, [[1, 0, 0], [0, 0, 3]], id="right"),
         pytest.param(predicted_of((0, 0, 10, 1, 0.1)), 0.5, [[0, 1, 0], [0, 0, 3]], id="another class"),
         pytest.param(
-            predicted_of((0, 0, 10, 1, 0.9), (0, 0, 10, 0, 0.1)), 0.5, [[0, 1, 0], [0, 0, 3]], id="the surest counts"
+            predicted_of((0, 0, 10, 1, 0.9), (0, 0, 10, 0, 0.1)),
+            0.5,
+            [[0, 1, 0], [0, 0, 3]],
+            id="the highest score counts",
         ),
         pytest.param(predicted_of((0, 0, 5, 0, 0.1)), 0.5, [[1, 0, 0], [0, 0, 3]], id="tIoU at the threshold"),
         pytest.param(predicted_of((0, 0, 5, 0, 0.1)), 0.51, [[0, 0, 1], [0, 0, 3]], id="tIoU below it"),

@@ -145,7 +145,7 @@ def test_nothing_in_a_download_runs(case: str, old_format: bool, server: Server,
     bad = {**GOOD, "more": RunsAtOnce(tmp_path / "ran")}
     server.content = saved(bad, _use_new_zipfile_serialization=not old_format)
     name, git_blob = names_of(server.content)[case]
-    with pytest.raises(CheckpointError, match="nothing else is unpickled: it could run any program"):
+    with pytest.raises(CheckpointError, match="which is never unpickled: it can run any program"):
         load(server.address + name, git_blob)
     assert not (tmp_path / "ran").exists()
     assert list(kept.iterdir()) == []
@@ -157,6 +157,6 @@ def test_no_room_for_a_download(server: Server, kept: Path, monkeypatch: pytest.
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(torch.hub, "download_url_to_file", full)
-    with pytest.raises(CheckpointError, match=r"cannot be read or kept: .*No space left on device"):
+    with pytest.raises(CheckpointError, match=r"cannot be read or stored: .*No space left on device"):
         load(server.address + "SMALL.pyth")
     assert list(kept.iterdir()) == []

@@ -86,11 +86,13 @@ def test_names_that_do_not_fit_are_listed(whole_state: StateDict, tmp_path: Path
     [
         pytest.param(b"not a checkpoint", "not a state dict that can be loaded safely", id="text"),
         pytest.param(b"", "not a state dict that can be loaded safely", id="empty"),
-        pytest.param({"a": 1}, "holds no tensors by name", id="no tensors"),
-        pytest.param([1, 2], "holds no tensors by name", id="a list"),
-        pytest.param({"a": torch.ones(1), 2: torch.ones(1)}, "2 is no tensor of finite numbers", id="a number's name"),
-        pytest.param({"a": torch.ones(1).to_sparse()}, "'a' is no tensor of finite numbers", id="sparse"),
-        pytest.param({"a": torch.tensor(torch.nan)}, "'a' is no tensor of finite numbers", id="not finite"),
+        pytest.param({"a": 1}, "contains no named tensors", id="no tensors"),
+        pytest.param([1, 2], "contains no named tensors", id="a list"),
+        pytest.param(
+            {"a": torch.ones(1), 2: torch.ones(1)}, "2 is not a tensor of finite numbers", id="a number's name"
+        ),
+        pytest.param({"a": torch.ones(1).to_sparse()}, "'a' is not a tensor of finite numbers", id="sparse"),
+        pytest.param({"a": torch.tensor(torch.nan)}, "'a' is not a tensor of finite numbers", id="not finite"),
     ],
 )
 def test_files_that_are_no_weights(content: object, message: str, tmp_path: Path) -> None:

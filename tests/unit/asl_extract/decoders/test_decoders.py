@@ -71,7 +71,7 @@ def cut_file(source: Path, target: Path, *, share: float) -> Path:
 def test_file_cut_off_after_its_index(decoder: str, tmp_path: Path) -> None:
     whole = write_video(tmp_path / "whole.mp4", frames=60, movflags="faststart")
     path = cut_file(whole, tmp_path / "cut.mp4", share=0.7)
-    with pytest.raises(VideoError, match=r"cut\.mp4: [1-5]\d frames found, 60 expected: the file is cut off"):
+    with pytest.raises(VideoError, match=r"cut\.mp4: [1-5]\d frames found, 60 expected: the file is truncated"):
         read(path, decoder)
 
 
@@ -87,7 +87,7 @@ def test_matroska_cut_off(decoder: str, tmp_path: Path) -> None:
     whole = write_video(tmp_path / "whole.mkv", frames=60)
     assert len(read(whole, decoder)) == 60
     path = cut_file(whole, tmp_path / "cut.mkv", share=0.5)
-    with pytest.raises(VideoError, match=r"cut\.mkv: \d+ frames found, 60 expected: the file is cut off"):
+    with pytest.raises(VideoError, match=r"cut\.mkv: \d+ frames found, 60 expected: the file is truncated"):
         read(path, decoder)
 
 
@@ -100,7 +100,7 @@ def test_damaged_packets(decoder: str, video: Path, tmp_path: Path) -> None:
     path = tmp_path / "damaged.mp4"
     path.write_bytes(data)
     with pytest.raises(
-        VideoError, match=r"damaged\.mp4: \d+ frames found, 40 expected: the file is cut off or damaged"
+        VideoError, match=r"damaged\.mp4: \d+ frames found, 40 expected: the file is truncated or damaged"
     ):
         read(path, decoder)
 

@@ -108,7 +108,7 @@ def test_features(video: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("device", ["cpu", "cpu,cpu"])
 def test_without_a_gpu(device: str, video: Path, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="decoder nvdec decodes on a GPU, and the device is cpu") as caught:
+    with pytest.raises(UsageError, match="decoder nvdec decodes on a GPU, but the device is cpu") as caught:
         run_extraction([video], tmp_path / "store", **SETTINGS, device=device, decoder="nvdec")
     assert caught.value.hint == "use --device cuda, or --decoder pyav, which works everywhere"
     assert not (tmp_path / "store").exists()
@@ -119,9 +119,9 @@ def test_without_a_gpu(device: str, video: Path, tmp_path: Path) -> None:
 @pytest.mark.usefixtures("on_cpu")
 @pytest.mark.parametrize("device", ["cpu", "cpu,cpu"])
 def test_workers_are_refused(device: str, video: Path, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="decodes in the process that computes, got --workers 2") as caught:
+    with pytest.raises(UsageError, match="decodes in the process of the backbone, got --workers 2") as caught:
         run_extraction([video], tmp_path / "store", **SETTINGS, device=device, decoder="nvdec", workers=2)
-    assert caught.value.hint == "leave --workers out"
+    assert caught.value.hint == "omit --workers"
     assert not (tmp_path / "store").exists()
 
 
@@ -178,7 +178,7 @@ def test_without_the_library_of_nvdec_the_run_ends(
 
 
 def test_torchcodec_that_does_not_say_who_decodes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(get_decoder("torchcodec"), "SAYS_WHO_DECODES", False)
+    monkeypatch.setattr(get_decoder("torchcodec"), "REPORTS_FALLBACK", False)
     monkeypatch.delitem(sys.modules, "asl_extract.decoders.nvdec_reader", raising=False)
     with pytest.raises(MissingDependencyError, match="decoder 'nvdec' needs a newer torchcodec: torchcodec 0"):
         get_decoder("nvdec")
@@ -200,7 +200,7 @@ def cut(video: Path, folder: Path) -> Iterator[tuple[Path, str]]:
     whole = write_video(folder / "whole.mp4", frames=60, movflags="faststart")
     path = folder / "cut.mp4"
     path.write_bytes(whole.read_bytes()[: int(whole.stat().st_size * 0.7)])
-    yield path, r"cut\.mp4: [1-5]\d frames found, 60 expected: the file is cut off"
+    yield path, r"cut\.mp4: [1-5]\d frames found, 60 expected: the file is truncated"
     path = folder / "empty.mp4"
     path.touch()
     yield path, r"empty\.mp4: the file is empty"

@@ -146,7 +146,7 @@ NO_TS = {
     "decord": r"decord stopped after \d+ of \d+ frames",
     "torchcodec": r"torchcodec stopped after \d+ of \d+ frames",
 }
-TWO_FILMS = {"decord": "2 video streams, and decord cannot choose one"}
+TWO_FILMS = {"decord": "2 video streams, of which decord cannot choose one"}
 
 FILES = {
     "one frame": Odd(lambda d: encode(d / "x.mp4", frames=1), frames=1),
@@ -162,7 +162,7 @@ FILES = {
     "rotated, narrow": Odd(
         lambda d: encode(d / "x.mov", rotation=90),
         size=(48, 64),
-        refused={"decord": "decord cannot turn frames of this width"},
+        refused={"decord": "decord cannot rotate frames of this width"},
     ),
     "10 bits": Odd(lambda d: encode(d / "x.mp4", pixels="yuv420p10le"), unlike="decord"),
     "10 bits, rotated by 90": Odd(
@@ -330,7 +330,7 @@ def linked_to_itself(path: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "error", "message"),
     [
-        pytest.param(dangling, MissingFileError, "no such file: the link leads to gone.mp4", id="dangling link"),
+        pytest.param(dangling, MissingFileError, "no such file: the link points to gone.mp4", id="dangling link"),
         pytest.param(linked_to_itself, VideoError, "cannot be read: Too many levels of symbolic links", id="loop"),
         pytest.param(Path.mkdir, VideoError, "a folder, not a video file", id="folder"),
         pytest.param(os.mkfifo, VideoError, "a pipe, socket or device, not a video file", id="pipe"),
@@ -376,7 +376,7 @@ def test_made_up_frames_are_reported(codec: str, suffix: str, decoder: str, thre
     frames, recorded = (np.stack([frame.asnumpy() for frame in decord.VideoReader(str(path))]) for path in (bad, whole))
     assert frames.shape == recorded.shape
     assert not np.array_equal(frames, recorded)
-    with pytest.raises(VideoError, match=rf"bad\.{suffix}: frame \d+ is damaged, its picture is made up") as caught:
+    with pytest.raises(VideoError, match=rf"bad\.{suffix}: frame \d+ is damaged and concealed") as caught:
         read(bad, decoder, threads=threads)
     assert "re-encode" in str(caught.value.hint) or "accept such frames" in str(caught.value.hint)
     assert np.array_equal(read(whole, decoder, threads=threads), recorded)  # the reader after it is not accused
@@ -394,7 +394,7 @@ def test_another_files_errors_accuse_nobody(tmp_path: Path, monkeypatch: pytest.
     with pytest.raises(VideoError, match="is damaged"):
         read(bad, "decord")
     assert sum(len(block) for block in reader.blocks(4)) == 40
-    assert looked == [bad, whole]  # the suspicion is cleared once and for all
+    assert looked == [bad, whole]  # a file is decoded again only once
 
 
 @pytest.mark.parametrize("decoder", ["decord", "torchcodec"])
@@ -405,7 +405,7 @@ def test_a_long_file_that_is_decoded_again_gives_signs_of_life(
     if decoder == "torchcodec":
         need_torchcodec()
     whole = encode(tmp_path / "whole.mp4", frames=200)
-    monkeypatch.setattr(get_decoder(decoder)._LOG, "audible", False)  # so that every file is suspect
+    monkeypatch.setattr(get_decoder(decoder)._LOG, "readable", False)  # every file is decoded again
     real = concealment.first_damaged_frame
 
     def slow(path: Path) -> Generator[None, None, int | None]:
@@ -430,13 +430,13 @@ def test_a_long_file_that_is_decoded_again_gives_signs_of_life(
 
 def test_a_decoder_that_cannot_be_listened_to_is_checked_always(tmp_path: Path) -> None:
     log = concealment.FFmpegLog(tmp_path / "no library")
-    assert not log.audible
+    assert not log.readable
     bad = overwrite(
         encode(tmp_path / "source.avi", codec="mpeg4", size=(320, 240), g="8"), tmp_path / "x.avi", packet=8
     )
     with pytest.raises(VideoError, match="is damaged"):
-        list(concealment.Suspicion(bad, log).check())
-    list(concealment.Suspicion(tmp_path / "source.avi", log).check())
+        list(concealment.DamageCheck(bad, log).check())
+    list(concealment.DamageCheck(tmp_path / "source.avi", log).check())
 
 
 @pytest.mark.parametrize("decoder", DECODERS)

@@ -41,7 +41,7 @@ def _ap(truth: list[Any], found: list[Any], ignored: list[Any], tiou: float) -> 
         pytest.param([(3, 3)], [(3, 3, 0.9)], [], 0.5, 0.0, id="the same point twice"),
         pytest.param([(-1e308, 1e308)], [(-1e308, 1e308, 0.9)], [], 0.5, 0.0, id="lengths beyond all numbers"),
         pytest.param(
-            [(0, 10)], [(0, 8, 0.9), (0, 10, 0.8)], [], 0.5, 0.5, id="a segment takes the best fit, not the surest"
+            [(0, 10)], [(0, 8, 0.9), (0, 10, 0.8)], [], 0.5, 0.5, id="a segment takes the best fit, not the best score"
         ),
         pytest.param(
             [(0, 10), (20, 30)], [(40, 50, 0.9), (0, 10, 0.8), (20, 30, 0.7)], [], 0.5, 7 / 12, id="not interpolated"
