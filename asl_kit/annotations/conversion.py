@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from importlib.metadata import EntryPoint
@@ -15,6 +14,7 @@ from asl_kit.annotations.io import without_garbage_collection, write_annotations
 from asl_kit.annotations.report import ConversionReport
 from asl_kit.annotations.schema import AnnotationSet
 from asl_kit.base.plugins import entry_names, find_entry, is_own, load_entry, package_of
+from asl_kit.base.similar_names import close_matches
 from asl_kit.errors import AslKitError, ConverterError, MissingDependencyError, UsageError
 from asl_kit.manifests.files import find_manifest
 from asl_kit.manifests.schema import Manifest
@@ -47,7 +47,7 @@ def _find_entry(name: str) -> EntryPoint:
     entry = find_entry(ENTRY_POINT_GROUP, name, kind="converter")
     if entry is None:
         names = converter_names()
-        close = difflib.get_close_matches(name, names, n=1)
+        close = close_matches(name, names)
         hint = f"Did you mean {close[0]!r}?" if close else "Your own data: csv or activitynet-json."
         raise UsageError(f"no converter named {name!r}; there are: {', '.join(names)}", hint=hint)
     return entry

@@ -12,6 +12,8 @@ from rich.console import Console
 from rich.table import Table
 
 from asl_kit.annotations.schema import AnnotationSet, Video
+from asl_kit.annotations.similar_labels import SimilarLabels, find_similar_labels, similar_labels_warning
+from asl_kit.base.console import warn
 from asl_kit.errors import AnnotationError
 from asl_kit.manifests.schema import ExpectedCounts, Manifest
 
@@ -88,6 +90,8 @@ class ConversionReport:
     expected: dict[str, ExpectedCounts] = field(default_factory=dict)
     differences: list[str] = field(default_factory=list)
     """Items that are unaccounted for, and differences of the source from the manifest; empty if there are none."""
+    similar_labels: list[SimilarLabels] = field(default_factory=list)
+    """Labels that may be spellings of one class; empty if a manifest names the classes."""
 
     def note(self, text: str) -> None:
         """Record a decision that affects many items."""
@@ -113,6 +117,7 @@ class ConversionReport:
         """Count the items of each split, and list every difference from the source and from the manifest."""
         self.counts = {split: SplitCounts.of(videos.values()) for split, videos in annotations.by_split().items()}
         self.expected = dict(manifest.expected) if manifest else {}
+        self.similar_labels = [] if manifest else find_similar_labels(annotations)
         self.differences = [*self._unaccounted(), *self._against_manifest(annotations, manifest)]
         for exclusion in manifest.exclusions if manifest else ():
             if exclusion.video not in annotations.videos and exclusion.split in self.counts:
@@ -174,10 +179,12 @@ class ConversionReport:
         """Return the whole report as JSON-ready data."""
         report = asdict(self)
         report["expected"] = {split: counts.model_dump() for split, counts in self.expected.items()}
+        if not self.similar_labels:
+            del report["similar_labels"]
         return report
 
     def print(self, console: Console) -> None:
-        """Print counts, notes, differences, and the first items of each kind; `to_json` has all items."""
+        """Print counts, notes, the first items of each kind, differences and warnings; `to_json` has all items."""
         console.print(self._table())
         for note in self.notes:
             console.print(f"note: {note}")
@@ -192,6 +199,8 @@ class ConversionReport:
                 console.print(f"  and {len(items) - MAX_ITEMS_PRINTED} more (--json FILE lists all)")
         for line in self.differences:
             console.print(f"difference: {line}")
+        if self.similar_labels:
+            warn(console, similar_labels_warning(self.similar_labels))
 
     def _table(self) -> Table:
         title = f"{self.dataset}: found/expected" if self.expected else self.dataset

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import ConfigDict, Field, JsonValue, model_validator
 
 from asl_kit.annotations.validation import semantic_errors
+from asl_kit.base.similar_names import close_matches
 from asl_kit.base.validation import StrictModel, raise_errors
 from asl_kit.errors import AnnotationError
 
@@ -144,7 +145,11 @@ class AnnotationSet(_Record):
                 )
             return next(iter(self.vocabularies))
         if name not in self.vocabularies:
-            raise AnnotationError(f"dataset {self.dataset}: no vocabulary {name!r}; there are: {names}")
+            close = close_matches(name, self.vocabularies)
+            raise AnnotationError(
+                f"dataset {self.dataset}: no vocabulary {name!r}; there are: {names}",
+                hint=f"Did you mean {close[0]!r}?" if close else None,
+            )
         return name
 
 

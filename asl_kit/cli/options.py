@@ -107,7 +107,11 @@ on_error = click.option(
 
 scoring = together(
     click.option("--split", metavar="NAME", help="Default: the dataset's evaluation split."),
-    click.option("--tiou", metavar="LO:HI:STEP", help="tIoU thresholds. Default: the dataset's, else 0.3:0.7:0.1."),
+    click.option(
+        "--tiou",
+        metavar="LO:HI:STEP",
+        help="tIoU thresholds. Default: the protocol's, else the dataset's, else 0.3:0.7:0.1.",
+    ),
     click.option(
         "--duplicates",
         type=click.Choice(["keep", "drop"]),

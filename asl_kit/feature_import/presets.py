@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
-
 from rich.table import Table
 
+from asl_kit.base.similar_names import close_matches
 from asl_kit.errors import UsageError
 from asl_kit.manifests.files import manifest_paths, read_manifest
 from asl_kit.manifests.schema import FeatureSet
@@ -36,7 +35,7 @@ def get_preset(name: str, *, command: str = "import-features") -> FeatureSet:
     """
     known = list_presets()
     if name not in known:
-        close = [other for other in known if other.startswith(name)] or difflib.get_close_matches(name, known, n=3)
+        close = [other for other in known if other.startswith(name)] or close_matches(name, known, n=3)
         meant = f"Did you mean {' or '.join(close)}? " if close else ""
         raise UsageError(f"no preset named {name!r}", hint=f"{meant}`asl-kit {command} --list-presets` lists all")
     return known[name]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
 
 from asl_kit.base.files import read_toml
+from asl_kit.base.similar_names import close_matches
 from asl_kit.base.validation import check_version, validate
 from asl_kit.errors import ManifestError
 from asl_kit.manifests.schema import Manifest
@@ -63,7 +63,7 @@ def load_manifest(name: str) -> Manifest:
     manifest = find_manifest(name)
     if manifest is None:
         names = list(manifest_paths())
-        close = difflib.get_close_matches(name, names, n=1)
+        close = close_matches(name, names)
         hint = f"Did you mean {close[0]!r}?" if close else None
         raise ManifestError(f"no manifest named {name!r}; there are: {', '.join(names)}", hint=hint)
     return manifest

@@ -10,6 +10,7 @@ from asl_extract.decoders.probe import probe
 from asl_extract.videos import find_videos
 from asl_kit.base.child_process import ReaderProcess
 from asl_kit.base.console import progress_bar
+from asl_kit.base.similar_names import close_matches
 from asl_kit.detections.json_format import read_predictions
 from asl_kit.detections.per_video import VideoDetections
 from asl_kit.detections.table import DetectionTables
@@ -50,7 +51,9 @@ def render_detections(
     found = read_predictions(Path(detections))
     for name in classes:
         if name not in found.class_names:
-            raise UsageError(f"no detection of class {name!r}", hint=f"classes: {', '.join(found.class_names)}")
+            close = close_matches(name, found.class_names)
+            meant = f"did you mean {close[0]!r}? " if close else ""
+            raise UsageError(f"no detection of class {name!r}", hint=f"{meant}classes: {', '.join(found.class_names)}")
     if classes:
         found = found.relabelled(found.class_names, dict.fromkeys(classes))
     files = _find_files(found.video_ids, [videos] if isinstance(videos, str | Path) else videos)

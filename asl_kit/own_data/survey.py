@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -17,9 +16,11 @@ from asl_kit.annotations import AnnotationSet, read_annotations
 from asl_kit.annotations.conversion import find_converter
 from asl_kit.annotations.report import ConversionReport
 from asl_kit.annotations.schema import Video
+from asl_kit.annotations.similar_labels import find_similar_labels
 from asl_kit.annotations.validation import DURATION_TOLERANCE_S
 from asl_kit.base.child_process import ReaderProcess
 from asl_kit.base.console import progress_bar
+from asl_kit.base.similar_names import close_matches
 from asl_kit.dataset.split import training_split
 from asl_kit.errors import MissingFileError, UsageError, VideoError, first_few
 from asl_kit.own_data.splits import evaluation_split, with_test_split
@@ -162,7 +163,7 @@ def survey_videos(source: Path, videos: Path) -> Survey:
         reasons = "\n  ".join(list(unreadable.values())[:5])
         raise UsageError(f"none of the {len(annotated)} annotated videos in {videos} can be read:\n  {reasons}")
     missing = sorted(annotations.videos.keys() - files.keys())
-    close = {video_id: difflib.get_close_matches(video_id, unannotated, n=1) for video_id in missing[:COMPARED]}
+    close = {video_id: close_matches(video_id, unannotated) for video_id in missing[:COMPARED]}
     annotations, split_note = with_test_split(_with_headers(annotations, headers), headers)
     survey = Survey(
         annotations=annotations,
@@ -227,6 +228,10 @@ def _survey_classes(annotations: AnnotationSet, headers: Mapping[str, VideoHeade
             for key in segment.labels.items():
                 counts.setdefault(key, Counter())[video.split] += 1
                 lengths.setdefault(key, []).append(segment.end - segment.start)
+    similar: dict[tuple[str, str], list[str]] = {}
+    for group in find_similar_labels(annotations):
+        for label in group.segments:
+            similar[group.vocabulary, label] = [other for other in group.segments if other != label]
     found = []
     for vocabulary, labels in annotations.vocabularies.items():
         for label in labels:
@@ -235,6 +240,8 @@ def _survey_classes(annotations: AnnotationSet, headers: Mapping[str, VideoHeade
             remarks = [f"none in {split}" for split in splits if not own[split]]
             if 0 < own[train] < RARE:
                 remarks.append(f"rare: {own[train]} in {train}")
+            if key in similar:
+                remarks.append(f"another spelling of {', '.join(map(repr, similar[key]))}?")
             has = key in lengths
             found.append(
                 ClassSurvey(

@@ -10,7 +10,9 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from asl_kit.annotations.similar_labels import find_similar_labels, similar_labels_warning
 from asl_kit.annotations.statistics import describe, split_rows
+from asl_kit.base.console import warn
 from asl_kit.errors import first_few
 from asl_kit.own_data.proposal import Proposal
 from asl_kit.own_data.survey import QUANTILES, ClassSurvey, Survey
@@ -31,6 +33,9 @@ def print_survey(survey: Survey, console: Console) -> None:
         table.add_row(*row)
     console.print(table)
     console.print(_class_table(survey))
+    similar = find_similar_labels(survey.annotations)
+    if similar:
+        warn(console, similar_labels_warning(similar))
 
 
 def print_proposal(proposal: Proposal, console: Console) -> None:

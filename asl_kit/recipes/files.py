@@ -7,7 +7,6 @@ one, whose tables it starts from; ``[about]`` describes a published recipe.
 
 from __future__ import annotations
 
-import difflib
 import json
 import tomllib
 from collections.abc import Sequence
@@ -18,6 +17,7 @@ from pydantic import Field
 from rich.table import Table
 
 from asl_kit.base.files import read_toml
+from asl_kit.base.similar_names import close_matches
 from asl_kit.base.validation import StrictModel, check_version, validate
 from asl_kit.errors import RecipeError
 from asl_kit.recipes.schema import Recipe
@@ -150,14 +150,14 @@ def _merged(base: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
 
 def _meant(name: str) -> str:
     """Return a hint: the recipes for the feature set of this name, or those with a similar name."""
-    names = built_in_recipes()
+    name, names = name.lower(), built_in_recipes()
     abouts = {recipe: about for recipe in names if (about := read_recipe(recipe).about) is not None}
     close = [
         recipe
         for recipe, about in abouts.items()
         if name.replace("/", "-") in {f"{about.dataset}-{features}" for features in about.features}
     ]
-    close = close or difflib.get_close_matches(name, names, n=3) or [other for other in names if other.startswith(name)]
+    close = close or close_matches(name, names, n=3) or [other for other in names if other.startswith(name)]
     return (f"did you mean {' or '.join(close)}? " if close else "") + "`asl-kit train --list-recipes` shows all"
 
 

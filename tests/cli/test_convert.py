@@ -92,11 +92,98 @@ def test_strict_fails_and_writes_no_annotations(tmp_path):
     assert (tmp_path / "out.json").exists()
 
 
+def eaf(*labels):
+    """Return a file of ELAN with one second of each label."""
+    times = range(len(labels) + 1)
+    slots = "".join(f'<TIME_SLOT TIME_SLOT_ID="t{n}" TIME_VALUE="{n * 1000}"/>' for n in times)
+    rows = "".join(
+        f'<ANNOTATION><ALIGNABLE_ANNOTATION ANNOTATION_ID="a{n}" TIME_SLOT_REF1="t{n}" TIME_SLOT_REF2="t{n + 1}">'
+        f"<ANNOTATION_VALUE>{label}</ANNOTATION_VALUE></ALIGNABLE_ANNOTATION></ANNOTATION>"
+        for n, label in enumerate(labels)
+    )
+    return (
+        f'<ANNOTATION_DOCUMENT><HEADER TIME_UNITS="milliseconds"><MEDIA_DESCRIPTOR MEDIA_URL="file:///x/a.mp4"/>'
+        f'</HEADER><TIME_ORDER>{slots}</TIME_ORDER><TIER TIER_ID="action">{rows}</TIER></ANNOTATION_DOCUMENT>'
+    )
+
+
+def via(*labels):
+    """Return a project of VIA with one second of each label."""
+    options = {str(n): label for n, label in enumerate(labels)}
+    attribute = {"aname": "action", "anchor_id": "FILE1_Z2_XY0", "type": 4, "options": options}
+    rows = {str(n): {"vid": "1", "flg": 0, "z": [n, n + 1], "xy": [], "av": {"1": str(n)}} for n in range(len(labels))}
+    document = {
+        "project": {"vid_list": ["1"]}, "config": {}, "attribute": {"1": attribute}, "metadata": rows,
+        "file": {"1": {"fid": 1, "fname": "a.mp4", "type": 4, "loc": 1, "src": ""}}, "view": {"1": {"fid_list": [1]}},
+    }  # fmt: skip
+    return json.dumps(document)
+
+
+def label_studio(*labels):
+    """Return an export of Label Studio with one second of each label."""
+    results = [
+        {
+            "id": f"r{n}", "type": "timelinelabels", "from_name": "videoLabels",
+            "value": {"ranges": [{"start": 25 * n + 1, "end": 25 * n + 25}], "timelinelabels": [label]},
+        }
+        for n, label in enumerate(labels)
+    ]  # fmt: skip
+    annotation = {"id": 7, "completed_by": 1, "was_cancelled": False, "result": results}
+    return json.dumps([{"id": 5, "data": {"video": "/a.mp4", "fps": 25}, "annotations": [annotation]}])
+
+
+def activitynet_json(*labels):
+    """Return JSON in ActivityNet's layout with one second of each label."""
+    rows = [{"label": label, "segment": [n, n + 1]} for n, label in enumerate(labels)]
+    return json.dumps({"database": {"a": {"subset": "train", "duration": 9, "annotations": rows}}})
+
+
+def csv(*labels):
+    """Return a table with one second of each label."""
+    return "video,start,end,label\n" + "".join(f"a,{n},{n + 1},{label}\n" for n, label in enumerate(labels))
+
+
+OWN_DATA = {
+    "csv": ("own.csv", csv),
+    "activitynet-json": ("own.json", activitynet_json),
+    "elan": ("own.eaf", eaf),
+    "via": ("own.json", via),
+    "label-studio": ("own.json", label_studio),
+}
+
+
+@pytest.mark.parametrize("converter", OWN_DATA)
+def test_labels_that_look_alike_are_named_with_their_counts(tmp_path, converter):
+    name, write = OWN_DATA[converter]
+    (tmp_path / name).write_text(write("drink", "Drink", "drink_up", "run"))
+    result = invoke("convert", converter, tmp_path / name, "-o", tmp_path / "a.json", "--json", tmp_path / "r.json")
+    assert result.exit_code == 0, result.output
+    (line,) = [line for line in result.stdout.splitlines() if line.startswith("warning: ")]
+    assert line.startswith("warning: labels that differ only in capitals, spaces or underscores are different classes,")
+    assert "'Drink' (1)" in line
+    assert "'drink' (1)" in line
+    assert line.endswith(". If they mean the same action, spell them alike and run this again.")
+    report = json.loads((tmp_path / "r.json").read_text())
+    assert report["similar_labels"] == [{"vocabulary": "action", "segments": {"Drink": 1, "drink": 1}}]
+    classes = json.loads((tmp_path / "a.json").read_text())["vocabularies"]["action"]
+    assert sorted(classes) == ["Drink", "drink", "drink_up", "run"]
+
+
+@pytest.mark.parametrize("converter", OWN_DATA)
+def test_labels_that_differ_are_not_remarked(tmp_path, converter):
+    name, write = OWN_DATA[converter]
+    (tmp_path / name).write_text(write("drink", "drinks", "run"))
+    result = invoke("convert", converter, tmp_path / name, "-o", tmp_path / "a.json", "--json", tmp_path / "r.json")
+    assert (result.exit_code, "warning" in result.stdout) == (0, False)
+    assert "similar_labels" not in json.loads((tmp_path / "r.json").read_text())
+
+
 def test_unknown_dataset_lists_those_there_are(tmp_path, table):
     result = invoke("convert", "thumos", table, "-o", tmp_path / "out.json")
     assert result.exit_code == 2
     assert "no converter named 'thumos'; there are: activitynet, activitynet-json, activitynet12," in result.stderr
     assert "hint: Did you mean 'thumos14'?" in result.stderr
+    assert "hint: Did you mean 'csv'?" in invoke("convert", "CSV", table, "-o", tmp_path / "out.json").stderr
 
 
 def test_list_names_every_converter_and_what_is_expected():

@@ -131,6 +131,17 @@ def test_several_vocabularies(videos: Path, tmp_path: Path) -> None:
     assert [words[2] for words in reports] == ["scores/detections-noun.json", "scores/detections-verb.json"]
 
 
+def test_labels_that_look_alike(videos: Path, tmp_path: Path) -> None:
+    source = table(tmp_path, *ROWS, "clip1,1,2,Run", "clip2,1,2,RUN")
+    code, output = run(source, videos, "--json", tmp_path / "found.json")
+    assert code == 0, output
+    assert "are different classes, here with their numbers of segments: 'RUN' (1) and 'Run' (1) and 'run' (5)" in output
+    classes = json.loads((tmp_path / "found.json").read_text(encoding="utf-8"))["classes"]
+    remarks = {item["label"]: item["remarks"] for item in classes}
+    assert "another spelling of 'Run', 'run'?" in remarks["RUN"]
+    assert not any("spelling" in text for text in remarks["jump"])
+
+
 def test_annotations_of_any_converter(videos: Path, tmp_path: Path) -> None:
     source = table(
         tmp_path,

@@ -108,10 +108,21 @@ def test_a_video_without_a_file_is_named_and_the_others_are_done() -> None:
         (["d.json", "gone", "--edl", "out"], 2, "gone: no such file or folder"),
         (["d.json", "videos", "--edl", "out", "--max-clips", 1], 2, "--max-clips without --clips DIR"),
         (["d.json", "videos", "--edl", "out", "--class", "fly"], 2, "no detection of class 'fly'\nhint: classes: jump"),
+        (["d.json", "videos", "--edl", "out", "--class", "JUMP"], 2, "hint: did you mean 'jump'? classes: jump"),
         (["d.json", "other", "--edl", "out"], 2, "none of the 2 videos has a file among the 1 that were found"),
         (["videos/a.mp4", "videos", "--edl", "out"], 1, "videos/a.mp4: not a JSON file"),
     ],
-    ids=["nothing", "no videos", "no file", "no folder", "max clips", "class", "other videos", "no detections"],
+    ids=[
+        "nothing",
+        "no videos",
+        "no file",
+        "no folder",
+        "max clips",
+        "class",
+        "class in capitals",
+        "other videos",
+        "no detections",
+    ],
 )
 def test_what_is_wrong_is_said_before_the_work(arguments: list[object], code: int, message: str) -> None:
     Path("other").mkdir()

@@ -28,7 +28,7 @@ class Protocol:
     """Module of this package, with a function ``(task: Task) -> Scores``."""
     function: str = "score"
     tiou: str | None = None
-    """Default thresholds, ``LO:HI:STEP``. None: those of the dataset."""
+    """Thresholds of the challenge, ``LO:HI:STEP``. None: those of the dataset."""
     by_frame: bool = False
     """Whether it scores moments, without thresholds."""
     joint: bool = False
@@ -63,11 +63,14 @@ PROTOCOLS = {
         Protocol(
             "proposals", "average recall AR@AN, as ActivityNet's proposal task", "proposals", tiou="0.5:0.95:0.05"
         ),
-        Protocol("ego4d-mq", "mAP and recall@kx, as the Ego4D Moment Queries challenge", "ego4d_mq"),
+        Protocol(
+            "ego4d-mq", "mAP and recall@kx, as the Ego4D Moment Queries challenge", "ego4d_mq", tiou="0.1:0.5:0.1"
+        ),
         Protocol(
             "epic-kitchens",
             "mAP of verb, noun and action, as the EPIC-KITCHENS-100 challenge",
             "epic_kitchens",
+            tiou="0.1:0.5:0.1",
             joint=True,
         ),
     )

@@ -78,6 +78,9 @@ def report_file(
             hint=f"name it with --vocabulary: {', '.join(task.annotations.vocabularies)}",
         )
     with error_context(predictions, PredictionError):
+        scores = protocol.score(replace(task, tiou_thresholds=options.tiou_thresholds(dataset)))
+        if scores.mean_average_precision and scores.tiou_thresholds:
+            task = replace(task, tiou_thresholds=scores.tiou_thresholds)  # the intervals must belong to the scores
         prepared = prepare(task)
         learned = None
         if sensitivity is not None:
@@ -88,7 +91,7 @@ def report_file(
             path,
             dataset=dataset,
             prepared=prepared,
-            scores=protocol.score(replace(task, tiou_thresholds=options.tiou_thresholds(dataset))),
+            scores=scores,
             diagnosis=diagnose(task),
             videos=videos,
             sensitivity=learned,

@@ -5,11 +5,11 @@ Other packages add backbones through the entry point group `ENTRY_POINT_GROUP`: 
 
 from __future__ import annotations
 
-import difflib
 import importlib
 from typing import TYPE_CHECKING
 
 from asl_kit.base.plugins import entry_names, find_entry, load_entry, package_of
+from asl_kit.base.similar_names import close_matches
 from asl_kit.errors import AslKitError, MissingDependencyError, UsageError
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def get_backbone(name: str) -> BackboneSpec:
         return family[name]
     if entry is not None:
         return _from_package(entry)
-    close = difflib.get_close_matches(name, backbone_names(), n=1)
+    close = close_matches(name, backbone_names())
     meant = f"Did you mean {close[0]!r}? " if close else ""
     raise UsageError(f"unknown backbone {name!r}", hint=f"{meant}Backbones: {', '.join(backbone_names())}")
 

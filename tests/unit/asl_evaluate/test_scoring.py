@@ -1,22 +1,27 @@
 from __future__ import annotations
 
+import io
 import json
+import re
 from pathlib import Path
 from typing import Any, get_args
 
 import pytest
 from helpers.support import make_annotation_set
+from rich.console import Console
 
 from asl_evaluate.coverage import GridCoverage
 from asl_evaluate.options import ScoringOptions, parse_tiou
 from asl_evaluate.protocols import PROTOCOLS
 from asl_evaluate.scoring import evaluate_predictions, score, write_results
+from asl_evaluate.terminal_tables import print_scores
 from asl_kit.annotations import AnnotationSet, write_annotations
 from asl_kit.detections.json_format import read_predictions, write_predictions
 from asl_kit.detections.table import Detections, DetectionTables
 from asl_kit.errors import AnnotationError, PredictionError, UsageError
 from asl_kit.grid import FeatureGrid
 from asl_kit.manifests import schema
+from asl_kit.manifests.files import default_tiou_thresholds, load_manifest, manifest_paths
 
 CLASSES = ["jump", "run", "swim", "throw"]
 VIDEOS: dict[str, Any] = {
@@ -290,4 +295,51 @@ def test_default_protocol(dataset: str, protocol: str, tiou: str) -> None:
     options = ScoringOptions()
     assert options.protocol_for(dataset).name == protocol
     assert options.tiou_thresholds(dataset) == parse_tiou(tiou)
-    assert ScoringOptions(protocol="proposals").tiou_thresholds(dataset) == parse_tiou("0.5:0.95:0.05")
+
+
+CHALLENGE_TIOU = {"proposals": "0.5:0.95:0.05", "ego4d-mq": "0.1:0.5:0.1", "epic-kitchens": "0.1:0.5:0.1"}
+
+
+@pytest.mark.parametrize("dataset", [*manifest_paths(), "my own"])
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_thresholds_of_a_protocol(protocol: str, dataset: str) -> None:
+    own = CHALLENGE_TIOU.get(protocol)
+    expected = parse_tiou(own) if own is not None else default_tiou_thresholds(dataset)
+    assert ScoringOptions(protocol=protocol).tiou_thresholds(dataset) == expected
+    if not PROTOCOLS[protocol].by_frame:
+        assert ScoringOptions(protocol=protocol, tiou="0.2:0.4:0.2").tiou_thresholds(dataset) == (0.2, 0.4)
+
+
+@pytest.mark.parametrize("dataset", manifest_paths())
+def test_a_manifest_agrees_with_its_protocol(dataset: str) -> None:
+    assert ScoringOptions().tiou_thresholds(dataset) == load_manifest(dataset).tiou_thresholds
+
+
+@pytest.mark.parametrize(
+    ("protocol", "tiou", "expected"),
+    [
+        pytest.param(None, None, "0.3:0.7:0.1", id="no protocol named"),
+        pytest.param("activitynet", None, "0.3:0.7:0.1", id="activitynet"),
+        pytest.param("thumos14", None, "0.3:0.7:0.1", id="thumos14"),
+        pytest.param("ego4d-mq", None, "0.1:0.5:0.1", id="ego4d-mq"),
+        pytest.param("ego4d-mq", "0.3:0.7:0.2", "0.3:0.7:0.2", id="ego4d-mq with --tiou"),
+        pytest.param("epic-kitchens", None, "0.1:0.5:0.1", id="epic-kitchens"),
+        pytest.param("epic-kitchens", "0.5:0.5:0.1", "0.5:0.5:0.1", id="epic-kitchens with --tiou"),
+        pytest.param("proposals", None, "0.5:0.95:0.05", id="proposals"),
+    ],
+)
+def test_scores_state_protocol_and_thresholds(protocol: str | None, tiou: str | None, expected: str) -> None:
+    segments = [{"start": 1.0, "end": 2.0, "labels": {"verb": "take", "noun": "cup"}}]
+    video = {"split": "test", "duration": 9.0, "segments": segments}
+    annotations = make_annotation_set({}, [], vocabularies={"verb": ["take"], "noun": ["cup"]}, videos={"a": video})
+    label, vocabulary = ("take,cup", None) if protocol == "epic-kitchens" else ("take", "verb")
+    detections = Detections.from_lists([("a", 1.0, 2.0, label, 1.0)])
+    scores = score(detections, annotations, ScoringOptions(protocol=protocol, tiou=tiou, vocabulary=vocabulary))
+    document = scores.to_json()
+    assert (document["protocol"], document["tiou"]) == (protocol or "activitynet", list(parse_tiou(expected)))
+    stream = io.StringIO()
+    print_scores(scores, Console(file=stream, width=100))
+    text = stream.getvalue()
+    assert f"protocol {document['protocol']}, " in text
+    rows = re.findall(r"^ +(0\.\d+) ", text, re.MULTILINE)
+    assert list(map(float, rows)) == document["tiou"] * max(1, len(scores.parts))

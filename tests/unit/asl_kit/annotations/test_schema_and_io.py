@@ -179,6 +179,9 @@ def test_split_and_classes():
         annotations.split("val")
     with pytest.raises(AnnotationError, match="no vocabulary 'verb'; there are: action"):
         annotations.classes("verb")
+    with pytest.raises(AnnotationError, match="no vocabulary 'Action'") as caught:
+        annotations.classes("Action")
+    assert caught.value.hint == "Did you mean 'action'?"
     several = AnnotationSet.model_validate(document(vocabularies={"action": ["run"], "noun": ["cup"]}))
     with pytest.raises(AnnotationError, match=r"several vocabularies \(action, noun\)"):
         several.classes()

@@ -77,6 +77,8 @@ def test_a_missing_file_that_is_extended_is_named(tmp_path: Path) -> None:
     ("name", "meant"),
     [
         ("thumos14-i3", "thumos14-i3d"),
+        ("THUMOS14-I3D", "did you mean thumos14-i3d or "),
+        ("THUMOS14/VideoMAE-H", "did you mean thumos14-videomae?"),
         ("thumos14-videomae-h", "did you mean thumos14-videomae?"),
         ("thumos14/videomae-h", "did you mean thumos14-videomae?"),
         (
