@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-import sys
+import inspect
 from collections.abc import Callable, Iterable, Sequence
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -69,6 +69,11 @@ def _find_entry(name: str) -> EntryPoint:
 
 def _load(entry: EntryPoint) -> Converter:
     converter: Converter = load_entry(entry, kind="converter")
+    if not callable(converter):
+        raise MissingDependencyError(
+            f"the converter {entry.name!r} ({entry.value}) of the package {package_of(entry)} must be a function,"
+            f" found {converter!r:.60}"
+        )
     return converter
 
 
@@ -117,10 +122,10 @@ def datasets_table() -> Table:
 def _describe(name: str) -> str:
     """Return the first line of a converter's module, or why it cannot be loaded."""
     try:
-        module = sys.modules[find_converter(name).__module__]
-    except MissingDependencyError as error:
+        module = inspect.getmodule(find_converter(name))
+    except (MissingDependencyError, UsageError) as error:
         return error.message
-    return (module.__doc__ or "").partition("\n")[0].rstrip(".:")
+    return (getattr(module, "__doc__", None) or "").partition("\n")[0].rstrip(".:")
 
 
 @without_garbage_collection()

@@ -26,7 +26,7 @@ LIMIT_S = 90.0
 """All imports together take less time, even from a slow network drive, unless one hangs."""
 
 NEEDS_TORCH = (
-    *("torchvision", "pytorchvideo", "tensorboard", "devices", "decoder processes"),
+    *("torchvision", "pytorchvideo", "devices", "decoder processes"),
     *("decoder torchcodec", "decoder nvdec"),
 )
 """Probes that are skipped if PyTorch does not load, because they import it too."""

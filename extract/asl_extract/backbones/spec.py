@@ -50,10 +50,10 @@ class BackboneSpec:
         Frames of a 30 fps video between two frames of a clip, as the network was trained; sets the default window.
     build : callable
         ``build(frame_size) -> network`` with the constructor's own initial weights.
-    published : PublishedWeights
-        What ``--weights default`` loads.
     classifier : tuple of str
         Prefixes of the state dict's names that belong to the classifier, which is cut off.
+    published : PublishedWeights, optional
+        What ``--weights default`` loads. None: weights must be a file, or random.
     two_pathways : bool
         Whether the network takes a slow and a fast clip, as SlowFast does.
     fixed_size : bool
@@ -72,8 +72,8 @@ class BackboneSpec:
     feature_dim: int
     frame_step: int
     build: Callable[[int], nn.Module]
-    published: PublishedWeights
     classifier: tuple[str, ...]
+    published: PublishedWeights | None = None
     two_pathways: bool = False
     fixed_size: bool = False
     whole_window: bool = False
