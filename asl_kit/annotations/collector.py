@@ -92,6 +92,11 @@ class Collector:
         Facts of the dataset: its classes are those of the result.
     duration_hint : str
         Added to the error of a video without a duration and without segments.
+
+    Attributes
+    ----------
+    hint : str or None
+        Shown below the errors that `finish` raises.
     """
 
     def __init__(
@@ -99,6 +104,7 @@ class Collector:
     ) -> None:
         self.report = report
         self.manifest = manifest
+        self.hint: str | None = None
         self._mend = mend
         self._duration_hint = duration_hint
         self._videos: dict[str, _Facts] = {}
@@ -261,7 +267,7 @@ class Collector:
         if not self._videos and not self._errors:
             self._errors.append("no video in " + ", ".join(file.name for file in source.files))
         if self._errors:
-            raise AnnotationError(list_errors(self._errors))
+            raise AnnotationError(list_errors(self._errors), hint=self.hint)
         if without["duration"]:
             self.report.note(
                 f"the duration of {without['duration']} videos is not stated: taken from the end of their last segment"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import inspect
 from collections.abc import Callable, Iterable, Sequence
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -31,7 +31,7 @@ def converter_names() -> list[str]:
 
 
 def find_converter(name: str) -> Converter:
-    """Return the converter of this name.
+    """Return the converter of this name, or of the dataset of this name.
 
     Raises
     ------
@@ -43,8 +43,22 @@ def find_converter(name: str) -> Converter:
     return _load(_find_entry(name))
 
 
+def converter_of(dataset: str) -> str:
+    """Return the name of the converter that makes a dataset, which may be an alias of the dataset.
+
+    Examples
+    --------
+    >>> converter_of("activitynet13")
+    'activitynet'
+    """
+    converters = entry_names(ENTRY_POINT_GROUP)
+    manifest = None if dataset in converters else find_manifest(dataset)
+    names = (manifest.name, *manifest.aliases) if manifest else ()
+    return next((name for name in names if name in converters), dataset)
+
+
 def _find_entry(name: str) -> EntryPoint:
-    entry = find_entry(ENTRY_POINT_GROUP, name, kind="converter")
+    entry = find_entry(ENTRY_POINT_GROUP, converter_of(name), kind="converter")
     if entry is None:
         names = converter_names()
         close = close_matches(name, names)
@@ -55,6 +69,11 @@ def _find_entry(name: str) -> EntryPoint:
 
 def _load(entry: EntryPoint) -> Converter:
     converter: Converter = load_entry(entry, kind="converter")
+    if not callable(converter):
+        raise MissingDependencyError(
+            f"the converter {entry.name!r} ({entry.value}) of the package {package_of(entry)} must be a function,"
+            f" found {converter!r:.60}"
+        )
     return converter
 
 
@@ -103,10 +122,10 @@ def datasets_table() -> Table:
 def _describe(name: str) -> str:
     """Return the first line of a converter's module, or why it cannot be loaded."""
     try:
-        module = sys.modules[find_converter(name).__module__]
-    except MissingDependencyError as error:
+        module = inspect.getmodule(find_converter(name))
+    except (MissingDependencyError, UsageError) as error:
         return error.message
-    return (module.__doc__ or "").partition("\n")[0].rstrip(".:")
+    return (getattr(module, "__doc__", None) or "").partition("\n")[0].rstrip(".:")
 
 
 @without_garbage_collection()
@@ -129,7 +148,8 @@ def convert(
     Parameters
     ----------
     dataset : str
-        Name of a converter. If a manifest has this name or alias, the result is compared with it.
+        Name of a converter, or of its dataset as in the manifests. If there is a manifest, the result is compared
+        with it.
     sources : path or iterable of paths
         Files or folders as the dataset's publisher distributes them.
     output : path

@@ -141,7 +141,8 @@ class AnnotationSet(_Record):
         if name is None:
             if len(self.vocabularies) > 1:
                 raise AnnotationError(
-                    f"dataset {self.dataset}: several vocabularies ({names})", hint="Name one of them."
+                    f"dataset {self.dataset}: several vocabularies ({names})",
+                    hint="Name one of them with --vocabulary NAME.",
                 )
             return next(iter(self.vocabularies))
         if name not in self.vocabularies:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from asl_kit.annotations.tables import read_table
+from asl_kit.annotations.tables import TIME_HINT, read_table
 from asl_kit.errors import AnnotationError, PredictionError
 
 COLUMNS = ("video", "start", "end", "label", "score")
@@ -46,7 +46,8 @@ def read_scored_rows(path: Path) -> tuple[list[str], list[Row]]:
             numbers = table.seconds(start), table.seconds(end), table.number(score)
             for name, number in zip(("start", "end", "score"), numbers, strict=True):
                 if isinstance(number, str):
-                    raise PredictionError(f"{path}:{line}: {name}: expected a number, found {number!r}")
+                    hint = None if name == "score" else TIME_HINT
+                    raise PredictionError(f"{path}:{line}: {name}: expected a number, found {number!r}", hint=hint)
             start_s, end_s, value = map(float, numbers)
             rows.append((video_id, start_s, end_s, label, value))
         video_ids[video_id] = None

@@ -11,7 +11,7 @@ import csv
 import difflib
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +19,12 @@ from asl_kit.annotations.collector import number_from_text, read_text
 from asl_kit.errors import AnnotationError
 
 _SEPARATORS = (",", ";", "\t")
+TIME_HINT = (
+    "a time is seconds, 83.5, or a clock time, 1:23.5 or 01:02:03.5: minutes and seconds below 60, no frame numbers, "
+    "no separator of thousands"
+)
+"""What to do about a cell that holds no time."""
+
 _CLOCK = re.compile(r"(?:([0-9]+):)?([0-9]+):([0-9]{1,2}(?:\.[0-9]+)?)")
 
 
@@ -71,13 +77,14 @@ def read_table(path: Path, *, required: Sequence[str], optional: Sequence[str] =
     """
     known = (*required, *optional)
     table = read_cells(path, expected_columns(required, optional))
-    errors = [f"column {name!r} is missing" for name in required if name not in table.columns]
+    missing = {name: () for name in required if name not in table.columns}
+    errors = []
     for name in dict.fromkeys(table.columns):
         if table.columns.count(name) > 1:
             errors.append(f"column {name!r} appears twice")
         elif name not in known and not others:
             errors.append(unknown_column(name, known))
-    check_columns(path, table, errors, expected_columns(required, optional))
+    check_columns(path, table, missing, errors, expected_columns(required, optional))
     check_rows(path, table)
     return table
 
@@ -105,10 +112,19 @@ def read_cells(path: Path, expected: str) -> Table:
     return Table(separator, rows[0][1], rows[1:])
 
 
-def check_columns(path: Path, table: Table, errors: Sequence[str], expected: str) -> None:
-    """Raise one AnnotationError for all errors of the header; without errors, return."""
+def check_columns(
+    path: Path, table: Table, missing: Mapping[str, Sequence[str]], errors: Sequence[str], expected: str
+) -> None:
+    """Raise one AnnotationError for all errors of the header; without errors, return.
+
+    `missing` holds the columns that are missing, and the other names that are accepted for each.
+    """
+    also = {name: f" (also accepted: {', '.join(others)})" if others else "" for name, others in missing.items()}
+    errors = [*(f"column {name!r} is missing{text}" for name, text in also.items()), *errors]
     if errors:
         hint = "Rename the column, or remove it."
+        if missing:
+            hint = f"The columns of the file are {', '.join(map(repr, table.columns))}: rename one, or add a column."
         if len(table.columns) == 1:
             hint = "Separate the columns by commas, semicolons or tabs."
         elif "start" not in table.columns and any("frame" in name.lower() for name in table.columns):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from asl_kit.annotations.collector import Collector
-from asl_kit.annotations.tables import Table, read_table
+from asl_kit.annotations.tables import TIME_HINT, Table, read_table
 from asl_kit.annotations.video_names import split_name
 
 DURATION_HINT = "; give it in a table video,duration (a .csv file among the sources)"
@@ -37,6 +37,8 @@ def read_row(
     if not video_id:
         collector.error(where, "video: must be the name of a video, found ''")
         return None
+    if isinstance(table.seconds(row.get("duration") or "0"), str):
+        collector.hint = TIME_HINT
     duration_s, fps = (
         collector.positive(where, name, row[name], video_id=video_id, parse=parse) if row.get(name) else None
         for name, parse in (("duration", table.seconds), ("fps", table.number))

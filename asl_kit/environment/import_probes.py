@@ -25,7 +25,7 @@ DECODERS = ("decord", "pyav", "torchcodec", "nvdec")
 LIMIT_S = 90.0
 """All imports together take less time, even from a slow network drive, unless one hangs."""
 
-NEEDS_TORCH = ("torchvision", "pytorchvideo", "tensorboard", "devices", "decoder torchcodec", "decoder nvdec")
+NEEDS_TORCH = ("torchvision", "pytorchvideo", "devices", "decoder torchcodec", "decoder nvdec")
 """Probes that are skipped if PyTorch does not load, because they import it too."""
 
 Answer = dict[str, Any]

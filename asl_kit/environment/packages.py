@@ -13,7 +13,7 @@ REQUIRED = {
     "pytorchvideo": "pytorchvideo.models",
     "pyyaml": "yaml",
     "rich": "rich",
-    "tensorboard": "torch.utils.tensorboard",
+    "tensorboard": "tensorboard.summary.writer.record_writer",
     "torch": "torch",
     "torchvision": "torchvision",
     "zarr": "zarr",

@@ -82,7 +82,7 @@ class Ledger:
                 torn = end > 0 and file.read(1) != b"\n"
                 file.write(b"\n" * torn + json.dumps(line).encode() + b"\n")
         except OSError as fault:
-            raise StoreError(f"{path}: cannot record video {video_id!r}: {fault.strerror or fault}") from fault
+            raise StoreError(f"{self.folder}: cannot record video {video_id!r}: {fault.strerror or fault}") from fault
 
     def attempts(self) -> Iterator[Attempt]:
         """Yield every attempt of every worker in order of time; lines that a kill cut short are ignored."""

@@ -399,7 +399,7 @@ def _raise_write_error(fault: OSError, what: str) -> NoReturn:
         errno.EDQUOT: "quota exceeded: free some space and run the same command again; stored features remain valid",
         errno.ENOTEMPTY: "a damaged video is in its place: `asl-kit store verify` names its folder; delete that",
     }
-    raise StoreError(f"{what}: {describe_fault(fault)}", hint=hints.get(fault.errno or 0)) from fault
+    raise StoreError(f"{what}: {fault.strerror or fault}", hint=hints.get(fault.errno or 0)) from fault
 
 
 def _bytes_or_none(path: Path) -> bytes | None:

@@ -14,6 +14,7 @@ from asl_evaluate.epic_actions import VOCABULARIES, read_actions, split_labels
 from asl_evaluate.submission_formats import ActivityNet, EpicKitchens, MomentQueries
 from asl_evaluate.task import require_known_classes
 from asl_kit.annotations import AnnotationSet, read_annotations
+from asl_kit.annotations.conversion import converter_of
 from asl_kit.base.files import write_text
 from asl_kit.base.validation import StrictModel, validate
 from asl_kit.detections.json_format import read_predictions
@@ -130,7 +131,7 @@ def submit(
     if annotation_set.dataset not in wanted.datasets:
         raise AnnotationError(
             f"{annotations}: annotations of {annotation_set.dataset}, expected {' or '.join(wanted.datasets)}",
-            hint=f"make them with: asl-kit convert {wanted.datasets[0]} SOURCE... -o FILE",
+            hint=f"make them with: asl-kit convert {converter_of(wanted.datasets[0])} SOURCE... -o FILE",
         )
     tables = wanted.read(predictions, annotation_set)
     split = _split_of(tables, annotation_set, split)

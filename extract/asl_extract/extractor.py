@@ -114,7 +114,8 @@ class Extractor:
         made_here = complete_spec(spec)
         backbone = get_backbone(spec.backbone)
         if weights is None:
-            weights = _weights_of(spec.weights, spec.weights_sha256, backbone.published.name, option="--weights")
+            published = backbone.published.name if backbone.published else ""
+            weights = _weights_of(spec.weights, spec.weights_sha256, published, option="--weights")
         loaded = load_backbone(backbone, weights=str(weights), frame_size=spec.frame_size)
         found: dict[str, str | None] = {"weights": loaded.weights, "weights_sha256": loaded.weights_sha256}
         rule = backbone.resize.scaled_to(spec.frame_size)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import socket
 from collections.abc import Callable
 from pathlib import Path
 
@@ -116,6 +117,20 @@ def test_a_store_that_can_only_be_read(folder: Path) -> None:
     assert re.search("error: new.zarr.*: Read-only file system|Permission denied", result.stderr)
     assert "Traceback" not in result.output
     assert FeatureStore.open(folder / "new.zarr").video_ids() == ["v1"]
+
+
+@pytest.mark.parametrize("part", ["tmp", "ledger"])
+def test_a_message_about_a_disk_names_no_host(folder: Path, part: str) -> None:
+    arguments = "import-features v1.npy -o new.zarr --window 16 --stride 4 --fps 30 --annotations a.json --dim 4"
+    assert run(arguments).exit_code == 0
+    np.save("v2.npy", make_features(9))
+    with read_only(folder / "new.zarr" / part):
+        result = run(arguments.replace("v1", "v2"))
+    assert result.exit_code == 1
+    assert re.search(
+        r"^error: new.zarr.*'v2'.*: (Read-only file system|Permission denied)$", result.stderr, re.MULTILINE
+    )
+    assert socket.gethostname() not in result.stderr
 
 
 def test_a_folder_that_can_only_be_read(folder: Path) -> None:

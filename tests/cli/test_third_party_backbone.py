@@ -106,6 +106,35 @@ def test_list_shows_all_and_a_broken_package_too(offer: Offer, monkeypatch: pyte
     assert "no licence" in " ".join(result.stdout.split())
 
 
+WRONG_SPECS = {
+    "published is a name": (CODE.replace("published=", "published='x',#"), "'str' object has no attribute 'name'"),
+    "resize is a number": (CODE.replace("resize=", "resize=64,#"), "'int' object has no attribute 'crop'"),
+}
+
+
+@pytest.mark.parametrize(("code", "message"), WRONG_SPECS.values(), ids=WRONG_SPECS)
+def test_list_shows_the_others_beside_a_wrong_spec(
+    offer: Offer, monkeypatch: pytest.MonkeyPatch, code: str, message: str
+) -> None:
+    offer(code)
+    monkeypatch.setenv("COLUMNS", "200")
+    result = run("extract --list-backbones")
+    assert result.exit_code == 0, result.output
+    assert re.search("^ *x3d_xs ", result.stdout, flags=re.MULTILINE)
+    assert f"wrong BackboneSpec: AttributeError: {message}" in " ".join(result.stdout.split())
+
+
+@pytest.mark.parametrize("published", ["published=None,", ""], ids=["none", "left out"])
+def test_published_weights_are_optional(offer: Offer, tmp_path: Path, published: str) -> None:
+    offer(re.sub("published=.*", published, CODE))
+    row = next(line for line in run("extract --list-backbones").stdout.splitlines() if " colour " in line)
+    assert row.split()[-1] == "none"
+    result = extract(tmp_path, "--backbone", "colour", "--weights", "default")
+    assert result.exit_code == 2
+    assert "error: colour has no published weights\nhint: give --weights FILE, or --weights random" in result.stderr
+    assert extract(tmp_path, "--backbone", "colour").exit_code == 0
+
+
 def test_documented_table_is_that_of_the_code() -> None:
     text = (ROOT / "docs" / "backbones.md").read_text(encoding="utf-8")
     rows = [[cell.strip(" `") for cell in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("| ")]

@@ -155,6 +155,22 @@ def test_list_shows_a_broken_package_too(offer: Offer) -> None:
     assert (result.exit_code, "no licence" in " ".join(result.stdout.split())) == (0, True)
 
 
+def test_list_shows_the_others_beside_what_is_no_converter(offer: Offer) -> None:
+    offer("convert = 5")
+    result = run("convert --list")
+    assert result.exit_code == 0, result.output
+    assert "must be a function, found 5" in " ".join(result.stdout.split())
+    assert "thumos14" in result.stdout
+
+
+def test_list_shows_the_others_beside_two_of_one_name(offer: Offer) -> None:
+    offer(MODULE + "pass", module="first_package")
+    offer(MODULE + "pass", module="second_package")
+    result = run("convert --list")
+    assert result.exit_code == 0, result.output
+    assert "2 packages provide a converter 'other'" in " ".join(result.stdout.split())
+
+
 @pytest.mark.slow
 def test_example_installs_and_converts(tmp_path: Path, notes: Path) -> None:
     target = tmp_path / "target"

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
+import time
 import warnings
 from contextlib import closing
 from pathlib import Path
@@ -88,6 +91,50 @@ def _lock(file: IO[str], path: Path) -> None:
         pass
 
 
+class _TensorBoardFile:
+    """A file of scalars for TensorBoard.
+
+    The `SummaryWriter` of torch writes in a thread, which prints a traceback if the disk is full.
+
+    Parameters
+    ----------
+    folder : Path
+        Created if absent.
+    purge_step : int
+        TensorBoard discards records of earlier files from this step on.
+    """
+
+    def __init__(self, folder: Path, *, purge_step: int) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # protobuf and numpy warn on import
+            from tensorboard.compat.proto import event_pb2, summary_pb2
+            from tensorboard.summary.writer.record_writer import RecordWriter
+        self._events, self._summaries = event_pb2, summary_pb2
+        folder.mkdir(parents=True, exist_ok=True)
+        seconds, rest = divmod(time.time_ns(), 10**9)
+        name = f"events.out.tfevents.{seconds:010}.{socket.gethostname()}.{os.getpid()}.{rest:09}"
+        self._file = (folder / name).open("xb")
+        self._records = RecordWriter(self._file)
+        self._write(file_version="brain.Event:2")
+        self._write(step=purge_step, session_log=event_pb2.SessionLog(status=event_pb2.SessionLog.START))
+
+    def _write(self, **fields: Any) -> None:
+        self._records.write(self._events.Event(wall_time=time.time(), **fields).SerializeToString())
+
+    def add(self, name: str, value: float, step: int) -> None:
+        """Record a value of a step."""
+        scalar = self._summaries.Summary.Value(tag=name, simple_value=value)
+        self._write(step=step, summary=self._summaries.Summary(value=[scalar]))
+
+    def flush(self) -> None:
+        """Pass everything to the operating system."""
+        self._file.flush()
+
+    def close(self) -> None:
+        """Flush and close the file."""
+        self._file.close()
+
+
 class CurveWriter:
     """Appends to the training curve in ``curve.jsonl`` and in TensorBoard's files.
 
@@ -100,12 +147,9 @@ class CurveWriter:
     """
 
     def __init__(self, folder: RunFolder, after_step: int) -> None:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # protobuf and numpy warn on import
-            from torch.utils.tensorboard import SummaryWriter
         self._curve, self._boards = folder.curve, folder.path / "tensorboard"
         with name_write_errors(self._boards):
-            self._board = SummaryWriter(str(self._boards), purge_step=after_step + 1)
+            self._board = _TensorBoardFile(self._boards, purge_step=after_step + 1)
         with name_write_errors(self._curve):
             self._lines = folder.curve.open("a", encoding="utf-8")
 
@@ -116,7 +160,7 @@ class CurveWriter:
             self._lines.write(json.dumps(record) + "\n")
         with name_write_errors(self._boards):
             for name, value in values.items():
-                self._board.add_scalar(f"{group}/{name}", value, step)
+                self._board.add(f"{group}/{name}", value, step)
 
     def flush(self) -> None:
         """Pass everything to the operating system, so that nothing is lost if the process is killed."""

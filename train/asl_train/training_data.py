@@ -108,7 +108,7 @@ def _check_class_names(annotations: Path, vocabularies: Mapping[str, Sequence[st
                 raise AnnotationError(
                     f"{annotations}: vocabulary {vocabulary!r}: {name!r} contains {JOINT!r}, which joins the classes of"
                     " vocabularies that are trained together",
-                    hint="rename it, or train on each vocabulary separately",
+                    hint="rename it, or train on each vocabulary separately: --set data.vocabulary=NAME",
                 )
 
 

@@ -29,7 +29,15 @@ from pathlib import Path
 from asl_kit.annotations.collector import ACTION, Collector
 from asl_kit.annotations.report import ConversionReport
 from asl_kit.annotations.schema import AnnotationSet
-from asl_kit.annotations.tables import Table, check_columns, check_rows, expected_columns, read_cells, unknown_column
+from asl_kit.annotations.tables import (
+    TIME_HINT,
+    Table,
+    check_columns,
+    check_rows,
+    expected_columns,
+    read_cells,
+    unknown_column,
+)
 from asl_kit.annotations.video_facts import read_row
 from asl_kit.annotations.video_names import split_name
 from asl_kit.errors import AnnotationError
@@ -86,13 +94,13 @@ def _name_columns(path: Path, table: Table, report: ConversionReport) -> Table:
         columns[places[0]] = name
         read_as.append(f"{table.columns[places[0]]!r} as {name!r}")
     missing = [name for name in _KNOWN if name not in columns and not (name == "label" and has_vocabularies)]
-    errors += [f"column {name!r} is missing" for name in missing if name in REQUIRED]
     for name in dict.fromkeys(columns):
         if name and columns.count(name) > 1:
             errors.append(f"column {name!r} appears twice")
         elif name in table.columns and difflib.get_close_matches(name.lower(), missing, n=1, cutoff=_MISSPELT):
             errors.append(unknown_column(name, missing))
-    check_columns(path, table, errors, _EXPECTED)
+    required = {name: SYNONYMS[name] for name in missing if name in REQUIRED}
+    check_columns(path, table, required, errors, _EXPECTED)
     if read_as:
         report.note(f"{path.name}: column {', '.join(read_as)}")
     check_rows(path, table)
@@ -135,6 +143,8 @@ def _collect(collector: Collector, table: Table, row: dict[str, str], where: str
         collector.error(where, f"{missing}: empty, but {', '.join(given)} is given", video_id=video_id)
         return False
     start, end = table.seconds(row["start"]), table.seconds(row["end"])
+    if isinstance(start, str) or isinstance(end, str):
+        collector.hint = TIME_HINT
     collector.segment(video_id, where, start=start, end=end, labels=labels, attributes=attributes)
     return False
 

@@ -50,10 +50,10 @@ class BackboneSpec:
         Frames of a 30 fps video from one frame of a clip to the next in training; it sets the default window.
     build : callable
         ``build(frame_size) -> network``, with the initial weights of the constructor.
-    published : PublishedWeights
-        Weights that ``--weights default`` loads.
     classifier : tuple of str
         Prefixes of the classifier's names in the state dict. The classifier is removed.
+    published : PublishedWeights, optional
+        Weights that ``--weights default`` loads. None: ``--weights`` must be a file or ``random``.
     two_pathways : bool
         Whether the network takes a slow and a fast clip, as SlowFast does.
     fixed_size : bool
@@ -72,8 +72,8 @@ class BackboneSpec:
     feature_dim: int
     frame_step: int
     build: Callable[[int], nn.Module]
-    published: PublishedWeights
     classifier: tuple[str, ...]
+    published: PublishedWeights | None = None
     two_pathways: bool = False
     fixed_size: bool = False
     whole_window: bool = False

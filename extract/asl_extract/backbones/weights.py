@@ -15,7 +15,7 @@ from torch import nn
 
 from asl_extract.backbones.published import allow_options
 from asl_extract.backbones.spec import Backbone, BackboneSpec, PublishedWeights, StateDict
-from asl_kit.errors import CheckpointError, MissingFileError
+from asl_kit.errors import CheckpointError, MissingFileError, UsageError
 from asl_kit.torch_utils.saved_tensors import find_unsound, load_saved
 
 RANDOM = "random"
@@ -62,6 +62,8 @@ def load_backbone(spec: BackboneSpec, *, weights: str = DEFAULT, frame_size: int
     ------
     MissingFileError
         If the weights' file does not exist.
+    UsageError
+        If the default weights are wanted, and the backbone has none.
     CheckpointError
         If the weights cannot be downloaded, or do not fit the backbone.
     """
@@ -80,7 +82,7 @@ def load_network(
     build: Callable[[], nn.Module],
     *,
     name: str,
-    published: PublishedWeights,
+    published: PublishedWeights | None,
     weights: str = DEFAULT,
     classifier: tuple[str, ...] = (),
     option: str = "--weights",
@@ -93,7 +95,7 @@ def load_network(
         Creates the network with the initial weights of the constructor.
     name : str
         Name of the network, for messages.
-    published : PublishedWeights
+    published : PublishedWeights or None
         Weights that ``default`` loads.
     weights : str
         ``random``, ``default`` or a file, as in `load_backbone`.
@@ -104,14 +106,16 @@ def load_network(
 
     Raises
     ------
-    MissingFileError, CheckpointError
+    MissingFileError, UsageError, CheckpointError
         As in `load_backbone`.
     """
     with torch.random.fork_rng(devices=[]):  # the caller's random state does not change
         torch.manual_seed(_RANDOM_SEED)
         network = build()
     recorded = weights
-    if weights == DEFAULT or (weights == published.name and not Path(weights).exists()):
+    if published is None and weights == DEFAULT:
+        raise UsageError(f"{name} has no published weights", hint=f"give {option} FILE, or {option} random to try it")
+    if published and (weights == DEFAULT or (weights == published.name and not Path(weights).exists())):
         recorded = published.name
         state = _download(published, of=name, option=option)
         _fill(network, state, of=name, classifier=classifier, source=f"published weights {recorded}")

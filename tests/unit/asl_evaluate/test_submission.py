@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers.written_commands import check_command
 from pydantic import ValidationError
 
 from asl_evaluate.submission import BENCHMARKS, parse_supervision, submit
 from asl_evaluate.submission_formats import ActivityNet, EpicKitchens, MomentQueries
 from asl_kit.annotations import AnnotationSet, write_annotations
+from asl_kit.annotations.conversion import converter_names
 from asl_kit.detections.json_format import write_predictions
 from asl_kit.detections.table import Detection, Detections
 from asl_kit.errors import AslKitError
@@ -248,3 +250,18 @@ def test_the_formats_with_labels(model: Any, fields: dict[str, Any], entry: dict
 def test_all_benchmarks_have_a_manifest() -> None:
     for benchmark in BENCHMARKS.values():
         assert [load_manifest(name).name for name in benchmark.datasets] == list(benchmark.datasets)
+
+
+@pytest.mark.parametrize("benchmark", BENCHMARKS)
+def test_the_hint_names_a_converter(tmp_path: Path, benchmark: str) -> None:
+    with pytest.raises(AslKitError) as caught:
+        submit(
+            benchmark=benchmark,
+            predictions=[tmp_path / "p.json"],
+            annotations=annotate(tmp_path, "thumos14", {"a": "test"}),
+            output=tmp_path / "out.json",
+            supervision=(2, 3, 3) if benchmark == "epic-kitchens" else None,
+        )
+    command = (caught.value.hint or "").removeprefix("make them with: ")
+    assert command.split()[2] in converter_names()
+    check_command(command)

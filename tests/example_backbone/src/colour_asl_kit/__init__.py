@@ -54,6 +54,6 @@ SPEC = BackboneSpec(
     std=(0.225, 0.225, 0.225),
     feature_dim=32,
     build=_build,
-    published=PublishedWeights(name="colour-0123abcd.pth", load=_download),
     classifier=("classifier.",),
+    published=PublishedWeights(name="colour-0123abcd.pth", load=_download),
 )

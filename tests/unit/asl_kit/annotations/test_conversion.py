@@ -3,7 +3,7 @@ import doctest
 import pytest
 
 from asl_kit.annotations import conversion, io
-from asl_kit.annotations.conversion import convert
+from asl_kit.annotations.conversion import convert, find_converter
 from asl_kit.errors import AnnotationError
 
 ROWS = "video,start,end,label,duration\na,0.5,2,run,5\na,3,4,jump,\n"
@@ -17,7 +17,7 @@ def table(tmp_path, monkeypatch):
 
 
 def test_examples(table):
-    assert doctest.testmod(conversion) == (0, 3)
+    assert doctest.testmod(conversion) == (0, 4)
     assert doctest.testmod(io) == (0, 3)
 
 
@@ -36,3 +36,8 @@ def test_strict_writes_nothing_and_lists_the_differences(tmp_path):
     ):
         convert("thumos14", tmp_path / "Diving_val.txt", tmp_path / "out.json", strict=True)
     assert not (tmp_path / "out.json").exists()
+
+
+def test_a_dataset_is_converted_under_its_own_name_too() -> None:
+    assert find_converter("activitynet13") is find_converter("activitynet")
+    assert find_converter("epic100") is find_converter("epic-kitchens")

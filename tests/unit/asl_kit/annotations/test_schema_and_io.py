@@ -183,8 +183,9 @@ def test_split_and_classes():
         annotations.classes("Action")
     assert caught.value.hint == "Did you mean 'action'?"
     several = AnnotationSet.model_validate(document(vocabularies={"action": ["run"], "noun": ["cup"]}))
-    with pytest.raises(AnnotationError, match=r"several vocabularies \(action, noun\)"):
+    with pytest.raises(AnnotationError, match=r"several vocabularies \(action, noun\)") as caught:
         several.classes()
+    assert caught.value.hint == "Name one of them with --vocabulary NAME."
 
 
 def test_json_schema_names_the_required_fields():

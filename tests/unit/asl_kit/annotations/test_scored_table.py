@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from asl_kit.annotations.tables import TIME_HINT
 from asl_kit.detections.json_format import read_predictions
 from asl_kit.detections.per_video import VideoDetections
 from asl_kit.detections.table import Detections, DetectionTables
@@ -52,16 +53,18 @@ def test_as_a_spreadsheet_program_saves_it(tmp_path: Path) -> None:
         ("video,start,end,label,score\nv,1,2,run,\n", r"d\.csv:2: score: empty"),
         ("video,start,end,label,score\n,,,,\nx,,,,\n,1,2,run,1\n", r"d\.csv:4: video: empty"),
         ("video,start,end,label,score\nv,1,2,run,much\n", r"d\.csv:2: score: expected a number, found 'much'"),
+        ("video,start,end,label,score\nv,1,1:75,run,1\n", r"d\.csv:2: end: expected a number, found '1:75'"),
         ("video,start,end,label,score\nv,1,2,run,nan\n", r"d\.csv: video 'v', entry 0, score: .* found nan"),
         ("video,start,end,label,score\nv,3,2,run,1\n", r"d\.csv: video 'v', entry 0, segment.* not before start_s"),
         ("video,start,end,label,score\nv,1,2,run\n", r"d\.csv:2: 4 cells, expected 5"),
     ],
-    ids=["no score", "no rows", "empty", "no video", "text", "NaN", "end before start", "short row"],
+    ids=["no score", "no rows", "empty", "no video", "text", "no time", "NaN", "end before start", "short row"],
 )
 def test_what_is_wrong_is_named(tmp_path: Path, rows: str, message: str) -> None:
     (tmp_path / "d.csv").write_text(rows, encoding="utf-8")
-    with pytest.raises(PredictionError, match=message):
+    with pytest.raises(PredictionError, match=message) as caught:
         read_predictions(tmp_path / "d.csv")
+    assert (caught.value.hint == TIME_HINT) == ("1:75" in rows)
 
 
 def test_no_file(tmp_path: Path) -> None:

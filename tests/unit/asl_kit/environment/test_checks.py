@@ -61,7 +61,7 @@ def test_installation(changes: dict[str, Any], verdict: str, found: str, advice:
 
 
 VERSIONS = dict.fromkeys(REQUIRED, "1.0") | {"torch": "2.15.0"}
-NO_TORCH = {name: {"fault": TORCH_FAILS} for name in ("torchvision", "pytorchvideo", "tensorboard")}
+NO_TORCH = {name: {"fault": TORCH_FAILS} for name in ("torchvision", "pytorchvideo")}
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,6 @@ NO_TORCH = {name: {"fault": TORCH_FAILS} for name in ("torchvision", "pytorchvid
             {"torch": {"fault": "OSError: libcudart.so.13"}, **NO_TORCH},
             [
                 ("pytorchvideo", TORCH_FAILS, "see torch"),
-                ("tensorboard", TORCH_FAILS, "see torch"),
                 ("torch", "libcudart.so.13", "force-reinstall torch torchvision"),
                 ("torchvision", TORCH_FAILS, "see torch"),
             ],

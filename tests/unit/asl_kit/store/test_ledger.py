@@ -77,7 +77,7 @@ def test_a_line_of_another_kind_is_passed_over(ledger: Ledger, line: str) -> Non
     assert [attempt.video_id for attempt in ledger.attempts()] == ["a"]
 
 
-def test_a_ledger_that_cannot_be_written_is_an_error_that_names_file_and_video(ledger: Ledger) -> None:
+def test_a_ledger_that_cannot_be_written_is_an_error_that_names_folder_and_video(ledger: Ledger) -> None:
     ledger.folder.write_text("in the way")
-    with pytest.raises(StoreError, match=r"ledger.w\.jsonl: cannot record video 'a'"):
+    with pytest.raises(StoreError, match=r"ledger: cannot record video 'a'"):
         ledger.record("a", "done", worker="w")

@@ -3,6 +3,7 @@ import pytest
 from asl_kit.annotations import Segment
 from asl_kit.annotations.converters.csv_table import OPTIONAL, REQUIRED, SYNONYMS, convert
 from asl_kit.annotations.report import ConversionReport
+from asl_kit.annotations.tables import TIME_HINT
 from asl_kit.errors import AnnotationError, MissingFileError
 
 HEADER = "video,start,end,label,split,duration,fps,path\n"
@@ -223,6 +224,33 @@ FAULTS = {
 def test_fault_is_named_with_its_line(tmp_path, text, message):
     with pytest.raises(AnnotationError, match=message):
         run(tmp_path, text)
+
+
+def test_a_missing_column_is_named_with_its_synonyms_and_the_columns_present(tmp_path):
+    with pytest.raises(AnnotationError, match=r"own\.csv:1: ") as caught:
+        run(tmp_path, "clip,start,end,label,note\na,1,2,run,x\n")
+    names = "video_id, video_name, filename, file_name, file"
+    assert f"column 'video' is missing (also accepted: {names}); expected video," in caught.value.message
+    present = "'clip', 'start', 'end', 'label', 'note'"
+    assert caught.value.hint == f"The columns of the file are {present}: rename one, or add a column."
+
+
+@pytest.mark.parametrize(
+    ("row", "is_time"),
+    [
+        ("a;1:75;2:00;run;", False),
+        ("a;1;00:00:03:12;run;", False),
+        ("a;1;1.234,5;run;", False),
+        ("a;1;2;run;1:75", False),
+        ("a;3;2;run;", True),
+        ("a;1;2;run;0", True),
+    ],
+    ids=["seconds above 59", "frame number", "thousands", "duration", "end before start", "no duration"],
+)
+def test_the_hint_says_what_a_time_looks_like(tmp_path, row, is_time):
+    with pytest.raises(AnnotationError, match=r"own\.csv:2: video 'a'") as caught:
+        run(tmp_path, f"video;start;end;label;duration\n{row}\n")
+    assert caught.value.hint == (None if is_time else TIME_HINT)
 
 
 def test_all_faults_at_once(tmp_path):
