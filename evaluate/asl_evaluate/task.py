@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -10,6 +9,7 @@ from typing import Literal
 import numpy as np
 
 from asl_evaluate.coverage import Coverage, GridCoverage
+from asl_evaluate.prediction_check import similar_name
 from asl_kit.annotations import AnnotationSet, Video
 from asl_kit.detections.table import Detections
 from asl_kit.errors import AnnotationError, PredictionError
@@ -173,8 +173,8 @@ def require_known_classes(detections: Detections, classes: Sequence[str], vocabu
     label, name = unknown[0], detections.class_names[unknown[0]]
     video = detections.video_ids[detections.video[int(np.argmax(detections.label == label))]]
     known = ", ".join(classes[:MAX_NAMES_SHOWN]) + (", ..." if len(classes) > MAX_NAMES_SHOWN else "")
-    close = difflib.get_close_matches(name, classes, n=1)
+    close = similar_name(name, classes)
     raise PredictionError(
         f"video '{video}': class '{name}' is not among the {len(classes)} of vocabulary '{vocabulary}': {known}",
-        hint=f"did you mean '{close[0]}'?" if close else "predictions and annotations must be of the same dataset",
+        hint=f"did you mean '{close}'?" if close else "predictions and annotations must be of the same dataset",
     )
