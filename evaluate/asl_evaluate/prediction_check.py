@@ -38,7 +38,10 @@ MIN_SHARE_FITTING = 0.99
 MIN_REACH = 0.1
 """In the right unit, some segment ends after this share of its video; otherwise the unit explains too little."""
 MIN_FRACTIONS = 3
-"""One or two segments may really lie in the first second; so many in the first second of every video are fractions."""
+"""One or two segments may really lie in the first second of their video."""
+MIN_ODDS = 1000.0
+"""A segment anywhere in a video of d seconds is in its first second with probability 1 / d, and so are those of several
+videos with the product. Fractions are certain if that is below 1 / `MIN_ODDS`."""
 MIN_DURATION_OF_FRACTIONS_S = 5.0
 """In shorter videos, segments that end within the first second are common."""
 MIN_EQUAL_SCORES = 10
@@ -104,11 +107,6 @@ class PredictionCheck:
     labels: Mapping[str, str] = field(default_factory=dict)
     """The right class name by wrong name."""
 
-    @property
-    def is_clean(self) -> bool:
-        """Whether there are only remarks."""
-        return all(finding.severity == "remark" for finding in self.findings)
-
 
 def check_predictions(
     detections: Detections,
@@ -140,7 +138,7 @@ def check_predictions(
     times, unit, units_per_second = _check_times(detections, lengths)
     names = [] if classes is None else [detections.class_names[label] for label in np.unique(detections.label).tolist()]
     right_labels = _similar(names, classes or (), (_same_label,))
-    labels = _one_to_one(right_labels, names)
+    labels = _one_to_one(right_labels, detections.class_names)
     findings = [
         *_check_videos(detections, annotations, split, right_ids, videos),
         *times,
@@ -315,11 +313,12 @@ def _check_times(
         and np.min(duration_s[video]) >= MIN_DURATION_OF_FRACTIONS_S
     ):
         units = {"fractions of the video": 1 / duration_s}
-    fitting = {
-        unit: per_second
-        for unit, per_second in units.items()
-        if _fits(end_s / per_second[video], duration_s[video], limit_s[video])
-    }
+    with np.errstate(over="ignore"):
+        fitting = {
+            unit: per_second
+            for unit, per_second in units.items()
+            if _fits(end_s / per_second[video], duration_s[video], limit_s[video])
+        }
     names = tuple(detections.video_ids[number] for number in np.unique(video[beyond]).tolist())
     found = ""
     if beyond.any():
@@ -332,7 +331,8 @@ def _check_times(
     if fitting:
         fractions = f"all {len(detections):,} segments end within the first second of their video"
         message = f"the times are probably {' or '.join(fitting)}, not seconds: {found or fractions}"
-        is_certain = len(fitting) == 1
+        odds = np.sum(np.log10(duration_s[np.unique(video)]))
+        is_certain = len(fitting) == 1 and ("fractions of the video" not in fitting or odds >= np.log10(MIN_ODDS))
         finding = Finding("times", "warning", message, None, names, is_mendable=is_certain)
         return [finding], *(next(iter(fitting.items())) if is_certain else (None, None))
     if beyond.any():

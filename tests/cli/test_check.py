@@ -173,6 +173,11 @@ def test_what_is_certain_is_mended(change: Change, said: str, mended: str) -> No
             "warning: 1 of 3 segments end beyond the end of their video, such as b [80, 176) of 100 s\n",
             id="beyond the end",
         ),
+        pytest.param(
+            lambda row: scaled(0.01)(row)._replace(video_id="a"),
+            "warning: the times are probably fractions of the video, not seconds: all 3 segments",
+            id="fractions of one video",
+        ),
         pytest.param(scaled(100.0), "warning: 3 of 3 segments end beyond the end of their video", id="no unit"),
     ],
 )
@@ -261,6 +266,18 @@ def test_the_commands_warn_and_give_the_same_result(command: str) -> None:
     write(GOOD)
     result = run(command)
     assert (result.exit_code, result.stderr.replace("wrote r.html\n", "")) == (0, "")
+
+
+def test_labels_of_actions_are_pairs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    vocabularies = {"verb": ["wash", "take"], "noun": ["cup", "plate"]}
+    write_annotations(make_annotation_set({"a": ("test", None)}, [], vocabularies=vocabularies), tmp_path / "a.json")
+    write([Detection("a", 2.0, 9.0, "Wash,Cup", 0.5), Detection("a", 2.0, 9.0, "take,plate", 0.4)])
+    result = run(f"{CHECK} -o m.json")
+    assert (result.exit_code, [row.label for row in read("m.json")]) == (0, ["wash,cup", "take,plate"]), result.output
+    result = run(f"{CHECK} --vocabulary verb")
+    assert result.exit_code == 1
+    assert "error: 2 of 2 predicted classes not in the annotations: 'Wash,Cup', 'take,plate'\n" in result.stdout
 
 
 @pytest.mark.usefixtures("folder")

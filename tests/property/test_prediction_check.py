@@ -8,7 +8,7 @@ from helpers.support import make_annotation_set
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asl_evaluate.prediction_check import check_predictions, mend
+from asl_evaluate.prediction_check import Finding, PredictionCheck, check_predictions, mend
 from asl_kit.annotations import AnnotationSet
 from asl_kit.detections.table import Detection, Detections
 
@@ -36,7 +36,7 @@ rows = st.lists(
         st.floats(0, 1),
     ),
     min_size=3,
-)
+).filter(lambda made: len({row.video_id for row in made}) > 1)
 SCALES = {
     "milliseconds": dict.fromkeys(FPS, 1000.0),
     "frame numbers": FPS,
@@ -57,6 +57,10 @@ def listed(detections: Detections) -> list[tuple[object, ...]]:
         )
         for number, video in enumerate(detections.video.tolist())
     ]
+
+
+def faults(check: PredictionCheck) -> list[Finding]:
+    return [finding for finding in check.findings if finding.severity != "remark"]
 
 
 @given(
@@ -89,14 +93,14 @@ def test_what_was_scaled_renamed_and_respelt_is_as_before(
     mended = mend(wrong, check)
     assert mended.video_ids == before.video_ids
     assert listed(mended) == listed(before)
-    assert check_predictions(mended, ANNOTATIONS, split="test", classes=CLASSES).is_clean
+    assert faults(check_predictions(mended, ANNOTATIONS, split="test", classes=CLASSES)) == []
 
 
 @given(rows)
 def test_right_predictions_stay_the_same(good: Sequence[Detection]) -> None:
     before = Detections.from_lists(good)
     check = check_predictions(before, ANNOTATIONS, split="test", classes=CLASSES)
-    assert check.is_clean
+    assert faults(check) == []
     mended = mend(before, check)
     assert listed(mended) == listed(before)
     assert (mended.video_ids, mended.class_names) == (before.video_ids, before.class_names)
