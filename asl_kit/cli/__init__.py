@@ -18,6 +18,7 @@ from asl_kit.errors import AslKitError
 
 COMMANDS = {
     "annotations": ("asl_kit.cli.annotations:annotations", "Check, describe and export annotation files."),
+    "check": ("asl_kit.cli.check:check", "Check predictions for wrong units, video ids and labels."),
     "compare": ("asl_kit.cli.compare:compare", "Test whether predictions B are better than predictions A."),
     "convert": ("asl_kit.cli.convert:convert", "Convert a dataset's annotations to the unified format."),
     "demo": ("asl_kit.cli.demo:demo", "Make small videos and run every step on them."),

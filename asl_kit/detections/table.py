@@ -167,6 +167,12 @@ class Detections:
         first, last = np.searchsorted(self.video, (video, video + 1))
         return slice(int(first), int(last))
 
+    def take(self, rows: NDArray[np.bool_]) -> Detections:
+        """Return the detections where `rows`, (N,), is true; of the same videos and classes."""
+        names = ("video", "start_s", "end_s", "score", "label")
+        columns: dict[str, Any] = {name: getattr(self, name)[rows] for name in names}
+        return replace(self, **columns)
+
     def for_video(self, video_id: str) -> Detections:
         """Return the detections of one video; `PredictionError` if it is not among `video_ids`."""
         if video_id not in self.video_ids:
@@ -187,8 +193,7 @@ class Detections:
         numbers = {name: number for number, name in enumerate(class_names)}
         label = np.array([numbers.get(name, -1) for name in labels], np.int32)[self.label]
         kept = label >= 0
-        columns: dict[str, Any] = {name: getattr(self, name)[kept] for name in ("video", "start_s", "end_s", "score")}
-        return replace(self, **columns, label=label[kept], class_names=tuple(numbers))
+        return replace(self.take(kept), label=label[kept], class_names=tuple(numbers))
 
     def rows(self, video_id: str) -> list[Detection]:
         """Return the detections of one video by name: highest score first, then by start, end and label."""

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
+import numpy as np
+
+from asl_evaluate.prediction_check import VideoLength, check_times, report_findings
 from asl_evaluate.report.video_files import by_name
 from asl_extract.decoders.probe import probe
 from asl_extract.videos import find_videos
 from asl_kit.base.child_process import ReaderProcess
-from asl_kit.base.console import progress_bar
+from asl_kit.base.console import err, progress_bar
 from asl_kit.base.similar_names import close_matches
 from asl_kit.detections.json_format import read_predictions
 from asl_kit.detections.per_video import VideoDetections
@@ -28,7 +31,8 @@ def render_detections(
 ) -> OutputSummary:
     """Write subtitles, edit decision lists and clips of detections, as ``asl-kit render`` does.
 
-    A video without a file, or whose file cannot be read, does not stop the others.
+    A video without a file, or whose file cannot be read, does not stop the others. Detections that start after the end
+    of their video are left out.
 
     Parameters
     ----------
@@ -59,6 +63,8 @@ def render_detections(
     files = _find_files(found.video_ids, [videos] if isinstance(videos, str | Path) else videos)
     writer = ViewingWriter(viewing, found.video_ids)
     read: list[VideoDetections] = []
+    lengths: dict[str, VideoLength] = {}
+    left_out = 0
     failed = [f"{video_id}: no file of this name" for video_id in found.video_ids if video_id not in files]
     with progress_bar("videos", len(files)) as bar, ReaderProcess() as reader:
         for video_id, path in files.items():
@@ -69,11 +75,18 @@ def render_detections(
                 bar.message(failure_line(fault))
             else:
                 duration_s = facts.frame_count / facts.fps
-                tables = DetectionTables({"": found.for_video(video_id)})
+                lengths[video_id] = VideoLength(duration_s, facts.fps)
+                own = found.for_video(video_id)
+                is_inside = own.start_s < duration_s
+                left_out += int(np.count_nonzero(~is_inside & (own.score >= viewing.min_score)))
+                tables = DetectionTables({"": own.take(is_inside)})
                 read.append(VideoDetections(video_id, path, duration_s, facts.fps, facts.frame_count, tables))
                 writer.write(read[-1], bar)
             bar.advance()
     writer.cut_best_clips(read)
+    report_findings(check_times(found, lengths), detections)
+    if left_out:
+        err().print(f"{left_out:,} segments start after the end of their video and are left out")
     return OutputSummary(len(found.video_ids), writer.written, failed, writer.failures)
 
 

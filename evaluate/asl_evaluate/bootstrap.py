@@ -20,6 +20,8 @@ from asl_kit.metrics.interpolation import interpolated_area
 LEVEL = 0.95
 RESAMPLES = 1000
 MIN_RESAMPLES = 100
+FEW_VIDEOS = 30
+"""With fewer, the resamples say little about other videos."""
 
 _COLUMNS_AT_ONCE = 250  # resamples; bounds the memory
 _POSITIONS_AT_ONCE = 32  # few, so that the predictions before them are of few videos
@@ -64,6 +66,14 @@ class Confidence:
             "mAP": [interval.to_json() for interval in self.per_tiou],
             "average_mAP": self.average.to_json(),
         }
+
+
+def few_videos_warning(num_videos: int) -> str | None:
+    """Return a warning if there are fewer than `FEW_VIDEOS`, else None."""
+    if num_videos >= FEW_VIDEOS:
+        return None
+    few = "1 video is" if num_videos == 1 else f"{num_videos} videos are"
+    return f"{few} too few for reliable intervals and p-values"
 
 
 def draw_weights(num_videos: int, *, resamples: int, seed: int) -> NDArray[np.float64]:

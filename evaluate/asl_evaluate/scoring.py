@@ -13,6 +13,7 @@ from typing import NamedTuple
 from asl_evaluate.coverage import GridCoverage
 from asl_evaluate.epic_actions import VOCABULARIES, read_actions
 from asl_evaluate.options import DEFAULT_PROTOCOL, DEFAULTS, ScoringOptions
+from asl_evaluate.prediction_check import check_predictions, report_findings
 from asl_evaluate.scores import Scores
 from asl_evaluate.task import Task
 from asl_evaluate.video_scores import VideoScores, fuse, read_video_scores
@@ -92,9 +93,13 @@ def evaluate_predictions(
     paths = [Path(one) for one in ([predictions] if isinstance(predictions, str | Path) else predictions)]
     video_scores = _video_scores(options)
     annotation_set = read_annotations(Path(annotations))
-    options.split_of(annotation_set)  # fails before the predictions are read
-    detections = _read(paths, annotation_set, options)
-    with error_context(", ".join(map(str, paths)), PredictionError):
+    split = options.split_of(annotation_set)  # fails before the predictions are read
+    detections = read_detections(paths, annotation_set, options)
+    source = ",".join(map(str, paths))
+    report_findings(
+        check_predictions(detections, annotation_set, split=split).findings, source, annotations=annotations
+    )
+    with error_context(source, PredictionError):
         task = _task(detections, annotation_set, options, video_scores)
         return options.protocol_for(annotation_set.dataset).score(task)
 
@@ -174,10 +179,13 @@ def read_tasks(predictions: Sequence[str | Path], annotations: str | Path, optio
     options = replace(options, protocol=DEFAULT_PROTOCOL)
     video_scores = _video_scores(options)
     annotation_set = read_annotations(Path(annotations))
-    options.split_of(annotation_set)  # fails before the predictions are read
+    split = options.split_of(annotation_set)  # fails before the predictions are read
     tasks = []
     for path in map(Path, predictions):
         detections = read_predictions(path)
+        report_findings(
+            check_predictions(detections, annotation_set, split=split).findings, path, annotations=annotations
+        )
         with error_context(path, PredictionError):
             tasks.append(_task(detections, annotation_set, options, video_scores))
     return tasks
@@ -202,7 +210,16 @@ def _task(
     return replace(task, detections=fuse(detections, video_scores, options.top_k, videos=videos))
 
 
-def _read(paths: Sequence[Path], annotations: AnnotationSet, options: ScoringOptions) -> Detections:
+def read_detections(paths: Sequence[Path], annotations: AnnotationSet, options: ScoringOptions) -> Detections:
+    """Read the predictions that the protocol scores.
+
+    Raises
+    ------
+    UsageError
+        If the protocol does not take several files.
+    AslKitError
+        As `read_predictions` and `read_actions`.
+    """
     protocol = options.protocol_for(annotations.dataset)
     is_joint = protocol.joint and options.vocabulary is None
     if is_joint and all(name in annotations.vocabularies for name in VOCABULARIES):

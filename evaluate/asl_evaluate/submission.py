@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from asl_evaluate.epic_actions import VOCABULARIES, read_actions, split_labels
+from asl_evaluate.prediction_check import check_predictions, report_findings
 from asl_evaluate.submission_formats import ActivityNet, EpicKitchens, MomentQueries
 from asl_evaluate.task import require_known_classes
 from asl_kit.annotations import AnnotationSet, read_annotations
@@ -133,7 +134,12 @@ def submit(
             f"{annotations}: annotations of {annotation_set.dataset}, expected {' or '.join(wanted.datasets)}",
             hint=f"make them with: asl-kit convert {converter_of(wanted.datasets[0])} SOURCE... -o FILE",
         )
+    if split is not None:
+        annotation_set.split(split)  # fails before the predictions are read
     tables = wanted.read(predictions, annotation_set)
+    sources = predictions if len(tables) == len(predictions) else [",".join(map(str, predictions))]
+    for source, table in zip(sources, tables, strict=True):
+        report_findings(check_predictions(table, annotation_set, split=split).findings, source, annotations=annotations)
     split = _split_of(tables, annotation_set, split)
     videos = sorted(annotation_set.split(split))
     inside = [_rows(table, videos) for table in tables]
@@ -166,7 +172,6 @@ def _rows(detections: Detections, videos: Sequence[str]) -> dict[str, list[Detec
 def _split_of(tables: Sequence[Detections], annotations: AnnotationSet, split: str | None) -> str:
     """Return the split that is named, else that of all predicted videos."""
     if split is not None:
-        annotations.split(split)
         return split
     predicted = sorted({table.video_ids[number] for table in tables for number in np.unique(table.video).tolist()})
     if not predicted:

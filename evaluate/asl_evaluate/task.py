@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -11,6 +10,7 @@ import numpy as np
 
 from asl_evaluate.coverage import Coverage, GridCoverage
 from asl_kit.annotations import AnnotationSet, Video
+from asl_kit.base.similar_names import close_matches
 from asl_kit.detections.table import Detections
 from asl_kit.errors import AnnotationError, PredictionError, first_few
 from asl_kit.metrics import ScoredSegments, Segments, drop_duplicates
@@ -173,7 +173,7 @@ def require_known_classes(detections: Detections, classes: Sequence[str], vocabu
     label, name = unknown[0], detections.class_names[unknown[0]]
     video = detections.video_ids[detections.video[int(np.argmax(detections.label == label))]]
     known = first_few(classes, MAX_NAMES_SHOWN)
-    close = difflib.get_close_matches(name, classes, n=1)
+    close = close_matches(name, classes)
     raise PredictionError(
         f"video '{video}': class '{name}' is not among the {len(classes)} of vocabulary '{vocabulary}': {known}",
         hint=f"did you mean '{close[0]}'?" if close else "predictions and annotations must be of the same dataset",

@@ -8,7 +8,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from asl_evaluate.bootstrap import Interval
+from asl_evaluate.bootstrap import Interval, few_videos_warning
 from asl_evaluate.comparison import Comparison, Difference
 from asl_evaluate.diagnosis import ERROR_TYPES, TRUE_POSITIVE, Bin, Characteristic, Diagnosis
 from asl_evaluate.scores import Scores
@@ -17,8 +17,6 @@ from asl_kit.base.console import warn
 MAX_CLASSES_SHOWN = 20
 MAX_THRESHOLDS_SHOWN = 6
 EXTREMES_SHOWN = 5
-FEW_VIDEOS = 30
-"""With fewer, the resamples say little about other videos."""
 
 
 def print_scores(scores: Scores, console: Console) -> None:
@@ -103,9 +101,8 @@ def _print_task(result: Diagnosis | Comparison, console: Console) -> None:
         f"dataset {result.dataset}, split {result.split}, vocabulary {result.vocabulary}, "
         f"duplicates {result.duplicates}\nvideos {result.videos}, segments {result.segments}"
     )
-    if result.videos < FEW_VIDEOS:
-        few = "1 video is" if result.videos == 1 else f"{result.videos} videos are"
-        warn(console, f"{few} too few for reliable intervals and p-values")
+    if warning := few_videos_warning(result.videos):
+        warn(console, warning)
 
 
 def _table(title: str, first: str, *headings: str) -> Table:

@@ -65,6 +65,14 @@ def test_the_page_holds_the_scores_and_no_name_as_markup(folder: Path) -> None:
     assert "https://" not in text.split('id="plotly-program"')[0]
 
 
+@pytest.mark.parametrize(("protocol", "said"), [("activitynet", True), ("charades", False)])
+def test_intervals_of_two_videos_come_with_a_warning(folder: Path, protocol: str, said: bool) -> None:
+    assert run(f"-o r.html --protocol {protocol}").exit_code == 0
+    text = (folder / "r.html").read_text(encoding="utf-8")
+    assert ("95% interval" in text) == said
+    assert ("<li>2 videos are too few for reliable intervals and p-values</li>" in text) == said
+
+
 def test_equal_input_makes_equal_bytes(folder: Path) -> None:
     pages = []
     for name in ("1.html", "2.html"):

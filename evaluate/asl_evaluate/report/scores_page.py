@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from asl_evaluate.bootstrap import Confidence
+from asl_evaluate.bootstrap import Confidence, few_videos_warning
 from asl_evaluate.diagnosis import ERROR_TYPES, TRUE_POSITIVE, Diagnosis
 from asl_evaluate.report import figures
 from asl_evaluate.report.confusion import confusion_matrix
@@ -122,6 +122,8 @@ def _add_summary(page: HtmlPage, scores: Scores, diagnosis: Diagnosis) -> None:
     ]
     add_tiles(page, tiles)
     warnings = coverage.warnings()
+    if confidence is not None and (few := few_videos_warning(diagnosis.videos)):
+        warnings.insert(0, few)
     if warnings:
         items = "".join(f"<li>{html.escape(warning)}</li>" for warning in warnings)
         page.part(f'<p>Check these first:</p><ul class="warnings">{items}</ul>')

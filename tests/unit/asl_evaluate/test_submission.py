@@ -143,7 +143,9 @@ EPIC = {"benchmark": "epic-kitchens", "dataset": "epic-kitchens", "supervision":
         ),
         pytest.param({"dataset": "epic-kitchens"}, "annotations of epic-kitchens, expected ego4d-mq", id="dataset"),
         pytest.param({"rows": [("a", 0, 1, "run", 0.5)]}, "p.json: video 'a': class 'run' is not among", id="class"),
-        pytest.param({"rows": [("x", 0, 1, WASH, 0.5)]}, "video 'x' is not in the annotations", id="video"),
+        pytest.param(
+            {"rows": [("x", 0, 1, WASH, 0.5)]}, r"predicted videos \(1\) is in the annotations: 'x'", id="video"
+        ),
         pytest.param({"rows": []}, "no predictions, so their split is not known", id="nothing"),
         pytest.param(
             {"rows": [("a", 0, 1, WASH, 0.5), ("c", 0, 1, WASH, 0.5)]}, "of several splits: test, val", id="splits"
