@@ -58,5 +58,6 @@ def verify(path: Path, quick: bool, json_path: str | None) -> None:
     if problems:
         raise StoreError(
             f"{path}: {len(problems)} problems",
-            hint="delete the folders named above and run the same command as before: it makes only what is missing",
+            hint="delete the folders named above that exist, and run the command that filled the store again:"
+            " it makes only what is missing",
         )

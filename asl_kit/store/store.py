@@ -34,7 +34,7 @@ from asl_kit.store.ids import decode_id, encode_id
 from asl_kit.store.ledger import Ledger
 from asl_kit.store.spec import ExtractionSpec
 from asl_kit.store.staging import clear_stale, publish, staging_folder, sync
-from asl_kit.store.verify import Problem, check_video, describe_fault
+from asl_kit.store.verify import Problem, check_video, describe_fault, lost_videos
 from asl_kit.store.video import SourceVideo, VideoInfo
 
 FORMAT = "asl-kit/feature-store"
@@ -261,7 +261,7 @@ class FeatureStore:
             self.ledger.record(video_id, "skipped", "already in the store", seconds=seconds)
 
     def verify(self, deep: bool = True, show_progress: bool = False) -> list[Problem]:
-        """Check every video against its metadata and the store's spec.
+        """Check every video against its metadata and the store's spec, and that no video of the ledger is lost.
 
         Parameters
         ----------
@@ -276,9 +276,11 @@ class FeatureStore:
             Empty if there are none.
         """
         problems = []
+        last_attempts = self.ledger.last_attempts()  # before the names: a video is recorded after it is written
         if _bytes_or_none(self.path / "videos" / "zarr.json") != _bytes_or_none(self.path / "zarr.json"):
             problems.append(Problem("videos/zarr.json", "differs from the store's zarr.json, expected a copy"))
         names = sorted(name for name in self._names() if name != "zarr.json")
+        problems.extend(lost_videos(last_attempts, names))
         with progress_bar("verify", len(names)) if show_progress else nullcontext() as bar:
             for name in names:
                 found = check_video(

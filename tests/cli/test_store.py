@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -110,6 +111,17 @@ def test_verify_of_a_damaged_store(store: FeatureStore, options: list[str], exit
     assert ("hint: delete" in result.stderr) == bool(exit_code)
     found = json.loads(run("verify", store.path, *options, "--json", "-").stdout)
     assert [problem["place"] for problem in found["problems"]] == ["videos/short"] * exit_code
+
+
+@pytest.mark.parametrize("options", [[], ["--quick"]])
+def test_verify_of_a_store_that_lost_a_video(store: FeatureStore, options: list[str]) -> None:
+    shutil.rmtree(store.folder("a long/name"))
+    result = run("verify", store.path, *options)
+    assert result.exit_code == 1
+    assert result.stdout.startswith("videos/a%20long%2Fname: missing: the ledger records video 'a long/name' as done")
+    assert f"{store.path}: 1 problems" in result.stderr
+    found = json.loads(run("verify", store.path, *options, "--json", "-").stdout)
+    assert [problem["place"] for problem in found["problems"]] == ["videos/a%20long%2Fname"]
 
 
 @pytest.mark.parametrize("command", ["info", "list", "verify"])
