@@ -77,6 +77,9 @@ def _list_option(name: str, table: str) -> Option:
 @click.option(
     "--retry-failed", is_flag=True, help="Try videos again that failed before and whose files have not changed."
 )
+@click.option(
+    "--replace-changed", is_flag=True, help="Extract videos again whose files have changed since they were stored."
+)
 @json_option("the summary")
 @_list_option("--list-backbones", "asl_extract.backbones.listing:backbones_table")
 @_list_option("--list-presets", "asl_extract.presets:presets_table")
@@ -94,7 +97,8 @@ def extract(
 
     A video's id is its file name without the suffix. Run the same command again after an
     interruption: videos that the store holds are skipped. Those that failed
-    are skipped too, unless their files have changed: see --retry-failed.
+    are skipped too, unless their files have changed: see --retry-failed. A stored
+    video whose file has changed is an error: see --replace-changed.
 
     \b
     asl-kit extract videos/ -o features/ --backbone x3d_xs --window 16 --stride 4
