@@ -68,6 +68,9 @@ from asl_kit.cli.output import print_results
 @click.option(
     "--retry-failed", is_flag=True, help="Retry videos that failed before, even if their files have not changed."
 )
+@click.option(
+    "--replace-changed", is_flag=True, help="Extract videos again whose files have changed since they were stored."
+)
 @json_option("the summary")
 @list_option("--list-backbones", "asl_extract.backbones.listing:backbones_table", "all backbones")
 @list_option("--list-presets", "asl_extract.presets:presets_table", "all presets")
@@ -85,7 +88,8 @@ def extract(
 
     A video's id is its file name without the suffix. Run the same command again after an
     interruption: videos in the store are skipped. Videos that failed before are also
-    skipped, unless their files have changed: see --retry-failed.
+    skipped, unless their files have changed: see --retry-failed. A stored video whose
+    file has changed is an error: see --replace-changed.
 
     \b
     asl-kit extract videos/ -o features/ --backbone x3d_xs --window 16 --stride 4

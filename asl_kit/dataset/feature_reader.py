@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -69,3 +71,11 @@ class FeatureReader:
             for store in self.stores
         ]
         return join_streams(streams, joined_grid(streams[0].grid, self.resize_length))
+
+    def sha256(self, video_ids: Iterable[str]) -> str:
+        """Return a SHA-256 over the recorded checksums of videos in every store; reads no features."""
+        digest = hashlib.sha256()
+        for video_id in sorted(set(video_ids)):
+            checksums = [store.info(video_id).crc32c for store in self.stores]
+            digest.update(json.dumps([video_id, *checksums]).encode())
+        return digest.hexdigest()

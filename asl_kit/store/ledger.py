@@ -89,15 +89,13 @@ class Ledger:
         found = [attempt for path in sorted(self.folder.glob("*.jsonl")) for attempt in _read(path)]
         yield from sorted(found, key=lambda attempt: attempt.time)
 
+    def last_attempts(self) -> dict[str, Attempt]:
+        """Return the last attempt at each video, ignoring skipped ones."""
+        return {attempt.video_id: attempt for attempt in self.attempts() if attempt.outcome != "skipped"}
+
     def failed_attempts(self) -> dict[str, Attempt]:
         """Return the last attempt, ignoring skipped ones, at each video whose last attempt failed."""
-        failed: dict[str, Attempt] = {}
-        for attempt in self.attempts():
-            if attempt.outcome == "failed":
-                failed[attempt.video_id] = attempt
-            elif attempt.outcome == "done":
-                failed.pop(attempt.video_id, None)
-        return failed
+        return {name: attempt for name, attempt in self.last_attempts().items() if attempt.outcome == "failed"}
 
     def failures(self) -> dict[str, str]:
         """Return the reason for each video whose last attempt, ignoring skipped ones, failed."""
@@ -107,6 +105,8 @@ class Ledger:
 def _read(path: Path) -> Iterator[Attempt]:
     for line in path.read_bytes().splitlines():
         try:
-            yield Attempt(**json.loads(line))
+            attempt = Attempt(**json.loads(line))
         except (ValueError, TypeError, RecursionError):  # not JSON, not UTF-8, not an object, or other fields
             continue
+        if isinstance(attempt.video_id, str) and isinstance(attempt.time, str):
+            yield attempt

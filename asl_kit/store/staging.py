@@ -17,10 +17,12 @@ import shutil
 import socket
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 STALE_AFTER_S = 3600.0
+
+_ASIDE = ".aside"  # what `clear_stale` must not remove
 
 _NAME = re.compile(r"(?P<host>.+)-(?P<pid>\d+)-[0-9a-f]{16}(?P<doomed>\.doomed)?")
 
@@ -50,9 +52,7 @@ def publish(folder: Path, target: Path) -> bool:
     bool
         False if `target` already holds a Zarr node; `folder` is then left unchanged.
     """
-    for path in sorted(folder.iterdir()):
-        sync(path)
-    sync(folder)
+    _sync_files(folder)
     try:
         folder.rename(target)
     except OSError:
@@ -61,6 +61,60 @@ def publish(folder: Path, target: Path) -> bool:
         raise
     sync(target.parent)
     return True
+
+
+def replace_folder(folder: Path, target: Path) -> None:
+    """Flush a staging folder to the disk and put it in the place of `target`, which exists.
+
+    No common file system can replace a folder with one rename. The old folder is first
+    moved aside; if the process is killed before the new one is in its place, `restore`
+    moves the old one back. The old folder ends up in the staging folder's place.
+    """
+    _sync_files(folder)
+    aside = folder.with_name(folder.name + _ASIDE) / target.name
+    aside.parent.mkdir()
+    target.rename(aside)
+    try:
+        sync(aside.parent)
+        folder.rename(target)
+    except BaseException:
+        with suppress(OSError):
+            aside.rename(target)
+        raise
+    finally:
+        with suppress(OSError):
+            aside.rename(folder)
+        with suppress(OSError):
+            aside.parent.rmdir()
+    sync(target.parent)
+
+
+def restore(temporary: Path, targets: Path) -> None:
+    """Move folders back that a killed process had moved aside; see `replace_folder`.
+
+    A process that is just replacing a folder then fails, and tries again.
+
+    Parameters
+    ----------
+    temporary : Path
+        The store's ``tmp`` folder.
+    targets : Path
+        The folder that they were in.
+    """
+    for folder in temporary.glob(f"*{_ASIDE}"):
+        with suppress(OSError):  # another process is faster, or the store is read-only
+            for aside in list(folder.iterdir()):
+                with suppress(OSError):  # the new one is in its place
+                    aside.rename(targets / aside.name)
+                if (targets / aside.name).exists():
+                    shutil.rmtree(aside, ignore_errors=True)
+            folder.rmdir()
+
+
+def _sync_files(folder: Path) -> None:
+    for path in sorted(folder.iterdir()):
+        sync(path)
+    sync(folder)
 
 
 def sync(path: Path) -> None:

@@ -30,11 +30,12 @@ from asl_kit.base.validation import check_version, validate
 from asl_kit.errors import FeatureError, MissingFileError, SpecConflictError, StoreError, UsageError
 from asl_kit.grid import FeatureGrid
 from asl_kit.store.arrays import DTYPES, MAX_CHUNK_ROWS, StoredArray, checksum_of, little_endian, write_array
+from asl_kit.store.identity import SourceCheck, check_source
 from asl_kit.store.ids import decode_id, encode_id
 from asl_kit.store.ledger import Ledger
 from asl_kit.store.spec import ExtractionSpec
-from asl_kit.store.staging import clear_stale, publish, staging_folder, sync
-from asl_kit.store.verify import Problem, check_video, describe_fault
+from asl_kit.store.staging import clear_stale, publish, replace_folder, restore, staging_folder, sync
+from asl_kit.store.verify import Problem, check_video, describe_fault, lost_videos
 from asl_kit.store.video import SourceVideo, VideoInfo
 
 FORMAT = "asl-kit/feature-store"
@@ -118,6 +119,7 @@ class FeatureStore:
             error=StoreError,
             hint="the store's metadata is damaged, or was written by a newer asl-kit",
         )
+        restore(path / "tmp", path / "videos")
         return cls(path, spec, dtype)
 
     @classmethod
@@ -213,10 +215,11 @@ class FeatureStore:
         *,
         seconds: float = 0.0,
         note: str = "",
+        replace: bool = False,
     ) -> None:
         """Add a video atomically, then record it in the ledger as done.
 
-        A video that the store already holds is not changed, and is recorded as skipped.
+        A video that the store already holds is not changed, and is recorded as skipped, unless it is to be replaced.
 
         Parameters
         ----------
@@ -228,6 +231,8 @@ class FeatureStore:
             Duration of the attempt so far, for the ledger.
         note : str
             Note on how the features were made, for the ledger.
+        replace : bool
+            Whether to replace a video that the store already holds. A kill leaves the old or the new features.
 
         Raises
         ------
@@ -250,9 +255,9 @@ class FeatureStore:
         except ValueError as fault:
             raise FeatureError(f"{place}: {fault}") from fault
         published = False
-        if video_id not in self:
+        if replace or video_id not in self:
             try:
-                published = self._publish(target, features, info)
+                published = self._publish(target, features, info, is_replaced=replace and video_id in self)
             except OSError as fault:
                 _raise_write_error(fault, f"{place} cannot be written")
         if published:
@@ -260,8 +265,16 @@ class FeatureStore:
         else:
             self.ledger.record(video_id, "skipped", "already in the store", seconds=seconds)
 
+    def check_source(self, video_id: str, path: Path) -> SourceCheck:
+        """Return whether a video of the store was made from a file: from its content, whatever its path and time."""
+        try:
+            recorded = self.info(video_id).source
+        except StoreError:
+            return SourceCheck("unknown", "they are damaged: `asl-kit store verify` shows how")
+        return check_source(recorded, path)
+
     def verify(self, deep: bool = True, show_progress: bool = False) -> list[Problem]:
-        """Check every video against its metadata and the store's spec.
+        """Check every video against its metadata and the store's spec, and that no video of the ledger is lost.
 
         Parameters
         ----------
@@ -276,9 +289,11 @@ class FeatureStore:
             Empty if there are none.
         """
         problems = []
+        last_attempts = self.ledger.last_attempts()  # before the names: a video is recorded after it is written
         if _bytes_or_none(self.path / "videos" / "zarr.json") != _bytes_or_none(self.path / "zarr.json"):
             problems.append(Problem("videos/zarr.json", "differs from the store's zarr.json, expected a copy"))
         names = sorted(name for name in self._names() if name != "zarr.json")
+        problems.extend(lost_videos(last_attempts, names))
         with progress_bar("verify", len(names)) if show_progress else nullcontext() as bar:
             for name in names:
                 found = check_video(
@@ -324,14 +339,17 @@ class FeatureStore:
         if features.shape[0] != grid.length:
             raise FeatureError(f"{place}: {features.shape[0]} features, but the grid has {grid.length}")
 
-    def _publish(self, target: Path, features: NDArray[Any], info: VideoInfo) -> bool:
+    def _publish(self, target: Path, features: NDArray[Any], info: VideoInfo, *, is_replaced: bool) -> bool:
         """Publish the video; return False if another process has already done so."""
         try:
-            return self._publish_once(target, features, info)
-        except FileNotFoundError:  # removed by a process on another host, see staging
-            return self._publish_once(target, features, info)
+            return self._publish_once(target, features, info, is_replaced=is_replaced)
+        except OSError as fault:
+            # The staging folder was removed, or the old video restored, by another process: see staging.
+            if not (isinstance(fault, FileNotFoundError) or (is_replaced and fault.errno == errno.ENOTEMPTY)):
+                raise
+            return self._publish_once(target, features, info, is_replaced=is_replaced)
 
-    def _publish_once(self, target: Path, features: NDArray[Any], info: VideoInfo) -> bool:
+    def _publish_once(self, target: Path, features: NDArray[Any], info: VideoInfo, *, is_replaced: bool) -> bool:
         with staging_folder(self.path / "tmp") as folder:
             write_array(folder, features, self.dtype, info.attributes())
             written = StoredArray.open(folder)
@@ -342,6 +360,9 @@ class FeatureStore:
                     f" (CRC-32C {checksum}, expected {info.crc32c})",
                     hint="check the disk; nothing was stored",
                 )
+            if is_replaced:
+                replace_folder(folder, target)
+                return True
             return publish(folder, target)
 
 

@@ -1,12 +1,14 @@
-"""The checks of `asl-kit store verify`: each video is complete and matches its metadata."""
+"""The checks of `asl-kit store verify`: no video is missing, and each is complete and matches its metadata."""
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from asl_kit.store.arrays import StoredArray
-from asl_kit.store.ids import decode_id
+from asl_kit.store.ids import decode_id, encode_id
+from asl_kit.store.ledger import Attempt
 from asl_kit.store.video import VideoInfo
 
 
@@ -25,6 +27,24 @@ class Problem:
     def to_json(self) -> dict[str, str]:
         """Return the fields, JSON-ready."""
         return {"place": self.place, "what": self.what}
+
+
+def lost_videos(last_attempts: Mapping[str, Attempt], names: Collection[str]) -> list[Problem]:
+    """Return a problem for each video that the ledger records as done and that is not in the store.
+
+    Parameters
+    ----------
+    last_attempts : mapping of str to Attempt
+        The last attempt at each video; see `Ledger.last_attempts`.
+    names : collection of str
+        Names of the entries of ``videos/``.
+    """
+    stored = set(names)
+    return [
+        Problem(f"videos/{name}", f"missing: the ledger records video {video_id!r} as done at {attempt.time}")
+        for video_id, attempt in sorted(last_attempts.items())
+        if attempt.outcome == "done" and (name := encode_id(video_id)) not in stored
+    ]
 
 
 def check_video(folder: Path, *, feature_dim: int, dtype: str, deep: bool) -> list[str]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from asl_kit.grid import FeatureGrid
 from asl_kit.store.arrays import StoredArray
+from asl_kit.store.identity import FileIdentity
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,16 +25,18 @@ class SourceVideo:
     """Frame rate of the video, above 0; None: not known, as for imported features."""
     frames: int | None
     """Number of frames of the video, 0 or more; None: not known."""
+    source: FileIdentity | None = field(default=None, kw_only=True)
+    """The file that the features were made from; None: not recorded, as in stores of earlier versions."""
 
     def attributes(self) -> dict[str, Any]:
-        """Return the fields, JSON-ready."""
+        """Return the fields, JSON-ready; without `source` if it is not recorded."""
         return {
             "video_id": self.video_id,
             "grid": self.grid.to_json(),
             "duration_s": self.duration_s,
             "fps": self.fps,
             "frames": self.frames,
-        }
+        } | ({} if self.source is None else {"source": self.source.to_json()})
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +88,7 @@ class VideoInfo(SourceVideo):
                 crc32c=str(fields["crc32c"]),
                 dtype=dtype,
                 shape=shape,
+                source=FileIdentity.from_json(fields["source"]) if "source" in fields else None,
             )
         except KeyError as fault:
             raise ValueError(f"attribute {fault} is missing") from fault

@@ -15,6 +15,7 @@ from asl_extract.settings import ExtractionSettings, RunOptions
 from asl_extract.videos import select_videos
 from asl_kit.annotations import read_annotations
 from asl_kit.base.console import ProgressBar, err, progress_bar
+from asl_kit.store.sources import compared_lines
 
 _NAMES_SHOWN = 5
 
@@ -31,6 +32,11 @@ class ExtractionSummary:
         Ids of videos added to the store.
     skipped : list of str
         Ids of videos that the store held before.
+    changed : list of str
+        Ids of videos whose file had changed since they were stored. They are in `failed`, or in `done` if they were
+        replaced.
+    not_compared : dict of str to str
+        Reason by id, for skipped videos that could not be compared with their files.
     failed : dict of str to str
         Reason by id, for videos that could not be extracted.
     failed_before : dict of str to str
@@ -50,6 +56,8 @@ class ExtractionSummary:
     store: str
     done: list[str] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
+    changed: list[str] = field(default_factory=list)
+    not_compared: dict[str, str] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
     failed_before: dict[str, str] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
@@ -64,6 +72,10 @@ class ExtractionSummary:
             getattr(self, result.status).append(result.video_id)
         else:
             getattr(self, result.status)[result.video_id] = result.reason
+        if result.is_changed:
+            self.changed.append(result.video_id)
+        if result.status == "skipped" and result.reason:
+            self.not_compared[result.video_id] = result.reason
         self.features += result.features
         self.frames_decoded += result.frames_decoded
         self.frames_in_files += result.frames_in_files
@@ -81,6 +93,7 @@ class ExtractionSummary:
                 f" {len(self.failed)} failed",
                 f"{self.features} features from {self.frames_decoded} decoded frames in {self.seconds:.1f} s"
                 f" ({rate:.0f} frames/s)",
+                *compared_lines(self.changed, self.failed, self.not_compared),
                 *(f"failed: {video_id}: {reason}" for video_id, reason in self.failed.items()),
                 *(f"failed before: {video_id}: {reason}" for video_id, reason in self.failed_before.items()),
                 *(
@@ -102,9 +115,9 @@ def extract_videos(
 ) -> ExtractionSummary:
     """Extract features from video files into a store.
 
-    Videos that the store already holds are skipped, so the same call resumes a run that was interrupted. A video that
-    fails is recorded in the store's ledger with the reason. It is tried again only if its file has changed, or if
-    `options` say so.
+    Videos that the store already holds are skipped, so the same call resumes a run that was interrupted. If the file
+    of such a video has changed, the video fails, or is replaced if `options` say so. A video that fails is recorded in
+    the store's ledger with the reason. It is tried again only if its file has changed, or if `options` say so.
 
     Parameters
     ----------

@@ -204,6 +204,8 @@ class RunOptions:
         Whether a video that fails is skipped, or ends the run with its error.
     retry_failed : bool
         Whether to try videos again that failed before.
+    replace_changed : bool
+        Whether to extract videos again whose files have changed since they were stored; otherwise they fail.
 
     Raises
     ------
@@ -220,6 +222,7 @@ class RunOptions:
     time_limit_s: float = TIME_LIMIT_S
     on_error: str = "skip"
     retry_failed: bool = False
+    replace_changed: bool = False
 
     def __post_init__(self) -> None:
         check_numbers(batch_size=self.batch_size)

@@ -258,3 +258,21 @@ def test_killed_and_run_again(tmp_path: Path) -> None:
     assert result.exit_code == 0
     assert json.loads(result.stdout)["skipped"] == before
     assert_same_store(store, tmp_path / "whole")
+
+
+def test_a_changed_file(video: Path, tmp_path: Path) -> None:
+    file, store = tmp_path / "v.mp4", tmp_path / "store"
+    file.write_bytes(video.read_bytes())
+    arguments = (file, "-o", store, *SETTINGS, "--device", "cpu", "--workers", 0, "--json", tmp_path / "out.json")
+    assert extract(*arguments).exit_code == 0
+    write_video(file, frames=30)
+    result = extract(*arguments)
+    assert result.exit_code == 1
+    assert result.stdout.splitlines()[0] == f"{store}: 0 videos extracted, 0 there before, 1 failed"
+    assert json.loads((tmp_path / "out.json").read_text())["changed"] == ["v"]
+    result = extract(*arguments, "--replace-changed")
+    assert (result.exit_code, result.stdout.splitlines()[0]) == (
+        0,
+        f"{store}: 1 videos extracted, 0 there before, 0 failed",
+    )
+    assert extract(*arguments).exit_code == 0

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ from click.testing import Result
 from helpers import command_line
 from helpers.support import add_video, make_features, make_spec
 
-from asl_kit.store import FeatureStore
+from asl_kit.store import FeatureStore, FileIdentity
 
 
 @pytest.fixture
@@ -111,6 +112,60 @@ def test_verify_of_a_damaged_store(store: FeatureStore, options: list[str], exit
     assert ("hint: delete" in result.stderr) == bool(exit_code)
     found = json.loads(run("verify", store.path, *options, "--json", "-").stdout)
     assert [problem["place"] for problem in found["problems"]] == ["videos/short"] * exit_code
+
+
+@pytest.mark.parametrize("options", [[], ["--quick"]])
+def test_verify_of_a_store_that_lost_a_video(store: FeatureStore, options: list[str]) -> None:
+    shutil.rmtree(store.folder("a long/name"))
+    result = run("verify", store.path, *options)
+    assert result.exit_code == 1
+    assert result.stdout.startswith("videos/a%20long%2Fname: missing: the ledger records video 'a long/name' as done")
+    assert f"{store.path}: 1 problems" in result.stderr
+    found = json.loads(run("verify", store.path, *options, "--json", "-").stdout)
+    assert [problem["place"] for problem in found["problems"]] == ["videos/a%20long%2Fname"]
+
+
+@pytest.mark.parametrize(
+    ("content", "exit_code", "line"),
+    [
+        pytest.param(b"content", 0, "1 of 3 videos were made from these files", id="same"),
+        pytest.param(b"changed", 1, "made from another file, with other content", id="changed"),
+        pytest.param(None, 0, "no file: v", id="missing"),
+    ],
+)
+def test_verify_against_videos(
+    store: FeatureStore, tmp_path: Path, content: bytes | None, exit_code: int, line: str
+) -> None:
+    folder = tmp_path / "videos"
+    folder.mkdir()
+    file = folder / "v.mp4"
+    file.write_bytes(b"content")
+    (folder / "short.mp4").write_bytes(b"of unknown identity")
+    add_video(store, "v", make_features(2), source=FileIdentity.of(file))
+    file.unlink()
+    if content is not None:
+        file.write_bytes(content)
+    result = run("verify", store.path, "--against", folder)
+    assert result.exit_code == exit_code
+    assert line in result.stdout
+    assert "no file: a long/name" in result.stdout
+    assert "1 stored videos could not be compared with their files: the store does not record" in result.stdout
+    assert (f"error: {store.path}: 1 videos were made from other files" in result.stderr) == bool(exit_code)
+    assert ("hint: add --replace-changed" in result.stderr) == bool(exit_code)
+    found = json.loads(run("verify", store.path, "--quick", "--against", folder, "--json", "-").stdout)
+    assert found["problems"] == []
+    assert list(found["sources"]) == ["same", "changed", "unknown", "missing"]
+    assert list(found["sources"]["changed"]) == ["v"] * exit_code
+
+
+def test_verify_of_imported_features_against_videos(tmp_path: Path) -> None:
+    spec = make_spec(backbone="imported")
+    assert spec.is_imported
+    FeatureStore.open_or_create(tmp_path / "s", spec)
+    result = run("verify", tmp_path / "s", "--against", tmp_path)
+    assert result.exit_code == 2
+    assert "were imported, not made from videos" in result.stderr
+    assert "hint: run `asl-kit import-features` again" in result.stderr
 
 
 @pytest.mark.parametrize("command", ["info", "list", "verify"])

@@ -31,7 +31,9 @@ def make_features(length: int, *, seed: int = 0, dimension: int = 4) -> NDArray[
     return np.random.default_rng(seed).standard_normal((length, dimension), dtype=np.float32)
 
 
-def add_video(store: FeatureStore, video_id: str, features: NDArray[Any], **changes: Any) -> None:
+def add_video(
+    store: FeatureStore, video_id: str, features: NDArray[Any], *, replace: bool = False, **changes: Any
+) -> None:
     """Write features of a 30 fps video into a store, on the time grid that follows from the store's spec."""
     spec = store.spec
     grid = FeatureGrid.from_windows(
@@ -39,7 +41,7 @@ def add_video(store: FeatureStore, video_id: str, features: NDArray[Any], **chan
     )
     frames = spec.stride_frames * len(features)
     fields = {"grid": grid, "duration_s": frames / FPS, "fps": FPS, "frames": frames} | changes
-    store.write(SourceVideo(video_id, **fields), features)
+    store.write(SourceVideo(video_id, **fields), features, replace=replace)
 
 
 def make_annotation_set(videos: dict[str, Any], classes: list[str], /, **changes: Any) -> AnnotationSet:

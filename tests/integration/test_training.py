@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from helpers.command_line import run
@@ -134,6 +135,32 @@ def test_resuming_with_another_recipe_is_refused(task: tuple[Path, Path], traine
     assert "recipe optimizer.learning_rate: 0.003 then, 1.0 now" in result.output
 
 
+@pytest.mark.parametrize("change", ["replaced", "same again", "removed", "not recorded"])
+def test_resuming_with_other_features_is_refused(
+    change: str, task: tuple[Path, Path], trained: Path, tmp_path: Path
+) -> None:
+    """As after `extract --replace-changed`. A video that is not trained on does not matter."""
+    shutil.copytree(trained, tmp_path / "run")
+    shutil.copytree(task[1], tmp_path / "store")
+    store = FeatureStore.open(tmp_path / "store")
+    info, features = store.info("video 0"), store.read("video 0")
+    if change in ("replaced", "not recorded"):
+        store.write(info, features + np.float16(0.5), replace=True)
+    elif change == "same again":
+        store.write(info, features, replace=True)
+        add_video(store, "another", features)
+    else:
+        shutil.rmtree(store.folder("video 0"))
+    if change == "not recorded":
+        fields = torch.load(tmp_path / "run" / "last.ckpt", weights_only=True)
+        del fields["provenance"]["features_sha256"]
+        torch.save(fields, tmp_path / "run" / "last.ckpt")
+    result = run(*command((task[0], store.path), tmp_path / "run", "--resume"))
+    is_refused = change in ("replaced", "removed")
+    assert result.exit_code == is_refused, result.output
+    assert ("features: other videos, or other values of a video" in result.output) == is_refused
+
+
 def test_the_checkpoint_carries_what_it_takes_to_use_it(task: tuple[Path, Path], trained: Path) -> None:
     fields = torch.load(trained / "model.ckpt", weights_only=True)
     assert fields["vocabularies"] == {"action": ["class 0", "class 1"]}
@@ -167,8 +194,6 @@ def test_features_that_are_not_finite_are_named(tmp_path: Path) -> None:
 def test_no_video_with_features(tmp_path: Path) -> None:
     annotations, _ = make_task(tmp_path)
     store = FeatureStore.open_or_create(tmp_path / "other.zarr", make_spec())
-    import numpy as np
-
     add_video(store, "elsewhere", np.zeros((5, 4), np.float32))
     result = run(*command((annotations, tmp_path / "other.zarr"), tmp_path / "run"))
     assert result.exit_code == 1

@@ -51,6 +51,9 @@ def _differences(checkpoint: Checkpoint, recipe: Recipe, data: TrainingData, sha
         lines.append(f"derived shape: {checkpoint.shape!r} then, {shape!r} now")
     if checkpoint.provenance.get("annotations_sha256") != data.provenance["annotations_sha256"]:
         lines.append("annotations: the file has changed")
+    now_sha256 = data.provenance["features_sha256"]
+    if checkpoint.provenance.get("features_sha256", now_sha256) != now_sha256:  # earlier versions did not record it
+        lines.append("features: other videos, or other values of a video")
     lines.extend(_spec_differences(checkpoint.extraction, data.reader.specs))
     return lines
 

@@ -73,6 +73,9 @@ def load_training_data(annotations: Path, features: Sequence[Path], recipe: Reci
         "torch": str(torch.__version__),
         "dataset": annotated.dataset,
         "annotations_sha256": sha256_of(annotations),
+        "features_sha256": reader.sha256(
+            item.video_id for split in (train, validation) if split is not None for item in split.items
+        ),
         "train_split": train_name,
         "train_videos": len(train.items),
         "train_segments": _segments_of_classes(train, sum(map(len, vocabularies.values()))),

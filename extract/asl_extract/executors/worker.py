@@ -12,13 +12,14 @@ from itertools import chain
 from pathlib import Path
 
 from asl_extract.executors.base import Callbacks, Job
-from asl_extract.executors.results import VideoResult, store_video
+from asl_extract.executors.results import VideoResult, refuse_changed, store_video
 from asl_extract.executors.work_queue import WorkQueue
 from asl_extract.extractor import Extractor
 from asl_extract.settings import RunOptions
 from asl_extract.videos import VideoFile
 from asl_kit.errors import AslKitError, StoreError
 from asl_kit.store import FeatureStore
+from asl_kit.store.identity import FileIdentity
 from asl_kit.store.ledger import Attempt
 
 _PARTS_PER_VIDEO = 1024  # a power of two: the parts of a video add up to exactly 1
@@ -43,7 +44,7 @@ def work(job: Job, queue: WorkQueue, *, device: str) -> None:
 
 
 class Worker:
-    """Extracts videos that a store lacks; the store has the extractor's spec."""
+    """Extracts videos that a store lacks, or holds from another file; the store has the extractor's spec."""
 
     def __init__(self, extractor: Extractor, store: FeatureStore, options: RunOptions, callbacks: Callbacks) -> None:
         self._extractor = extractor
@@ -75,10 +76,16 @@ class Worker:
         )
         with closing(results):
             for video_id, extracted in results:
-                seconds = time.monotonic() - self._videos[video_id].started_s
+                video = self._videos[video_id]
                 try:
                     result = store_video(
-                        self._store, video_id, extracted, seconds=seconds, on_error=self._options.on_error
+                        self._store,
+                        video_id,
+                        extracted,
+                        source=video.source,
+                        is_changed=video.is_changed,
+                        seconds=time.monotonic() - video.started_s,
+                        on_error=self._options.on_error,
                     )
                 finally:
                     self._show_progress(video_id, _PARTS_PER_VIDEO)
@@ -90,13 +97,22 @@ class Worker:
         failed = {} if self._options.retry_failed else self._store.ledger.failed_attempts()
         for file in files:
             before = failed.get(file.video_id)
+            is_changed = False
             if file.video_id in self._store:
-                self._report(VideoResult(file.video_id, "skipped"), videos=1.0)
+                check = self._store.check_source(file.video_id, file.path)
+                is_changed = check.state == "changed"
+                if not is_changed:
+                    self._report(VideoResult(file.video_id, "skipped", check.reason), videos=1.0)
+                    continue
+                if not self._options.replace_changed:
+                    refused = refuse_changed(file.video_id, check.reason, on_error=self._options.on_error)
+                    self._report(refused, videos=1.0)
+                    continue
             elif before is not None and not _has_changed_since(file.path, before):
                 self._report(VideoResult(file.video_id, "failed_before", before.reason), videos=1.0)
-            else:
-                self._videos[file.video_id] = _VideoProgress(time.monotonic())
-                yield file.video_id, file.id_fault or file.path
+                continue
+            self._videos[file.video_id] = _VideoProgress(time.monotonic(), _identity_of(file.path), is_changed)
+            yield file.video_id, file.id_fault or file.path
 
     def _report(self, result: VideoResult, *, videos: float = 0.0) -> None:
         if videos:
@@ -124,8 +140,20 @@ class Worker:
 @dataclass
 class _VideoProgress:
     started_s: float
+    source: FileIdentity | None
+    """The file before it is decoded: if it is still being written, a later run finds that it has changed."""
+    is_changed: bool
+    """Whether the store holds features of another file under this id."""
     frames: int = 0
     parts: int = 0
+
+
+def _identity_of(path: Path) -> FileIdentity | None:
+    """Return a file's identity; None if it cannot be read, which the decoder then reports."""
+    try:
+        return FileIdentity.of(path)
+    except OSError:
+        return None
 
 
 def _has_changed_since(path: Path, attempt: Attempt) -> bool:

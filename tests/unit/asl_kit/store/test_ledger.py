@@ -69,7 +69,12 @@ def test_a_line_torn_by_a_kill_is_passed_over_and_swallows_nothing(ledger: Ledge
     assert [attempt.video_id for attempt in ledger.attempts()] == ["a", *"b" * whole, "c"]
 
 
-@pytest.mark.parametrize("line", ["[]", "7", '{"time": "x"}', '{"other": 1}', "\x00\x00", "\udcff", "[" * 10_000])
+_NO_TEXT = '{"time": "x", "worker": "w", "video_id": [], "outcome": "done", "reason": "", "seconds": 0}'
+
+
+@pytest.mark.parametrize(
+    "line", ["[]", "7", '{"time": "x"}', '{"other": 1}', "\x00\x00", "\udcff", "[" * 10_000, _NO_TEXT]
+)
 def test_a_line_of_another_kind_is_passed_over(ledger: Ledger, line: str) -> None:
     ledger.record("a", "done", worker="w")
     with (ledger.folder / "w.jsonl").open("ab") as file:

@@ -13,6 +13,7 @@ from helpers.support import add_video, make_features, make_spec
 from asl_kit.errors import StoreError
 from asl_kit.grid import FeatureGrid
 from asl_kit.store import FeatureStore, Problem
+from asl_kit.store.ledger import Outcome
 
 
 @pytest.fixture
@@ -108,7 +109,32 @@ def test_a_video_of_another_store(store: FeatureStore, tmp_path: Path) -> None:
 
 def test_a_name_that_is_no_id(store: FeatureStore) -> None:
     store.folder("clip").rename(store.path / "videos" / "a b")
-    assert store.verify() == [Problem("videos/a b", "the name is not an encoded video id")]
+    assert Problem("videos/a b", "the name is not an encoded video id") in store.verify()
+
+
+@pytest.mark.parametrize(
+    ("attempts", "is_lost"),
+    [
+        pytest.param(["done"], True, id="done"),
+        pytest.param(["failed", "done"], True, id="failed, then done"),
+        pytest.param(["done", "skipped"], True, id="done, then skipped"),
+        pytest.param(["done", "failed"], False, id="deleted, then failed"),
+        pytest.param(["failed"], False, id="never done"),
+        pytest.param(["skipped"], False, id="only skipped"),
+        pytest.param([], False, id="never tried"),
+    ],
+)
+@pytest.mark.parametrize("deep", [True, False])
+def test_a_video_that_was_done_and_is_gone(
+    store: FeatureStore, attempts: list[Outcome], is_lost: bool, deep: bool
+) -> None:
+    for outcome in attempts:
+        store.ledger.record("b/ü 1", outcome)
+    problems = store.verify(deep=deep)
+    assert [problem.place for problem in problems] == ["videos/b%2F%C3%BC%201"] * is_lost
+    assert all("missing: the ledger records video 'b/ü 1' as done at 2" in problem.what for problem in problems)
+    add_video(store, "b/ü 1", make_features(3))
+    assert store.verify(deep=deep) == []
 
 
 def test_group_metadata_that_differ(store: FeatureStore) -> None:

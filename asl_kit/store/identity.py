@@ -1,0 +1,119 @@
+"""The identity of a file: its size, and a hash of samples of its content.
+
+Hashing a whole video takes about as long as decoding it. The samples take about a
+millisecond. They show that another file has taken the place of the first one, which
+differs nearly everywhere; an edit of a few bytes of a large file may go unnoticed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+BLOCK_BYTES = 64 * 1024
+MAX_BLOCKS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class FileIdentity:
+    """Identifies the content of a file."""
+
+    size_bytes: int
+    """Size of the file."""
+    blake2b: str
+    """BLAKE2b, 16 bytes in hexadecimal, of the size and of at most `MAX_BLOCKS` evenly spaced blocks."""
+    path: str
+    """Where the file was; a note, never compared."""
+    modified_s: float
+    """When it was modified last, in seconds since 1970 UTC; a note, never compared."""
+
+    @classmethod
+    def of(cls, path: Path) -> FileIdentity:
+        """Read the identity of a file.
+
+        Raises
+        ------
+        OSError
+            If it is not a regular file, or cannot be read.
+        """
+        if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe would wait for its writer
+            raise OSError(f"{path}: not a regular file")
+        with path.open("rb", buffering=0) as file:
+            found = os.fstat(file.fileno())
+            digest = hashlib.blake2b(str(found.st_size).encode(), digest_size=16)
+            for start in _block_starts(found.st_size):
+                file.seek(start)
+                digest.update(file.read(BLOCK_BYTES))
+        return cls(found.st_size, digest.hexdigest(), str(path), found.st_mtime)
+
+    @classmethod
+    def from_json(cls, fields: dict[str, Any]) -> FileIdentity:
+        """Return the identity for what `to_json` returned.
+
+        Raises
+        ------
+        KeyError, TypeError, ValueError, OverflowError
+            If a field is missing or of the wrong type.
+        """
+        return cls(
+            size_bytes=int(fields["size_bytes"]),
+            blake2b=str(fields["blake2b"]),
+            path=str(fields["path"]),
+            modified_s=float(fields["modified_s"]),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields, JSON-ready."""
+        return asdict(self)
+
+    def same_content(self, other: FileIdentity) -> bool:
+        """Return whether size and hash are equal."""
+        return (self.size_bytes, self.blake2b) == (other.size_bytes, other.blake2b)
+
+
+@dataclass(frozen=True, slots=True)
+class SourceCheck:
+    """A file compared with the record of the file that a stored video was made from."""
+
+    state: Literal["same", "changed", "unknown"]
+    """Result; `unknown`: they cannot be compared."""
+    reason: str = ""
+    """What differs, or why they cannot be compared."""
+
+
+def check_source(recorded: FileIdentity | None, path: Path) -> SourceCheck:
+    """Compare a file with a store's record.
+
+    Parameters
+    ----------
+    recorded : FileIdentity, optional
+        What the store records; None: nothing.
+    path : Path
+        The file that has the video's id now.
+    """
+    if recorded is None:
+        return SourceCheck("unknown", "the store does not record which file they were made from")
+    try:
+        found = FileIdentity.of(path)
+    except OSError:
+        return SourceCheck("unknown", "the file cannot be read")
+    if found.same_content(recorded):
+        return SourceCheck("same")
+    content = (
+        "with other content"
+        if found.size_bytes == recorded.size_bytes
+        else f"of {recorded.size_bytes} bytes, this one has {found.size_bytes}"
+    )
+    place = "" if recorded.path == str(path) else f", {recorded.path}"
+    return SourceCheck("changed", f"{path}: the stored features were made from another file{place}, {content}")
+
+
+def _block_starts(size_bytes: int) -> list[int]:
+    """Return where blocks start: all blocks of a small file, else evenly spaced ones with the first and the last."""
+    if size_bytes <= MAX_BLOCKS * BLOCK_BYTES:
+        return list(range(0, size_bytes, BLOCK_BYTES))
+    return [(size_bytes - BLOCK_BYTES) * number // (MAX_BLOCKS - 1) for number in range(MAX_BLOCKS)]
