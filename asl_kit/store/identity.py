@@ -1,8 +1,8 @@
 """The identity of a file: its size, and a hash of samples of its content.
 
-Hashing a whole video takes about as long as decoding it. The samples take about a
-millisecond. They show that another file has taken the place of the first one, which
-differs nearly everywhere; an edit of a few bytes of a large file may go unnoticed.
+A video may have gigabytes; reading the samples takes about a millisecond. They show
+that another file has taken the place of the first one, which differs nearly
+everywhere; an edit of a few bytes of a large file may go unnoticed.
 """
 
 from __future__ import annotations
