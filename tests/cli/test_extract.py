@@ -268,7 +268,7 @@ def test_a_changed_file(video: Path, tmp_path: Path) -> None:
     write_video(file, frames=30)
     result = extract(*arguments)
     assert result.exit_code == 1
-    assert result.stdout.splitlines()[0] == f"{store}: 0 videos extracted, 0 there before, 1 failed"
+    assert result.stdout.splitlines()[0] == f"{store}: 0 videos extracted, 0 already in the store, 1 failed"
     assert json.loads((tmp_path / "out.json").read_text())["changed"] == ["v"]
     result = extract(*arguments, "--replace-changed")
     assert (result.exit_code, result.stdout.splitlines()[0]) == (
