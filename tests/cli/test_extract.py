@@ -273,6 +273,6 @@ def test_a_changed_file(video: Path, tmp_path: Path) -> None:
     result = extract(*arguments, "--replace-changed")
     assert (result.exit_code, result.stdout.splitlines()[0]) == (
         0,
-        f"{store}: 1 videos extracted, 0 there before, 0 failed",
+        f"{store}: 1 videos extracted, 0 already in the store, 0 failed",
     )
     assert extract(*arguments).exit_code == 0
