@@ -94,10 +94,9 @@ def evaluate_predictions(
     annotation_set = read_annotations(Path(annotations))
     split = options.split_of(annotation_set)  # fails before the predictions are read
     detections = read_detections(paths, annotation_set, options)
-    source = ",".join(map(str, paths))
-    report_findings(
-        check_predictions(detections, annotation_set, split=split).findings, source, annotations=annotations
-    )
+    source = ", ".join(map(str, paths))
+    findings = check_predictions(detections, annotation_set, split=split).findings
+    report_findings(findings, source, annotations=annotations if len(paths) == 1 else None)
     with error_context(source, PredictionError):
         task = _task(detections, annotation_set, options, video_scores)
         return options.protocol_for(annotation_set.dataset).score(task)
