@@ -149,11 +149,12 @@ def print_check(result: FileCheck, console: Console) -> None:
     mended = result.mended
     if mended.times:
         console.print(f"mended: {mended.times:,} segments from {result.check.unit} to seconds")
-    for noun, names in (("video ids", mended.videos), ("class names", mended.labels)):
+    for noun, names in (("video id", mended.videos), ("class name", mended.labels)):
         if names:
             shown = [f"'{old}' to '{new}'" for old, new in list(names.items())[:NAMES_SHOWN]]
             more = ", ..." if len(names) > NAMES_SHOWN else ""
-            console.print(f"mended: {len(names):,} {noun}: {', '.join(shown)}{more}")
+            plural = "" if len(names) == 1 else "s"
+            console.print(f"mended: {len(names):,} {noun}{plural}: {', '.join(shown)}{more}")
     if not (mended.times or mended.videos or mended.labels):
         console.print("nothing was mended")
     if mended.left and result.check.findings != mended.left:

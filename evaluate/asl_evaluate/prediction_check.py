@@ -5,6 +5,7 @@ The check compares predictions with what is known of the videos. It mends what h
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -167,7 +168,7 @@ def mend(detections: Detections, check: PredictionCheck) -> Detections:
 
 
 def report_findings(findings: Iterable[Finding], source: object, *, annotations: object = None) -> None:
-    """Print findings on stderr, a line each, and how to mend them if `annotations`, their file, is given.
+    """Print findings on stderr, a line each, and how to mend `source` if `annotations`, a file too, is given.
 
     Raises
     ------
@@ -175,13 +176,17 @@ def report_findings(findings: Iterable[Finding], source: object, *, annotations:
         If one is an error.
     """
     findings = list(findings)
+    command = ""
+    if annotations is not None and any(finding.is_mendable for finding in findings):
+        command = shlex.join(["asl-kit", "check", str(source), "--annotations", str(annotations), "-o", "mended.json"])
     for finding in findings:
         if finding.severity == "error":
-            raise PredictionError(f"{source}: {finding.message}", hint=finding.hint)
+            hint = f"{finding.hint} To mend: {command}" if finding.is_mendable and command else finding.hint
+            raise PredictionError(f"{source}: {finding.message}", hint=hint)
     for finding in findings:
         warn(err(), f"{source}: {finding.message}", what=finding.severity)
-    if annotations is not None and any(finding.is_mendable for finding in findings):
-        err().print(f"hint: write a mended file: asl-kit check {source} --annotations {annotations} -o mended.json")
+    if command:
+        err().print(f"hint: to mend: {command}")
 
 
 def _same_id(name: str) -> str:
@@ -231,8 +236,6 @@ def _check_videos(
             if similar is None
             else f"did you mean '{right_ids[similar]}' for '{similar}'?"
         )
-        if is_mendable:
-            hint += " To rename: asl-kit check PREDICTIONS --annotations ANNOTATIONS -o MENDED"
         message = f"none of the predicted videos ({len(unknown):,}) is in the annotations: {_some(unknown)}"
         return [Finding("videos", "error", message, hint, unknown, is_mendable)]
     findings = []

@@ -94,11 +94,10 @@ def evaluate_predictions(
     video_scores = _video_scores(options)
     annotation_set = read_annotations(Path(annotations))
     split = options.split_of(annotation_set)  # fails before the predictions are read
-    detections = read_detections(paths, annotation_set, options)
-    source = ",".join(map(str, paths))
-    report_findings(
-        check_predictions(detections, annotation_set, split=split).findings, source, annotations=annotations
-    )
+    detections = _read(paths, annotation_set, options)
+    source = ", ".join(map(str, paths))
+    findings = check_predictions(detections, annotation_set, split=split).findings
+    report_findings(findings, source, annotations=annotations if len(paths) == 1 else None)
     with error_context(source, PredictionError):
         task = _task(detections, annotation_set, options, video_scores)
         return options.protocol_for(annotation_set.dataset).score(task)
@@ -210,16 +209,7 @@ def _task(
     return replace(task, detections=fuse(detections, video_scores, options.top_k, videos=videos))
 
 
-def read_detections(paths: Sequence[Path], annotations: AnnotationSet, options: ScoringOptions) -> Detections:
-    """Read the predictions that the protocol scores.
-
-    Raises
-    ------
-    UsageError
-        If the protocol does not take several files.
-    AslKitError
-        As `read_predictions` and `read_actions`.
-    """
+def _read(paths: Sequence[Path], annotations: AnnotationSet, options: ScoringOptions) -> Detections:
     protocol = options.protocol_for(annotations.dataset)
     is_joint = protocol.joint and options.vocabulary is None
     if is_joint and all(name in annotations.vocabularies for name in VOCABULARIES):

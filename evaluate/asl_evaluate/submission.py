@@ -137,9 +137,10 @@ def submit(
     if split is not None:
         annotation_set.split(split)  # fails before the predictions are read
     tables = wanted.read(predictions, annotation_set)
-    sources = predictions if len(tables) == len(predictions) else [",".join(map(str, predictions))]
-    for source, table in zip(sources, tables, strict=True):
-        report_findings(check_predictions(table, annotation_set, split=split).findings, source, annotations=annotations)
+    is_joined = len(tables) < len(predictions)
+    for source, table in zip([", ".join(map(str, predictions))] if is_joined else predictions, tables, strict=True):
+        findings = check_predictions(table, annotation_set, split=split).findings
+        report_findings(findings, source, annotations=None if is_joined else annotations)
     split = _split_of(tables, annotation_set, split)
     videos = sorted(annotation_set.split(split))
     inside = [_rows(table, videos) for table in tables]
