@@ -22,6 +22,12 @@ def _list_datasets(ctx: click.Context, _: click.Parameter, is_wanted: bool) -> N
 @click.argument("dataset")
 @click.argument("sources", metavar="SOURCE...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="Annotation file to write.")
+@click.option(
+    "--videos",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Take durations from the video files in this folder, and refuse segments that end later.",
+)
 @json_option("the whole report")
 @click.option(
     "--strict", is_flag=True, help="Fail, and write no annotations, if a count differs from the published one."
@@ -29,7 +35,9 @@ def _list_datasets(ctx: click.Context, _: click.Parameter, is_wanted: bool) -> N
 @click.option(
     "--list", is_flag=True, is_eager=True, expose_value=False, callback=_list_datasets, help="List all datasets."
 )
-def convert(dataset: str, sources: tuple[Path, ...], out: Path, json_path: str | None, strict: bool) -> None:
+def convert(
+    dataset: str, sources: tuple[Path, ...], out: Path, videos: Path | None, json_path: str | None, strict: bool
+) -> None:
     """Convert a dataset's annotations to the unified format.
 
     \b
@@ -48,6 +56,10 @@ def convert(dataset: str, sources: tuple[Path, ...], out: Path, json_path: str |
     from asl_kit.cli.output import write_json
 
     annotations, report = read_sources(dataset, sources)
+    if videos is not None:
+        from asl_kit.own_data.video_headers import use_video_files
+
+        annotations = use_video_files(annotations, report, videos, source=", ".join(map(str, sources)))
     if json_path is not None:
         write_json(report.to_json(), json_path)
     if strict:
