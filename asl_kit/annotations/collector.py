@@ -302,6 +302,9 @@ class Collector:
             text = f"stated to have no action, but {labelled[0].where} states a segment"
             self.error(facts.no_action_at, text, video_id=video_id)
         kept = [item for item in facts.items if self._is_sound(video_id, item, stated["duration"], classes)]
+        if not self._mend:
+            for item in kept:
+                self.report.places.setdefault((video_id, item.start_s, item.end_s), (item.where, item.prefix))
         segments = [
             {"start": item.start_s, "end": item.end_s, "labels": item.labels, "attributes": item.attributes}
             for item in kept

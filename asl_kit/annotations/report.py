@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 from rich import box
@@ -92,6 +92,8 @@ class ConversionReport:
     """Items that are unaccounted for, and differences of the source from the manifest; empty if there are none."""
     similar_labels: list[SimilarLabels] = field(default_factory=list)
     """Labels that may be spellings of one class; empty if a manifest names the classes."""
+    places: dict[tuple[str, float, float], tuple[str, str]] = field(default_factory=dict)
+    """Where users' own annotations state a segment (video, start, end): file and line, and a prefix of its fields."""
 
     def note(self, text: str) -> None:
         """Record a decision that affects many items."""
@@ -176,8 +178,9 @@ class ConversionReport:
             )
 
     def to_json(self) -> dict[str, Any]:
-        """Return the whole report as JSON-ready data."""
-        report = asdict(self)
+        """Return the report as JSON-ready data, without `places`."""
+        report = asdict(replace(self, places={}))
+        del report["places"]
         report["expected"] = {split: counts.model_dump() for split, counts in self.expected.items()}
         if not self.similar_labels:
             del report["similar_labels"]

@@ -13,12 +13,20 @@ from asl_kit.cli.options import json_option, list_option
 @click.argument("dataset")
 @click.argument("sources", metavar="SOURCE...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="Annotation file to write.")
+@click.option(
+    "--videos",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Take durations from the video files in this folder, and refuse segments that end later.",
+)
 @json_option("the whole report")
 @click.option(
     "--strict", is_flag=True, help="Fail, and write no annotations, if a count differs from the published one."
 )
 @list_option("--list", "asl_kit.annotations.conversion:datasets_table", "all datasets")
-def convert(dataset: str, sources: tuple[Path, ...], out: Path, json_path: str | None, strict: bool) -> None:
+def convert(
+    dataset: str, sources: tuple[Path, ...], out: Path, videos: Path | None, json_path: str | None, strict: bool
+) -> None:
     """Convert a dataset's annotations to the unified format.
 
     \b
@@ -37,6 +45,10 @@ def convert(dataset: str, sources: tuple[Path, ...], out: Path, json_path: str |
     from asl_kit.cli.output import write_json
 
     annotations, report = read_sources(dataset, sources)
+    if videos is not None:
+        from asl_kit.own_data.video_headers import use_video_files
+
+        annotations = use_video_files(annotations, report, videos, source=", ".join(map(str, sources)))
     if json_path is not None:
         write_json(report.to_json(), json_path)
     if strict:

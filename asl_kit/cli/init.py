@@ -29,7 +29,8 @@ def init(annotations: Path, videos: Path, out: Path | None, device: str, weights
 
     CSV is a table for `asl-kit convert csv`, or the annotations.json of any converter.
     OUT receives annotations.json, recipe.toml and run.sh, which runs every step.
-    Files that you have edited are not replaced.
+    Files that you have edited are not replaced. The duration of a video is that of its file:
+    if a segment ends later, nothing is written.
 
     \b
     asl-kit init segments.csv videos --out project
@@ -42,13 +43,16 @@ def init(annotations: Path, videos: Path, out: Path | None, device: str, weights
     from asl_kit.own_data.proposal import propose, resolve_weights
     from asl_kit.own_data.survey import survey_videos
     from asl_kit.own_data.survey_table import print_proposal, print_survey
+    from asl_kit.own_data.video_headers import refuse_beyond_end
     from asl_kit.torch_utils.device import choose_device
 
     chosen, weights = choose_device(device), resolve_weights(weights)
     survey = survey_videos(annotations, videos)
-    proposal = propose(survey, device=chosen, weights=weights)
     if json_path != "-":
         print_survey(survey, stdout())
+    refuse_beyond_end(survey.beyond_end, source=str(annotations))
+    proposal = propose(survey, device=chosen, weights=weights)
+    if json_path != "-":
         print_proposal(proposal, stdout())
     if out is not None:
         for path in write_project(out, survey, proposal):

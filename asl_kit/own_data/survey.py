@@ -4,26 +4,23 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from asl_extract.decoders.probe import VideoHeader, read_header
-from asl_extract.videos import find_videos
+from asl_extract.decoders.probe import VideoHeader
 from asl_kit.annotations import AnnotationSet, read_annotations
 from asl_kit.annotations.conversion import find_converter
 from asl_kit.annotations.report import ConversionReport
 from asl_kit.annotations.schema import Video
 from asl_kit.annotations.similar_labels import find_similar_labels
-from asl_kit.annotations.validation import DURATION_TOLERANCE_S
-from asl_kit.base.child_process import ReaderProcess
-from asl_kit.base.console import progress_bar
 from asl_kit.base.similar_names import close_matches
 from asl_kit.dataset.split import training_split
-from asl_kit.errors import MissingFileError, UsageError, VideoError, first_few
+from asl_kit.errors import UsageError
 from asl_kit.own_data.splits import evaluation_split, with_test_split
+from asl_kit.own_data.video_headers import read_headers, segments_beyond_end, with_headers
 
 RARE = 10
 """A class with fewer training segments is rare."""
@@ -52,7 +49,7 @@ class Survey:
     """Annotations and video files."""
 
     annotations: AnnotationSet
-    """The annotations with a test split, and with durations and frame rates of the files if not annotated."""
+    """The annotations with a test split, the durations of the files, and their frame rates if not annotated."""
     videos: Path
     headers: dict[str, VideoHeader]
     """Headers of the annotated videos with a readable file."""
@@ -62,10 +59,12 @@ class Survey:
     """Reasons why files of annotated videos cannot be read."""
     unannotated: list[str]
     """Ids of video files without annotations."""
-    beyond_end: dict[str, int]
-    """Number of segments that end after their video file, by video."""
+    beyond_end: dict[str, list[str]]
+    """A line for each segment that ends after its video file, by video; `refuse_beyond_end` raises them."""
     split_note: str
     classes: list[ClassSurvey]
+    replaced_durations: dict[str, str] = field(default_factory=dict)
+    """Videos whose stated duration is not that of their file, each with both durations."""
 
     @property
     def train(self) -> dict[str, Video]:
@@ -105,6 +104,7 @@ class Survey:
                 "unreadable": self.unreadable,
                 "not_annotated": self.unannotated,
                 "segments_beyond_end": self.beyond_end,
+                "replaced_durations": self.replaced_durations,
             },
             "splits": {
                 split: sum(video.split == split for video in self.annotations.videos.values())
@@ -137,83 +137,35 @@ def survey_videos(source: Path, videos: Path) -> Survey:
     UsageError
         If no annotated video has a readable file, or no training video has an action.
     """
-    annotations = _read(source)
-    if not videos.exists():
-        raise MissingFileError(f"{videos}: no such folder")
-    if not videos.is_dir():
-        raise UsageError(f"{videos}: expected the folder of the videos, found a file")
-    files = {file.video_id: file.path for file in find_videos([videos])}
-    headers, unreadable = {}, {}
-    annotated = [video_id for video_id in annotations.videos if video_id in files]
-    unannotated = sorted(files.keys() - annotations.videos.keys())
-    if not annotated:
-        raise UsageError(
-            f"none of the {len(annotations.videos)} videos of {source} is in {videos}: the annotations name"
-            f" {_some(annotations.videos)}; the files are {_some(files)}",
-            hint="the video ids in the table must be the file names, with or without suffix",
-        )
-    with progress_bar("reading headers", len(annotated)) as bar, ReaderProcess() as reader:
-        for video_id in annotated:
-            try:
-                headers[video_id] = reader.run(read_header, files[video_id])
-            except VideoError as fault:
-                unreadable[video_id] = fault.message
-            bar.advance()
-    if not headers:
-        reasons = "\n  ".join(list(unreadable.values())[:5])
-        raise UsageError(f"none of the {len(annotated)} annotated videos in {videos} can be read:\n  {reasons}")
-    missing = sorted(annotations.videos.keys() - files.keys())
-    close = {video_id: close_matches(video_id, unannotated) for video_id in missing[:COMPARED]}
-    annotations, split_note = with_test_split(_with_headers(annotations, headers), headers)
+    annotations, report = _read(source)
+    found = read_headers(annotations, videos, source=str(source))
+    missing = sorted(annotations.videos.keys() - found.paths.keys())
+    close = {video_id: close_matches(video_id, found.unannotated) for video_id in missing[:COMPARED]}
+    beyond_end = segments_beyond_end(annotations, found, source=str(source), places=report.places)
+    annotations, replaced = with_headers(annotations, found)
+    annotations, split_note = with_test_split(annotations, found.headers)
     survey = Survey(
         annotations=annotations,
         videos=videos,
-        headers=headers,
+        headers=found.headers,
         missing={video_id: "".join(close.get(video_id, [])) for video_id in missing},
-        unreadable=unreadable,
-        unannotated=unannotated,
-        beyond_end=_beyond_end(annotations, headers),
+        unreadable=found.unreadable,
+        unannotated=found.unannotated,
+        beyond_end=beyond_end,
         split_note=split_note,
-        classes=_survey_classes(annotations, headers),
+        classes=_survey_classes(annotations, found.headers),
+        replaced_durations=replaced,
     )
     if not len(survey.lengths_s()):
         raise UsageError(f"{source}: no training video with a readable file has an action")
     return survey
 
 
-def _read(source: Path) -> AnnotationSet:
+def _read(source: Path) -> tuple[AnnotationSet, ConversionReport]:
+    report = ConversionReport(dataset="csv")
     if source.suffix.lower() == ".json":
-        return read_annotations(source)
-    return find_converter("csv")([source], manifest=None, report=ConversionReport(dataset="csv"))
-
-
-def _some(names: Mapping[str, object]) -> str:
-    return first_few([repr(name) for name in sorted(names)], 3)
-
-
-def _with_headers(annotations: AnnotationSet, headers: Mapping[str, VideoHeader]) -> AnnotationSet:
-    """Return the annotations with missing values taken from the file headers.
-
-    If no duration was annotated, it is the end of the last segment; that of the file replaces it if it is longer.
-    """
-    videos = dict(annotations.videos)
-    for video_id, header in headers.items():
-        video = videos[video_id]
-        known: dict[str, float] = {} if video.fps is not None else {"fps": header.fps}
-        if video.duration == max((item.end for item in video.segments or ()), default=0.0) < header.duration_s:
-            known["duration"] = header.duration_s
-        videos[video_id] = video.model_copy(update=known)
-    return annotations.model_copy(update={"videos": videos})
-
-
-def _beyond_end(annotations: AnnotationSet, headers: Mapping[str, VideoHeader]) -> dict[str, int]:
-    counts = {
-        video_id: sum(
-            item.end > header.duration_s + DURATION_TOLERANCE_S for item in annotations.videos[video_id].segments or ()
-        )
-        for video_id, header in headers.items()
-    }
-    return {video_id: count for video_id, count in counts.items() if count}
+        return read_annotations(source), report
+    return find_converter("csv")([source], manifest=None, report=report), report
 
 
 def _survey_classes(annotations: AnnotationSet, headers: Mapping[str, VideoHeader]) -> list[ClassSurvey]:

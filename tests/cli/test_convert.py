@@ -4,8 +4,9 @@ import json
 
 import pytest
 from helpers.command_line import run
-from helpers.support import add_video, make_features, make_spec
+from helpers.support import add_video, make_features, make_spec, write_video
 
+from asl_kit.annotations import read_annotations
 from asl_kit.annotations.conversion import converter_names
 from asl_kit.store import FeatureStore
 
@@ -176,6 +177,68 @@ def test_labels_that_differ_are_not_remarked(tmp_path, converter):
     result = invoke("convert", converter, tmp_path / name, "-o", tmp_path / "a.json", "--json", tmp_path / "r.json")
     assert (result.exit_code, "warning" in result.stdout) == (0, False)
     assert "similar_labels" not in json.loads((tmp_path / "r.json").read_text())
+
+
+@pytest.fixture
+def videos(tmp_path):
+    (tmp_path / "videos").mkdir()
+    write_video(tmp_path / "videos" / "a.mp4", frames=60)
+    write_video(tmp_path / "videos" / "b.mp4", frames=40)
+    return tmp_path / "videos"
+
+
+def test_durations_come_from_the_video_files(tmp_path, videos):
+    (tmp_path / "own.csv").write_text("video,start,end,label,duration\na,1,2,run,\nb,1,2,run,99\nc,1,2,run,\n")
+    (videos / "c.mp4").write_bytes(b"no video")
+    arguments = ("convert", "csv", tmp_path / "own.csv", "-o", tmp_path / "a.json", "--videos", videos)
+    result = invoke(*arguments)
+    assert result.exit_code == 0, result.stderr
+    found = read_annotations(tmp_path / "a.json")
+    assert {name: (video.duration, video.fps) for name, video in found.videos.items()} == {
+        "a": (6.0, 10.0), "b": (4.0, 10.0), "c": (2.0, None),
+    }  # fmt: skip
+    for note in (
+        "note: the durations of 2 videos are those of their files\n",
+        "note: 1 stated durations were replaced by those of the files: b: 99 s stated, 4 s in b.mp4\n",
+        f"note: {videos}/c.mp4: not a video that can be read: ",
+    ):
+        assert note in result.stdout
+
+
+@pytest.mark.parametrize("converter", OWN_DATA)
+def test_segments_that_end_after_their_video_are_refused(tmp_path, videos, converter):
+    name, write = OWN_DATA[converter]
+    source = tmp_path / name
+    source.write_text(write(*"abcdefgh"))
+    result = invoke("convert", converter, source, "-o", tmp_path / "a.json", "--videos", videos)
+    assert result.exit_code == 1
+    lines = result.stderr.splitlines()
+    assert "error: 2 errors" in lines
+    for found in (7.0, 8.0):
+        (line,) = [line for line in lines if line.endswith(f"must be within the 6 s of {videos}/a.mp4, found {found}")]
+        assert line.startswith(f"  {source}")
+        assert "video 'a'" in line
+    assert f"hint: Nothing was written. Correct the times in {source}, or replace" in result.stderr
+    assert not (tmp_path / "a.json").exists()
+    if converter == "csv":
+        assert f"  {source}:8: video 'a': end: must be" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("folder", "code", "message"),
+    [
+        pytest.param("absent", 2, "absent: no such folder", id="absent"),
+        pytest.param("own.csv", 2, "own.csv: expected the folder of the videos, found a file", id="a file"),
+        pytest.param("other", 2, "own.csv is in other: the annotations name 'a', 'b'; the files are 'x'", id="others"),
+    ],
+)
+def test_wrong_folders_of_videos(tmp_path, monkeypatch, table, folder, code, message):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "other").mkdir()
+    write_video(tmp_path / "other" / "x.mp4", frames=5)
+    result = invoke("convert", "csv", "own.csv", "-o", "a.json", "--videos", folder)
+    assert (result.exit_code, message in result.stderr) == (code, True), result.stderr
+    assert not (tmp_path / "a.json").exists()
 
 
 def test_unknown_dataset_lists_those_there_are(tmp_path, table):

@@ -60,23 +60,77 @@ def test_a_header_says_what_the_frames_say(tmp_path: Path, name: str) -> None:
 
 
 def test_what_is_found(videos: Path, tmp_path: Path) -> None:
-    source = table(tmp_path, *ROWS, "clip1,6,40,run", "take_1,1,2,run", "broken,1,2,[sneeze]", "gone,1,2,[sneeze]")
+    source = table(tmp_path, *ROWS, "take_1,1,2,run", "broken,1,2,[sneeze]", "gone,1,2,[sneeze]")
     code, output = run(source, videos, "--json", tmp_path / "found.json")
     assert code == 0, output
     found = json.loads((tmp_path / "found.json").read_text(encoding="utf-8"))
     assert found["videos"]["missing"] == {"gone": "", "take_1": "Take_1"}
     assert list(found["videos"]["unreadable"]) == ["broken"]
     assert found["videos"]["not_annotated"] == ["Take_1"]
-    assert found["videos"]["segments_beyond_end"] == {"clip1": 1}
+    assert found["videos"]["segments_beyond_end"] == {}
     assert found["splits"] == {"test": 1, "train": 7}
     assert found["fps"] == {"10": 5}
     assert found["duration_s"]["0"] == pytest.approx(6.0)
     assert found["segment_s"]["0"] == pytest.approx(2.0)
     sneeze = next(item for item in found["classes"] if item["label"] == "[sneeze]")
     assert sneeze["remarks"] == ["none in test", "none in train"]
-    for text in ("take_1 (is it Take_1?)", "Invalid data", "1: clip1 (1)", "[sneeze]", "rare: 4 in train", "x3d_xs"):
+    for text in ("take_1 (is it Take_1?)", "Invalid data", "[sneeze]", "rare: 4 in train", "x3d_xs"):
         assert text in output
     assert not list(tmp_path.glob("run.sh"))
+
+
+HINT = (
+    "hint: Nothing was written. Correct the times in {source}, or replace a file that is cut short. Times are seconds "
+    "(75.5) or clock times (1:15.5).\n"
+)
+
+
+def test_a_segment_that_ends_after_its_video_is_refused(videos: Path, tmp_path: Path) -> None:
+    source = table(tmp_path, *ROWS, "clip1,6,200,run", "clip2,0:06,3:20,run")
+    result = command_line.run("init", source, videos, "--out", tmp_path / "out", "--device", "cpu")
+    assert result.exit_code == 1
+    assert "end before a segment 2: clip1 (1), clip2 (1)" in " ".join(result.stdout.split())
+    assert "Proposed" not in result.stdout
+    assert result.stderr.endswith(
+        f"error: 2 errors\n"
+        f"  {source}:17: video 'clip1': end: must be within the 7 s of {videos}/clip1.mp4, found 200.0\n"
+        f"  {source}:18: video 'clip2': end: must be within the 8 s of {videos}/clip2.mp4, found 200.0\n"
+        + HINT.format(source=source)
+    )
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_segment_of_converted_annotations_is_named_by_its_number(videos: Path, tmp_path: Path) -> None:
+    source = table(tmp_path, *ROWS, "clip1,6,200,run")
+    assert command_line.run("convert", "csv", source, "-o", tmp_path / "a.json").exit_code == 0
+    code, output = run(tmp_path / "a.json", videos, "--out", tmp_path / "out")
+    assert code == 1
+    place = f"{tmp_path}/a.json: video 'clip1': segments.2.end"
+    assert f"error: {place}: must be within the 7 s of {videos}/clip1.mp4, found 200.0\n" in output
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("header", "row", "note"),
+    [
+        pytest.param("", "clip1,5,7.05,run", "", id="end within the tolerance"),
+        pytest.param("", "clip1,5,6,run", "", id="end before the video's"),
+        pytest.param(",duration", "clip1,5,6,run,7.05", "", id="stated, within the tolerance"),
+        pytest.param(",duration", "clip1,5,6,run,200", "200 s stated, 7 s in clip1.mp4", id="stated, longer"),
+        pytest.param(",duration", "clip1,5,6,run,6.5", "6.5 s stated, 7 s in clip1.mp4", id="stated, shorter"),
+    ],
+)
+def test_the_duration_is_that_of_the_file(videos: Path, tmp_path: Path, header: str, row: str, note: str) -> None:
+    rows = [line + ("," if header else "") for line in "".join(ROWS).splitlines()]
+    source = table(tmp_path, *rows, row, header=f"video,start,end,label{header}")
+    code, output = run(source, videos, "--out", tmp_path / "out")
+    assert code == 0, output
+    annotations = read_annotations(tmp_path / "out" / "annotations.json")
+    assert annotations.videos["clip1"].duration == pytest.approx(7.0)
+    notes = [text for text in annotations.source.notes if "were replaced" in text]
+    assert [text.partition(" files: ")[2] for text in notes] == [f"clip1: {note}"] * bool(note)
+    shown = f"1: clip1 ({note})" if note else "none"
+    assert f"replaced durations {shown}" in " ".join(output.split())
 
 
 def test_what_is_written(videos: Path, tmp_path: Path) -> None:
