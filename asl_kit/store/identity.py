@@ -1,8 +1,8 @@
 """The identity of a file: its size, and a hash of samples of its content.
 
-Hashing a whole video takes about as long as decoding it. The samples take about a
-millisecond. They show that another file has taken the place of the first one, which
-differs nearly everywhere; an edit of a few bytes of a large file may go unnoticed.
+Samples keep the cost low, whatever the size (tests/benchmarks/source_identity.py). They
+show that another file has taken the place of the first one, because that differs nearly
+everywhere. An edit of a few bytes of a large file may go unnoticed.
 """
 
 from __future__ import annotations
