@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 from asl_kit.errors import FeatureError
 
-BLOCK_BYTES = 64 * 1024
+BLOCK_BYTES = 32 * 1024
 MAX_BLOCKS = 16
 
 

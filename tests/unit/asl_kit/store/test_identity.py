@@ -57,7 +57,7 @@ def test_one_byte_more_changes_the_identity(tmp_path: Path) -> None:
         assert not FileIdentity.of(path).same_content(before)
 
 
-def test_at_most_a_mebibyte_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_blocks_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write(tmp_path / "a", 5 * SAMPLED)
     before = FileIdentity.of(path)
     monkeypatch.setattr("asl_kit.store.identity.MAX_BLOCKS", 4)
