@@ -41,6 +41,9 @@ from asl_kit.cli.options import json_option, list_option, on_error
 )
 @on_error
 @click.option(
+    "--replace-changed", is_flag=True, help="Import videos again whose files have changed since they were stored."
+)
+@click.option(
     "--workers", type=click.IntRange(min=1), default=2, show_default=True, help="Number of files processed at a time."
 )
 @json_option("the complete summary")
@@ -53,6 +56,7 @@ def import_features(
     store: Path,
     annotations: Path | None,
     on_error: str,
+    replace_changed: bool,
     workers: int,
     json_path: str | None,
     **settings: Any,
@@ -74,6 +78,7 @@ def import_features(
         feature_import.ImportSettings(**settings),
         annotations=annotations,
         on_error=on_error,
+        replace_changed=replace_changed,
         workers=workers,
     )
     print_results(summary.to_text(), summary.to_json(), json_path)

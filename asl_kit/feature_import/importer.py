@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,14 @@ from asl_kit.base.console import progress_bar
 from asl_kit.errors import AslKitError, FeatureError, StoreError, UsageError, error_context
 from asl_kit.feature_import.layout import TIME_FIRST, Layout, find_layout, two_axes
 from asl_kit.feature_import.matching import Matching, Target, match
-from asl_kit.feature_import.readers import Source, find_sources, read, read_shape
+from asl_kit.feature_import.readers import Source, find_sources, identity, read, read_shape
 from asl_kit.feature_import.settings import ImportSettings
 from asl_kit.feature_import.summary import SHOWN, ImportSummary
 from asl_kit.feature_import.timing import Length, Timing, part_of_parent, suggest
-from asl_kit.store import FeatureStore, SourceVideo, encode_id
+from asl_kit.store import FeatureStore, FileIdentity, SourceVideo, encode_id
 from asl_kit.store.spec import UNNAMED
+
+_CHANGED_HINT = "--replace-changed imports it again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +46,14 @@ def import_features(
     *,
     annotations: str | Path | None = None,
     on_error: str = "skip",
+    replace_changed: bool = False,
     workers: int = 2,
 ) -> ImportSummary:
     """Import features that were made elsewhere into a store.
 
-    Videos that the store already holds are skipped, so the same call resumes an interrupted import. A
-    video that fails is recorded in the store's ledger with the reason.
+    Videos that the store already holds are skipped, so the same call resumes an interrupted import. If the
+    file of such a video has changed, the video fails, unless it is to be replaced. A video that cannot be
+    imported is recorded in the store's ledger with the reason.
 
     Parameters
     ----------
@@ -62,6 +67,8 @@ def import_features(
         Imports only the annotated videos and uses their durations and frame rates; None: imports every file.
     on_error : {"skip", "stop"}
         Whether a video that fails is skipped or ends the import with its error.
+    replace_changed : bool
+        Whether to import videos again whose files have changed since they were stored.
     workers : int
         Number of files processed at the same time; each keeps one video in memory.
 
@@ -121,7 +128,7 @@ def import_features(
         squeezed=squeezed,
     )
     opened = FeatureStore.open_or_create(store, spec, settings.dtype)
-    job = _Job(opened, layout, timing, videos or {}, settings.key)
+    job = _Job(opened, layout, timing, videos or {}, settings.key, replace_changed)
     _run(job, matching.targets, summary, on_error=on_error, workers=workers)
     summary.seconds = time.monotonic() - started_s
     return summary
@@ -189,10 +196,15 @@ class _Job:
     timing: Timing
     videos: Mapping[str, Video]
     key: str | None
+    replace_changed: bool
 
     def import_source(self, source: Source, targets: list[Target]) -> list[_Imported]:
         """Read one file and store the features of each of its videos; return faults instead of raising them."""
         started_s = time.monotonic()
+        try:
+            file = identity(source)  # before it is read: if it is still being written, a later run finds a change
+        except (OSError, FeatureError):
+            file = None  # reading it tells why
         try:
             values = self.layout.arrange(read(source, self.key), str(source))
         except FeatureError as fault:
@@ -200,7 +212,7 @@ class _Job:
         stored = []
         for target in targets:
             try:
-                stored.append(self._store(source, target, values, started_s))
+                stored.append(self._store(source, file, target, values, started_s))
             except FeatureError as fault:
                 stored.append(self._failed(target, fault, started_s))
             started_s = time.monotonic()
@@ -210,7 +222,9 @@ class _Job:
         self.store.ledger.record(target.video_id, "failed", fault.message, seconds=time.monotonic() - started_s)
         return _Imported(target.video_id, fault=fault)
 
-    def _store(self, source: Source, target: Target, values: NDArray[Any], started_s: float) -> _Imported:
+    def _store(
+        self, source: Source, file: FileIdentity | None, target: Target, values: NDArray[Any], started_s: float
+    ) -> _Imported:
         try:
             encode_id(target.video_id)
         except StoreError as fault:
@@ -242,8 +256,9 @@ class _Job:
                     whole=target.start_s is None,
                 )
         frames = None if video is None else video.frames
-        stored = SourceVideo(target.video_id, grid, duration_s or 0.0, video_fps, frames)
-        self.store.write(stored, values, seconds=time.monotonic() - started_s)
+        stored = SourceVideo(target.video_id, grid, duration_s or 0.0, video_fps, frames, source=file)
+        seconds = time.monotonic() - started_s
+        self.store.write(stored, values, seconds=seconds, replace=self.replace_changed)
         return _Imported(target.video_id, grid.length, length)
 
 
@@ -255,12 +270,15 @@ def _run(
     with progress_bar("import", sum(map(len, targets.values()))) as bar:
         wanted = []
         for source, of_source in targets.items():
-            missing = [target for target in of_source if target.video_id not in job.store]
-            stored = [target.video_id for target in of_source if target not in missing]
-            summary.skipped.extend(stored)
-            bar.advance(len(stored))
+            missing = [target for target in of_source if _is_wanted(job, source, target.video_id, summary)]
+            bar.advance(len(of_source) - len(missing))
             if missing:
                 wanted.append((source, missing))
+        for video_id, reason in summary.failed.items():
+            fault = FeatureError(reason, hint=_CHANGED_HINT)
+            if on_error == "stop":
+                raise fault
+            bar.message(f"failed: {video_id}: {reason} ({_CHANGED_HINT})")
         for result in _in_order(job, wanted, workers):
             bar.advance()
             if result.fault is not None:
@@ -277,6 +295,23 @@ def _run(
                 lengths.append(result.length)
     summary.lengths = [length for length in lengths if not length.fits]
     summary.suggestions = suggest(job.timing, lengths)
+
+
+def _is_wanted(job: _Job, source: Source, video_id: str, summary: ImportSummary) -> bool:
+    """Return whether a video is to be imported; otherwise note in the summary why not."""
+    if video_id not in job.store:
+        return True
+    check = job.store.check_source(video_id, partial(identity, source))
+    if check.state == "changed":
+        summary.changed.append(video_id)
+        if job.replace_changed:
+            return True
+        summary.failed[video_id] = check.reason
+        return False
+    summary.skipped.append(video_id)
+    if check.reason:
+        summary.not_compared[video_id] = check.reason
+    return False
 
 
 def _in_order(job: _Job, wanted: list[tuple[Source, list[Target]]], workers: int) -> Iterator[_Imported]:

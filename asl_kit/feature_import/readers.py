@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asl_kit.errors import FeatureError, MissingDependencyError, MissingFileError, UsageError
+from asl_kit.store.identity import MAX_BLOCKS, FileIdentity
 
 KEYS = ("feats", "features", "feature", "feat", "arr_0")
 """Generic names of arrays, which are not video ids."""
@@ -106,6 +107,19 @@ def read(source: Source, key: str | None = None) -> NDArray[np.floating[Any]]:
     if values.dtype.itemsize > 8:
         raise FeatureError(f"{source}: the values are {values.dtype}, expected float16, float32 or float64")
     return values
+
+
+def identity(source: Source) -> FileIdentity:
+    """Return the identity of a file, or of one dataset in a container, whose other datasets may change.
+
+    Raises
+    ------
+    OSError, FeatureError
+        If it cannot be read.
+    """
+    if not source.dataset:
+        return FileIdentity.of(source.path)
+    return _guarded(source, lambda: _hdf5_identity(source))
 
 
 def _guarded(source: Source, work: Callable[[], Result]) -> Result:
@@ -293,6 +307,19 @@ def _hdf5_shape(source: Source, key: str | None) -> tuple[int, ...]:
 def _hdf5_read(source: Source, key: str | None) -> NDArray[Any]:
     with _open_hdf5(source.path) as file:
         return np.asarray(_dataset(file, source, key)[()])
+
+
+def _hdf5_identity(source: Source) -> FileIdentity:
+    with _open_hdf5(source.path) as file:
+        dataset = _dataset(file, source, None)
+        rows = len(dataset)
+        sampled = sorted({(rows - 1) * number // (MAX_BLOCKS - 1) for number in range(MAX_BLOCKS)}) if rows else []
+        return FileIdentity.of_blocks(
+            (np.asarray(dataset[row]).tobytes() for row in sampled),
+            size_bytes=int(dataset.nbytes),
+            path=str(source),
+            modified_s=source.path.stat().st_mtime,
+        )
 
 
 def _csv_shape(source: Source, key: str | None) -> None:

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from asl_kit.feature_import.timing import Length
+from asl_kit.store.sources import compared_lines
 
 SHOWN = 10
 """Entries of each list that the text shows."""
@@ -26,6 +27,10 @@ class ImportSummary:
     """Ids of the videos that were imported."""
     skipped: list[str] = field(default_factory=list)
     """Ids of the videos that the store already held."""
+    changed: list[str] = field(default_factory=list)
+    """Ids of the videos whose file had changed since they were stored; they failed, or were replaced."""
+    not_compared: dict[str, str] = field(default_factory=dict)
+    """Reason by id, for skipped videos that could not be compared with their files."""
     failed: dict[str, str] = field(default_factory=dict)
     """Reason by video id."""
     unmatched_files: list[str] = field(default_factory=list)
@@ -58,6 +63,7 @@ class ImportSummary:
             f"matched: {rules or 'nothing'}",
             f"{self.store}: {len(self.done)} videos imported, {len(self.skipped)} already in the store,"
             f" {len(self.failed)} failed; {self.features} features in {self.seconds:.1f} s",
+            *compared_lines(self.changed, self.failed, self.not_compared),
         ]
         failed = [f"{name}: {reason}" for name, reason in self.failed.items()]
         for title, entries in (

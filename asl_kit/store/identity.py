@@ -1,8 +1,8 @@
 """The identity of a file: its size, and a hash of samples of its content.
 
-A video may have gigabytes; reading the samples takes about a millisecond. They show
-that another file has taken the place of the first one, which differs nearly
-everywhere; an edit of a few bytes of a large file may go unnoticed.
+Samples keep the cost low, whatever the size (tests/benchmarks/source_identity.py). They
+show that another file has taken the place of the first one, because that differs nearly
+everywhere. An edit of a few bytes of a large file may go unnoticed.
 """
 
 from __future__ import annotations
@@ -10,11 +10,14 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-BLOCK_BYTES = 64 * 1024
+from asl_kit.errors import FeatureError
+
+BLOCK_BYTES = 32 * 1024
 MAX_BLOCKS = 16
 
 
@@ -44,11 +47,16 @@ class FileIdentity:
             raise OSError(f"{path}: not a regular file")
         with path.open("rb", buffering=0) as file:
             found = os.fstat(file.fileno())
-            digest = hashlib.blake2b(str(found.st_size).encode(), digest_size=16)
-            for start in _block_starts(found.st_size):
-                file.seek(start)
-                digest.update(file.read(BLOCK_BYTES))
-        return cls(found.st_size, digest.hexdigest(), str(path), found.st_mtime)
+            blocks = (os.pread(file.fileno(), BLOCK_BYTES, start) for start in _block_starts(found.st_size))
+            return cls.of_blocks(blocks, size_bytes=found.st_size, path=str(path), modified_s=found.st_mtime)
+
+    @classmethod
+    def of_blocks(cls, blocks: Iterable[bytes], *, size_bytes: int, path: str, modified_s: float) -> FileIdentity:
+        """Return the identity of what consists of `size_bytes`, of which `blocks` are samples."""
+        digest = hashlib.blake2b(str(size_bytes).encode(), digest_size=16)
+        for block in blocks:
+            digest.update(block)
+        return cls(size_bytes, digest.hexdigest(), path, modified_s)
 
     @classmethod
     def from_json(cls, fields: dict[str, Any]) -> FileIdentity:
@@ -85,21 +93,21 @@ class SourceCheck:
     """What differs, or why they cannot be compared."""
 
 
-def check_source(recorded: FileIdentity | None, path: Path) -> SourceCheck:
+def check_source(recorded: FileIdentity | None, read: Callable[[], FileIdentity]) -> SourceCheck:
     """Compare a file with a store's record.
 
     Parameters
     ----------
     recorded : FileIdentity, optional
         What the store records; None: nothing.
-    path : Path
-        The file that has the video's id now.
+    read : callable
+        Returns the identity of the file that belongs to the video now.
     """
     if recorded is None:
         return SourceCheck("unknown", "the store does not record which file they were made from")
     try:
-        found = FileIdentity.of(path)
-    except OSError:
+        found = read()
+    except (OSError, FeatureError):
         return SourceCheck("unknown", "the file cannot be read")
     if found.same_content(recorded):
         return SourceCheck("same")
@@ -108,8 +116,8 @@ def check_source(recorded: FileIdentity | None, path: Path) -> SourceCheck:
         if found.size_bytes == recorded.size_bytes
         else f"of {recorded.size_bytes} bytes, this one has {found.size_bytes}"
     )
-    place = "" if recorded.path == str(path) else f", {recorded.path}"
-    return SourceCheck("changed", f"{path}: the stored features were made from another file{place}, {content}")
+    place = "" if recorded.path == found.path else f", {recorded.path}"
+    return SourceCheck("changed", f"{found.path}: the stored features were made from another file{place}, {content}")
 
 
 def _block_starts(size_bytes: int) -> list[int]:

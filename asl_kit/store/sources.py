@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from asl_kit.store.identity import FileIdentity
 from asl_kit.store.store import FeatureStore
 
 
@@ -52,7 +54,7 @@ def compare_sources(store: FeatureStore, files: Mapping[str, Path]) -> SourceCom
         if video_id not in files:
             found.missing.append(video_id)
             continue
-        check = store.check_source(video_id, files[video_id])
+        check = store.check_source(video_id, partial(FileIdentity.of, files[video_id]))
         if check.state == "same":
             found.same.append(video_id)
         else:

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import errno
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, NoReturn
@@ -30,7 +30,7 @@ from asl_kit.base.validation import check_version, validate
 from asl_kit.errors import FeatureError, MissingFileError, SpecConflictError, StoreError, UsageError
 from asl_kit.grid import FeatureGrid
 from asl_kit.store.arrays import DTYPES, MAX_CHUNK_ROWS, StoredArray, checksum_of, little_endian, write_array
-from asl_kit.store.identity import SourceCheck, check_source
+from asl_kit.store.identity import FileIdentity, SourceCheck, check_source
 from asl_kit.store.ids import decode_id, encode_id
 from asl_kit.store.ledger import Ledger
 from asl_kit.store.spec import ExtractionSpec
@@ -265,13 +265,13 @@ class FeatureStore:
         else:
             self.ledger.record(video_id, "skipped", "already in the store", seconds=seconds)
 
-    def check_source(self, video_id: str, path: Path) -> SourceCheck:
-        """Return whether a video of the store was made from a file: from its content, whatever its path and time."""
+    def check_source(self, video_id: str, read: Callable[[], FileIdentity]) -> SourceCheck:
+        """Compare the file that a video of the store was made from with the one whose identity `read` returns."""
         try:
             recorded = self.info(video_id).source
         except StoreError:
             return SourceCheck("unknown", "they are damaged: `asl-kit store verify` shows how")
-        return check_source(recorded, path)
+        return check_source(recorded, read)
 
     def verify(self, deep: bool = True, show_progress: bool = False) -> list[Problem]:
         """Check every video against its metadata and the store's spec, and that no video of the ledger is lost.

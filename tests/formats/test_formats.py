@@ -26,7 +26,7 @@ from asl_kit.detections.json_format import read_predictions, write_predictions
 from asl_kit.errors import AslKitError
 from asl_kit.manifests.files import read_manifest
 from asl_kit.recipes.files import load_recipe
-from asl_kit.store import FeatureStore
+from asl_kit.store import FeatureStore, compare_sources
 
 V1 = Path(__file__).parent / "v1"
 EXPECTED = json.loads((V1 / "expected.json").read_bytes())
@@ -49,6 +49,8 @@ def test_feature_store_and_its_ledger() -> None:
         assert store.read(video_id)[:2].tolist() == features
     info = store.info("b/ü 1")
     assert (info.duration_s, info.fps, info.frames) == (128 / 30, 30.0, 128)
+    assert info.source is None  # not recorded then
+    assert compare_sources(store, {"a": V1 / "annotations.json"}).unknown.keys() == {"a"}
     assert info.grid.to_json() == {"first_center_s": 8 / 30, "step_s": 4 / 30, "length": 32}
     assert (store.spec.backbone, store.spec.window_frames, store.spec.stride_frames) == ("x3d_xs", 16, 4)
     assert [attempt.outcome for attempt in store.ledger.attempts()] == ["done"] * 6 + ["failed"]

@@ -49,7 +49,7 @@ def connect(address: str) -> Iterator[RayCluster]:
     _check_reachable(address)
     try:
         if address == LOCAL:
-            ray.init(log_to_driver=False, logging_level="ERROR", include_dashboard=False)
+            ray.init(address=LOCAL, log_to_driver=False, logging_level="ERROR", include_dashboard=False)
         else:
             ray.init(address=address, log_to_driver=False, logging_level="ERROR")
     except (ConnectionError, ValueError, RuntimeError) as fault:

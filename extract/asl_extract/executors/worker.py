@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from itertools import chain
 from pathlib import Path
 
@@ -99,7 +100,7 @@ class Worker:
             before = failed.get(file.video_id)
             is_changed = False
             if file.video_id in self._store:
-                check = self._store.check_source(file.video_id, file.path)
+                check = self._store.check_source(file.video_id, partial(FileIdentity.of, file.path))
                 is_changed = check.state == "changed"
                 if not is_changed:
                     self._report(VideoResult(file.video_id, "skipped", check.reason), videos=1.0)

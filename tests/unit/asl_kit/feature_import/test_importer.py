@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import json
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,8 @@ class Place:
     def run(self, **options: Any) -> ImportSummary:
         timing = {"window_frames": 16, "stride_frames": 4} if not {"preset", "resized"} & options.keys() else {}
         run = {"annotations": self.annotations} | options
-        here = {name: run.pop(name) for name in ("annotations", "on_error", "workers") if name in run}
+        names = ("annotations", "on_error", "replace_changed", "workers")
+        here = {name: run.pop(name) for name in names if name in run}
         return import_features(self.files, self.store_path, ImportSettings(**(timing | run)), **here)
 
     @property
@@ -276,3 +278,52 @@ class TestPresets:
         assert summary.done == ["a"]
         assert "21 features, expected 20" in summary.failed["b"]
         assert place.store.spec.window_frames == 16
+
+
+@pytest.mark.parametrize("container", [False, True], ids=["files", "one container"])
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_file_that_has_changed_since(place: Place, container: bool, workers: int) -> None:
+    def save(**arrays: int) -> None:
+        """Write features of the given seeds."""
+        for name, seed in arrays.items():
+            if container:
+                with h5py.File(place.files / "all.h5", "a") as file:
+                    if name in file:
+                        del file[name]
+                    file[name] = make_features(LENGTH, seed=seed)
+            else:
+                place.save(name, make_features(LENGTH, seed=seed))
+
+    save(a=1, b=2)
+    assert place.run(dimension=4, workers=workers).done == ["a", "b"]
+    save(b=3, c=4)
+    for _ in range(2):
+        summary = place.run(dimension=4, workers=workers)
+        assert (summary.skipped[0], summary.changed, list(summary.failed)) == ("a", ["b"], ["b"])
+        assert "the stored features were made from another file, with other content" in summary.failed["b"]
+        assert "1 stored videos were made from other files; --replace-changed makes them" in summary.to_text()
+        np.testing.assert_array_equal(place.store.read("b"), make_features(LENGTH, seed=2).astype(np.float16))
+    with pytest.raises(FeatureError, match="made from another file") as caught:
+        place.run(dimension=4, on_error="stop", workers=workers)
+    assert caught.value.hint == "--replace-changed imports it again"
+
+    summary = place.run(dimension=4, replace_changed=True, workers=workers)
+    assert (summary.done, summary.skipped, summary.changed, summary.failed) == (["b"], ["a", "c"], ["b"], {})
+    assert "1 of them replaced, because their files had changed" in summary.to_text()
+    np.testing.assert_array_equal(place.store.read("b"), make_features(LENGTH, seed=3).astype(np.float16))
+    assert place.store.verify() == []
+    summary = place.run(dimension=4, workers=workers)
+    assert (summary.skipped, summary.changed, summary.not_compared) == (["a", "b", "c"], [], {})
+
+
+def test_a_store_that_records_no_files_is_not_compared(place: Place) -> None:
+    place.save("a", make_features(LENGTH))
+    place.run(dimension=4)
+    path = place.store.folder("a") / "zarr.json"
+    document = json.loads(path.read_text())
+    del document["attributes"]["source"]
+    path.write_text(json.dumps(document))
+    place.save("a", make_features(LENGTH, seed=1))
+    summary = place.run(dimension=4, replace_changed=True)
+    assert (summary.done, summary.skipped) == ([], ["a"])
+    assert "1 stored videos could not be compared with their files: the store does not record" in summary.to_text()
