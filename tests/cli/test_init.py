@@ -140,6 +140,16 @@ def test_a_locale_that_cannot_encode_a_name(tmp_path: Path) -> None:
     assert run(source, folder, "--out", tmp_path / "out")[0] == 0
 
 
+def test_a_narrow_terminal(videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    result = command_line.run("init", table(tmp_path, *ROWS), videos, "--device", "cpu")
+    assert result.exit_code == 0, result.output
+    lines = result.stdout.splitlines()
+    assert max(map(len, lines)) <= 60
+    assert "optimizer.learning_rate" in result.stdout
+    assert len(lines) < 150
+
+
 def test_several_vocabularies(videos: Path, tmp_path: Path) -> None:
     rows = [f"clip{number},1,2,cut,\nclip{number},2,3,pour,milk\n" for number in range(5)]
     source = table(tmp_path, *rows, header="video,start,end,label:verb,label:noun")
