@@ -5,19 +5,25 @@ Results go to stdout, and messages and progress to stderr, so that ``--json`` ou
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
 
+from rich.cells import cell_len
 from rich.console import Console
+from rich.padding import Padding
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
 from rich.text import Text
 
 PLAIN_INTERVAL_S = 10.0
 PLAIN_WIDTH = 160
-"""Width of text that is written to a file or a pipe, so that table columns are not cut."""
+"""Width of text that is written to a file or a pipe, so that table columns are not cut; COLUMNS overrides it."""
+READABLE_WIDTH = 24
+"""Least width of a table column whose text is wrapped."""
 
 
 _UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -40,7 +46,7 @@ def escape_control_characters(text: str) -> str:
 
 
 class _PlainConsole(Console):
-    """A console without markup that escapes control characters."""
+    """A console without markup that escapes control characters, and stacks tables that are too wide for it."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(markup=False, highlight=False, emoji=False, soft_wrap=True, **options)
@@ -48,6 +54,40 @@ class _PlainConsole(Console):
     def render_str(self, text: str, **options: Any) -> Text:
         """Return the text to print; rich calls this for every text, including cells of tables."""
         return super().render_str(escape_control_characters(text), **options)
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """Print as rich does; a table that is too wide is printed as a block for each row."""
+        fitting = (
+            _stacked(item) if isinstance(item, Table) and _table_width(item) > self.width else item for item in objects
+        )
+        super().print(*fitting, **options)
+
+
+def _table_width(table: Table) -> int:
+    """Return the least width at which a table can be read."""
+    width = 1
+    for column in table.columns:
+        longest = max(cell_len(line) for cell in (column.header, *column.cells) for line in f"{cell}\n".split("\n"))
+        width += 3 + (longest if column.no_wrap else min(longest, READABLE_WIDTH))
+    return width
+
+
+def _stacked(table: Table) -> Table:
+    """Return a table of one column: for each row a name, and a line ``column: value`` for each other cell."""
+    stack = Table.grid()
+    stack.title, stack.title_justify = table.title, table.title_justify
+    stack.caption, stack.caption_justify = table.caption, table.caption_justify
+    stack.add_column(overflow="fold")
+    headers = [f"{column.header}: " if column.header and table.show_header else "" for column in table.columns]
+    for row in zip(*(column.cells for column in table.columns), strict=True):
+        named = [(header, _as_text(cell)) for header, cell in zip(headers, row, strict=True) if str(cell)]
+        for number, (header, cell) in enumerate(named):
+            stack.add_row(Padding(Text.assemble(header, cell), (0, 0, 0, 4)) if number else cell)
+    return stack
+
+
+def _as_text(cell: object) -> Text:
+    return cell if isinstance(cell, Text) else Text(escape_control_characters(str(cell)))
 
 
 def silence() -> None:
@@ -59,7 +99,7 @@ def silence() -> None:
 def out() -> Console:
     """Return a new console for results (stdout), which follows redirection."""
     console = _PlainConsole()
-    if not console.is_terminal:
+    if not console.is_terminal and not os.environ.get("COLUMNS", "").isdecimal():
         console.width = PLAIN_WIDTH
     return console
 

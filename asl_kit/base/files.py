@@ -61,10 +61,10 @@ def name_write_errors(path: Path) -> Iterator[None]:
         ) from exception
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 text atomically."""
+def write_text(path: Path, text: str, *, errors: str = "strict") -> None:
+    """Write UTF-8 text atomically; `errors` as in `open`."""
     with atomic_write(path) as temporary:
-        temporary.write_text(text, encoding="utf-8", newline="\n")
+        temporary.write_text(text, encoding="utf-8", errors=errors, newline="\n")
 
 
 def read_json(path: Path, error: type[AslKitError]) -> Any:

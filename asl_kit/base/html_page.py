@@ -38,7 +38,8 @@ summary { cursor: pointer; width: fit-content; } details > .scroll { max-height:
 .plot .crisp:is(.xgrid, .ygrid, .zl), .plot :is(.xlines-above, .ylines-above) { stroke: var(--line) !important; }
 """
 
-# plotly.js is large: the browser parses it only when the page has been painted and a plot is almost in view.
+# plotly.js is large: the browser parses it only when the page has been painted. Plots in view come first; the others
+# are drawn when the browser is idle, for archives and pictures of the whole page.
 _SCRIPT = """
 const drawn = new Set();
 function draw(element) {
@@ -56,6 +57,12 @@ const observer = new IntersectionObserver(entries => entries.forEach(entry => {
 }), {rootMargin: "400px"});
 requestAnimationFrame(() => setTimeout(() =>
   document.querySelectorAll(".plot").forEach(element => observer.observe(element))));
+const whenIdle = window.requestIdleCallback || (task => setTimeout(task, 50));
+function drawRest() {
+  const next = [...document.querySelectorAll(".plot")].find(element => !drawn.has(element));
+  if (next) { draw(next); whenIdle(drawRest, {timeout: 500}); }
+}
+addEventListener("load", () => whenIdle(drawRest, {timeout: 500}));
 addEventListener("beforeprint", () => document.querySelectorAll(".plot").forEach(element => {
   if (!drawn.has(element)) draw(element);
   Plotly.relayout(element, {width: 680});  // the width of A4 and Letter paper
@@ -168,7 +175,7 @@ class HtmlPage:
         self._scripts.append(f'<script type="application/json" id="{name}">{json_for_script(text)}</script>')
 
     def figure(self, figure: Figure, caption: str) -> None:
-        """Add a plot, which is drawn when it comes into view, in the colours of the reader's system.
+        """Add a plot, in the colours of the reader's system; it is drawn in view, or when the browser is idle.
 
         Texts in the figure are shown literally: plotly's markup works only in templates
         (``hovertemplate``, ``texttemplate``).

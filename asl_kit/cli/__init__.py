@@ -7,6 +7,7 @@ when the command runs or prints its help.
 from __future__ import annotations
 
 import importlib
+import io
 import sys
 import traceback
 from typing import Any
@@ -69,6 +70,8 @@ class LazyGroup(click.Group):
 
         This includes `OSError`: a folder without write permission and a full disk are not bugs.
         """
+        if isinstance(sys.stdout, io.TextIOWrapper):  # not every locale can encode every name; stderr is like this
+            sys.stdout.reconfigure(errors="backslashreplace")
         try:
             return super().invoke(ctx)
         except AslKitError as error:

@@ -14,6 +14,8 @@ from asl_kit.own_data.proposal import Choice, Proposal, to_toml_value
 from asl_kit.own_data.survey import Survey
 
 ANNOTATIONS, RECIPE, SCRIPT, RECORD = "annotations.json", "recipe.toml", "run.sh", "init.json"
+_PATHS_AS_THEY_ARE = "surrogateescape"
+"""Python decodes paths with it; the script must contain the same bytes, whatever the locale."""
 
 
 def write_project(folder: Path, survey: Survey, proposal: Proposal) -> list[Path]:
@@ -46,11 +48,12 @@ def write_project(folder: Path, survey: Survey, proposal: Proposal) -> list[Path
     texts = {ANNOTATIONS: _annotations(survey), RECIPE: _recipe(proposal), SCRIPT: _script(survey, proposal)}
     _refuse_edited(folder, texts)
     for name, text in texts.items():
-        write_text(folder / name, text)
+        write_text(folder / name, text, errors=_PATHS_AS_THEY_ARE)
     (folder / SCRIPT).chmod(0o755)
     record = survey.to_json() | {"proposed": proposal.to_json()}
     record["files"] = {name: sha256_of(folder / name) for name in texts}
-    write_text(folder / RECORD, json.dumps(record, indent=1, ensure_ascii=False) + "\n")
+    text = json.dumps(record, indent=1, ensure_ascii=False) + "\n"
+    write_text(folder / RECORD, text, errors="replace")  # its names of files are for people
     return [folder / name for name in texts]
 
 
@@ -62,7 +65,7 @@ def _refuse_edited(folder: Path, texts: dict[str, str]) -> None:
     written = files if isinstance(files, dict) else {}
     for name, text in texts.items():
         path = folder / name
-        if not path.exists() or path.read_bytes() == text.encode():
+        if not path.exists() or path.read_bytes() == text.encode(errors=_PATHS_AS_THEY_ARE):
             continue
         if sha256_of(path) != written.get(name):
             raise UsageError(

@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 import pytest
 from helpers import command_line
+from helpers.processes import ENVIRONMENT, start_asl_kit
 from helpers.support import write_video
 
 from asl_extract.decoders.probe import probe, read_header
@@ -173,6 +174,34 @@ def test_what_the_script_does(videos: Path, tmp_path: Path, step: str, code: int
     ended = subprocess.run(["bash", tmp_path / "out" / "run.sh", "new.mp4"], env=environment, check=False)
     assert (ended.returncode == 0) == (done[-1] == "predict")
     assert (tmp_path / "calls").read_text().split() == done
+
+
+def test_a_locale_that_cannot_encode_a_name(tmp_path: Path) -> None:
+    folder = tmp_path / "vidéos"
+    folder.mkdir()
+    for number in range(5):
+        write_video(folder / f"clip{number}.mp4", frames=60)
+    write_video(folder / "été.mp4", frames=20)
+    source = table(tmp_path, *ROWS, "clip0,1,2,sauté")
+    ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONIOENCODING": "ascii"}
+    command = ["init", source, folder, "--device", "cpu", "--out", tmp_path / "out"]
+    for _ in range(2):  # the second time, its own files are there
+        with start_asl_kit(*command, env=ENVIRONMENT | ascii_only) as process:
+            output, messages = process.communicate()
+        assert process.returncode == 0, messages
+        assert "saut\\xe9" in output
+    assert scripted(tmp_path / "out" / "run.sh")[0][1] == str(folder)
+    assert run(source, folder, "--out", tmp_path / "out")[0] == 0
+
+
+def test_a_narrow_terminal(videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    result = command_line.run("init", table(tmp_path, *ROWS), videos, "--device", "cpu")
+    assert result.exit_code == 0, result.output
+    lines = result.stdout.splitlines()
+    assert max(map(len, lines)) <= 60
+    assert "optimizer.learning_rate" in result.stdout
+    assert len(lines) < 150
 
 
 def test_several_vocabularies(videos: Path, tmp_path: Path) -> None:

@@ -295,6 +295,14 @@ def test_a_narrow_window_is_not_scrolled_sideways(folder: Path, browser: Browser
     assert browser.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
 
 
+def test_plots_that_were_never_in_view_are_drawn(folder: Path, browser: Browser, tmp_path: Path) -> None:
+    browser.open(folder / "report.html", height=400)
+    browser.wait_for("[...document.querySelectorAll('.plot')].every(plot => plot.querySelector('.main-svg'))")
+    assert browser.evaluate("window.scrollY") == 0
+    browser.screenshot(tmp_path / "whole.png", whole=True)
+    assert browser.complaints() == []
+
+
 def test_print_leaves_out_the_controls(page: Browser, tmp_path: Path) -> None:
     page.call("Emulation.setEmulatedMedia", media="print")
     try:

@@ -82,3 +82,42 @@ def test_visible_text_moves_nothing(text: str) -> None:
     shown = progress.escape_control_characters(text)
     assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]", shown)
     assert progress.escape_control_characters(shown) == shown
+
+
+def settings_table() -> Table:
+    table = Table(title="Proposed")
+    table.add_column("setting", no_wrap=True)
+    table.add_column("value", justify="right")
+    table.add_column("reason", overflow="fold")
+    table.add_row("model.attention_window", "9", "few training segments: a small network overfits less")
+    table.add_row("", "\x1b[2J", "")
+    return table
+
+
+def test_a_table_is_stacked_where_its_columns_do_not_fit(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "50")
+    progress.out().print(settings_table())
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.rstrip() for line in lines[1:]] == [
+        "model.attention_window",
+        "    value: 9",
+        "    reason: few training segments: a small network",
+        "    overfits less",
+        r"\x1b[2J",
+    ]
+    assert lines[0].strip() == "Proposed"
+
+
+@pytest.mark.parametrize(("columns", "width"), [("70", 70), ("", progress.PLAIN_WIDTH), ("wide", progress.PLAIN_WIDTH)])
+def test_the_width_of_a_pipe(
+    columns: str, width: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    console = progress.out()
+    assert console.width == width
+    console.print(settings_table())
+    lines = capsys.readouterr().out.splitlines()
+    assert "setting" in lines[2]
+    assert max(map(len, lines)) <= width
