@@ -58,7 +58,7 @@ def test_a_mentioned_command_exists(line: str) -> None:
         ('hint = f"use `asl-kit extract {folder} " "--fast`"', "asl-kit extract X --fast"),
         ('hint = "written by asl-kit eval --senses FILE."', "asl-kit eval --senses FILE"),
         ('hint = "asl-kit submit --to hacs"', "asl-kit submit --to hacs"),
-        ('hint = "`asl-kit covert csv`"', "asl-kit covert csv"),
+        ('hint = "`asl-kit transform csv`"', "asl-kit transform csv"),
         ('hint = "`asl-kit extract --backbone x4d`"', "asl-kit extract --backbone x4d"),
         ('hint = "`asl-kit import-features --preset hacs/none`"', "asl-kit import-features --preset hacs/none"),
     ],
