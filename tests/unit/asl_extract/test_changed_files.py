@@ -106,7 +106,12 @@ def test_another_file_of_the_same_name(
     fresh.mkdir()
     (fresh / "videos").symlink_to(project / "videos")
     run(fresh)
-    assert features(project) == features(fresh)
+    found, expected = (FeatureStore.open(folder / "store").read("b") for folder in (project, fresh))
+    if "ray" in options:  # its actors compute with another number of threads, which rounds differently
+        np.testing.assert_allclose(found, expected, rtol=2e-3, atol=1e-3)
+    else:
+        assert found.tobytes() == expected.tobytes()
+    assert features(project)["a"] == before["a"]
 
     summary = run(project, **options)
     assert (summary.done, summary.changed, summary.failed, summary.not_compared) == ([], [], {}, {})
