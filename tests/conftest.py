@@ -29,6 +29,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason="needs a CUDA device; ASL_KIT_REQUIRE_GPU=1 makes this a failure"))
 
 
+@pytest.fixture(autouse=True)
+def _no_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Print as in a pipe without COLUMNS, which shells may export and pytest-xdist sets."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+
+
 @pytest.fixture(scope="session")
 def ffmpeg() -> str:
     """Return the ffmpeg program; skip where there is none, unless ASL_KIT_REQUIRE_FFMPEG=1 forbids it."""
