@@ -11,7 +11,7 @@ import hashlib
 import os
 import stat
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -29,9 +29,9 @@ class FileIdentity:
     """Size of the file."""
     blake2b: str
     """BLAKE2b, 16 bytes in hexadecimal, of the size and of at most `MAX_BLOCKS` evenly spaced blocks."""
-    path: str
+    path: str = field(compare=False)
     """Where the file was; a note, never compared."""
-    modified_s: float
+    modified_s: float = field(compare=False)
     """When it was modified last, in seconds since 1970 UTC; a note, never compared."""
 
     @classmethod
@@ -78,10 +78,6 @@ class FileIdentity:
         """Return the fields, JSON-ready."""
         return asdict(self)
 
-    def same_content(self, other: FileIdentity) -> bool:
-        """Return whether size and hash are equal."""
-        return (self.size_bytes, self.blake2b) == (other.size_bytes, other.blake2b)
-
 
 @dataclass(frozen=True, slots=True)
 class SourceCheck:
@@ -109,7 +105,7 @@ def check_source(recorded: FileIdentity | None, read: Callable[[], FileIdentity]
         found = read()
     except (OSError, FeatureError):
         return SourceCheck("unknown", "the file cannot be read")
-    if found.same_content(recorded):
+    if found == recorded:
         return SourceCheck("same")
     content = (
         "with other content"

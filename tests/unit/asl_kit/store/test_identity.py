@@ -44,9 +44,9 @@ def test_a_changed_byte_changes_the_identity(tmp_path: Path, size_bytes: int, po
     before = FileIdentity.of(path)
     assert before.size_bytes == size_bytes
     change_byte(path, position)
-    assert not FileIdentity.of(path).same_content(before)
+    assert FileIdentity.of(path) != before
     change_byte(path, position)
-    assert FileIdentity.of(path).same_content(before)
+    assert FileIdentity.of(path) == before
 
 
 def test_one_byte_more_changes_the_identity(tmp_path: Path) -> None:
@@ -54,16 +54,16 @@ def test_one_byte_more_changes_the_identity(tmp_path: Path) -> None:
         path = write(tmp_path / "a", size_bytes)
         before = FileIdentity.of(path)
         os.truncate(path, size_bytes + 1)
-        assert not FileIdentity.of(path).same_content(before)
+        assert FileIdentity.of(path) != before
 
 
 def test_only_blocks_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write(tmp_path / "a", 5 * SAMPLED)
     before = FileIdentity.of(path)
     monkeypatch.setattr("asl_kit.store.identity.MAX_BLOCKS", 4)
-    assert not FileIdentity.of(path).same_content(before)
+    assert FileIdentity.of(path) != before
     change_byte(path, 2 * BLOCK_BYTES)  # between two of the four blocks
-    assert FileIdentity.of(path).same_content(FileIdentity.of(path))
+    assert FileIdentity.of(path) == FileIdentity.of(path)
 
 
 def test_path_and_time_are_not_compared(tmp_path: Path) -> None:
@@ -72,7 +72,7 @@ def test_path_and_time_are_not_compared(tmp_path: Path) -> None:
     before = FileIdentity.of(path)
     assert (before.path, before.modified_s) == (str(path), 5.5)
     os.utime(path)
-    assert FileIdentity.of(path.rename(tmp_path / "b")).same_content(before)
+    assert FileIdentity.of(path.rename(tmp_path / "b")) == before
 
 
 def test_survives_json(tmp_path: Path) -> None:
