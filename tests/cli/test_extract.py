@@ -220,12 +220,17 @@ def test_full_disk(folder: Path, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_killed_worker_costs_one_video(folder: Path, tmp_path: Path) -> None:
-    store = tmp_path / "store"
-    with start(folder, "-o", store) as process:  # in a worker, as nothing is said
-        wait_until((store / "videos" / "v0").exists, process=process)
-        (worker,) = workers_of(process.pid)
-        os.kill(worker, signal.SIGKILL)
-        _, stderr = process.communicate(timeout=120)
+    for attempt in range(5):
+        store = tmp_path / f"store {attempt}"
+        with start(folder, "-o", store) as process:  # in a worker, as nothing is said
+            wait_until((store / "videos" / "v0").exists, process=process)
+            (worker,) = workers_of(process.pid)
+            os.kill(worker, signal.SIGKILL)
+            _, stderr = process.communicate(timeout=120)
+        if process.returncode:
+            break
+        # The worker had nothing to do: it was ahead of the backbone by all videos, and none is lost.
+        assert len(FeatureStore.open(store).video_ids()) == 6
     assert process.returncode == 1
     assert "the decoder crashed, signal 9 (SIGKILL)" in stderr
     assert len(FeatureStore.open(store).video_ids()) == 5
