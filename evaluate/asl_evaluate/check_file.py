@@ -16,7 +16,7 @@ from asl_kit.annotations import read_annotations
 from asl_kit.base.console import warn
 from asl_kit.detections.json_format import read_predictions, write_predictions
 from asl_kit.detections.table import Detections
-from asl_kit.errors import UsageError
+from asl_kit.errors import UsageError, first_few
 
 
 @dataclass(frozen=True)
@@ -151,10 +151,9 @@ def print_check(result: FileCheck, console: Console) -> None:
         console.print(f"mended: {mended.times:,} segments from {result.check.unit} to seconds")
     for noun, names in (("video id", mended.videos), ("class name", mended.labels)):
         if names:
-            shown = [f"'{old}' to '{new}'" for old, new in list(names.items())[:NAMES_SHOWN]]
-            more = ", ..." if len(names) > NAMES_SHOWN else ""
+            shown = first_few([f"'{old}' to '{new}'" for old, new in names.items()], NAMES_SHOWN)
             plural = "" if len(names) == 1 else "s"
-            console.print(f"mended: {len(names):,} {noun}{plural}: {', '.join(shown)}{more}")
+            console.print(f"mended: {len(names):,} {noun}{plural}: {shown}")
     if not (mended.times or mended.videos or mended.labels):
         console.print("nothing was mended")
     if mended.left and result.check.findings != mended.left:

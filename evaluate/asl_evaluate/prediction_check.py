@@ -19,7 +19,7 @@ from asl_kit.annotations.video_names import file_name, split_name
 from asl_kit.base.console import err, warn
 from asl_kit.base.similar_names import fold
 from asl_kit.detections.table import Detections
-from asl_kit.errors import PredictionError
+from asl_kit.errors import PredictionError, first_few
 
 NAME_PREFIX = "v_"
 """ActivityNet's files are named `v_ID.mp4`; some tools keep the prefix, others remove it."""
@@ -341,9 +341,8 @@ def _fits(end_s: NDArray[np.float64], duration_s: NDArray[np.float64], limit_s: 
 def _some(names: Sequence[str], right_names: Mapping[str, str] | None = None) -> str:
     """Return the first names, those with a suggestion first."""
     right_names = right_names or {}
-    ordered = sorted(names, key=lambda name: name not in right_names)
     shown = [
         f"'{name}'" + (f" (did you mean '{right_names[name]}'?)" if name in right_names else "")
-        for name in ordered[:NAMES_SHOWN]
+        for name in sorted(names, key=lambda name: name not in right_names)
     ]
-    return ", ".join(shown) + (", ..." if len(names) > NAMES_SHOWN else "")
+    return first_few(shown, NAMES_SHOWN)
