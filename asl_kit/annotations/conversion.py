@@ -13,9 +13,9 @@ from rich.table import Table
 from asl_kit.annotations.io import without_garbage_collection, write_annotations
 from asl_kit.annotations.report import ConversionReport
 from asl_kit.annotations.schema import AnnotationSet
-from asl_kit.base.plugins import entry_names, find_entry, is_own, load_entry, package_of
+from asl_kit.base.plugins import describe, entry_names, find_entry, load_entry, package_of, plugin_faults
 from asl_kit.base.similar_names import close_matches
-from asl_kit.errors import AslKitError, ConverterError, MissingDependencyError, UsageError
+from asl_kit.errors import MissingDependencyError, PluginError, UsageError
 from asl_kit.manifests.files import find_manifest
 from asl_kit.manifests.schema import Manifest
 
@@ -70,10 +70,7 @@ def _find_entry(name: str) -> EntryPoint:
 def _load(entry: EntryPoint) -> Converter:
     converter: Converter = load_entry(entry, kind="converter")
     if not callable(converter):
-        raise MissingDependencyError(
-            f"the converter {entry.name!r} ({entry.value}) of the package {package_of(entry)} must be a function,"
-            f" found {converter!r:.60}"
-        )
+        raise MissingDependencyError(f"{describe(entry, 'converter')} must be a function, found {converter!r:.60}")
     return converter
 
 
@@ -82,20 +79,13 @@ def _run(
 ) -> AnnotationSet:
     """Run a converter; an exception in another package's converter becomes one message that names the package."""
     converter = _load(entry)
-    who = f"the converter {entry.name!r} of the package {package_of(entry)}"
-    try:
+    with plugin_faults(entry, kind="converter", command="convert"):
         annotations = converter(sources, manifest=manifest, report=report)
-    except (AslKitError, OSError):
-        raise
-    except Exception as error:
-        if is_own(entry):
-            raise  # our own bug: the traceback is needed
-        raise ConverterError(
-            f"{who} failed: {type(error).__name__}: {error}",
-            hint="Send its authors the output of `asl-kit --debug convert ...`.",
-        ) from error
     if not isinstance(annotations, AnnotationSet):
-        raise ConverterError(f"{who} must return an AnnotationSet, found {annotations!r:.60}")
+        raise PluginError(
+            f"the converter {entry.name!r} of the package {package_of(entry)} must return an AnnotationSet,"
+            f" found {annotations!r:.60}"
+        )
     return annotations
 
 
@@ -166,7 +156,7 @@ def convert(
     ------
     UsageError
         If there is no such converter.
-    ConverterError
+    PluginError
         If a converter of another package fails.
     MissingFileError
         If a source does not exist.

@@ -123,12 +123,17 @@ scoring = together(
 )
 """Options of `asl-kit eval`, `report`, `diagnose` and `compare`; named like the fields of `ScoringOptions`."""
 
-protocol = click.option(
-    "--protocol",
-    type=click.Choice(list(PROTOCOLS)),
-    help="Default: the dataset's, else activitynet. "
-    + "; ".join(f"{name}: {protocol.summary}" for name, protocol in PROTOCOLS.items())
-    + ".",
+protocol = together(
+    click.option(
+        "--protocol",
+        metavar="NAME",
+        help=f"Default: the dataset's, else activitynet. Built in: {', '.join(PROTOCOLS)}.",
+    ),
+    list_option(
+        "--list-protocols",
+        "asl_evaluate.protocols.listing:protocols_table",
+        "all protocols, also those of other packages",
+    ),
 )
 """Like `scoring`, for `asl-kit eval` and `report`."""
 
