@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, JsonValue, model_validator
 
 from asl_kit.base.validation import StrictModel
 
@@ -111,6 +111,15 @@ class ModelRecipe(RecipeTable):
         return self
 
 
+class LossTermRecipe(StrictModel):
+    """A loss term of another package: its weight, and its own keys, which the package checks."""
+
+    model_config = ConfigDict(extra="allow")
+
+    __pydantic_extra__: dict[str, JsonValue] = Field(init=False)
+    weight: NonNegative = 1.0
+
+
 class LossRecipe(RecipeTable):
     """Target assignment and the two detection losses."""
 
@@ -128,6 +137,8 @@ class LossRecipe(RecipeTable):
     """Initial value of the moving average of the number of positives, which divides the losses."""
     positives_momentum: Annotated[float, Field(ge=0, lt=1, strict=True)] = 0.9
     """Momentum of that average."""
+    terms: dict[str, LossTermRecipe] = Field(default_factory=dict)
+    """Loss terms of other packages: a table [loss.terms.NAME] for each, with its `weight` and its own keys."""
 
 
 class SensitivityRecipe(RecipeTable):

@@ -21,6 +21,7 @@ from asl_kit.dataset.split import feature_statistics
 from asl_kit.errors import CheckpointError, TrainingError
 from asl_kit.inference.detector import Detector
 from asl_kit.model.collectives import world_size
+from asl_kit.model.loss_terms import find_loss_terms
 from asl_kit.model.network import Localizer, Shape
 from asl_kit.model.sensitivity import COLLAPSED_SIGMA
 from asl_kit.recipes.files import load_recipe
@@ -106,6 +107,7 @@ def train_model(
     PosixPath('run/model.ckpt')
     """
     chosen_recipe = load_recipe(recipe, settings)
+    find_loss_terms(chosen_recipe.loss.terms)  # fails before the data are read
     stores = [features] if isinstance(features, str | Path) else features
     with (
         training_processes(device) as chosen,
@@ -149,6 +151,7 @@ class Trainer:
         network.to(device)
         broadcast_parameters(network)
         self.model = TrainableModel(network, recipe, classes, self.precision)
+        broadcast_parameters(self.model.objective)
         self.sequences = TrainingSequences(
             data.train.items,
             data.reader,
@@ -239,7 +242,7 @@ class Trainer:
         checked = ["total"] if self.precision == torch.float16 else ["total", "gradient_norm"]
         if not all(math.isfinite(values[name]) for name in checked):
             videos = [video_id for ids in gather_objects(video_ids) for video_id in ids]
-            what = "gradient" if math.isfinite(values["total"]) else "loss"
+            what = "gradient" if math.isfinite(values["total"]) else self._faulty_loss(values)
             raise TrainingError(
                 f"the {what} is not finite at step {step + 1}: {values}; videos: {', '.join(videos)}",
                 hint="lower optimizer.learning_rate, set run.precision=float32, or check the features of these videos",
@@ -249,6 +252,15 @@ class Trainer:
         if curve is not None:
             rate = learning_rate(step, steps_per_epoch=len(self.sequences), recipe=self.recipe.optimizer)
             curve.add(step + 1, epoch, values | {"learning_rate": rate}, group="train")
+
+    def _faulty_loss(self, values: Mapping[str, float]) -> str:
+        """Return which loss is not finite: a loss term, if all losses of asl-kit are finite."""
+        packages = {term.name: term.package for term in self.model.objective.loss_terms()}
+        faulty = {name for name, value in values.items() if not math.isfinite(value)} - {"total", "gradient_norm"}
+        if faulty and faulty <= packages.keys():
+            name = min(faulty)
+            return f"loss term {name!r} of the package {packages[name]}"
+        return "loss"
 
     def _validate(self) -> dict[str, float]:
         """Score the weights and their moving average; keep them if they are the best so far."""
@@ -291,6 +303,8 @@ class Trainer:
         if not is_main_process():
             return
         history = {"epoch": self.epoch, "step": self.step, "kept": self.kept, "processes": world_size()}
+        if terms := self.model.objective.loss_terms():
+            history["loss_terms"] = {term.name: term.package for term in terms}
         checkpoint = Checkpoint(
             weights=weights,
             recipe=self.recipe,
