@@ -31,7 +31,8 @@ from asl_kit.recipes.schema import LossTermRecipe
 ENTRY_POINT_GROUP = "asl_kit.losses"
 KIND = "loss term"
 OWN_NAMES = (
-    "classification", "localization", "sensitivity", "contrastive", "total", "gradient_norm", "learning_rate",
+    "classification", "localization", "sensitivity", "contrastive", "total",
+    "step", "epoch", "group", "gradient_norm", "learning_rate",
 )  # fmt: skip
 """Names in the training curve that a loss term cannot have."""
 

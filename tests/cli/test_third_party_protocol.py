@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -16,7 +17,7 @@ from helpers.command_line import run
 from helpers.support import make_annotation_set
 
 from asl_evaluate.options import ScoringOptions
-from asl_evaluate.protocols import PROTOCOLS, protocol_names
+from asl_evaluate.protocols import PROTOCOLS, built_in_entry, protocol_names
 from asl_evaluate.scoring import evaluate_predictions, score
 from asl_kit.annotations import write_annotations
 from asl_kit.detections.json_format import write_predictions
@@ -88,6 +89,19 @@ def test_example_is_the_published_score(offer: Offer, case: dict[str, list[list[
     annotations = make_annotation_set(rows, ["cut", "mix", "pour"])
     scores = score(Detections.from_lists(found), annotations, ScoringOptions(protocol="segmental-f1"))
     assert {name: metric.mean for name, metric in scores.metrics.items()} == pytest.approx(case["f1"], abs=1e-12)
+
+
+def test_documented_protocol_scores(offer: Offer, files: tuple[Path, Path], tmp_path: Path) -> None:
+    text = (ROOT / "docs" / "plugins.md").read_text(encoding="utf-8")
+    (code,) = (block for block in re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL) if "PROTOCOL =" in block)
+    offer(code, name="hit-rate")
+    result = evaluate(files, "--protocol", "hit-rate", "--json", tmp_path / "s.json")
+    assert result.exit_code == 0, result.stderr
+    document = json.loads((tmp_path / "s.json").read_text())
+    # The highest tIoU of the three segments: 9/10, 5/15 and 3/4, at 0.1, 0.3, 0.5, 0.7 and 0.9.
+    rates = [1, 1, 2 / 3, 2 / 3, 1 / 3]
+    assert document["recall"]["hit rate"] == {"mean": pytest.approx(11 / 15), "per_tiou": pytest.approx(rates)}
+    assert "hit rate (%)" in result.stdout
 
 
 def test_report_names_the_package(offer: Offer, files: tuple[Path, Path], tmp_path: Path) -> None:
@@ -191,6 +205,10 @@ RETURNED = {
         returning("replace(result, mean_average_precision=0.5)"),
         "Scores whose fields have the types of its class, found TypeError: object of type 'float' has no len()",
     ),
+    "an array of scores": (
+        returning("replace(result, mean_average_precision=np.ones(3))"),
+        "Scores whose fields have the types of its class, found ValueError: The truth value of an array",
+    ),
     "wrong part": (
         returning("replace(result, parts={'verb': replace(result, metrics={})})"),
         "mean_average_precision, recall or metrics, found none of them (in parts['verb'])",
@@ -235,6 +253,7 @@ def test_two_packages_of_one_name(offer: Offer, files: tuple[Path, Path]) -> Non
 
 
 def test_a_name_of_ours(offer: Offer, files: tuple[Path, Path]) -> None:
+    built_in_entry.cache_clear()
     offer(CODE, name="thumos14")
     result = evaluate(files, "--protocol", "thumos14")
     assert result.exit_code == 2

@@ -90,12 +90,14 @@ def train_model(
     Raises
     ------
     RecipeError
-        If the recipe or a setting is invalid.
+        If the recipe or a setting is invalid, or no installed package provides a loss term that it names.
     AnnotationError, StoreError, FeatureError
         If the inputs do not fit together.
     TrainingError
         If a loss is not finite; the message names the videos of the batch. If memory runs out; the message names the
         settings to lower.
+    PluginError, MissingDependencyError
+        If a loss term of another package fails, or its package cannot be imported.
     CheckpointError
         If `resume` finds a run of another recipe or other data.
 
@@ -107,18 +109,15 @@ def train_model(
     PosixPath('run/model.ckpt')
     """
     chosen_recipe = load_recipe(recipe, settings)
-    find_loss_terms(chosen_recipe.loss.terms)  # fails before the data are read
     stores = [features] if isinstance(features, str | Path) else features
-    with (
-        training_processes(device) as chosen,
-        memory_error_context(chosen_recipe, chosen),
-        RunFolder(Path(out), resume=resume) as folder,
-    ):
-        data = load_training_data(Path(annotations), [Path(store) for store in stores], chosen_recipe)
-        trainer = Trainer(data, chosen_recipe, folder, chosen)
-        if resume and folder.last.exists():
-            trainer.resume()
-        return trainer.run()
+    with training_processes(device) as chosen, memory_error_context(chosen_recipe, chosen):
+        find_loss_terms(chosen_recipe.loss.terms)  # fails before the folder is made and the data are read
+        with RunFolder(Path(out), resume=resume) as folder:
+            data = load_training_data(Path(annotations), [Path(store) for store in stores], chosen_recipe)
+            trainer = Trainer(data, chosen_recipe, folder, chosen)
+            if resume and folder.last.exists():
+                trainer.resume()
+            return trainer.run()
 
 
 class Trainer:

@@ -6,7 +6,7 @@ Other packages add protocols through the entry point group `ENTRY_POINT_GROUP`: 
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from importlib.metadata import EntryPoint
 from typing import TYPE_CHECKING
 
@@ -67,12 +67,25 @@ def find_protocol(name: str) -> Protocol:
 
 def find_protocol_entry(name: str) -> EntryPoint:
     """Return where the protocol of that name is; errors are those of `find_protocol`."""
-    entry = find_entry(ENTRY_POINT_GROUP, name, kind="protocol", built_in=PROTOCOLS)
-    if entry is None and name in PROTOCOLS:
-        entry = EntryPoint(name, PROTOCOLS[name], ENTRY_POINT_GROUP)
+    if name in PROTOCOLS:
+        return built_in_entry(name)
+    entry = find_entry(ENTRY_POINT_GROUP, name, kind="protocol")
     if entry is None:
         raise UsageError(f"unknown protocol '{name}', expected one of: {', '.join(protocol_names())}")
     return entry
+
+
+@cache
+def built_in_entry(name: str) -> EntryPoint:
+    """Return where a built-in protocol is. That no package has one of its name is checked once: it takes tens of ms.
+
+    Raises
+    ------
+    UsageError
+        If a package provides a protocol of that name.
+    """
+    find_entry(ENTRY_POINT_GROUP, name, kind="protocol", built_in=PROTOCOLS)
+    return EntryPoint(name, PROTOCOLS[name], ENTRY_POINT_GROUP)
 
 
 def _score(protocol: Protocol, entry: EntryPoint, task: Task) -> Scores:

@@ -26,7 +26,7 @@ def find_fault(scores: object, task: Task, *, by_frame: bool) -> str | None:
         return f"Scores, found {scores!r:.60}"
     try:
         return next(_faults(scores, task, by_frame), None)
-    except (AttributeError, TypeError) as fault:
+    except (AttributeError, TypeError, ValueError) as fault:
         return f"Scores whose fields have the types of its class, found {type(fault).__name__}: {fault}"
 
 
