@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterator
 from contextlib import contextmanager
-from importlib.metadata import EntryPoint, entry_points
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from asl_kit.errors import AslKitError, MissingDependencyError, PluginError, UsageError
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 Plugin = TypeVar("Plugin")
 
 
 def entry_names(group: str) -> set[str]:
     """Return the names of the entry points in a group."""
+    from importlib.metadata import entry_points  # takes 20 ms, which no `--help` should wait for
+
     return set(entry_points(group=group).names)
 
 
@@ -36,6 +40,8 @@ def find_entry(group: str, name: str, *, kind: str, built_in: Container[str] = (
     UsageError
         If two packages provide it, or a package and asl-kit.
     """
+    from importlib.metadata import entry_points
+
     found = list(entry_points(group=group, name=name))
     if len(found) > 1:
         places = ", ".join(sorted(f"{package_of(entry)} ({entry.value})" for entry in found))

@@ -71,7 +71,3 @@ def test_every_column_is_explained(name):
 @pytest.mark.parametrize("name", SYNONYMS)
 def test_every_synonym_is_listed(name):
     assert f"| `{name}` | {', '.join(f'`{synonym}`' for synonym in SYNONYMS[name])} |" in DOCUMENT
-
-
-def test_entry_point_is_that_of_the_example():
-    assert blocks("toml")[0] in (ROOT / "tests" / "example_converter" / "pyproject.toml").read_text(encoding="utf-8")

@@ -192,8 +192,8 @@ def test_its_keys_are_checked_before_the_data_are_read(offer: Offer, settings: s
 def test_unknown_terms_name_what_is_meant(offer: Offer) -> None:
     offer(CODE)
     with pytest.raises(AslKitError) as caught:
-        Objective(load_recipe(settings=["loss.terms.boundry.weight=1.0"]), [2])
-    assert caught.value.message == "recipe: loss.terms.boundry: no installed package provides this loss term"
+        Objective(load_recipe(settings=["loss.terms.boundary1.weight=1.0"]), [2])
+    assert caught.value.message == "recipe: loss.terms.boundary1: no installed package provides this loss term"
     assert caught.value.hint is not None
     assert caught.value.hint.startswith("did you mean boundary? install")
 

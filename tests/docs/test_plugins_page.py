@@ -30,9 +30,10 @@ def test_every_example_has_a_row() -> None:
 
 
 @pytest.mark.parametrize("example", GROUPS)
-def test_examples_and_page_use_the_group(example: str) -> None:
-    project = tomllib.loads((ROOT / "tests" / example / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    assert list(project["entry-points"]) == [GROUPS[example]]
+def test_page_shows_an_entry_point_of_each_group(example: str) -> None:
+    own = tomllib.loads((ROOT / "tests" / example / "pyproject.toml").read_text(encoding="utf-8"))
     blocks = [tomllib.loads(block) for block in re.findall(r"```toml\n(.*?)```", PAGE, flags=re.DOTALL)]
-    shown = [block["project"]["entry-points"] for block in blocks if "project" in block]
-    assert GROUPS[example] in {group for entry_points in shown for group in entry_points}
+    (shown,) = (block["project"]["entry-points"] for block in blocks if GROUPS[example] in str(block))
+    assert list(own["project"]["entry-points"]) == list(shown) == [GROUPS[example]]
+    if example in ("example_backbone", "example_converter"):  # of the others, the page shows smaller ones
+        assert own["project"]["entry-points"] == shown

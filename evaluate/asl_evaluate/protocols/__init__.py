@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cache, partial
-from importlib.metadata import EntryPoint
 from typing import TYPE_CHECKING
 
 from asl_kit.base.plugins import (
@@ -22,6 +21,8 @@ from asl_kit.base.plugins import (
 from asl_kit.errors import PluginError, UsageError
 
 if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
     from asl_evaluate.protocols.protocol import Protocol
     from asl_evaluate.scores import Scores
     from asl_evaluate.task import Task
@@ -84,6 +85,8 @@ def built_in_entry(name: str) -> EntryPoint:
     UsageError
         If a package provides a protocol of that name.
     """
+    from importlib.metadata import EntryPoint
+
     find_entry(ENTRY_POINT_GROUP, name, kind="protocol", built_in=PROTOCOLS)
     return EntryPoint(name, PROTOCOLS[name], ENTRY_POINT_GROUP)
 
