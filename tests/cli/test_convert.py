@@ -210,7 +210,9 @@ def test_durations_come_from_the_files_that_the_table_names(tmp_path, monkeypatc
     table = (tmp_path if where == "beside the table" else tmp_path / "tables") / "own.csv"
     table.parent.mkdir(exist_ok=True)
     monkeypatch.chdir(tmp_path if where == "below the current folder" else tmp_path.parent)
-    rows = "video,start,end,label,path\ncam1,1,2,run,videos/a.mp4\ncam2,1,2,run,videos/gone.mp4\nb,1,2,run,videos/b.mp4\n"
+    rows = (
+        "video,start,end,label,path\ncam1,1,2,run,videos/a.mp4\ncam2,1,2,run,videos/gone.mp4\nb,1,2,run,videos/b.mp4\n"
+    )
     table.write_text(rows)
     arguments = ("convert", "csv", table, "-o", tmp_path / "a.json")
     result = invoke(*arguments)
