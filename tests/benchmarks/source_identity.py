@@ -56,10 +56,9 @@ def rerun(folder: Path, files: int, size_bytes: int, *, cold: bool) -> None:
         FileIdentity.of(file.path)
     identified_s = time.perf_counter() - started_s
     print(f"{files} stored videos of {size_bytes / 1024:.0f} KiB, {cache}:")
-    print(
-        f"  {checked_s / files * 1e3:.3f} ms a video to compare, {found_s / files * 1e3:.3f} ms to find it in its folder"
-    )
-    print(f"  {identified_s / files * 1e3:.3f} ms for the identity of the file alone")
+    print(f"  {checked_s / files * 1e3:.3f} ms a video to compare,")
+    print(f"  {identified_s / files * 1e3:.3f} ms for the identity of its file alone,")
+    print(f"  {found_s / files * 1e3:.3f} ms to find it in its folder")
 
 
 def drop_cache(folder: Path) -> str:
