@@ -49,6 +49,10 @@ def convert(
         from asl_kit.own_data.video_headers import use_video_files
 
         annotations = use_video_files(annotations, report, videos, source=", ".join(map(str, sources)))
+    elif annotations.source.converter == "csv":
+        from asl_kit.own_data.video_headers import use_stated_files
+
+        annotations = use_stated_files(annotations, report, sources)
     if json_path is not None:
         write_json(report.to_json(), json_path)
     if strict:

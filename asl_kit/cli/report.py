@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,14 +52,31 @@ def report(
     from asl_evaluate.options import ScoringOptions
     from asl_evaluate.report import report_file
     from asl_kit.base.console import err
+    from asl_kit.outputs.detections_report import report_detections
 
-    report_file(
-        out,
-        predictions=predictions,
-        annotations=annotations,
-        options=ScoringOptions(**scoring),
-        videos=videos,
-        sensitivity=sensitivity,
-        predictions_per_video=predictions_per_video,
-    )
+    how = ScoringOptions(**scoring)
+    if annotations is None:
+        _refuse_scoring(how.changed() + ["sensitivity"] * (sensitivity is not None))
+        report_detections(out, predictions=predictions, videos=videos, predictions_per_video=predictions_per_video)
+    else:
+        report_file(
+            out,
+            predictions=predictions,
+            annotations=annotations,
+            options=how,
+            videos=videos,
+            sensitivity=sensitivity,
+            predictions_per_video=predictions_per_video,
+        )
     err().print(f"wrote {out}")
+
+
+def _refuse_scoring(options: Sequence[str]) -> None:
+    """Raise a UsageError if there are options that need annotations."""
+    from asl_kit.errors import UsageError
+
+    if options:
+        raise UsageError(
+            f"{', '.join(f'--{name}' for name in options)}: needs --annotations FILE",
+            hint="without annotations, a report shows the detections and scores nothing",
+        )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from asl_evaluate.prediction_check import VideoLength, check_times, report_findings
+from asl_evaluate.prediction_check import VideoLength, check_lengths, report_findings
 from asl_evaluate.report.video_files import by_name
 from asl_extract.decoders.probe import probe
 from asl_extract.videos import find_videos
@@ -84,7 +84,7 @@ def render_detections(
                 writer.write(read[-1], bar)
             bar.advance()
     writer.cut_best_clips(read)
-    report_findings(check_times(found, lengths), detections)
+    report_findings(check_lengths(found, lengths), detections)
     if left_out:
         err().print(f"{left_out:,} segments start after the end of their video and are left out")
     return OutputSummary(len(found.video_ids), writer.written, failed, writer.failures)

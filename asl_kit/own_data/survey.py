@@ -20,7 +20,7 @@ from asl_kit.base.similar_names import close_matches
 from asl_kit.dataset.split import training_split
 from asl_kit.errors import UsageError
 from asl_kit.own_data.splits import evaluation_split, with_test_split
-from asl_kit.own_data.video_headers import read_headers, segments_beyond_end, with_headers
+from asl_kit.own_data.video_headers import read_annotated, segments_beyond_end, with_headers
 
 RARE = 10
 """A class with fewer training segments is rare."""
@@ -138,7 +138,7 @@ def survey_videos(source: Path, videos: Path) -> Survey:
         If no annotated video has a readable file, or no training video has an action.
     """
     annotations, report = _read(source)
-    found = read_headers(annotations, videos, source=str(source))
+    found = read_annotated(annotations, videos, source=str(source))
     missing = sorted(annotations.videos.keys() - found.paths.keys())
     close = {video_id: close_matches(video_id, found.unannotated) for video_id in missing[:COMPARED]}
     beyond_end = segments_beyond_end(annotations, found, source=str(source), places=report.places)
