@@ -20,6 +20,7 @@ _PATH = click.Path(path_type=Path)
 @click.option("-o", "--out", type=_PATH, metavar="FILE", required=True, help="The HTML file to write.")
 @options.protocol
 @options.scoring
+@options.table
 @click.option("--videos", type=_PATH, metavar="DIR", help="Play the videos in this folder beside their timelines.")
 @click.option("--sensitivity", type=_PATH, metavar="FILE", help="Show the curves of asl-kit eval --sensitivity FILE.")
 @click.option(

@@ -38,7 +38,7 @@ def report_file(
     annotations : Path, optional
         Unified annotations.
     options : ScoringOptions
-        How to score.
+        How to score, and how to read a table.
     videos : Path, optional
         Folder of the video files.
     sensitivity : Path, optional
@@ -61,7 +61,7 @@ def report_file(
                 f"{', '.join(f'--{name}' for name in needing)}: needs --annotations FILE",
                 hint="without annotations, a report shows the detections and scores nothing",
             )
-        detections = read_predictions(predictions)
+        detections = read_predictions(predictions, options.table)
         ids = dict.fromkeys(detections.video_ids)
         files = find_video_files(videos, ids) if videos is not None else {}
         with error_context(predictions, PredictionError):
