@@ -172,7 +172,10 @@ FAULTS = {
     "UTF-16 cut off": (b"\xff\xfev\x00i\x00d", r"own\.csv: not UTF-16 text"),
     "column twice": ("video,start,end,label,label\n", r"column 'label' appears twice"),
     "bars": ("video|start|end|label\na|1|2|x\n", r"column 'video' is missing"),
-    "not UTF-8": (b"video,start,end,label\na,1,2,\xe9\n", r"own\.csv:2: not UTF-8 text: byte 0xE9 at character 7 of the line; in cp1252, .*, it reads 'a,1,2,é'"),
+    "not UTF-8": (
+        b"video,start,end,label\na,1,2,\xe9\n",
+        r"own\.csv:2: not UTF-8 text: byte 0xE9 at character 7 of the line; in cp1252, .*, it reads 'a,1,2,é'",
+    ),
     "cells missing": ("video,start,end,label\na,1,2\n", r"own\.csv:2: 3 cells, expected 4"),
     "open quote": ('video,start,end,label\na,1,2,"run\n', r"own\.csv:\d: not a CSV file"),
     "no video": ("video,start,end,label\n,1,2,run\n", r"own\.csv:2: video: must be the name of a video"),
