@@ -63,7 +63,9 @@ def read_table_text(path: Path, encoding: str | None, *, can_name_encoding: bool
         raise MissingFileError(f"{path}: no such file") from None
     for start, what in _WORKBOOKS.items():
         if data.startswith(start):
-            raise AnnotationError(f"{path}: {what}, expected a CSV file", hint=EXPORT_HINT if can_name_encoding else None)
+            raise AnnotationError(
+                f"{path}: {what}, expected a CSV file", hint=EXPORT_HINT if can_name_encoding else None
+            )
     marked = next((name for mark, name in _MARKS.items() if data.startswith(mark)), None)
     if encoding is not None and marked is not None and _family(encoding) != _family(marked):
         raise AnnotationError(

@@ -109,6 +109,11 @@ WRONG = {
         2,
         "p.json: columns or an encoding are",
     ),
+    "checkpoint": (
+        "eval --checkpoint x.ckpt --features x --annotations a.json --encoding cp1252",
+        2,
+        "columns or an encoding are stated, but no table is read",
+    ),
     "JSON annotations": ("init a.json . --column label=x --device cpu", 2, "a.json: columns or an encoding are stated"),
     "another column": (
         "convert csv plain.csv -o out.json --column score=score",
