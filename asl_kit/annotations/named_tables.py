@@ -107,8 +107,11 @@ def read_named_table(path: Path, layout: Layout, options: TableOptions) -> Named
     header.take_own_names()
     header.take_other_words()
     header.check_others()
-    missing = {name: WORDS["English"].get(name, ()) for name in layout.required if name in header.missing}
-    missing |= {name: () for name, stated in options.columns.items() if name in layout.required and not stated}
+    missing = {
+        name: () if name in options.columns else WORDS["English"].get(name, ())
+        for name in layout.required
+        if name not in header.columns and not (name == "label" and header.has_vocabularies)
+    }
     check_columns(path, table, missing, header.errors, layout.expected)
     check_rows(path, table)
     _check_unnamed(path, table)
@@ -145,14 +148,15 @@ class _Header:
         self.read_as: list[str] = []
 
     @property
+    def has_vocabularies(self) -> bool:
+        """Whether there are columns with labels of several vocabularies."""
+        return any(name.startswith(LABEL_OF) for name in self.columns)
+
+    @property
     def missing(self) -> list[str]:
-        """The columns that the table may still have."""
-        has_vocabularies = any(name.startswith(LABEL_OF) for name in self.columns)
-        return [
-            name
-            for name in self._layout.names
-            if name not in self.columns and name not in self._stated and not (name == "label" and has_vocabularies)
-        ]
+        """The columns that are still looked for."""
+        found = {*self.columns, *self._stated, *(["label"] if self.has_vocabularies else [])}
+        return [name for name in self._layout.names if name not in found]
 
     def others(self) -> dict[int, str]:
         """Return the headers of the columns that have no name of ours, by place."""

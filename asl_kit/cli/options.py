@@ -98,9 +98,7 @@ def table(command: Callable[..., Any]) -> Callable[..., Any]:
         metavar="NAME=HEADER",
         help="In a table, take this column for video, start, end, label, ...; may be repeated. Without HEADER: none.",
     )
-    @click.option(
-        "--encoding", metavar="NAME", help="Encoding of a table, such as cp1252. Default: UTF-8, or UTF-16 with a mark."
-    )
+    @click.option("--encoding", metavar="NAME", help="Encoding of a table, such as cp1252. Default: UTF-8 or UTF-16.")
     @wraps(command)
     def with_table(*args: Any, columns: tuple[str, ...], encoding: str | None, **others: Any) -> Any:
         from asl_kit.annotations.tables import TableOptions

@@ -115,6 +115,11 @@ HEADERS: dict[str, tuple[tuple[str, ...], dict[str, str], dict[str, str]]] = {
         {},
         {"video": "video_id", "label": "label", "others": "Verhalten"},
     ),
+    "no label beside vocabularies": (
+        ("video", "start", "end", "label:verb", "Label"),
+        {"label": ""},
+        {"label:verb": "label:verb", "others": "Label"},
+    ),
     "the duration of the segment": (
         ("video", "start", "end", "label", "Dauer"),
         {"duration": ""},
