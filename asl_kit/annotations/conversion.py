@@ -13,6 +13,7 @@ from rich.table import Table
 from asl_kit.annotations.io import without_garbage_collection, write_annotations
 from asl_kit.annotations.report import ConversionReport
 from asl_kit.annotations.schema import AnnotationSet
+from asl_kit.annotations.tables import DEFAULT_TABLE, TableOptions
 from asl_kit.base.plugins import describe, entry_names, find_entry, load_entry, package_of, plugin_faults
 from asl_kit.base.similar_names import close_matches
 from asl_kit.errors import MissingDependencyError, PluginError, UsageError
@@ -22,7 +23,7 @@ from asl_kit.manifests.schema import Manifest
 ENTRY_POINT_GROUP = "asl_kit.converters"
 
 Converter = Callable[..., AnnotationSet]
-"""``convert(sources, *, manifest, report) -> AnnotationSet``; see `asl_kit.annotations.converters`."""
+"""``convert(sources, *, manifest, report[, table]) -> AnnotationSet``; see `asl_kit.annotations.converters`."""
 
 
 def converter_names() -> list[str]:
@@ -75,12 +76,18 @@ def _load(entry: EntryPoint) -> Converter:
 
 
 def _run(
-    entry: EntryPoint, sources: Sequence[Path], manifest: Manifest | None, report: ConversionReport
+    entry: EntryPoint, sources: Sequence[Path], manifest: Manifest | None, report: ConversionReport, table: TableOptions
 ) -> AnnotationSet:
     """Run a converter; an exception in another package's converter becomes one message that names the package."""
     converter = _load(entry)
+    stated = {} if table == DEFAULT_TABLE else {"table": table}
+    if stated and "table" not in inspect.signature(converter).parameters:
+        raise UsageError(
+            f"the converter {entry.name!r} reads no tables whose columns or encoding can be stated",
+            hint="--column and --encoding are for csv, and for tables of durations beside other formats.",
+        )
     with plugin_faults(entry, kind="converter", command="convert"):
-        annotations = converter(sources, manifest=manifest, report=report)
+        annotations = converter(sources, manifest=manifest, report=report, **stated)
     if not isinstance(annotations, AnnotationSet):
         raise PluginError(
             f"the converter {entry.name!r} of the package {package_of(entry)} must return an AnnotationSet,"
@@ -119,19 +126,26 @@ def _describe(name: str) -> str:
 
 
 @without_garbage_collection()
-def read_sources(dataset: str, sources: str | Path | Iterable[str | Path]) -> tuple[AnnotationSet, ConversionReport]:
+def read_sources(
+    dataset: str, sources: str | Path | Iterable[str | Path], table: TableOptions = DEFAULT_TABLE
+) -> tuple[AnnotationSet, ConversionReport]:
     """Return the annotations that `convert` writes, and its report; parameters and errors are those of `convert`."""
     paths = [Path(source) for source in ([sources] if isinstance(sources, str | Path) else sources)]
     entry = _find_entry(dataset)
     manifest = find_manifest(dataset)
     report = ConversionReport(dataset=manifest.name if manifest else dataset)
-    annotations = _run(entry, paths, manifest, report)
+    annotations = _run(entry, paths, manifest, report, table)
     report.compare(annotations, manifest)
     return annotations, report
 
 
 def convert(
-    dataset: str, sources: str | Path | Iterable[str | Path], output: str | Path, *, strict: bool = False
+    dataset: str,
+    sources: str | Path | Iterable[str | Path],
+    output: str | Path,
+    *,
+    strict: bool = False,
+    table: TableOptions = DEFAULT_TABLE,
 ) -> ConversionReport:
     """Convert a dataset's annotations to the unified format.
 
@@ -146,6 +160,8 @@ def convert(
         The annotation file to write.
     strict : bool
         Refuse to write a result that differs from the manifest.
+    table : TableOptions
+        Columns and encoding of the tables among the sources, where they are not known by themselves.
 
     Returns
     -------
@@ -155,7 +171,7 @@ def convert(
     Raises
     ------
     UsageError
-        If there is no such converter.
+        If there is no such converter, or it reads no tables and options for tables are stated.
     PluginError
         If a converter of another package fails.
     MissingFileError
@@ -173,7 +189,7 @@ def convert(
     >>> report.notes
     ["the split of 1 videos is not stated: taken as 'train'"]
     """
-    annotations, report = read_sources(dataset, sources)
+    annotations, report = read_sources(dataset, sources, table)
     if strict:
         report.check_differences()
     write_annotations(annotations, Path(output))

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from asl_kit.cli import options
 from asl_kit.cli.options import json_option
+
+if TYPE_CHECKING:
+    from asl_kit.annotations.tables import TableOptions
 
 
 @click.command()
@@ -23,8 +28,17 @@ from asl_kit.cli.options import json_option
     show_default=True,
     help="Weights of the backbone; random: try without a download.",
 )
+@options.table
 @json_option("survey and proposal")
-def init(annotations: Path, videos: Path, out: Path | None, device: str, weights: str, json_path: str | None) -> None:
+def init(
+    annotations: Path,
+    videos: Path,
+    out: Path | None,
+    device: str,
+    weights: str,
+    table: TableOptions,
+    json_path: str | None,
+) -> None:
     """Survey your own videos and annotations, and propose how to train on them.
 
     CSV is a table for `asl-kit convert csv`, or the annotations.json of any converter.
@@ -47,7 +61,7 @@ def init(annotations: Path, videos: Path, out: Path | None, device: str, weights
     from asl_kit.torch_utils.device import choose_device
 
     chosen, weights = choose_device(device), resolve_weights(weights)
-    survey = survey_videos(annotations, videos)
+    survey = survey_videos(annotations, videos, table)
     if json_path != "-":
         print_survey(survey, stdout())
     refuse_beyond_end(survey.beyond_end, source=str(annotations))

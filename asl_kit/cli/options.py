@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import fields
+from functools import wraps
 from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeVar
@@ -85,6 +86,38 @@ def _redirect_stdout(ctx: click.Context, parameter: click.Parameter, value: str 
         ctx.meta[REDIRECTION] = ctx.with_resource(ExitStack())
         ctx.meta[REDIRECTION].enter_context(stdout_to_stderr())
     return value
+
+
+def table(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add ``--column`` and ``--encoding``, which are passed on as one `TableOptions`, `table`."""
+
+    @click.option(
+        "--column",
+        "columns",
+        multiple=True,
+        metavar="NAME=HEADER",
+        help="In a table, take this column for video, start, end, label, ...; may be repeated. Without HEADER: none.",
+    )
+    @click.option("--encoding", metavar="NAME", help="Encoding of a table, such as cp1252. Default: UTF-8 or UTF-16.")
+    @wraps(command)
+    def with_table(*args: Any, columns: tuple[str, ...], encoding: str | None, **others: Any) -> Any:
+        from asl_kit.annotations.tables import TableOptions
+
+        return command(*args, table=TableOptions(_parse_columns(columns), encoding), **others)
+
+    return with_table
+
+
+def _parse_columns(texts: Iterable[str]) -> dict[str, str]:
+    columns: dict[str, str] = {}
+    for text in texts:
+        name, equals, header = (part.strip() for part in text.partition("="))
+        if not equals or not name:
+            raise UsageError(f"--column {text}: expected NAME=HEADER", hint="for example --column label=Verhalten")
+        if name in columns:
+            raise UsageError(f"--column {name}: given twice, for {columns[name]!r} and {header!r}")
+        columns[name] = header
+    return columns
 
 
 device = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")

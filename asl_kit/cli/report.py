@@ -21,6 +21,7 @@ _PATH = click.Path(path_type=Path)
 @click.option("-o", "--out", type=_PATH, metavar="FILE", required=True, help="The HTML file to write.")
 @options.protocol
 @options.scoring
+@options.table
 @click.option("--videos", type=_PATH, metavar="DIR", help="Play the videos in this folder beside their timelines.")
 @click.option("--sensitivity", type=_PATH, metavar="FILE", help="Show the curves of asl-kit eval --sensitivity FILE.")
 @click.option(
@@ -57,7 +58,13 @@ def report(
     how = ScoringOptions(**scoring)
     if annotations is None:
         _refuse_scoring(how.changed() + ["sensitivity"] * (sensitivity is not None))
-        report_detections(out, predictions=predictions, videos=videos, predictions_per_video=predictions_per_video)
+        report_detections(
+            out,
+            predictions=predictions,
+            table=how.table,
+            videos=videos,
+            predictions_per_video=predictions_per_video,
+        )
     else:
         report_file(
             out,

@@ -8,6 +8,7 @@ from asl_evaluate.prediction_check import VideoLength, check_lengths, report_fin
 from asl_evaluate.report import write_detections_report
 from asl_evaluate.report.video_files import find_video_files
 from asl_extract.decoders.headers import read_headers
+from asl_kit.annotations.tables import DEFAULT_TABLE, TableOptions
 from asl_kit.base.console import err, warn
 from asl_kit.detections.json_format import read_predictions
 from asl_kit.errors import PredictionError, error_context, first_few
@@ -16,7 +17,12 @@ NAMES_SHOWN = 3
 
 
 def report_detections(
-    path: Path, *, predictions: Path, videos: Path | None = None, predictions_per_video: int = 200
+    path: Path,
+    *,
+    predictions: Path,
+    table: TableOptions = DEFAULT_TABLE,
+    videos: Path | None = None,
+    predictions_per_video: int = 200,
 ) -> None:
     """Write the report on a predictions file that shows the detections and scores nothing.
 
@@ -28,6 +34,8 @@ def report_detections(
         The HTML file to write.
     predictions : Path
         ActivityNet detection JSON, or a table (``.csv``).
+    table : TableOptions
+        How to read a table.
     videos : Path, optional
         Folder of the video files.
     predictions_per_video : int
@@ -38,7 +46,7 @@ def report_detections(
     AslKitError
         As `read_predictions`, `find_video_files` and `write_detections_report`.
     """
-    detections = read_predictions(predictions)
+    detections = read_predictions(predictions, table)
     files = find_video_files(videos, dict.fromkeys(detections.video_ids)) if videos is not None else {}
     headers, unreadable = read_headers(files) if files else ({}, {})
     lengths = {video_id: VideoLength(header.duration_s, header.fps) for video_id, header in headers.items()}

@@ -11,6 +11,7 @@ from asl_evaluate.prediction_check import VideoLength, check_lengths, report_fin
 from asl_evaluate.report.video_files import by_name
 from asl_extract.decoders.probe import probe
 from asl_extract.videos import find_videos
+from asl_kit.annotations.tables import DEFAULT_TABLE, TableOptions
 from asl_kit.base.child_process import ReaderProcess
 from asl_kit.base.console import err, progress_bar
 from asl_kit.base.similar_names import close_matches
@@ -28,6 +29,7 @@ def render_detections(
     viewing: ViewingFiles,
     *,
     classes: Collection[str] = (),
+    table: TableOptions = DEFAULT_TABLE,
 ) -> OutputSummary:
     """Write subtitles, edit decision lists and clips of detections, as ``asl-kit render`` does.
 
@@ -44,6 +46,8 @@ def render_detections(
         Which files to write.
     classes : collection of str
         Show only these classes; by default all.
+    table : TableOptions
+        Columns and encoding of detections that are a table.
 
     Raises
     ------
@@ -52,7 +56,7 @@ def render_detections(
     UsageError
         If no detection has one of the classes, or no file belongs to a video.
     """
-    found = read_predictions(Path(detections))
+    found = read_predictions(Path(detections), table)
     for name in classes:
         if name not in found.class_names:
             close = close_matches(name, found.class_names)

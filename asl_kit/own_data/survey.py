@@ -16,6 +16,7 @@ from asl_kit.annotations.conversion import find_converter
 from asl_kit.annotations.report import ConversionReport
 from asl_kit.annotations.schema import Video
 from asl_kit.annotations.similar_labels import find_similar_labels
+from asl_kit.annotations.tables import DEFAULT_TABLE, TableOptions
 from asl_kit.base.similar_names import close_matches
 from asl_kit.dataset.split import training_split
 from asl_kit.errors import UsageError
@@ -65,6 +66,10 @@ class Survey:
     classes: list[ClassSurvey]
     replaced_durations: dict[str, str] = field(default_factory=dict)
     """Videos whose stated duration is not that of their file, each with both durations."""
+    table: TableOptions = DEFAULT_TABLE
+    """The options with which the table was read."""
+    table_notes: list[str] = field(default_factory=list)
+    """How the table was read, where that is not obvious."""
 
     @property
     def train(self) -> dict[str, Video]:
@@ -97,6 +102,7 @@ class Survey:
         """Return the survey, JSON-ready."""
         durations = [header.duration_s for header in self.headers.values()]
         return {
+            "table": self.table.to_json() | {"notes": self.table_notes},
             "videos": {
                 "annotated": len(self.annotations.videos),
                 "readable": len(self.headers),
@@ -118,7 +124,7 @@ class Survey:
         }
 
 
-def survey_videos(source: Path, videos: Path) -> Survey:
+def survey_videos(source: Path, videos: Path, table: TableOptions = DEFAULT_TABLE) -> Survey:
     """Survey annotations and a folder of videos, of which only the headers are read.
 
     Parameters
@@ -127,6 +133,8 @@ def survey_videos(source: Path, videos: Path) -> Survey:
         A table for ``asl-kit convert csv``, or unified annotations (``.json``).
     videos : Path
         Folder of the videos.
+    table : TableOptions
+        Columns and encoding of the table, where they are not known by themselves.
 
     Raises
     ------
@@ -135,9 +143,10 @@ def survey_videos(source: Path, videos: Path) -> Survey:
     AnnotationError
         If the annotations cannot be read, or are too few to train and score.
     UsageError
-        If no annotated video has a readable file, or no training video has an action.
+        If no annotated video has a readable file, no training video has an action, or options for tables are stated
+        for unified annotations.
     """
-    annotations, report = _read(source)
+    annotations, report = _read(source, table)
     found = read_annotated(annotations, videos, source=str(source))
     missing = sorted(annotations.videos.keys() - found.paths.keys())
     close = {video_id: close_matches(video_id, found.unannotated) for video_id in missing[:COMPARED]}
@@ -155,17 +164,21 @@ def survey_videos(source: Path, videos: Path) -> Survey:
         split_note=split_note,
         classes=_survey_classes(annotations, found.headers),
         replaced_durations=replaced,
+        table=table,
+        table_notes=[note for note in report.notes if note.startswith(f"{source.name}: ")],
     )
     if not len(survey.lengths_s()):
         raise UsageError(f"{source}: no training video with a readable file has an action")
     return survey
 
 
-def _read(source: Path) -> tuple[AnnotationSet, ConversionReport]:
+def _read(source: Path, table: TableOptions) -> tuple[AnnotationSet, ConversionReport]:
     report = ConversionReport(dataset="csv")
     if source.suffix.lower() == ".json":
+        if table != DEFAULT_TABLE:
+            raise UsageError(f"{source}: columns or an encoding are stated, but this is not a table")
         return read_annotations(source), report
-    return find_converter("csv")([source], manifest=None, report=report), report
+    return find_converter("csv")([source], manifest=None, report=report, table=table), report
 
 
 def _survey_classes(annotations: AnnotationSet, headers: Mapping[str, VideoHeader]) -> list[ClassSurvey]:

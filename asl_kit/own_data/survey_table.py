@@ -68,6 +68,8 @@ def _facts(survey: Survey) -> Table:
         "frames a second": _rates(survey),
         "training segments (s)": _spread(survey.lengths_s()),
     }
+    if survey.table_notes:
+        rows = {"table": "\n".join(survey.table_notes)} | rows
     for name, text in rows.items():
         table.add_row(name, text)
     return table

@@ -14,6 +14,7 @@ from asl_evaluate.task import Duplicates, Task
 from asl_evaluate.tiou import parse_thresholds
 from asl_evaluate.video_scores import DEFAULT_TOP_K
 from asl_kit.annotations import AnnotationSet
+from asl_kit.annotations.tables import DEFAULT_TABLE, TableOptions
 from asl_kit.detections.table import Detections
 from asl_kit.errors import UsageError
 from asl_kit.manifests.files import default_tiou_thresholds, find_manifest
@@ -24,7 +25,7 @@ EVALUATION_SPLITS = ("test", "validation", "val")
 
 @dataclass(frozen=True)
 class ScoringOptions:
-    """How predictions are scored. Most defaults depend on the dataset and are taken from its manifest.
+    """How predictions are read and scored. Most defaults depend on the dataset and are taken from its manifest.
 
     Parameters
     ----------
@@ -45,6 +46,8 @@ class ScoringOptions:
         Scores of whole videos, which name the classes: see `asl_evaluate.video_scores`.
     top_k : int
         Number of classes that each detection gets from `video_scores`.
+    table : TableOptions
+        Columns and encoding of predictions that are tables, where they are not known by themselves.
 
     Raises
     ------
@@ -60,6 +63,7 @@ class ScoringOptions:
     class_agnostic: bool = False
     video_scores: str | Path | None = None
     top_k: int = DEFAULT_TOP_K
+    table: TableOptions = DEFAULT_TABLE
 
     def __post_init__(self) -> None:
         if self.duplicates not in get_args(Duplicates):
@@ -77,8 +81,9 @@ class ScoringOptions:
             raise UsageError(f"top_k: expected 1 or more, found {self.top_k}")
 
     def changed(self) -> list[str]:
-        """Return the names of the options that differ from their defaults."""
-        return [field.name for field in fields(self) if getattr(self, field.name) != field.default]
+        """Return the names of the options for scores that differ from their defaults."""
+        scoring = (field for field in fields(self) if field.name != "table")
+        return [field.name for field in scoring if getattr(self, field.name) != field.default]
 
     def protocol_for(self, dataset: str) -> Protocol:
         """Return the protocol for a dataset."""

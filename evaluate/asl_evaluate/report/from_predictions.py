@@ -35,7 +35,7 @@ def report_file(
     annotations : Path
         Unified annotations.
     options : ScoringOptions
-        How to score.
+        How to score, and how to read a table.
     videos : Path, optional
         Folder of the video files.
     sensitivity : Path, optional
