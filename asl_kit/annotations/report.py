@@ -94,6 +94,8 @@ class ConversionReport:
     """Labels that may be spellings of one class; empty if a manifest names the classes."""
     places: dict[tuple[str, float, float], tuple[str, str]] = field(default_factory=dict)
     """Where users' own annotations state a segment (video, start, end): file and line, and a prefix of its fields."""
+    without_split: set[str] = field(default_factory=set)
+    """Ids of the videos whose split is not stated."""
 
     def note(self, text: str) -> None:
         """Record a decision that affects many items."""

@@ -19,6 +19,7 @@ from asl_kit.annotations.similar_labels import find_similar_labels
 from asl_kit.base.similar_names import close_matches
 from asl_kit.dataset.split import training_split
 from asl_kit.errors import UsageError
+from asl_kit.own_data.carry_over import carry_over
 from asl_kit.own_data.splits import evaluation_split, with_test_split
 from asl_kit.own_data.video_headers import read_headers, segments_beyond_end, with_headers
 
@@ -118,7 +119,7 @@ class Survey:
         }
 
 
-def survey_videos(source: Path, videos: Path) -> Survey:
+def survey_videos(source: Path, videos: Path, *, project: AnnotationSet | None = None) -> Survey:
     """Survey annotations and a folder of videos, of which only the headers are read.
 
     Parameters
@@ -127,6 +128,8 @@ def survey_videos(source: Path, videos: Path) -> Survey:
         A table for ``asl-kit convert csv``, or unified annotations (``.json``).
     videos : Path
         Folder of the videos.
+    project : AnnotationSet, optional
+        Earlier annotations, to which `source` adds: `carry_over` says what is kept of them.
 
     Raises
     ------
@@ -135,7 +138,7 @@ def survey_videos(source: Path, videos: Path) -> Survey:
     AnnotationError
         If the annotations cannot be read, or are too few to train and score.
     UsageError
-        If no annotated video has a readable file, or no training video has an action.
+        If no annotated video has a readable file, no training video has an action, or no video is in `project`.
     """
     annotations, report = _read(source)
     found = read_headers(annotations, videos, source=str(source))
@@ -143,7 +146,11 @@ def survey_videos(source: Path, videos: Path) -> Survey:
     close = {video_id: close_matches(video_id, found.unannotated) for video_id in missing[:COMPARED]}
     beyond_end = segments_beyond_end(annotations, found, source=str(source), places=report.places)
     annotations, replaced = with_headers(annotations, found)
-    annotations, split_note = with_test_split(annotations, found.headers)
+    if project is not None:
+        annotations = carry_over(annotations, project, found.headers, source=str(source))
+    annotations, split_note = with_test_split(
+        annotations, found.headers, project=project, unstated=report.without_split
+    )
     survey = Survey(
         annotations=annotations,
         videos=videos,
