@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import shlex
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,18 +62,19 @@ def write_project(folder: Path, survey: Survey, proposal: Proposal, update: Upda
     if update is not None and not update.changes:
         contents[ANNOTATIONS] = (folder / ANNOTATIONS).read_bytes()  # another note would count as other data
     record = read_record(folder)
-    written = {name for name in contents if (folder / name).exists()} - find_edited(folder, contents, record)
-    kept = {
-        name
-        for name, content in contents.items()
-        if name not in written and (folder / name).exists() and (folder / name).read_bytes() != content
-    }
-    if update is None:
-        _refuse_edited(folder, sorted(kept))
-    contents = {name: content for name, content in contents.items() if name == ANNOTATIONS or name not in kept}
-    sums = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
+    edited = find_edited(folder, contents, record)
+    left = {name for name in edited if (folder / name).read_bytes() != contents[name]}
+    if update is None and left:
+        raise UsageError(
+            f"{folder / min(left)}: edited, or not written by asl-kit init; nothing was written",
+            hint="choose another --out, or move the file away; to add videos and rows to a project and keep its"
+            " edited files: --update",
+        )
     known = record.get("files")
-    files = (known if isinstance(known, dict) else {}) | {name: sha256_of(folder / name) for name in sorted(written)}
+    files = known if isinstance(known, dict) else {}
+    files |= {name: sha256_of(folder / name) for name in contents if (folder / name).exists() and name not in edited}
+    contents = {name: content for name, content in contents.items() if name == ANNOTATIONS or name not in left}
+    sums = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
     _write_record(folder, record | {"files": files, "replacing": sums, "run": run})
     for name, content in contents.items():
         with atomic_write(folder / name) as temporary:
@@ -84,15 +84,6 @@ def write_project(folder: Path, survey: Survey, proposal: Proposal, update: Upda
     proposed = {"proposed": proposal.to_json()}
     _write_record(folder, {"version": VERSION, "run": run} | survey.to_json() | proposed | {"files": files | sums})
     return [folder / name for name in contents]
-
-
-def _refuse_edited(folder: Path, edited: Sequence[str]) -> None:
-    for name in edited[:1]:
-        raise UsageError(
-            f"{folder / name}: edited, or not written by asl-kit init; nothing was written",
-            hint="choose another --out, or move the file away; to add videos and rows to a project and keep its"
-            " edited files: --update",
-        )
 
 
 def _write_record(folder: Path, record: dict[str, Any]) -> None:

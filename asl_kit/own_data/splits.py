@@ -80,7 +80,8 @@ def with_test_split(
     if project is None:
         note = f"{len(drawn)} of the {len(candidates)} videos of split {train!r} were moved to split {TEST!r}"
     else:
-        note = f"as in the project; {len(drawn)} of the {len(drawable)} new videos were moved to split {TEST!r}"
+        which = "new" if kept or new else "earlier"
+        note = f"as in the project; {len(drawn)} of the {len(drawable)} {which} videos were moved to split {TEST!r}"
     note += (
         ": drawn by the SHA-256 of their ids, rare classes first, so that each class with two or more videos is in both"
         " splits if possible; to choose the split yourself, add a column `split`"

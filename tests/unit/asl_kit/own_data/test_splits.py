@@ -82,7 +82,7 @@ def test_what_is_drawn_of_new_videos(first: dict[str, list[str]], more: dict[str
             {"a": "test", "b": "train", "c": "train"},
             {"a": "validation", "b": "train", "c": "train"},
             (),
-            {"a": "validation", "b": "test", "c": "train"},
+            {"a": "validation", "b": "train", "c": "test"},
         ),
     ],
     ids=["unstated", "no test split stated", "stated", "stated for one", "validation", "test video stated elsewhere"],
@@ -93,8 +93,10 @@ def test_splits_of_a_project(
     def of(splits: dict[str, str]) -> AnnotationSet:
         return make_annotation_set({name: (split, [(0, 1, "x")]) for name, split in splits.items()}, ["x"])
 
-    found, _ = with_test_split(of(now), now.keys(), project=of(project), unstated=unstated)
+    found, note = with_test_split(of(now), now.keys(), project=of(project), unstated=unstated)
     assert {name: video.split for name, video in found.videos.items()} == expected
+    has_moved = now["a"] == "validation"  # none is left in the test split, and none is new
+    assert ("1 of the 2 earlier videos were moved to split 'test'" in note) == has_moved
 
 
 def test_every_class_of_several_videos_is_scored() -> None:
