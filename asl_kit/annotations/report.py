@@ -180,9 +180,9 @@ class ConversionReport:
             )
 
     def to_json(self) -> dict[str, Any]:
-        """Return the report as JSON-ready data, without `places`."""
-        report = asdict(replace(self, places={}))
-        del report["places"]
+        """Return the report as JSON-ready data, without `places` and `without_split`."""
+        report = asdict(replace(self, places={}, without_split=set()))
+        del report["places"], report["without_split"]
         report["expected"] = {split: counts.model_dump() for split, counts in self.expected.items()}
         if not self.similar_labels:
             del report["similar_labels"]
