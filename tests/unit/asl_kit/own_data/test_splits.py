@@ -39,7 +39,7 @@ def test_what_is_drawn(labels: dict[str, list[str]], random) -> None:
         assert kept == {label for found in labels.values() for label in found}
 
 
-@settings(max_examples=50)
+@settings(max_examples=20)
 @given(LABELS, LABELS, st.randoms())
 def test_what_is_drawn_of_new_videos(first: dict[str, list[str]], more: dict[str, list[str]], random) -> None:
     project, _ = with_test_split(make(first), first.keys())
