@@ -20,6 +20,7 @@ from asl_kit.annotations.tables import DEFAULT_TABLE, TableOptions
 from asl_kit.base.similar_names import close_matches
 from asl_kit.dataset.split import training_split
 from asl_kit.errors import UsageError
+from asl_kit.own_data.carry_over import carry_over
 from asl_kit.own_data.splits import evaluation_split, with_test_split
 from asl_kit.own_data.video_headers import read_annotated, segments_beyond_end, with_headers
 
@@ -124,7 +125,9 @@ class Survey:
         }
 
 
-def survey_videos(source: Path, videos: Path, table: TableOptions = DEFAULT_TABLE) -> Survey:
+def survey_videos(
+    source: Path, videos: Path, table: TableOptions = DEFAULT_TABLE, *, project: AnnotationSet | None = None
+) -> Survey:
     """Survey annotations and a folder of videos, of which only the headers are read.
 
     Parameters
@@ -135,6 +138,8 @@ def survey_videos(source: Path, videos: Path, table: TableOptions = DEFAULT_TABL
         Folder of the videos.
     table : TableOptions
         Columns and encoding of the table, where they are not known by themselves.
+    project : AnnotationSet, optional
+        Earlier annotations, to which `source` adds: `carry_over` says what is kept of them.
 
     Raises
     ------
@@ -143,8 +148,8 @@ def survey_videos(source: Path, videos: Path, table: TableOptions = DEFAULT_TABL
     AnnotationError
         If the annotations cannot be read, or are too few to train and score.
     UsageError
-        If no annotated video has a readable file, no training video has an action, or options for tables are stated
-        for unified annotations.
+        If no annotated video has a readable file, no training video has an action, no video is in `project`, or options
+        for tables are stated for unified annotations.
     """
     annotations, report = _read(source, table)
     found = read_annotated(annotations, videos, source=str(source))
@@ -152,7 +157,11 @@ def survey_videos(source: Path, videos: Path, table: TableOptions = DEFAULT_TABL
     close = {video_id: close_matches(video_id, found.unannotated) for video_id in missing[:COMPARED]}
     beyond_end = segments_beyond_end(annotations, found, source=str(source), places=report.places)
     annotations, replaced = with_headers(annotations, found)
-    annotations, split_note = with_test_split(annotations, found.headers)
+    if project is not None:
+        annotations = carry_over(annotations, project, found.headers, source=str(source))
+    annotations, split_note = with_test_split(
+        annotations, found.headers, project=project, unstated=report.without_split
+    )
     survey = Survey(
         annotations=annotations,
         videos=videos,

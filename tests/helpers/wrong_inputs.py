@@ -236,7 +236,7 @@ CASES = [
         "a missing column",
         (lambda folder: table(folder, "a,1,2,run", header="video,begins,end,label"), CONVERT),
         1,
-        "column 'start' is missing (also accepted: start_time",
+        "--column start=COLUMN",
     ),
     *(_time(text) for text in ("1:75", "00:00:03:12", "1.234,5")),
     Case("a plug-in that is no converter", (plug_in, "convert --list"), 0, "must be a function"),
