@@ -27,7 +27,7 @@ from asl_kit.model.network import Localizer
 from asl_kit.recipes.files import load_recipe
 from asl_kit.store import FeatureStore
 from asl_kit.store.spec import ExtractionSpec
-from asl_kit.torch_utils.device import choose_device, choose_precision
+from asl_kit.torch_utils.device import choose_precision, use_device
 from asl_train.sequences import TrainingSequences
 from asl_train.trainable_model import TrainableModel
 
@@ -59,7 +59,7 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--precision", default="auto")
     options = parser.parse_args()
-    device = choose_device(options.device)
+    device = use_device(options.device)
     recipe = load_recipe(settings=[f"optimizer.batch_size={BATCH}"])
     with tempfile.TemporaryDirectory() as folder:
         items = make_items(Path(folder) / "features.zarr", options.videos)

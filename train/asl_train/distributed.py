@@ -27,7 +27,7 @@ from torch.distributed.rendezvous import rendezvous
 from asl_kit.base.console import silence
 from asl_kit.errors import AslKitError, UsageError
 from asl_kit.model.collectives import rank, world_size
-from asl_kit.torch_utils.device import choose_device
+from asl_kit.torch_utils.device import use_device
 
 # The first process may read all features for their statistics while the others wait; torchrun ends the processes of a
 # failed run.
@@ -52,15 +52,13 @@ def training_processes(device: str) -> Iterator[torch.device]:
         If the device is one GPU and there are several processes.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) == 1 or "LOCAL_RANK" not in os.environ:
-        yield choose_device(device)
+        yield use_device(device)
         return
     store, process_rank, count = next(rendezvous("env://", timeout=LONGEST_WAIT))
     if process_rank:
         silence()
     try:
-        chosen = choose_device(_own_device(device))
-        if chosen.type == "cuda":
-            torch.cuda.set_device(chosen)
+        chosen = use_device(_own_device(device))
         backend = "cpu:gloo,cuda:nccl" if chosen.type == "cuda" else "gloo"
         dist.init_process_group(backend, store=store, rank=process_rank, world_size=count, timeout=LONGEST_WAIT)
         yield chosen
