@@ -20,7 +20,7 @@ def test_float32_is_not_tf32() -> None:
         torch.nn.functional.conv1d(x.to(device), weight.to(device)).cpu(),
         (weight.flatten(1).to(device) @ x[0].unfold(1, 3, 1).permute(0, 2, 1).flatten(0, 1).to(device)).cpu()[None],
     ):
-        # TF32 would be wrong by about 1e-4 of the largest value.
+        # TF32 would be wrong by about 3e-4 of the largest value.
         assert (found - exact).abs().max() < 2e-5 * exact.abs().max()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -44,6 +45,23 @@ def test_the_model_learns_and_is_scored(task: tuple[Path, Path], tmp_path: Path)
 def test_the_same_seed_gives_the_same_weights(task: tuple[Path, Path], trained: Path, tmp_path: Path) -> None:
     assert run(*command(task, tmp_path / "again")).exit_code == 0
     assert_same_run(tmp_path / "again", trained)
+
+
+def test_a_group_of_one_process_trains_as_no_group(
+    task: tuple[Path, Path], trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``torchrun --nproc-per-node 1`` goes through the collective operations."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    for name, value in {
+        "RANK": 0, "LOCAL_RANK": 0, "WORLD_SIZE": 1, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port,
+        "TORCHELASTIC_RUN_ID": "test",
+    }.items():  # fmt: skip
+        monkeypatch.setenv(name, str(value))
+    result = run(*command(task, tmp_path / "run", "--device", "cpu"))
+    assert result.exit_code == 0, result.output
+    assert_same_run(tmp_path / "run", trained)
 
 
 def test_another_seed_gives_other_weights(task: tuple[Path, Path], trained: Path, tmp_path: Path) -> None:
