@@ -17,6 +17,7 @@ from torch import Tensor
 from asl_kit.base.console import ProgressBar, err, progress_bar
 from asl_kit.checkpoint.files import save_checkpoint
 from asl_kit.checkpoint.model import Checkpoint
+from asl_kit.dataset.held_features import HeldFeatures
 from asl_kit.dataset.split import feature_statistics
 from asl_kit.errors import CheckpointError, TrainingError
 from asl_kit.inference.detector import Detector
@@ -150,11 +151,7 @@ class Trainer:
         broadcast_parameters(network)
         self.model = TrainableModel(network, recipe, classes, self.precision)
         self.sequences = TrainingSequences(
-            data.train.items,
-            data.reader,
-            recipe,
-            longest=self.shape.sequence_length,
-            pin_memory=device.type == "cuda",
+            data.train.items, HeldFeatures(data.reader, device), recipe, longest=self.shape.sequence_length
         )
         self.step = 0
         self.best: float | None = None
