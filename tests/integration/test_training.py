@@ -73,7 +73,8 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(
     task: tuple[Path, Path], trained: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "killed"
-    process = subprocess.Popen([sys.executable, "-m", "asl_kit", *command(task, out)], stderr=subprocess.DEVNULL)
+    arguments = command(task, out, "--set", "run.checkpoint_minutes=1e-9")
+    process = subprocess.Popen([sys.executable, "-m", "asl_kit", *arguments], stderr=subprocess.DEVNULL)
     while process.poll() is None and not (out / "last.ckpt").exists():
         time.sleep(0.002)
     process.kill()
@@ -94,13 +95,18 @@ def test_a_finished_run_is_not_overwritten(task: tuple[Path, Path], trained: Pat
     assert "--resume" in result.output
 
 
-@pytest.mark.parametrize("limit_bytes", [0, 5000], ids=["at once", "checkpoint"])
-def test_a_full_disk(limit_bytes: int, task: tuple[Path, Path], trained: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("limit_bytes", "minutes", "place"),
+    [(0, 5.0, "tensorboard"), (20_000, 1e-9, "last.ckpt"), (20_000, 5.0, "model.ckpt")],
+    ids=["at once", "checkpoint", "best model"],
+)
+def test_a_full_disk(
+    limit_bytes: int, minutes: float, place: str, task: tuple[Path, Path], trained: Path, tmp_path: Path
+) -> None:
     out = tmp_path / "run"
     with full_disk(limit_bytes):
-        result = run(*command(task, out))
+        result = run(*command(task, out, "--set", f"run.checkpoint_minutes={minutes}"))
     assert result.exit_code == 1, result.output
-    place = "last.ckpt" if limit_bytes else "tensorboard"
     assert result.stderr.splitlines()[-1] == f"error: {out}/{place}: cannot be written: File too large"
     assert "Traceback" not in result.output
     assert {path.name for path in out.iterdir()} <= {".lock", "curve.jsonl", "tensorboard"}
