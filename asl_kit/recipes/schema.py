@@ -216,8 +216,7 @@ class RunRecipe(RecipeTable):
     validate_every: Count = 5
     """Epochs between validations; the last epoch is always validated."""
     checkpoint_minutes: Positive = 5.0
-    """Minutes between updates of last.ckpt, from which --resume continues; also written with a new best model and at
-    the end."""
+    """Minutes between updates of last.ckpt, for --resume; also written with every new best model and at the end."""
 
 
 class Recipe(StrictModel):

@@ -144,15 +144,14 @@ class Trainer:
 
         torch.manual_seed(recipe.run.seed)
         network = Localizer(recipe, self.shape, sum(classes))
+        features = HeldFeatures(data.reader, device)
         if recipe.data.standardize and is_main_process():
-            mean, std = feature_statistics(data.reader, data.train.items)
+            mean, std = feature_statistics(features, data.train.items)
             network.set_feature_scale(torch.from_numpy(mean), torch.from_numpy(std))
         network.to(device)
         broadcast_parameters(network)
         self.model = TrainableModel(network, recipe, classes, self.precision)
-        self.sequences = TrainingSequences(
-            data.train.items, HeldFeatures(data.reader, device), recipe, longest=self.shape.sequence_length
-        )
+        self.sequences = TrainingSequences(data.train.items, features, recipe, longest=self.shape.sequence_length)
         self.step = 0
         self.best: float | None = None
         self.kept = "weights of the last epoch"
