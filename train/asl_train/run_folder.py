@@ -16,7 +16,7 @@ from typing import IO, Any, Self
 import google_crc32c
 
 from asl_kit.base.files import name_write_errors, write_text
-from asl_kit.errors import UsageError
+from asl_kit.errors import AslKitError, UsageError
 from asl_train.distributed import is_main_process
 
 
@@ -56,7 +56,9 @@ class RunFolder:
                 raise UsageError(
                     f"{path}: already holds a training run", hint="resume it with --resume, or choose another --out"
                 )
-        except UsageError:
+            if is_main_process():
+                self._remove_unfinished()
+        except AslKitError:
             self._lock.close()
             raise
 
@@ -65,6 +67,13 @@ class RunFolder:
 
     def __exit__(self, *_: object) -> None:
         self._lock.close()
+
+    def _remove_unfinished(self) -> None:
+        """Remove what a kill in the middle of a write has left behind; a checkpoint may be large."""
+        with name_write_errors(self.path):
+            for file in (self.last, self.model, self.curve):
+                for unfinished in self.path.glob(f".{file.name}.*.tmp"):
+                    unfinished.unlink()
 
     def keep_curve_until(self, step: int) -> None:
         """Remove the records after a step, which will be repeated."""
