@@ -226,8 +226,8 @@ class RunRecipe(RecipeTable):
     """auto: bfloat16 on GPUs and CPUs that support it (AVX512-BF16 or AMX), else float16 on a GPU, float32 on a CPU."""
     validate_every: Count = 5
     """Epochs between validations; the last epoch is always validated."""
-    checkpoint_minutes: Positive = 10.0
-    """Minutes between updates of last.ckpt, from which --resume continues; it is also written after each epoch."""
+    checkpoint_minutes: Positive = 5.0
+    """Minutes between updates of last.ckpt, for --resume; also written with every new best model and at the end."""
 
 
 class Recipe(StrictModel):

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 
 from asl_kit.base.console import ProgressBar, err, progress_bar
-from asl_kit.checkpoint.files import save_checkpoint
 from asl_kit.checkpoint.model import Checkpoint
+from asl_kit.dataset.held_features import HeldFeatures
 from asl_kit.dataset.split import feature_statistics
 from asl_kit.errors import CheckpointError, TrainingError
 from asl_kit.inference.detector import Detector
@@ -27,6 +27,7 @@ from asl_kit.model.sensitivity import COLLAPSED_SIGMA
 from asl_kit.recipes.files import load_recipe
 from asl_kit.recipes.schema import Recipe
 from asl_kit.torch_utils.device import choose_precision
+from asl_train.checkpoint_writer import CheckpointWriter
 from asl_train.derived_shape import derive_shape, shape_table
 from asl_train.distributed import broadcast_parameters, gather_objects, is_main_process, training_processes
 from asl_train.memory_errors import memory_error_context
@@ -144,24 +145,21 @@ class Trainer:
 
         torch.manual_seed(recipe.run.seed)
         network = Localizer(recipe, self.shape, sum(classes))
+        features = HeldFeatures(data.reader, device)
         if recipe.data.standardize and is_main_process():
-            mean, std = feature_statistics(data.reader, data.train.items)
+            mean, std = feature_statistics(features, data.train.items)
             network.set_feature_scale(torch.from_numpy(mean), torch.from_numpy(std))
         network.to(device)
         broadcast_parameters(network)
         self.model = TrainableModel(network, recipe, classes, self.precision)
         broadcast_parameters(self.model.objective)
-        self.sequences = TrainingSequences(
-            data.train.items,
-            data.reader,
-            recipe,
-            longest=self.shape.sequence_length,
-            pin_memory=device.type == "cuda",
-        )
+        self.sequences = TrainingSequences(data.train.items, features, recipe, longest=self.shape.sequence_length)
         self.step = 0
         self.best: float | None = None
         self.kept = "weights of the last epoch"
         self._unread: tuple[int, Sequence[str], StepValues] | None = None
+        self._writer = CheckpointWriter()
+        self._saved_s = time.monotonic()
         batch, rate = recipe.optimizer.batch_size, recipe.optimizer.learning_rate
         shared = f", shared by {world_size()} processes" if world_size() > 1 else ""
         err().print(f"batches of {batch} videos{shared}; learning rate {rate:g}; {device}, {self.precision}")
@@ -185,7 +183,9 @@ class Trainer:
                 hint="put annotations and --out where all machines can read them",
             )
         epochs, every = self.recipe.optimizer.epochs, self.recipe.run.validate_every
+        self._saved_s = time.monotonic()
         with ExitStack() as stack:
+            stack.enter_context(self._writer)
             curve = None
             if is_main_process():
                 self.folder.keep_curve_until(self.step)
@@ -194,6 +194,7 @@ class Trainer:
             bar.advance(self.step)
             while self.epoch < epochs:
                 self._train_epoch(curve, bar)
+                best_before = self.best
                 if self.epoch == epochs or self.epoch % every == 0:
                     scores = self._validate()
                     if scores and curve is not None:
@@ -202,12 +203,14 @@ class Trainer:
                 if curve is not None and self.recipe.sensitivity.class_level:
                     widths = self.model.objective.class_sensitivity.widths()
                     curve.add(self.step, self.epoch - 1, widths, group="sensitivity")
-                self._save_last(curve)
+                # With a new best model, so that what the two checkpoints say of it agrees.
+                if self.epoch == epochs or self.best != best_before or self._is_checkpoint_due():
+                    self._save_last(curve)
+            if self.best is None:
+                weights, name = self.model.final_weights()
+                self.kept = f"{name} of the last epoch: no validation split to choose by"
+                self._save(weights, self.folder.model)
         self._warn_of_collapse()
-        if self.best is None:
-            weights, name = self.model.final_weights()
-            self.kept = f"{name} of the last epoch: no validation split to choose by"
-            self._save(weights, self.folder.model)
         return TrainingResult(self.folder.model, self.kept, self.best, is_main_process())
 
     def _train_epoch(self, curve: CurveWriter | None, bar: ProgressBar) -> None:
@@ -216,7 +219,6 @@ class Trainer:
         epoch, first = divmod(self.step, steps)
         self.model.network.train()
         self.model.objective.train()
-        saved_s = time.monotonic()
         for batch in self.sequences.epoch(epoch, self.model.network.padded_length, first=first):
             rate = learning_rate(self.step, steps_per_epoch=steps, recipe=self.recipe.optimizer)
             values = self.model.train_step(batch, self.step, rate)
@@ -224,10 +226,10 @@ class Trainer:
             self._unread = (self.step, batch.video_ids, values)
             self.step += 1
             bar.advance()
-            if time.monotonic() - saved_s > 60 * self.recipe.run.checkpoint_minutes and self.step % steps:
+            self._writer.check()
+            if self.step % steps and self._is_checkpoint_due():  # at the end of the epoch, validation comes first
                 self._read_step(curve, bar)
                 self._save_last(curve)
-                saved_s = time.monotonic()
         self._read_step(curve, bar)
 
     def _read_step(self, curve: CurveWriter | None, bar: ProgressBar) -> None:
@@ -292,9 +294,14 @@ class Trainer:
                 "With sensitivity.mode = paper the loss falls as its weights do; try normalized or quality."
             )
 
+    def _is_checkpoint_due(self) -> bool:
+        return time.monotonic() - self._saved_s > 60 * self.recipe.run.checkpoint_minutes
+
     def _save_last(self, curve: CurveWriter | None) -> None:
-        if curve is not None:
-            curve.flush()
+        self._saved_s = time.monotonic()
+        if curve is None:  # not the main process
+            return
+        curve.flush()
         state = self.model.state() | {"step": self.step, "best": self.best, "kept": self.kept}
         self._save(self.model.final_weights()[0], self.folder.last, state)
 
@@ -314,7 +321,7 @@ class Trainer:
             objective=self.model.objective.state_dict(),
             training=training,
         )
-        save_checkpoint(checkpoint, path)
+        self._writer.save(checkpoint, path)
 
     def resume(self) -> None:
         """Restore the state of the last checkpoint in the folder.
