@@ -17,6 +17,7 @@ __all__ = [
     "PredictionOptions",
     "RunOptions",
     "ScoringOptions",
+    "TableOptions",
     "ViewingFiles",
     "convert",
     "evaluate_checkpoint",
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from asl_extract.videos import find_videos
     from asl_kit.annotations import read_annotations
     from asl_kit.annotations.conversion import convert
+    from asl_kit.annotations.tables import TableOptions
     from asl_kit.dataset.feature_reader import FeatureReader
     from asl_kit.feature_import import ImportSettings, import_features
     from asl_kit.outputs.viewing import ViewingFiles
@@ -52,6 +54,7 @@ else:
         "PredictionOptions": "asl_kit.prediction.predict_videos",
         "RunOptions": "asl_extract.settings",
         "ScoringOptions": "asl_evaluate.options",
+        "TableOptions": "asl_kit.annotations.tables",
         "ViewingFiles": "asl_kit.outputs.viewing",
         "convert": "asl_kit.annotations.conversion",
         "evaluate_checkpoint": "asl_evaluate.scoring",

@@ -54,8 +54,8 @@ class AnnotationError(AslKitError, ValueError):
     """Annotations cannot be read, or contradict themselves."""
 
 
-class ConverterError(AslKitError, RuntimeError):
-    """A converter of another package fails, or does not return an annotation set."""
+class PluginError(AslKitError, RuntimeError):
+    """A plug-in of another package fails, or returns something that it must not."""
 
 
 class ManifestError(AslKitError, ValueError):

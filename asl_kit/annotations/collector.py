@@ -249,31 +249,31 @@ class Collector:
         if vocabularies is None:
             vocabularies = self.manifest.vocabularies if self.manifest else self._found_vocabularies()
         classes = {name: frozenset(labels) for name, labels in vocabularies.items()}
-        without = {"duration": 0, "split": 0}
+        without_duration = 0
         videos = {}
         for video_id, facts in self._videos.items():
             stated = dict(facts.stated)
             if "split" not in stated:
                 stated["split"] = DEFAULT_SPLIT
-                without["split"] += 1
+                self.report.without_split.add(video_id)
             if "duration" not in stated:
                 duration_s = max((item.end_s for item in facts.items), default=0.0)
                 if duration_s <= 0:
                     self._refuse_timeless(video_id, facts, classes)
                     continue
                 stated["duration"] = duration_s
-                without["duration"] += 1
+                without_duration += 1
             videos[video_id] = self._video(video_id, facts, stated, classes)
         if not self._videos and not self._errors:
             self._errors.append("no video in " + ", ".join(file.name for file in source.files))
         if self._errors:
             raise AnnotationError(list_errors(self._errors), hint=self.hint)
-        if without["duration"]:
+        if without_duration:
             self.report.note(
-                f"the duration of {without['duration']} videos is not stated: taken from the end of their last segment"
+                f"the duration of {without_duration} videos is not stated: taken from the end of their last segment"
             )
-        if without["split"]:
-            self.report.note(f"the split of {without['split']} videos is not stated: taken as {DEFAULT_SPLIT!r}")
+        if unstated := self.report.without_split:
+            self.report.note(f"the split of {len(unstated)} videos is not stated: taken as {DEFAULT_SPLIT!r}")
         notes = [*source.notes, *self.report.notes]
         document = {
             "dataset": dataset,

@@ -13,16 +13,17 @@ from rich.table import Table
 from asl_kit.annotations.io import without_garbage_collection, write_annotations
 from asl_kit.annotations.report import ConversionReport
 from asl_kit.annotations.schema import AnnotationSet
-from asl_kit.base.plugins import entry_names, find_entry, is_own, load_entry, package_of
+from asl_kit.annotations.tables import DEFAULT_TABLE, TableOptions
+from asl_kit.base.plugins import describe, entry_names, find_entry, load_entry, package_of, plugin_faults
 from asl_kit.base.similar_names import close_matches
-from asl_kit.errors import AslKitError, ConverterError, MissingDependencyError, UsageError
+from asl_kit.errors import MissingDependencyError, PluginError, UsageError
 from asl_kit.manifests.files import find_manifest
 from asl_kit.manifests.schema import Manifest
 
 ENTRY_POINT_GROUP = "asl_kit.converters"
 
 Converter = Callable[..., AnnotationSet]
-"""``convert(sources, *, manifest, report) -> AnnotationSet``; see `asl_kit.annotations.converters`."""
+"""``convert(sources, *, manifest, report[, table]) -> AnnotationSet``; see `asl_kit.annotations.converters`."""
 
 
 def converter_names() -> list[str]:
@@ -70,32 +71,28 @@ def _find_entry(name: str) -> EntryPoint:
 def _load(entry: EntryPoint) -> Converter:
     converter: Converter = load_entry(entry, kind="converter")
     if not callable(converter):
-        raise MissingDependencyError(
-            f"the converter {entry.name!r} ({entry.value}) of the package {package_of(entry)} must be a function,"
-            f" found {converter!r:.60}"
-        )
+        raise MissingDependencyError(f"{describe(entry, 'converter')} must be a function, found {converter!r:.60}")
     return converter
 
 
 def _run(
-    entry: EntryPoint, sources: Sequence[Path], manifest: Manifest | None, report: ConversionReport
+    entry: EntryPoint, sources: Sequence[Path], manifest: Manifest | None, report: ConversionReport, table: TableOptions
 ) -> AnnotationSet:
     """Run a converter; an exception in another package's converter becomes one message that names the package."""
     converter = _load(entry)
-    who = f"the converter {entry.name!r} of the package {package_of(entry)}"
-    try:
-        annotations = converter(sources, manifest=manifest, report=report)
-    except (AslKitError, OSError):
-        raise
-    except Exception as error:
-        if is_own(entry):
-            raise  # our own bug: the traceback is needed
-        raise ConverterError(
-            f"{who} failed: {type(error).__name__}: {error}",
-            hint="Send its authors the output of `asl-kit --debug convert ...`.",
-        ) from error
+    stated = {} if table == DEFAULT_TABLE else {"table": table}
+    if stated and "table" not in inspect.signature(converter).parameters:
+        raise UsageError(
+            f"the converter {entry.name!r} reads no tables whose columns or encoding can be stated",
+            hint="--column and --encoding are for csv, and for tables of durations beside other formats.",
+        )
+    with plugin_faults(entry, kind="converter", command="convert"):
+        annotations = converter(sources, manifest=manifest, report=report, **stated)
     if not isinstance(annotations, AnnotationSet):
-        raise ConverterError(f"{who} must return an AnnotationSet, found {annotations!r:.60}")
+        raise PluginError(
+            f"the converter {entry.name!r} of the package {package_of(entry)} must return an AnnotationSet,"
+            f" found {annotations!r:.60}"
+        )
     return annotations
 
 
@@ -129,19 +126,26 @@ def _describe(name: str) -> str:
 
 
 @without_garbage_collection()
-def read_sources(dataset: str, sources: str | Path | Iterable[str | Path]) -> tuple[AnnotationSet, ConversionReport]:
+def read_sources(
+    dataset: str, sources: str | Path | Iterable[str | Path], table: TableOptions = DEFAULT_TABLE
+) -> tuple[AnnotationSet, ConversionReport]:
     """Return the annotations that `convert` writes, and its report; parameters and errors are those of `convert`."""
     paths = [Path(source) for source in ([sources] if isinstance(sources, str | Path) else sources)]
     entry = _find_entry(dataset)
     manifest = find_manifest(dataset)
     report = ConversionReport(dataset=manifest.name if manifest else dataset)
-    annotations = _run(entry, paths, manifest, report)
+    annotations = _run(entry, paths, manifest, report, table)
     report.compare(annotations, manifest)
     return annotations, report
 
 
 def convert(
-    dataset: str, sources: str | Path | Iterable[str | Path], output: str | Path, *, strict: bool = False
+    dataset: str,
+    sources: str | Path | Iterable[str | Path],
+    output: str | Path,
+    *,
+    strict: bool = False,
+    table: TableOptions = DEFAULT_TABLE,
 ) -> ConversionReport:
     """Convert a dataset's annotations to the unified format.
 
@@ -156,6 +160,8 @@ def convert(
         The annotation file to write.
     strict : bool
         Refuse to write a result that differs from the manifest.
+    table : TableOptions
+        Columns and encoding of the tables among the sources, where they are not known by themselves.
 
     Returns
     -------
@@ -165,8 +171,8 @@ def convert(
     Raises
     ------
     UsageError
-        If there is no such converter.
-    ConverterError
+        If there is no such converter, or it reads no tables and options for tables are stated.
+    PluginError
         If a converter of another package fails.
     MissingFileError
         If a source does not exist.
@@ -183,7 +189,7 @@ def convert(
     >>> report.notes
     ["the split of 1 videos is not stated: taken as 'train'"]
     """
-    annotations, report = read_sources(dataset, sources)
+    annotations, report = read_sources(dataset, sources, table)
     if strict:
         report.check_differences()
     write_annotations(annotations, Path(output))

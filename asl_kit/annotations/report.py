@@ -94,6 +94,8 @@ class ConversionReport:
     """Labels that may be spellings of one class; empty if a manifest names the classes."""
     places: dict[tuple[str, float, float], tuple[str, str]] = field(default_factory=dict)
     """Where users' own annotations state a segment (video, start, end): file and line, and a prefix of its fields."""
+    without_split: set[str] = field(default_factory=set)
+    """Ids of the videos whose split is not stated."""
 
     def note(self, text: str) -> None:
         """Record a decision that affects many items."""
@@ -178,9 +180,9 @@ class ConversionReport:
             )
 
     def to_json(self) -> dict[str, Any]:
-        """Return the report as JSON-ready data, without `places`."""
-        report = asdict(replace(self, places={}))
-        del report["places"]
+        """Return the report as JSON-ready data, without `places` and `without_split`."""
+        report = asdict(replace(self, places={}, without_split=set()))
+        del report["places"], report["without_split"]
         report["expected"] = {split: counts.model_dump() for split, counts in self.expected.items()}
         if not self.similar_labels:
             del report["similar_labels"]

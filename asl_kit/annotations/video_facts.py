@@ -1,7 +1,8 @@
 """A table of facts about videos, `video,duration[,fps]`, for annotations that do not state them.
 
 Annotation tools do not export the duration of a video. This table has one row per video, with the duration in seconds
-or as a clock time. `asl_kit.annotations.tables` describes the formats of tables that are accepted.
+or as a clock time. `asl_kit.annotations.tables` describes the formats of tables that are accepted, and
+`asl_kit.annotations.column_words` other names of the columns.
 """
 
 from __future__ import annotations
@@ -11,9 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from asl_kit.annotations.collector import Collector
-from asl_kit.annotations.tables import TIME_HINT, Table, read_table
+from asl_kit.annotations.named_tables import Layout, read_named_table
+from asl_kit.annotations.tables import DEFAULT_TABLE, TIME_HINT, Table, TableOptions
 from asl_kit.annotations.video_names import split_name
+from asl_kit.errors import UsageError
 
+LAYOUT = Layout(required=("video", "duration"), optional=("fps",), others=False)
 DURATION_HINT = "; give it in a table video,duration (a .csv file among the sources)"
 """What to do about a video of unknown duration."""
 
@@ -46,12 +50,17 @@ def read_row(
     return VideoFacts(where, duration_s, fps)
 
 
-def read_facts(collector: Collector, tables: Sequence[Path]) -> dict[str, VideoFacts]:
-    """Read tables of facts; a second row of the same video is an error."""
+def read_facts(
+    collector: Collector, tables: Sequence[Path], options: TableOptions = DEFAULT_TABLE
+) -> dict[str, VideoFacts]:
+    """Read tables of facts; a second row of the same video is an error, and so are options without a table."""
+    refuse_unused(options, tables)
     facts: dict[str, VideoFacts] = {}
     for path in tables:
-        table = read_table(path, required=("video", "duration"), optional=("fps",))
-        for line, row in table.by_column():
+        named = read_named_table(path, LAYOUT, options)
+        table = named.table
+        collector.report.notes += named.notes
+        for line, row, _ in named.rows():
             where = f"{path}:{line}"
             video_id, _ = split_name(row["video"])
             if video_id in facts:
@@ -59,6 +68,15 @@ def read_facts(collector: Collector, tables: Sequence[Path]) -> dict[str, VideoF
             elif (fact := read_row(collector, table, row, where, video_id)) is not None:
                 facts[video_id] = fact
     return facts
+
+
+def refuse_unused(options: TableOptions, tables: Sequence[Path]) -> None:
+    """Raise a UsageError if options for tables are stated and there are no tables."""
+    if options != DEFAULT_TABLE and not tables:
+        raise UsageError(
+            "columns or an encoding are stated, but no source is a table",
+            hint="--column and --encoding are for a table video,duration[,fps] among the sources.",
+        )
 
 
 def state_facts(collector: Collector, facts: Mapping[str, VideoFacts], *, fps: bool = True) -> None:

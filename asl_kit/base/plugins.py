@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from importlib.metadata import EntryPoint, entry_points
-from typing import Any
+from collections.abc import Container, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from asl_kit.errors import MissingDependencyError, UsageError
+from asl_kit.errors import AslKitError, MissingDependencyError, PluginError, UsageError
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
+Plugin = TypeVar("Plugin")
 
 
 def entry_names(group: str) -> set[str]:
     """Return the names of the entry points in a group."""
+    from importlib.metadata import entry_points  # takes 20 ms, which no `--help` should wait for
+
     return set(entry_points(group=group).names)
 
 
-def find_entry(group: str, name: str, *, kind: str) -> EntryPoint | None:
+def find_entry(group: str, name: str, *, kind: str, built_in: Container[str] = ()) -> EntryPoint | None:
     """Return the only entry point of this name, or None.
 
     Parameters
@@ -24,16 +32,25 @@ def find_entry(group: str, name: str, *, kind: str) -> EntryPoint | None:
         Name in the group.
     kind : str
         The kind of plug-in, for messages: ``converter``.
+    built_in : container of str
+        Names that asl-kit has without an entry point.
 
     Raises
     ------
     UsageError
-        If two packages provide it.
+        If two packages provide it, or a package and asl-kit.
     """
+    from importlib.metadata import entry_points
+
     found = list(entry_points(group=group, name=name))
     if len(found) > 1:
         places = ", ".join(sorted(f"{package_of(entry)} ({entry.value})" for entry in found))
         raise UsageError(f"{len(found)} packages provide a {kind} {name!r}: {places}", hint="Uninstall all but one.")
+    if found and name in built_in:
+        raise UsageError(
+            f"the package {package_of(found[0])} ({found[0].value}) provides a {kind} {name!r}, which asl-kit also has",
+            hint="Uninstall that package, or ask its authors to rename it.",
+        )
     return found[0] if found else None
 
 
@@ -50,16 +67,78 @@ def load_entry(entry: EntryPoint, *, kind: str) -> Any:
     except Exception as error:  # importing the package may raise anything
         if is_own(entry) and not isinstance(error, ImportError | AttributeError):
             raise
-        raise MissingDependencyError(
-            f"the {kind} {entry.name!r} ({entry.value}) of the package {package_of(entry)} cannot be loaded: {error}"
-        ) from error
+        raise MissingDependencyError(f"{describe(entry, kind)} cannot be loaded: {error}") from error
+
+
+def load_instance(entry: EntryPoint, wanted: type[Plugin], *, kind: str) -> Plugin:
+    """Import a plug-in that is an instance of a class with the entry point's `name`, or a function that returns one.
+
+    Raises
+    ------
+    MissingDependencyError
+        If it cannot be imported or made, is something else, or has another name.
+    """
+    plugin, who = load_entry(entry, kind=kind), describe(entry, kind)
+    if callable(plugin):
+        try:
+            plugin = plugin()
+        except AslKitError:
+            raise
+        except Exception as fault:
+            raise MissingDependencyError(f"{who} cannot be loaded: {type(fault).__name__}: {fault}") from fault
+    if not isinstance(plugin, wanted):
+        raise MissingDependencyError(f"{who} must be a {wanted.__name__} or return one, found {plugin!r:.60}")
+    if (name := getattr(plugin, "name", None)) != entry.name:
+        raise MissingDependencyError(f"{who} must have the same name in its {wanted.__name__}, found {name!r}")
+    return plugin
+
+
+@contextmanager
+def plugin_faults(entry: EntryPoint, *, kind: str, command: str) -> Iterator[None]:
+    """Turn an exception in another package's code into one message that names it; `AslKitError` and `OSError` pass.
+
+    Parameters
+    ----------
+    entry : EntryPoint
+        The plug-in that runs. An exception in a plug-in of asl-kit passes: it is a bug, whose traceback is needed.
+    kind : str
+        The kind of plug-in, for the message.
+    command : str
+        The command whose output with `--debug` helps its authors.
+
+    Raises
+    ------
+    PluginError
+        If the block raises any other exception.
+    """
+    try:
+        yield
+    except (AslKitError, OSError):
+        raise
+    except Exception as fault:
+        if is_own(entry):
+            raise
+        raise PluginError(
+            f"the {kind} {entry.name!r} of the package {package_of(entry)} failed: {type(fault).__name__}: {fault}",
+            hint=f"Send its authors the output of `asl-kit --debug {command} ...`.",
+        ) from fault
+
+
+def describe(entry: EntryPoint, kind: str) -> str:
+    """Return what an entry point is, for messages: ``the converter 'a' (b:convert) of the package b``."""
+    return f"the {kind} {entry.name!r} ({entry.value}) of the package {package_of(entry)}"
 
 
 def is_own(entry: EntryPoint) -> bool:
     """Return whether an entry point belongs to asl-kit."""
-    return entry.module.startswith("asl_kit.")
+    return entry.module.startswith(("asl_kit.", "asl_evaluate."))
 
 
 def package_of(entry: EntryPoint) -> str:
     """Return the name of the package that provides an entry point."""
     return entry.dist.name if entry.dist else entry.module
+
+
+def package_version(entry: EntryPoint) -> str:
+    """Return the name and version of the package that provides an entry point: ``fieldnotes-asl-kit 1.0.0``."""
+    return f"{entry.dist.name} {entry.dist.version}" if entry.dist else package_of(entry)

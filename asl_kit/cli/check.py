@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from asl_kit.cli import options
 from asl_kit.cli.output import show
+
+if TYPE_CHECKING:
+    from asl_kit.annotations.tables import TableOptions
 
 _PATH = click.Path(path_type=Path)
 
@@ -18,6 +22,7 @@ _PATH = click.Path(path_type=Path)
 @click.option("--split", metavar="NAME", help="The split that the predictions are for. Default: all videos.")
 @click.option("--vocabulary", metavar="NAME", help="The vocabulary of the labels, if the annotations have several.")
 @click.option("-o", "--out", "output", type=_PATH, metavar="FILE", help="Write a mended file.")
+@options.table
 @options.json_option("the result")
 def check(
     predictions: Path,
@@ -25,6 +30,7 @@ def check(
     split: str | None,
     vocabulary: str | None,
     output: Path | None,
+    table: TableOptions,
     json_path: str | None,
 ) -> None:
     """Check predictions for wrong units, video ids and labels.
@@ -39,6 +45,6 @@ def check(
     """
     from asl_evaluate.check_file import check_file, print_check
 
-    result = check_file(predictions, annotations, split=split, vocabulary=vocabulary, output=output)
+    result = check_file(predictions, annotations, split=split, vocabulary=vocabulary, output=output, table=table)
     show(result, print_check, json_path)
     click.get_current_context().exit(0 if result.is_clean else 1)

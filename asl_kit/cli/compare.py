@@ -18,13 +18,14 @@ _PATH = click.Path(path_type=Path)
 @click.argument("second", type=_PATH, metavar="B")
 @options.required_annotations
 @options.scoring
+@options.table
 @options.bootstrap
 def compare(
     first: Path, second: Path, annotations: Path, resamples: int, seed: int, json_path: str | None, **scoring: Any
 ) -> None:
     """Test whether predictions B are better than predictions A.
 
-    Both are ActivityNet detection JSON for the same videos. Shows the difference in mAP with its
+    Both are ActivityNet detection JSON, or tables (x.csv), for the same videos. Shows the difference in mAP with its
     confidence interval and p-value, from a paired bootstrap over the videos.
 
     \b

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from asl_kit.cli.options import json_option, list_option
+from asl_kit.cli import options
+
+if TYPE_CHECKING:
+    from asl_kit.annotations.tables import TableOptions
 
 
 @click.command()
@@ -19,13 +23,20 @@ from asl_kit.cli.options import json_option, list_option
     metavar="DIR",
     help="Take durations from the video files in this folder, and refuse segments that end later.",
 )
-@json_option("the whole report")
+@options.table
+@options.json_option("the whole report")
 @click.option(
     "--strict", is_flag=True, help="Fail, and write no annotations, if a count differs from the published one."
 )
-@list_option("--list", "asl_kit.annotations.conversion:datasets_table", "all datasets")
+@options.list_option("--list", "asl_kit.annotations.conversion:datasets_table", "all datasets")
 def convert(
-    dataset: str, sources: tuple[Path, ...], out: Path, videos: Path | None, json_path: str | None, strict: bool
+    dataset: str,
+    sources: tuple[Path, ...],
+    out: Path,
+    videos: Path | None,
+    table: TableOptions,
+    json_path: str | None,
+    strict: bool,
 ) -> None:
     """Convert a dataset's annotations to the unified format.
 
@@ -36,7 +47,8 @@ def convert(
 
     \b
     asl-kit convert csv segments.csv -o annotations.json
-    with the columns video,start,end,label[,split,duration,fps,path]
+    with the columns video,start,end,label[,split,duration,fps,path], or common words for them
+    asl-kit convert csv excel.csv -o annotations.json --column label=Verhalten --encoding cp1252
     """
     from asl_kit.annotations.conversion import read_sources
     from asl_kit.annotations.io import write_annotations
@@ -44,11 +56,15 @@ def convert(
     from asl_kit.base.console import out as stdout
     from asl_kit.cli.output import write_json
 
-    annotations, report = read_sources(dataset, sources)
+    annotations, report = read_sources(dataset, sources, table)
     if videos is not None:
         from asl_kit.own_data.video_headers import use_video_files
 
         annotations = use_video_files(annotations, report, videos, source=", ".join(map(str, sources)))
+    elif annotations.source.converter == "csv":
+        from asl_kit.own_data.video_headers import use_stated_files
+
+        annotations = use_stated_files(annotations, report, sources)
     if json_path is not None:
         write_json(report.to_json(), json_path)
     if strict:

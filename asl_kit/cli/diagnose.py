@@ -21,6 +21,7 @@ from asl_kit.cli.output import show
 )
 @options.required_annotations
 @options.scoring
+@options.table
 @options.bootstrap
 def diagnose(
     predictions: Path, annotations: Path, resamples: int, seed: int, json_path: str | None, **scoring: Any

@@ -25,6 +25,7 @@ _PATH = click.Path(path_type=Path)
 @options.protocol
 @options.scoring
 @options.video_scoring
+@options.table
 @options.device
 @click.option("--out", type=_PATH, metavar="DIR", help="Write scores.json here, and a checkpoint's detections.json.")
 @click.option("--csv", "csv_file", type=_PATH, metavar="FILE", help="Write the scores by class and tIoU as a table.")

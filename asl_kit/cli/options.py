@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import fields
+from functools import wraps
 from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeVar
@@ -87,6 +88,38 @@ def _redirect_stdout(ctx: click.Context, parameter: click.Parameter, value: str 
     return value
 
 
+def table(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add ``--column`` and ``--encoding``, which are passed on as one `TableOptions`, `table`."""
+
+    @click.option(
+        "--column",
+        "columns",
+        multiple=True,
+        metavar="NAME=HEADER",
+        help="In a table, take this column for video, start, end, label, ...; may be repeated. Without HEADER: none.",
+    )
+    @click.option("--encoding", metavar="NAME", help="Encoding of a table, such as cp1252. Default: UTF-8 or UTF-16.")
+    @wraps(command)
+    def with_table(*args: Any, columns: tuple[str, ...], encoding: str | None, **others: Any) -> Any:
+        from asl_kit.annotations.tables import TableOptions
+
+        return command(*args, table=TableOptions(_parse_columns(columns), encoding), **others)
+
+    return with_table
+
+
+def _parse_columns(texts: Iterable[str]) -> dict[str, str]:
+    columns: dict[str, str] = {}
+    for text in texts:
+        name, equals, header = (part.strip() for part in text.partition("="))
+        if not equals or not name:
+            raise UsageError(f"--column {text}: expected NAME=HEADER", hint="for example --column label=Verhalten")
+        if name in columns:
+            raise UsageError(f"--column {name}: given twice, for {columns[name]!r} and {header!r}")
+        columns[name] = header
+    return columns
+
+
 device = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
 
 required_annotations = click.option(
@@ -123,12 +156,17 @@ scoring = together(
 )
 """Options of `asl-kit eval`, `report`, `diagnose` and `compare`; named like the fields of `ScoringOptions`."""
 
-protocol = click.option(
-    "--protocol",
-    type=click.Choice(list(PROTOCOLS)),
-    help="Default: the dataset's, else activitynet. "
-    + "; ".join(f"{name}: {protocol.summary}" for name, protocol in PROTOCOLS.items())
-    + ".",
+protocol = together(
+    click.option(
+        "--protocol",
+        metavar="NAME",
+        help=f"Default: the dataset's, else activitynet. Built in: {', '.join(PROTOCOLS)}.",
+    ),
+    list_option(
+        "--list-protocols",
+        "asl_evaluate.protocols.listing:protocols_table",
+        "all protocols, also those of other packages",
+    ),
 )
 """Like `scoring`, for `asl-kit eval` and `report`."""
 

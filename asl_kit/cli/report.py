@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ _PATH = click.Path(path_type=Path)
 @click.option("-o", "--out", type=_PATH, metavar="FILE", required=True, help="The HTML file to write.")
 @options.protocol
 @options.scoring
+@options.table
 @click.option("--videos", type=_PATH, metavar="DIR", help="Play the videos in this folder beside their timelines.")
 @click.option("--sensitivity", type=_PATH, metavar="FILE", help="Show the curves of asl-kit eval --sensitivity FILE.")
 @click.option(
@@ -51,14 +53,37 @@ def report(
     from asl_evaluate.options import ScoringOptions
     from asl_evaluate.report import report_file
     from asl_kit.base.console import err
+    from asl_kit.outputs.detections_report import report_detections
 
-    report_file(
-        out,
-        predictions=predictions,
-        annotations=annotations,
-        options=ScoringOptions(**scoring),
-        videos=videos,
-        sensitivity=sensitivity,
-        predictions_per_video=predictions_per_video,
-    )
+    how = ScoringOptions(**scoring)
+    if annotations is None:
+        _refuse_scoring(how.changed() + ["sensitivity"] * (sensitivity is not None))
+        report_detections(
+            out,
+            predictions=predictions,
+            table=how.table,
+            videos=videos,
+            predictions_per_video=predictions_per_video,
+        )
+    else:
+        report_file(
+            out,
+            predictions=predictions,
+            annotations=annotations,
+            options=how,
+            videos=videos,
+            sensitivity=sensitivity,
+            predictions_per_video=predictions_per_video,
+        )
     err().print(f"wrote {out}")
+
+
+def _refuse_scoring(options: Sequence[str]) -> None:
+    """Raise a UsageError if there are options that need annotations."""
+    from asl_kit.errors import UsageError
+
+    if options:
+        raise UsageError(
+            f"{', '.join(f'--{name}' for name in options)}: needs --annotations FILE",
+            hint="without annotations, a report shows the detections and scores nothing",
+        )

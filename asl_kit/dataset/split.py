@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from asl_kit.annotations import AnnotationSet
 from asl_kit.dataset.feature_reader import FeatureReader
+from asl_kit.dataset.held_features import HeldFeatures
 from asl_kit.errors import AnnotationError, StoreError, first_few
 from asl_kit.grid import FeatureGrid
 from asl_kit.manifests.files import find_manifest
@@ -151,20 +152,20 @@ def validation_split(annotations: AnnotationSet, wanted: str, trained_on: str) -
 
 
 def feature_statistics(
-    reader: FeatureReader, items: Sequence[VideoItem]
+    features: HeldFeatures, items: Sequence[VideoItem]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return mean and standard deviation of every feature dimension over these videos: (D,) and (D,)."""
-    dims = sum(reader.dims)
+    dims = sum(features.reader.dims)
     count, total, squares = 0, np.zeros(dims), np.zeros(dims)
     # Sums are taken relative to the first feature, so that a large mean does not cancel a small deviation.
     origin: NDArray[np.float64] | None = None
     for item in items:
-        features = reader.read(item.video_id).astype(np.float64)
-        origin = features[0].copy() if origin is None else origin
-        features -= origin
-        count += len(features)
-        total += features.sum(axis=0)
-        squares += (features**2).sum(axis=0)
+        values = features.read(item.video_id).cpu().numpy().astype(np.float64)
+        origin = values[0].copy() if origin is None else origin
+        values -= origin
+        count += len(values)
+        total += values.sum(axis=0)
+        squares += (values**2).sum(axis=0)
     if origin is None:
         raise StoreError("there are no features to compute statistics of")
     mean = total / count

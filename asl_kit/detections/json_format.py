@@ -10,10 +10,11 @@ from typing import Annotated
 import msgspec
 
 from asl_kit.annotations.scored_table import read_scored_rows
+from asl_kit.annotations.tables import DEFAULT_TABLE, TableOptions
 from asl_kit.base.files import atomic_write
 from asl_kit.detections.json_reader import EntryFile, EntryFormat, read_entries
 from asl_kit.detections.table import Detections
-from asl_kit.errors import PredictionError, error_context
+from asl_kit.errors import PredictionError, UsageError, error_context
 
 
 class _Entry(msgspec.Struct, forbid_unknown_fields=True, gc=False):
@@ -58,21 +59,40 @@ def write_predictions(path: Path, detections: Detections) -> None:
         file.write("\n}}\n")
 
 
-def read_predictions(path: Path) -> Detections:
+def read_predictions(path: Path, table: TableOptions = DEFAULT_TABLE) -> Detections:
     """Read ActivityNet detection JSON; or a table, if the suffix is ``.csv``: see `asl_kit.annotations.scored_table`.
 
     Video ids are in the order of the file; class names are those that occur, sorted.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    table : TableOptions
+        Columns and encoding of a table, where they are not known by themselves.
 
     Raises
     ------
     MissingFileError
         If there is no such file.
+    UsageError
+        If options for tables are stated, and the file is none.
     PredictionError
         If the file is neither, or an object has a key twice, or a number is not finite, or an end lies before its
         start. Names file, video, entry index and field.
     """
     if path.suffix.lower() != ".csv":
+        refuse_table_options(path, table)
         return read_entries(path, _FORMAT)
-    video_ids, rows = read_scored_rows(path)
+    video_ids, rows = read_scored_rows(path, table)
     with error_context(path, PredictionError):
         return Detections.from_lists(rows, video_ids=video_ids)
+
+
+def refuse_table_options(path: Path, table: TableOptions) -> None:
+    """Raise a UsageError if options for tables are stated, for a file that is none."""
+    if table != DEFAULT_TABLE:
+        raise UsageError(
+            f"{path}: columns or an encoding are stated, but this is not a table (.csv)",
+            hint="asl-kit check x.csv --annotations FILE -o x.json makes JSON of a table.",
+        )

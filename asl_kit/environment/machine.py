@@ -16,6 +16,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 
 from asl_kit import __version__
+from asl_kit.base.memory import available_memory
 
 _PROGRAM_LIMIT_S = 20.0
 
@@ -94,7 +95,7 @@ def look_at_machine() -> MachineFacts:
         packages=packages,
         gpu=_gpu(),
         shared_memory_bytes=_shared_memory(),
-        memory_bytes=_memory(),
+        memory_bytes=available_memory(),
         open_files=_open_files(),
         folders=(
             _folder("temporary files", Path(tempfile.gettempdir())),
@@ -147,24 +148,6 @@ def _shared_memory() -> int | None:
     with suppress(OSError):
         return shutil.disk_usage("/dev/shm").free
     return None
-
-
-def _memory() -> int | None:
-    """Return the available memory of the system, or of the container if that is less."""
-    with suppress(OSError, ValueError):
-        system = available_bytes(Path("/proc/meminfo").read_text())
-        with suppress(OSError, ValueError):
-            group = Path("/sys/fs/cgroup")
-            room = int((group / "memory.max").read_text()) - int((group / "memory.current").read_text())
-            return room if system is None else min(system, room)
-        return system
-    return None
-
-
-def available_bytes(meminfo: str) -> int | None:
-    """Return the available memory from the text of ``/proc/meminfo``."""
-    found = re.search(r"^MemAvailable:\s+(\d+) kB$", meminfo, flags=re.MULTILINE)
-    return int(found[1]) * 1024 if found else None
 
 
 def _open_files() -> int | None:

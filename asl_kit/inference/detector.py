@@ -19,7 +19,7 @@ from asl_kit.inference.windows import WholeOutput, run_whole
 from asl_kit.model.decoding import Candidates, decode, decode_combinations, soft_nms, split_combination, vote
 from asl_kit.model.network import Localizer
 from asl_kit.recipes.schema import InferenceRecipe
-from asl_kit.torch_utils.device import choose_device, choose_precision
+from asl_kit.torch_utils.device import choose_precision, use_device
 
 
 class Detector:
@@ -53,7 +53,7 @@ class Detector:
     @classmethod
     def from_checkpoint(cls, checkpoint: Checkpoint, device: str = "auto") -> Detector:
         """Return the detector that a checkpoint describes, on a device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``."""
-        chosen = choose_device(device)
+        chosen = use_device(device)
         recipe = checkpoint.recipe
         precision = choose_precision(recipe.run.precision, chosen)
         return cls(checkpoint.build().to(chosen), checkpoint.vocabularies, recipe.inference, precision)

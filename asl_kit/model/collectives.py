@@ -17,19 +17,24 @@ from torch import Tensor
 DRAWN_TOGETHER = 1024  # random numbers are drawn for this many videos, or a multiple for larger batches
 
 
+def is_in_group() -> bool:
+    """Return whether this process is in a process group; a group of one communicates as any other."""
+    return dist.is_available() and dist.is_initialized()
+
+
 def world_size() -> int:
     """Return the number of processes that train together; 1 outside of a process group."""
-    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+    return dist.get_world_size() if is_in_group() else 1
 
 
 def rank() -> int:
     """Return the rank of this process, from 0."""
-    return dist.get_rank() if world_size() > 1 else 0
+    return dist.get_rank() if is_in_group() else 0
 
 
 def global_sum(value: Tensor) -> Tensor:
     """Return the sum of a tensor over all processes, without gradient."""
-    if world_size() == 1:
+    if not is_in_group():
         return value.detach()
     total = value.detach().clone()
     dist.all_reduce(total)
@@ -46,7 +51,7 @@ def gather_rows(rows: Tensor) -> Tensor:
     rows : Tensor
         (n, ...): n may differ between processes.
     """
-    if world_size() == 1:
+    if not is_in_group():
         return rows
     counts = [torch.zeros(1, dtype=torch.int64, device=rows.device) for _ in range(world_size())]
     dist.all_gather(counts, torch.tensor([len(rows)], device=rows.device))

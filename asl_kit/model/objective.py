@@ -1,7 +1,8 @@
 """The training objective: ActionFormer's two losses weighted by action sensitivity, and the losses of the sensitivity.
 
 ``L = L_cls + weight * L_loc + weight * L_s + lambda * L_ASCL`` (Shao et al.,
-ICCV 2023). With all parts of ASL off, it is ActionFormer's loss.
+ICCV 2023). With all parts of ASL off, it is ActionFormer's loss. Loss terms of other
+packages are added to it: see `asl_kit.model.loss_terms`.
 
 The classes of several vocabularies that are trained together (verb and noun) are
 concatenated in the network's outputs. Each vocabulary has its own classification
@@ -23,6 +24,7 @@ from torch import Tensor, nn
 from asl_kit.model.assignment import UNLABELLED, Targets, Truth, assign
 from asl_kit.model.collectives import global_sum
 from asl_kit.model.contrastive import contrastive_loss
+from asl_kit.model.loss_terms import LossContext, WeightedTerm, find_loss_terms
 from asl_kit.model.losses import at_least_float32, diou_loss, focal_loss, temporal_iou
 from asl_kit.model.network import Output
 from asl_kit.model.sensitivity import (
@@ -57,6 +59,7 @@ class Objective(nn.Module):
         self.register_buffer("average_positives", torch.tensor(float(self.loss.initial_positives)))
         # Kept untrained when the class level is off: the contrastive loss still needs an order of the points.
         self.class_sensitivity = ClassSensitivity(sum(classes)).requires_grad_(self.sensitivity.class_level)
+        self.terms = nn.ModuleList(term.make(classes) for term in find_loss_terms(self.loss.terms))
 
     def forward(self, output: Output, truth: Truth) -> dict[str, Tensor]:
         """Return the losses by name; `total` is to be minimised.
@@ -117,7 +120,18 @@ class Objective(nn.Module):
         if contrastive.enabled and contrastive.weight:
             losses["contrastive"] = self._contrastive(output, truth, instance_by_vocabulary)
             total = total + contrastive.weight * losses["contrastive"]
+        if self.terms:
+            context = LossContext(
+                output, truth, targets, offsets, true_offsets, weights, positives, self.average_positives
+            )
+            for term in self.loss_terms():
+                losses[term.name] = term(context)
+                total = total + term.weight * losses[term.name]
         return losses | {"total": total}
+
+    def loss_terms(self) -> list[WeightedTerm]:
+        """Return the loss terms of other packages."""
+        return [term for term in self.terms if isinstance(term, WeightedTerm)]
 
     def _focal(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Return the focal loss of every point, summed over the classes of each vocabulary: (B, P, V)."""

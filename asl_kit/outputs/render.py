@@ -7,10 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from asl_evaluate.prediction_check import VideoLength, check_times, report_findings
+from asl_evaluate.prediction_check import VideoLength, check_lengths, report_findings
 from asl_evaluate.report.video_files import by_name
 from asl_extract.decoders.probe import probe
 from asl_extract.videos import find_videos
+from asl_kit.annotations.tables import DEFAULT_TABLE, TableOptions
 from asl_kit.base.child_process import ReaderProcess
 from asl_kit.base.console import err, progress_bar
 from asl_kit.base.similar_names import close_matches
@@ -28,6 +29,7 @@ def render_detections(
     viewing: ViewingFiles,
     *,
     classes: Collection[str] = (),
+    table: TableOptions = DEFAULT_TABLE,
 ) -> OutputSummary:
     """Write subtitles, edit decision lists and clips of detections, as ``asl-kit render`` does.
 
@@ -44,6 +46,8 @@ def render_detections(
         Which files to write.
     classes : collection of str
         Show only these classes; by default all.
+    table : TableOptions
+        Columns and encoding of detections that are a table.
 
     Raises
     ------
@@ -52,7 +56,7 @@ def render_detections(
     UsageError
         If no detection has one of the classes, or no file belongs to a video.
     """
-    found = read_predictions(Path(detections))
+    found = read_predictions(Path(detections), table)
     for name in classes:
         if name not in found.class_names:
             close = close_matches(name, found.class_names)
@@ -84,7 +88,7 @@ def render_detections(
                 writer.write(read[-1], bar)
             bar.advance()
     writer.cut_best_clips(read)
-    report_findings(check_times(found, lengths), detections)
+    report_findings(check_lengths(found, lengths), detections)
     if left_out:
         err().print(f"{left_out:,} segments start after the end of their video and are left out")
     return OutputSummary(len(found.video_ids), writer.written, failed, writer.failures)

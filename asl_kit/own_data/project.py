@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shlex
 from pathlib import Path
 from typing import Any
 
 from asl_kit.annotations.io import to_text
-from asl_kit.base.files import read_json, sha256_of, write_text
+from asl_kit.base.files import atomic_write, sha256_of, write_text
 from asl_kit.errors import UsageError
 from asl_kit.own_data.proposal import Choice, Proposal, to_toml_value
+from asl_kit.own_data.record import ANNOTATIONS, RECIPE, RECORD, RUN, SCRIPT, VERSION, find_edited, read_record
 from asl_kit.own_data.survey import Survey
+from asl_kit.own_data.update import Update
 
-ANNOTATIONS, RECIPE, SCRIPT, RECORD = "annotations.json", "recipe.toml", "run.sh", "init.json"
 _PATHS_AS_THEY_ARE = "surrogateescape"
 """Python decodes paths with it; the script must contain the same bytes, whatever the locale."""
 
 
-def write_project(folder: Path, survey: Survey, proposal: Proposal) -> list[Path]:
+def write_project(folder: Path, survey: Survey, proposal: Proposal, update: Update | None = None) -> list[Path]:
     """Write annotations, recipe and script; files of an earlier call are replaced unless edited.
 
-    ``init.json`` records the survey, the proposal and the SHA-256 of the written
-    files, which shows whether they were edited.
+    ``init.json`` records the survey, the proposal and the SHA-256 of the written files, which shows
+    whether they were edited. It is written before them too, with the SHA-256 of old and new files:
+    if this function is stopped in between, it can be called again.
 
     Parameters
     ----------
@@ -32,6 +35,8 @@ def write_project(folder: Path, survey: Survey, proposal: Proposal) -> list[Path
         The survey.
     proposal : Proposal
         The proposal.
+    update : Update, optional
+        The update of the project in `folder`: a recipe or script that was edited stays as it is.
 
     Returns
     -------
@@ -41,37 +46,49 @@ def write_project(folder: Path, survey: Survey, proposal: Proposal) -> list[Path
     Raises
     ------
     UsageError
-        If a file was edited or was not written by this function. Nothing is written then.
+        If a file was edited or was not written by this function, and there is no `update`. Nothing is written then.
     """
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder}: expected a folder to write into, found a file")
-    texts = {ANNOTATIONS: _annotations(survey), RECIPE: _recipe(proposal), SCRIPT: _script(survey, proposal)}
-    _refuse_edited(folder, texts)
-    for name, text in texts.items():
-        write_text(folder / name, text, errors=_PATHS_AS_THEY_ARE)
-    (folder / SCRIPT).chmod(0o755)
-    record = survey.to_json() | {"proposed": proposal.to_json()}
-    record["files"] = {name: sha256_of(folder / name) for name in texts}
+    run = RUN if update is None else update.run
+    contents = {
+        name: text.encode(errors=_PATHS_AS_THEY_ARE)
+        for name, text in (
+            (ANNOTATIONS, _annotations(survey)),
+            (RECIPE, _recipe(proposal)),
+            (SCRIPT, _script(survey, proposal, run)),
+        )
+    }
+    if update is not None and not update.changes:
+        contents[ANNOTATIONS] = (folder / ANNOTATIONS).read_bytes()  # another note would count as other data
+    record = read_record(folder)
+    edited = find_edited(folder, contents, record)
+    left = {name for name in edited if (folder / name).read_bytes() != contents[name]}
+    if update is None and left:
+        raise UsageError(
+            f"{folder / min(left)}: edited, or not written by asl-kit init; nothing was written",
+            hint="choose another --out, or move the file away; to add videos and rows to a project and keep its"
+            " edited files: --update",
+        )
+    known = record.get("files")
+    files = known if isinstance(known, dict) else {}
+    files |= {name: sha256_of(folder / name) for name in contents if (folder / name).exists() and name not in edited}
+    contents = {name: content for name, content in contents.items() if name == ANNOTATIONS or name not in left}
+    sums = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
+    _write_record(folder, record | {"files": files, "replacing": sums, "run": run})
+    for name, content in contents.items():
+        with atomic_write(folder / name) as temporary:
+            temporary.write_bytes(content)
+            if name == SCRIPT:
+                temporary.chmod(0o755)
+    proposed = {"proposed": proposal.to_json()}
+    _write_record(folder, {"version": VERSION, "run": run} | survey.to_json() | proposed | {"files": files | sums})
+    return [folder / name for name in contents]
+
+
+def _write_record(folder: Path, record: dict[str, Any]) -> None:
     text = json.dumps(record, indent=1, ensure_ascii=False) + "\n"
     write_text(folder / RECORD, text, errors="replace")  # its names of files are for people
-    return [folder / name for name in texts]
-
-
-def _refuse_edited(folder: Path, texts: dict[str, str]) -> None:
-    """Refuse to replace a file unless its content is the new text or the text written before."""
-    record = folder / RECORD
-    known: Any = read_json(record, UsageError) if record.exists() else {}
-    files = known.get("files") if isinstance(known, dict) else None
-    written = files if isinstance(files, dict) else {}
-    for name, text in texts.items():
-        path = folder / name
-        if not path.exists() or path.read_bytes() == text.encode(errors=_PATHS_AS_THEY_ARE):
-            continue
-        if sha256_of(path) != written.get(name):
-            raise UsageError(
-                f"{path}: edited, or not written by asl-kit init; nothing was written",
-                hint="choose another --out, or move the file away",
-            )
 
 
 def _annotations(survey: Survey) -> str:
@@ -98,7 +115,7 @@ def _recipe(proposal: Proposal) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _script(survey: Survey, proposal: Proposal) -> str:
+def _script(survey: Survey, proposal: Proposal, run: str) -> str:
     videos = shlex.quote(str(survey.videos.resolve()))
     options = shlex.join(word for choice in proposal.extraction for word in (choice.name, f"{choice.value}"))
     reasons = "\n".join(f"# {choice.name} {choice.value}: {choice.reason}" for choice in proposal.extraction)
@@ -120,13 +137,13 @@ def _script(survey: Survey, proposal: Proposal) -> str:
             "# Exit code 1: some videos failed, see above; training continues without them.",
             f"asl-kit extract {videos} -o features.zarr --annotations {ANNOTATIONS} {options} || [ $? -eq 1 ]",
             "",
-            f"asl-kit train {inputs} --out run --recipe {RECIPE} --resume",
+            f"asl-kit train {inputs} --out {run} --recipe {RECIPE} --resume",
             "",
-            f"asl-kit eval --checkpoint run/model.ckpt {inputs} --split {split} --out scores",
+            f"asl-kit eval --checkpoint {run}/model.ckpt {inputs} --split {split} --out scores",
             *reports,
             "",
             "if [ $# -gt 0 ]; then",
-            '    asl-kit predict "${new[@]}" --checkpoint run/model.ckpt -o detections.json',
+            f'    asl-kit predict "${{new[@]}}" --checkpoint {run}/model.ckpt -o detections.json',
             "fi",
             "",
         ]

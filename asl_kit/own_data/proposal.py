@@ -83,7 +83,9 @@ class Proposal:
         }
 
 
-def propose(survey: Survey, *, device: torch.device, weights: str = "default") -> Proposal:
+def propose(
+    survey: Survey, *, device: torch.device, weights: str = "default", extraction: list[Choice] | None = None
+) -> Proposal:
     """Choose how to extract and train.
 
     Parameters
@@ -94,8 +96,11 @@ def propose(survey: Survey, *, device: torch.device, weights: str = "default") -
         Device of extraction and training; its type decides the backbone.
     weights : str
         Weights of the backbone, as for ``asl-kit extract``.
+    extraction : list of Choice, optional
+        Options of ``asl-kit extract`` that are already decided. Default: those of `propose_extraction`.
     """
-    extraction = _extraction(survey, device, weights)
+    if extraction is None:
+        extraction = propose_extraction(survey, device=device, weights=weights)
     options = {choice.name: choice.value for choice in extraction}
     fps = options.get("--fps")
     plans = {
@@ -179,7 +184,8 @@ def _name(device: torch.device) -> str:
     return "CPU" if device.type == "cpu" else "GPU"
 
 
-def _extraction(survey: Survey, device: torch.device, weights: str) -> list[Choice]:
+def propose_extraction(survey: Survey, *, device: torch.device, weights: str) -> list[Choice]:
+    """Choose the options of ``asl-kit extract``; parameters as in `propose`."""
     name, reason = BACKBONES[device.type]
     spec = get_backbone(name)
     choices = [Choice("--backbone", name, reason)]

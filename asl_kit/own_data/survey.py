@@ -16,11 +16,13 @@ from asl_kit.annotations.conversion import find_converter
 from asl_kit.annotations.report import ConversionReport
 from asl_kit.annotations.schema import Video
 from asl_kit.annotations.similar_labels import find_similar_labels
+from asl_kit.annotations.tables import DEFAULT_TABLE, TableOptions
 from asl_kit.base.similar_names import close_matches
 from asl_kit.dataset.split import training_split
 from asl_kit.errors import UsageError
+from asl_kit.own_data.carry_over import carry_over
 from asl_kit.own_data.splits import evaluation_split, with_test_split
-from asl_kit.own_data.video_headers import read_headers, segments_beyond_end, with_headers
+from asl_kit.own_data.video_headers import read_annotated, segments_beyond_end, with_headers
 
 RARE = 10
 """A class with fewer training segments is rare."""
@@ -65,6 +67,10 @@ class Survey:
     classes: list[ClassSurvey]
     replaced_durations: dict[str, str] = field(default_factory=dict)
     """Videos whose stated duration is not that of their file, each with both durations."""
+    table: TableOptions = DEFAULT_TABLE
+    """The options with which the table was read."""
+    table_notes: list[str] = field(default_factory=list)
+    """How the table was read, where that is not obvious."""
 
     @property
     def train(self) -> dict[str, Video]:
@@ -97,6 +103,7 @@ class Survey:
         """Return the survey, JSON-ready."""
         durations = [header.duration_s for header in self.headers.values()]
         return {
+            "table": self.table.to_json() | {"notes": self.table_notes},
             "videos": {
                 "annotated": len(self.annotations.videos),
                 "readable": len(self.headers),
@@ -118,7 +125,9 @@ class Survey:
         }
 
 
-def survey_videos(source: Path, videos: Path) -> Survey:
+def survey_videos(
+    source: Path, videos: Path, table: TableOptions = DEFAULT_TABLE, *, project: AnnotationSet | None = None
+) -> Survey:
     """Survey annotations and a folder of videos, of which only the headers are read.
 
     Parameters
@@ -127,6 +136,10 @@ def survey_videos(source: Path, videos: Path) -> Survey:
         A table for ``asl-kit convert csv``, or unified annotations (``.json``).
     videos : Path
         Folder of the videos.
+    table : TableOptions
+        Columns and encoding of the table, where they are not known by themselves.
+    project : AnnotationSet, optional
+        Earlier annotations, to which `source` adds: `carry_over` says what is kept of them.
 
     Raises
     ------
@@ -135,15 +148,20 @@ def survey_videos(source: Path, videos: Path) -> Survey:
     AnnotationError
         If the annotations cannot be read, or are too few to train and score.
     UsageError
-        If no annotated video has a readable file, or no training video has an action.
+        If no annotated video has a readable file, no training video has an action, no video is in `project`, or options
+        for tables are stated for unified annotations.
     """
-    annotations, report = _read(source)
-    found = read_headers(annotations, videos, source=str(source))
+    annotations, report = _read(source, table)
+    found = read_annotated(annotations, videos, source=str(source))
     missing = sorted(annotations.videos.keys() - found.paths.keys())
     close = {video_id: close_matches(video_id, found.unannotated) for video_id in missing[:COMPARED]}
     beyond_end = segments_beyond_end(annotations, found, source=str(source), places=report.places)
     annotations, replaced = with_headers(annotations, found)
-    annotations, split_note = with_test_split(annotations, found.headers)
+    if project is not None:
+        annotations = carry_over(annotations, project, found.headers, source=str(source))
+    annotations, split_note = with_test_split(
+        annotations, found.headers, project=project, unstated=report.without_split
+    )
     survey = Survey(
         annotations=annotations,
         videos=videos,
@@ -155,17 +173,21 @@ def survey_videos(source: Path, videos: Path) -> Survey:
         split_note=split_note,
         classes=_survey_classes(annotations, found.headers),
         replaced_durations=replaced,
+        table=table,
+        table_notes=[note for note in report.notes if note.startswith(f"{source.name}: ")],
     )
     if not len(survey.lengths_s()):
         raise UsageError(f"{source}: no training video with a readable file has an action")
     return survey
 
 
-def _read(source: Path) -> tuple[AnnotationSet, ConversionReport]:
+def _read(source: Path, table: TableOptions) -> tuple[AnnotationSet, ConversionReport]:
     report = ConversionReport(dataset="csv")
     if source.suffix.lower() == ".json":
+        if table != DEFAULT_TABLE:
+            raise UsageError(f"{source}: columns or an encoding are stated, but this is not a table")
         return read_annotations(source), report
-    return find_converter("csv")([source], manifest=None, report=report), report
+    return find_converter("csv")([source], manifest=None, report=report, table=table), report
 
 
 def _survey_classes(annotations: AnnotationSet, headers: Mapping[str, VideoHeader]) -> list[ClassSurvey]:

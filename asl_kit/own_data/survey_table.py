@@ -56,24 +56,28 @@ def _facts(survey: Survey) -> Table:
     table = Table(title="Videos", title_justify="left", box=box.SIMPLE_HEAD, show_header=False)
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
+    beyond_end = {name: str(len(lines)) for name, lines in survey.beyond_end.items()}
     rows = {
         "annotated": f"{len(survey.annotations.videos)}, {len(survey.headers)} with a readable file",
-        "without a file": _named(survey.missing, "(is it {}?)"),
-        "unreadable": _named(survey.unreadable, "({})"),
-        "files not annotated": _named(dict.fromkeys(survey.unannotated, "")),
-        "end before a segment": _named({name: str(len(lines)) for name, lines in survey.beyond_end.items()}, "({})"),
-        "replaced durations": _named(survey.replaced_durations, "({})"),
+        "without a file": list_names(survey.missing, "(is it {}?)"),
+        "unreadable": list_names(survey.unreadable, "({})"),
+        "files not annotated": list_names(dict.fromkeys(survey.unannotated, "")),
+        "end before a segment": list_names(beyond_end, "({})"),
+        "replaced durations": list_names(survey.replaced_durations, "({})"),
         "split": survey.split_note,
         "durations (s)": _spread([header.duration_s for header in survey.headers.values()]),
         "frames a second": _rates(survey),
         "training segments (s)": _spread(survey.lengths_s()),
     }
+    if survey.table_notes:
+        rows = {"table": "\n".join(survey.table_notes)} | rows
     for name, text in rows.items():
         table.add_row(name, text)
     return table
 
 
-def _named(items: Mapping[str, str], form: str = "") -> str:
+def list_names(items: Mapping[str, str], form: str = "") -> str:
+    """Return the number of items and the first few, each with its text in `form`; or `none`."""
     if not items:
         return "none"
     lines = [f"{name} {form.format(text)}" if text else name for name, text in items.items()]

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from asl_extract.decoders.probe import VideoHeader, read_header
+from asl_extract.decoders.headers import read_headers
+from asl_extract.decoders.probe import VideoHeader
 from asl_extract.videos import find_videos
 from asl_kit.annotations import AnnotationSet
 from asl_kit.annotations.report import ConversionReport
 from asl_kit.annotations.schema import Video
 from asl_kit.annotations.validation import DURATION_TOLERANCE_S
-from asl_kit.base.child_process import ReaderProcess
-from asl_kit.base.console import progress_bar
 from asl_kit.base.validation import list_errors
-from asl_kit.errors import AnnotationError, MissingFileError, UsageError, VideoError, first_few
+from asl_kit.errors import AnnotationError, MissingFileError, UsageError, first_few
 
 NAMES_SHOWN = 3
 
@@ -34,7 +33,7 @@ class VideoHeaders:
     """Ids of video files without annotations, sorted."""
 
 
-def read_headers(annotations: AnnotationSet, videos: Path, *, source: str) -> VideoHeaders:
+def read_annotated(annotations: AnnotationSet, videos: Path, *, source: str) -> VideoHeaders:
     """Read the headers of the annotated videos in a folder.
 
     Parameters
@@ -65,14 +64,7 @@ def read_headers(annotations: AnnotationSet, videos: Path, *, source: str) -> Vi
             f" {_some(annotations.videos)}; the files are {_some(files)}",
             hint="the video ids in the table must be the file names, with or without suffix",
         )
-    headers, unreadable = {}, {}
-    with progress_bar("reading headers", len(paths)) as bar, ReaderProcess() as reader:
-        for video_id, path in paths.items():
-            try:
-                headers[video_id] = reader.run(read_header, path)
-            except VideoError as fault:
-                unreadable[video_id] = fault.message
-            bar.advance()
+    headers, unreadable = read_headers(paths)
     if not headers:
         reasons = "\n  ".join(list(unreadable.values())[:5])
         raise UsageError(f"none of the {len(paths)} annotated videos in {videos} can be read:\n  {reasons}")
@@ -158,18 +150,62 @@ def use_video_files(
     Raises
     ------
     MissingFileError, UsageError
-        As `read_headers`.
+        As `read_annotated`.
     AnnotationError
         If a segment ends after its video. The message lists all such segments.
     """
-    found = read_headers(annotations, videos, source=source)
-    refuse_beyond_end(segments_beyond_end(annotations, found, source=source, places=report.places), source=source)
-    known_notes = len(annotations.source.notes)
-    annotations, _ = with_headers(annotations, found)
-    report.notes += annotations.source.notes[known_notes:]
+    found = read_annotated(annotations, videos, source=source)
     missing = [video_id for video_id in annotations.videos if video_id not in found.paths]
+    return _use(found, annotations, report, missing=missing, place=str(videos), source=source)
+
+
+def use_stated_files(annotations: AnnotationSet, report: ConversionReport, sources: Sequence[Path]) -> AnnotationSet:
+    """Return converted annotations as `use_video_files` does, with the files that the annotations name.
+
+    The annotations stay as they are if none of the files is there.
+
+    Parameters
+    ----------
+    annotations : AnnotationSet
+        Annotations.
+    report : ConversionReport
+        Notes what was read.
+    sources : sequence of Path
+        The converted tables. Paths are relative to their folders, or to the current one.
+
+    Raises
+    ------
+    AnnotationError
+        If a segment ends after its video. The message lists all such segments.
+    """
+    folders = dict.fromkeys([Path(), *(source.parent for source in sources)])
+    stated = {video_id: video.path for video_id, video in annotations.videos.items() if video.path}
+    candidates = ((video_id, folder / path) for folder in folders for video_id, path in stated.items())
+    paths = {video_id: path for video_id, path in candidates if path.is_file()}
+    if not paths:
+        return annotations
+    found = VideoHeaders(paths, *read_headers(paths), unannotated=[])
+    missing = [video_id for video_id in stated if video_id not in paths]
+    source = ", ".join(map(str, sources))
+    return _use(found, annotations, report, missing=missing, place="the place that 'path' names", source=source)
+
+
+def _use(
+    found: VideoHeaders,
+    annotations: AnnotationSet,
+    report: ConversionReport,
+    *,
+    missing: Collection[str],
+    place: str,
+    source: str,
+) -> AnnotationSet:
+    refuse_beyond_end(segments_beyond_end(annotations, found, source=source, places=report.places), source=source)
+    if found.headers:
+        known_notes = len(annotations.source.notes)
+        annotations, _ = with_headers(annotations, found)
+        report.notes += annotations.source.notes[known_notes:]
     if missing:
-        report.note(f"{len(missing)} videos have no file in {videos}: {_some(missing)}")
+        report.note(f"{len(missing)} videos have no file in {place}: {_some(missing)}")
     for reason in found.unreadable.values():
         report.note(reason)
     return annotations

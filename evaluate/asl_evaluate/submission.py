@@ -16,6 +16,7 @@ from asl_evaluate.submission_formats import ActivityNet, EpicKitchens, MomentQue
 from asl_evaluate.task import require_known_classes
 from asl_kit.annotations import AnnotationSet, read_annotations
 from asl_kit.annotations.conversion import converter_of
+from asl_kit.annotations.tables import DEFAULT_TABLE, TableOptions
 from asl_kit.base.files import write_text
 from asl_kit.base.validation import StrictModel, validate
 from asl_kit.detections.json_format import read_predictions
@@ -60,6 +61,16 @@ class Submission:
         return "\n".join(lines)
 
 
+@dataclass(frozen=True)
+class TrainingFacts:
+    """What a benchmark asks about the training of the model."""
+
+    supervision: Supervision | None = None
+    """Required for ``epic-kitchens``, only used there."""
+    external_data: str | None = None
+    """For ``activitynet``: what else the model was trained on; None: nothing."""
+
+
 def parse_supervision(text: str) -> Supervision:
     """Return the levels that ``PT,TL,TD`` stands for.
 
@@ -83,8 +94,8 @@ def submit(
     output: Path,
     split: str | None = None,
     per_video: int | None = None,
-    supervision: Supervision | None = None,
-    external_data: str | None = None,
+    training: TrainingFacts | None = None,
+    table: TableOptions = DEFAULT_TABLE,
 ) -> Submission:
     """Write a file to submit, whole or not at all.
 
@@ -106,10 +117,10 @@ def submit(
         Default: the split of all predicted videos.
     per_video : int, optional
         Number of detections of each video to keep, those of highest score. Default: all.
-    supervision : tuple of int, optional
-        Required for ``epic-kitchens``, only used there.
-    external_data : str, optional
-        For ``activitynet``: what else the model was trained on. Default: nothing.
+    training : TrainingFacts, optional
+        What the benchmark asks about the model.
+    table : TableOptions
+        Columns and encoding of predictions that are tables.
 
     Raises
     ------
@@ -121,12 +132,13 @@ def submit(
     if benchmark not in BENCHMARKS:
         raise UsageError(f"unknown benchmark '{benchmark}', expected one of: {', '.join(BENCHMARKS)}")
     wanted = BENCHMARKS[benchmark]
-    if supervision is not None and benchmark != "epic-kitchens":
+    training = training or TrainingFacts()
+    if training.supervision is not None and benchmark != "epic-kitchens":
         raise UsageError("--sls is for epic-kitchens")
-    if supervision is None and benchmark == "epic-kitchens":
+    if training.supervision is None and benchmark == "epic-kitchens":
         hint = "the challenge's own baseline has --sls 2,3,3; the scale: arXiv:2008.09890"
         raise UsageError("epic-kitchens requires --sls PT,TL,TD, the levels of supervision", hint=hint)
-    if external_data is not None and benchmark != "activitynet":
+    if training.external_data is not None and benchmark != "activitynet":
         raise UsageError("--external-data is for activitynet")
     annotation_set = read_annotations(annotations)
     if annotation_set.dataset not in wanted.datasets:
@@ -136,16 +148,16 @@ def submit(
         )
     if split is not None:
         annotation_set.split(split)  # fails before the predictions are read
-    tables = wanted.read(predictions, annotation_set)
+    tables = wanted.read(predictions, annotation_set, table)
     is_joined = len(tables) < len(predictions)
-    for source, table in zip([", ".join(map(str, predictions))] if is_joined else predictions, tables, strict=True):
-        findings = check_predictions(table, annotation_set, split=split).findings
+    for source, found in zip([", ".join(map(str, predictions))] if is_joined else predictions, tables, strict=True):
+        findings = check_predictions(found, annotation_set, split=split).findings
         report_findings(findings, source, annotations=None if is_joined else annotations)
     split = _split_of(tables, annotation_set, split)
     videos = sorted(annotation_set.split(split))
     inside = [_rows(table, videos) for table in tables]
     best = [{video: rows[:per_video] for video, rows in table.items()} for table in inside]
-    document = wanted.fill(best, annotation_set, supervision, external_data)
+    document = wanted.fill(best, annotation_set, training)
     validate(wanted.model, document, source=str(output), error=PredictionError)
     write_text(output, json.dumps(document, ensure_ascii=False) + "\n")
     predicted, written = (sum(map(len, table.values())) for table in (_merged(inside), _merged(best)))
@@ -186,9 +198,9 @@ def _split_of(tables: Sequence[Detections], annotations: AnnotationSet, split: s
     return found[0]
 
 
-def _read_actions(paths: Sequence[Path], annotations: AnnotationSet) -> list[Detections]:
+def _read_actions(paths: Sequence[Path], annotations: AnnotationSet, table: TableOptions) -> list[Detections]:
     verbs, nouns = (annotations.classes(name) for name in VOCABULARIES)
-    actions = read_actions(paths, verbs, nouns)
+    actions = read_actions(paths, verbs, nouns, table)
     with error_context(", ".join(map(str, paths)), PredictionError):
         for verb, noun in split_labels(actions.class_names):
             for name, vocabulary, classes in ((verb, "verb", verbs), (noun, "noun", nouns)):
@@ -197,28 +209,28 @@ def _read_actions(paths: Sequence[Path], annotations: AnnotationSet) -> list[Det
     return [actions]
 
 
-def _read_labelled(paths: Sequence[Path], annotations: AnnotationSet) -> list[Detections]:
+def _read_labelled(paths: Sequence[Path], annotations: AnnotationSet, table: TableOptions) -> list[Detections]:
     vocabulary = annotations.vocabulary()
     tables = []
     for path in paths:
-        tables.append(read_predictions(path))
+        tables.append(read_predictions(path, table))
         with error_context(path, PredictionError):
             require_known_classes(tables[-1], annotations.classes(vocabulary), vocabulary)
     return tables
 
 
-def _read_moments(paths: Sequence[Path], annotations: AnnotationSet) -> list[Detections]:
+def _read_moments(paths: Sequence[Path], annotations: AnnotationSet, table: TableOptions) -> list[Detections]:
     if not 1 <= len(paths) <= 2:
         raise UsageError(
             f"--predictions: expected one file, or one for detection and one for retrieval, found {len(paths)}"
         )
-    return _read_labelled(paths, annotations)
+    return _read_labelled(paths, annotations, table)
 
 
-def _read_one(paths: Sequence[Path], annotations: AnnotationSet) -> list[Detections]:
+def _read_one(paths: Sequence[Path], annotations: AnnotationSet, table: TableOptions) -> list[Detections]:
     if len(paths) != 1:
         raise UsageError(f"--predictions: expected one file, found {len(paths)}")
-    return _read_labelled(paths, annotations)
+    return _read_labelled(paths, annotations, table)
 
 
 def _labelled(rows: Rows) -> dict[str, list[dict[str, Any]]]:
@@ -228,9 +240,7 @@ def _labelled(rows: Rows) -> dict[str, list[dict[str, Any]]]:
     }
 
 
-def _epic_kitchens(
-    tables: Sequence[Rows], annotations: AnnotationSet, supervision: Supervision | None, external_data: str | None
-) -> dict[str, Any]:
+def _epic_kitchens(tables: Sequence[Rows], annotations: AnnotationSet, training: TrainingFacts) -> dict[str, Any]:
     verbs, nouns = ({name: number for number, name in enumerate(annotations.classes(own))} for own in VOCABULARIES)
     labels = {row.label for detections in tables[0].values() for row in detections}
     ids = {
@@ -250,25 +260,21 @@ def _epic_kitchens(
         ]
         for video, detections in tables[0].items()
     }
-    levels = dict(zip(("sls_pt", "sls_tl", "sls_td"), supervision or (), strict=True))
+    levels = dict(zip(("sls_pt", "sls_tl", "sls_td"), training.supervision or (), strict=True))
     return {"version": "0.2", "challenge": "action_detection", **levels, "results": results}
 
 
-def _moment_queries(
-    tables: Sequence[Rows], annotations: AnnotationSet, supervision: Supervision | None, external_data: str | None
-) -> dict[str, Any]:
+def _moment_queries(tables: Sequence[Rows], annotations: AnnotationSet, training: TrainingFacts) -> dict[str, Any]:
     detect, retrieve = _labelled(tables[0]), _labelled(tables[-1])
     document = {"version": "1.0", "challenge": "ego4d_moment_queries"}
     return {**document, "detect_results": detect, "retrieve_results": retrieve}
 
 
-def _activitynet(
-    tables: Sequence[Rows], annotations: AnnotationSet, supervision: Supervision | None, external_data: str | None
-) -> dict[str, Any]:
+def _activitynet(tables: Sequence[Rows], annotations: AnnotationSet, training: TrainingFacts) -> dict[str, Any]:
     return {
         "version": ACTIVITYNET_VERSIONS[annotations.dataset],
         "results": _labelled(tables[0]),
-        "external_data": {"used": external_data is not None, "details": external_data or ""},
+        "external_data": {"used": training.external_data is not None, "details": training.external_data or ""},
     }
 
 
@@ -277,8 +283,8 @@ class _Benchmark:
     datasets: tuple[str, ...]
     """Datasets whose annotations it accepts."""
     model: type[StrictModel]
-    read: Callable[[Sequence[Path], AnnotationSet], list[Detections]]
-    fill: Callable[[Sequence[Rows], AnnotationSet, Supervision | None, str | None], dict[str, Any]]
+    read: Callable[[Sequence[Path], AnnotationSet, TableOptions], list[Detections]]
+    fill: Callable[[Sequence[Rows], AnnotationSet, TrainingFacts], dict[str, Any]]
 
 
 BENCHMARKS = {

@@ -27,14 +27,15 @@ def print_scores(scores: Scores, console: Console) -> None:
         return
     coverage = scores.coverage
     console.print(
-        f"protocol {scores.protocol}, split {scores.split}, vocabulary {scores.vocabulary}, "
+        f"protocol {scores.protocol_and_package}, split {scores.split}, vocabulary {scores.vocabulary}, "
         f"duplicates {coverage.duplicates}"
     )
     console.print(
         f"videos {coverage.videos}, segments {coverage.segments}, classes {len(scores.per_class)}, "
         f"predictions {coverage.predictions}"
     )
-    console.print(_overall(scores))
+    if scores.mean_average_precision or scores.recall:
+        console.print(_overall(scores))
     for name, metric in scores.metrics.items():
         console.print(f"{name} (%): {_percent(metric.mean)}")
     if scores.per_class:

@@ -22,7 +22,7 @@ from asl_extract.settings import check_numbers, complete_spec
 from asl_kit.errors import AslKitError, SpecConflictError
 from asl_kit.grid import FeatureGrid
 from asl_kit.store.spec import ExtractionSpec
-from asl_kit.torch_utils.device import choose_device, pin_memory
+from asl_kit.torch_utils.device import pin_memory, use_device
 
 _FRAMES_PER_BATCH = {"cpu": 32, "cuda": 1024}  # on a CPU more would only take more memory
 
@@ -110,7 +110,7 @@ class Extractor:
         check_numbers(batch_size=batch_size)
         if decoder is not None:
             spec = spec.model_copy(update={"decoder": get_decoder(decoder).version()})
-        self.device = choose_device(device)
+        self.device = use_device(device)
         made_here = complete_spec(spec)
         backbone = get_backbone(spec.backbone)
         if weights is None:

@@ -21,6 +21,8 @@ SOURCES = [
 NOT_MODULES = {
     "asl_kit.backbones",  # groups of entry points
     "asl_kit.converters",
+    "asl_kit.losses",
+    "asl_kit.protocols",
     "asl_kit.redirection",  # a key of click's context
     "asl_kit.vocabularies",  # a key of a JSON file
 }

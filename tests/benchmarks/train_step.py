@@ -41,7 +41,7 @@ from asl_kit.inference.windows import run_windows
 from asl_kit.model.decoding import decode
 from asl_kit.model.network import Localizer, Shape
 from asl_kit.recipes.files import load_recipe
-from asl_kit.torch_utils.device import autocast, choose_device, choose_precision
+from asl_kit.torch_utils.device import autocast, choose_precision, use_device
 from asl_train.sequences import TrainingSequence, collate, plan_batches
 from asl_train.trainable_model import TrainableModel
 
@@ -201,7 +201,7 @@ class Peer:
 
 def peer_works(options: argparse.Namespace, batches: list[list[TrainingSequence]]) -> dict[str, Work]:
     """Return ActionFormer's work in each precision."""
-    device = torch.device(options.device)
+    device = use_device(options.device)  # in float32, without TF32 as ours
     works = {}
     for precision in options.precision:
         peer = Peer(options.actionformer, device, precision)
@@ -244,7 +244,7 @@ def main() -> None:
     if options.threads:
         torch.set_num_threads(options.threads)
     torch.manual_seed(0)
-    device = choose_device(options.device)
+    device = use_device(options.device)
     lengths = [LONGEST] * BATCH if options.lengths == "full" else real_lengths(options.videos)
     sequences = make_sequences(lengths)
     batches = [

@@ -205,6 +205,36 @@ def test_durations_come_from_the_video_files(tmp_path, videos):
         assert note in result.stdout
 
 
+@pytest.mark.parametrize("where", ["beside the table", "below the current folder"])
+def test_durations_come_from_the_files_that_the_table_names(tmp_path, monkeypatch, videos, where):
+    table = (tmp_path if where == "beside the table" else tmp_path / "tables") / "own.csv"
+    table.parent.mkdir(exist_ok=True)
+    monkeypatch.chdir(tmp_path if where == "below the current folder" else tmp_path.parent)
+    rows = (
+        "video,start,end,label,path\ncam1,1,2,run,videos/a.mp4\ncam2,1,2,run,videos/gone.mp4\nb,1,2,run,videos/b.mp4\n"
+    )
+    table.write_text(rows)
+    arguments = ("convert", "csv", table, "-o", tmp_path / "a.json")
+    result = invoke(*arguments)
+    assert result.exit_code == 0, result.stderr
+    found = read_annotations(tmp_path / "a.json").videos
+    assert {name: video.duration for name, video in found.items()} == {"cam1": 6.0, "cam2": 2.0, "b": 4.0}
+    assert "note: 1 videos have no file in the place that 'path' names: 'cam2'\n" in result.stdout
+    (tmp_path / "a.json").unlink()
+    table.write_text(rows.replace("cam1,1,2", "cam1,1,7"))
+    result = invoke(*arguments)
+    assert result.exit_code == 1
+    assert f"{table}:2: video 'cam1': end: must be within the 6 s of " in result.stderr
+    assert not (tmp_path / "a.json").exists()
+
+
+def test_a_table_whose_files_are_elsewhere_is_converted_as_it_is(tmp_path, videos):
+    (tmp_path / "own.csv").write_text("video,start,end,label,path\na,1,70,run,disk/a.mp4\n")
+    result = invoke("convert", "csv", tmp_path / "own.csv", "-o", tmp_path / "a.json")
+    assert (result.exit_code, "file" in result.stdout) == (0, False), result.output
+    assert read_annotations(tmp_path / "a.json").videos["a"].duration == 70.0
+
+
 @pytest.mark.parametrize("converter", OWN_DATA)
 def test_segments_that_end_after_their_video_are_refused(tmp_path, videos, converter):
     name, write = OWN_DATA[converter]

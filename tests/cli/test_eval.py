@@ -117,7 +117,7 @@ def test_a_checkpoint_is_run_and_its_detections_kept(folder: Path, monkeypatch: 
         pytest.param(
             "--annotations a.json --predictions p.json --protocol voc",
             2,
-            "'voc' is not one of 'activitynet', 'thumos14'",
+            "unknown protocol 'voc', expected one of: activitynet, thumos14",
             id="protocol",
         ),
         pytest.param(

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 from helpers import command_line
-from helpers.support import make_annotation_set
+from helpers.support import make_annotation_set, write_video
 
 from asl_kit.annotations import write_annotations
 from asl_kit.detections.json_format import write_predictions
@@ -115,7 +115,9 @@ def test_without_annotations_the_page_shows_what_was_found(folder: Path) -> None
     (folder / "films").mkdir()
     (folder / "films" / "v2.mp4").touch()
     result = run_without_truth("-o pages/r.html --videos films")
-    assert (result.exit_code, result.stdout, result.stderr) == (0, "", "wrote pages/r.html\n")
+    unreadable = "warning: 1 of 1 video files cannot be read: films/v2.mp4: the file is empty\n"
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert result.stderr == f"reading headers 1/1\n{unreadable}wrote pages/r.html\n"
     text = (folder / "pages" / "r.html").read_text(encoding="utf-8")
     page = Page(text)
     assert page.tags <= ALLOWED_TAGS
@@ -124,6 +126,31 @@ def test_without_annotations_the_page_shows_what_was_found(folder: Path) -> None
     assert '"file":"../films/v2.mp4"' in text
     assert text.split("<script>")[0].count("mAP") == 0
     assert "plotly-program" not in text
+
+
+BEYOND = "1 of 1 segments end beyond the end of their video, such as v2 [50, 80) of 6 s"
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ([("v2", 50, 80, "run", 0.9)], f"warning: p.json: {BEYOND}"),
+        ([("v2", 1, 6.2, "run", 0.5)], ""),
+    ],
+    ids=["beyond the end", "good"],
+)
+def test_without_annotations_the_predictions_are_checked(
+    folder: Path, rows: list[tuple[str, float, float, str, float]], said: str
+) -> None:
+    (folder / "films").mkdir()
+    write_video(folder / "films" / "v2.mp4", frames=60)
+    write_predictions(folder / "p.json", Detections.from_lists(rows))
+    result = run_without_truth("-o r.html --videos films")
+    assert result.exit_code == 0
+    first, *found, last = result.stderr.splitlines()
+    assert (first, last) == ("reading headers 1/1", "wrote r.html")
+    assert "".join(found).startswith(said)
+    assert bool(found) == bool(said)
 
 
 @pytest.mark.usefixtures("folder")

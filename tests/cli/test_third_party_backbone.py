@@ -142,12 +142,12 @@ def test_documented_table_is_that_of_the_code() -> None:
 
 
 def test_documented_spec_is_the_examples() -> None:
-    text = (ROOT / "docs" / "backbones.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs" / "plugins.md").read_text(encoding="utf-8")
 
     def settings(code: str) -> list[str]:
         return re.findall(r"^    (\w+=.*?,)(?:  #.*)?$", code.partition("SPEC = BackboneSpec(")[2], flags=re.MULTILINE)
 
-    assert settings(text.partition("```python")[2].partition("```")[0]) == settings(CODE)
+    assert settings(text) == settings(CODE)
     assert len(settings(CODE)) == 10
 
 

@@ -11,6 +11,7 @@ import pytest
 import torch
 from helpers.command_line import run
 from helpers.support import make_spec, make_task, write_video
+from helpers.wrong_inputs import CASES, Case
 
 from asl_kit.store import FeatureStore
 
@@ -26,11 +27,6 @@ class Place:
     features: Path
     checkpoint: Path
     video: Path
-
-    def csv(self, *rows: str) -> str:
-        path = self.folder / "segments.csv"
-        path.write_text("\n".join(rows) + "\n" if rows else "", encoding="utf-8")
-        return str(path)
 
     def data(self) -> tuple[str, ...]:
         return ("--annotations", str(self.annotations), "--features", str(self.features))
@@ -58,23 +54,6 @@ def place(source: Path, tmp_path: Path) -> Place:
         source / "run" / "model.ckpt",
         source / "good.mp4",
     )
-
-
-def missing_file(place: Place) -> tuple[str, ...]:
-    return ("convert", "csv", str(place.folder / "absent.csv"), "-o", str(place.folder / "out.json"))
-
-
-def empty_csv(place: Place) -> tuple[str, ...]:
-    return ("convert", "csv", place.csv(), "-o", str(place.folder / "out.json"))
-
-
-def end_before_start(place: Place) -> tuple[str, ...]:
-    return ("convert", "csv", place.csv("video,start,end,label", "a,5,3,run"), "-o", str(place.folder / "out.json"))
-
-
-def beyond_duration(place: Place) -> tuple[str, ...]:
-    path = place.csv("video,start,end,label,duration", "a,5,30,run,20")
-    return ("convert", "csv", path, "-o", str(place.folder / "out.json"))
 
 
 def unknown_class(place: Place) -> tuple[str, ...]:
@@ -145,11 +124,7 @@ def folder_that_cannot_be_written(place: Place) -> tuple[str, ...]:
     return ("train", *place.data(), "--out", str(place.folder / "file" / "run"))
 
 
-CASES: list[tuple[Callable[[Place], tuple[str, ...]], int, tuple[str, ...]]] = [
-    (missing_file, 2, ("absent.csv", "no such file")),
-    (empty_csv, 1, ("segments.csv", "empty")),
-    (end_before_start, 1, ("segments.csv:2", "video 'a'", "end")),
-    (beyond_duration, 1, ("segments.csv:2", "video 'a'", "20")),
+OF_A_MODEL: list[tuple[Callable[[Place], tuple[str, ...]], int, tuple[str, ...]]] = [
     (unknown_class, 1, ("model.ckpt", "juggling")),
     (truncated_video, 1, ("cut.mp4", "frames")),
     (text_as_video, 1, ("notes.mp4", "not a video")),
@@ -163,8 +138,8 @@ CASES: list[tuple[Callable[[Place], tuple[str, ...]], int, tuple[str, ...]]] = [
 ]
 
 
-@pytest.mark.parametrize(("make", "exit_code", "parts"), CASES, ids=[case[0].__name__ for case in CASES])
-def test_wrong_input(
+@pytest.mark.parametrize(("make", "exit_code", "parts"), OF_A_MODEL, ids=[case[0].__name__ for case in OF_A_MODEL])
+def test_wrong_input_of_a_model(
     make: Callable[[Place], tuple[str, ...]], exit_code: int, parts: tuple[str, ...], place: Place
 ) -> None:
     result = run(*make(place))
@@ -175,3 +150,22 @@ def test_wrong_input(
         assert part in message, message
     assert not (place.folder / "out.json").exists(), "nothing half-written"
     assert not (place.folder / "run" / "model.ckpt").exists()
+
+
+@pytest.mark.parametrize(
+    "case", [pytest.param(case, id=case.name.replace(" ", "-")) for case in CASES if not case.shell]
+)
+def test_wrong_input(case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    *before, last = case.steps
+    for step in before:
+        if callable(step):
+            step(tmp_path)
+        else:
+            assert run(step).exit_code == 0
+    assert isinstance(last, str)
+    result = run(last)
+    said = result.output if case.page is None else (tmp_path / case.page).read_text(encoding="utf-8")
+    assert (result.exit_code, case.message in said) == (case.exit_code, True), result.output
+    assert "Traceback" not in result.output

@@ -20,7 +20,7 @@ import torch
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from helpers.command_line import run
-from helpers.support import make_annotation_set, make_features, make_spec
+from helpers.support import make_annotation_set, make_features, make_spec, write_video
 from helpers.training_runs import command, words
 
 from asl_kit.annotations import write_annotations
@@ -83,6 +83,19 @@ def network_output(path: Path) -> dict[str, list[float]]:
     return {name: getattr(output, name).flatten().tolist() for name in ("logits", "offsets")}
 
 
+def make_project() -> None:
+    """Write the project of five videos."""
+    Path("videos").mkdir()
+    for number in range(5):
+        write_video(Path("videos") / f"clip{number}.mp4", frames=60 + 10 * number)
+    rows = [f"clip{number},0.5,2.5,run\nclip{number},3,5.5,jump" for number in range(5)]
+    Path("segments.csv").write_text("\n".join(["video,start,end,label", *rows, ""]))
+    words = ["segments.csv", "videos", "--device", "cpu", "--weights", "random", "--out", "project"]
+    assert run("init", *words).exit_code == 0
+    shutil.rmtree("videos")
+    Path("segments.csv").unlink()
+
+
 def make() -> None:
     """Write everything into the current folder."""
     rows = [(1.0, 2.5, "run"), (2.0, 4.0, "jump")]
@@ -120,6 +133,7 @@ def make() -> None:
     Path("scores/detections.json").rename("detections.json")
     shutil.rmtree("scores")
     Path("recipe.toml").write_text(to_toml(load_recipe(settings=RECIPE)))
+    make_project()
     Path("tiny.toml").write_text(MANIFEST)
     expected = {
         "recipe": load_recipe(settings=RECIPE).model_dump(mode="json"),

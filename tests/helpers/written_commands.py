@@ -26,9 +26,10 @@ _TO_END_OF_LINE = re.compile(r"(?:^|: )(asl-kit [a-z][^;|]*?)(?:\.?$|: |; |\|| \
 
 
 def full_commands(document: str) -> list[str]:
-    """Return the `asl-kit` commands of the code blocks: complete, ready to run."""
-    blocks = re.findall(r"```bash\n(.*?)```", document, flags=re.DOTALL)
+    """Return the `asl-kit` commands of the code blocks: complete, ready to run, without torchrun before them."""
+    blocks = re.findall(r"```bash\n(.*?)```", document.replace("\\\n", ""), flags=re.DOTALL)
     lines = [part.strip() for block in blocks for line in block.splitlines() for part in line.split("&&")]
+    lines = [re.sub(r"^.*\btorchrun .* -m asl_kit ", "asl-kit ", line) for line in lines]
     return [line for line in lines if line.startswith("asl-kit")]
 
 

@@ -9,9 +9,10 @@ import pytest
 from helpers.browser import Browser
 from helpers.support import write_video
 
-from asl_evaluate.report import report_file, write_detections_report
+from asl_evaluate.report import write_detections_report
 from asl_kit.detections.json_format import write_predictions
 from asl_kit.detections.table import Detections
+from asl_kit.outputs.detections_report import report_detections
 
 pytestmark = pytest.mark.slow
 
@@ -34,7 +35,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     detections = Detections.from_lists(ROWS, video_ids=[HOSTILE, "empty", "film"])
     write_predictions(folder / "predictions.json", detections)
     write_video(folder / "film.mp4", frames=200)  # 20 s, longer than the last detection
-    report_file(folder / "read.html", predictions=folder / "predictions.json", videos=folder)
+    report_detections(folder / "read.html", predictions=folder / "predictions.json", videos=folder)
     durations_s = {HOSTILE: 10.0, "empty": 3.0, "film": 20.0}
     write_detections_report(
         folder / "known.html", detections, durations_s=durations_s, files={"film": folder / "film.mp4"}

@@ -23,6 +23,8 @@ import torch
 from numpy.typing import NDArray
 
 from asl_extract.backbones import get_backbone
+from asl_kit.checkpoint.files import load_checkpoint
+from asl_kit.store import FeatureStore
 
 PAGE = (Path(__file__).parents[2] / "docs" / "own-data.md").read_text(encoding="utf-8")
 FPS, WIDTH, HEIGHT = 12, 96, 80
@@ -83,10 +85,18 @@ def write(path: Path, frames: Iterator[Image]) -> None:
 
 def make_data(folder: Path) -> None:
     """Write `videos`, `segments.csv` and `new.mp4` as the page asks for."""
-    random, clips = np.random.default_rng(5), real_clips()
     (folder / "videos").mkdir()
+    with (folder / "segments.csv").open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerow(blocks("csv")[0].splitlines()[0].split(","))
+    add_videos(folder, [f"videos/tape {number}.avi" for number in range(8)], seed=5)
+    write(folder / "new.mp4", frames_of([("", 20), ("bars", 30), ("", 20), ("rings", 30), ("", 12)], real_clips()))
+
+
+def add_videos(folder: Path, names: list[str], *, seed: int) -> None:
+    """Write videos, and add their rows to `segments.csv`."""
+    random, clips = np.random.default_rng(seed), real_clips()
     rows = []
-    for number in range(9):
+    for name in names:
         labels = random.permutation(["bars", "rings", "board"])
         plan = [
             piece
@@ -94,16 +104,15 @@ def make_data(folder: Path) -> None:
             for piece in (("", int(random.integers(10, 30))), (str(label), int(random.integers(18, 36))))
         ]
         plan.append(("", 12))
-        name = f"tape {number}.avi" if number < 8 else "new.mp4"
-        write(folder / ("videos" if number < 8 else ".") / name, frames_of(plan, clips))
+        write(folder / name, frames_of(plan, clips))
         ends = np.cumsum([count for _, count in plan])
         rows += [
-            (name, f"{(end - count) / FPS:.3f}", f"{end / FPS:.3f}", label)
+            (Path(name).name, f"{(end - count) / FPS:.3f}", f"{end / FPS:.3f}", label)
             for (label, count), end in zip(plan, ends, strict=True)
-            if label and number < 8
+            if label
         ]
-    with (folder / "segments.csv").open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file).writerows([blocks("csv")[0].splitlines()[0].split(","), *rows])
+    with (folder / "segments.csv").open("a", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows(rows)
 
 
 def cache_weights(folder: Path) -> None:
@@ -123,7 +132,12 @@ def test_the_page(tmp_path: Path) -> None:
     environment = os.environ | {"PATH": path, "TORCH_HOME": str(tmp_path / "torch"), "CUDA_VISIBLE_DEVICES": ""}
 
     printed = {}
+    project = tmp_path / "project"
     for commands in blocks("bash"):
+        if is_update := "--update" in commands:
+            add_videos(tmp_path, [f"videos/tape {number}.avi" for number in (8, 9)], seed=6)
+            before = {path: path.read_bytes() for path in (project / "run").glob("*.ckpt")}
+            recipe = (project / "recipe.toml").read_bytes()
         done = subprocess.run(
             ["bash", "-e", "-c", commands],
             cwd=tmp_path,
@@ -134,18 +148,25 @@ def test_the_page(tmp_path: Path) -> None:
             check=False,
         )
         assert done.returncode == 0, f"{commands}\n{done.stdout}"
-        printed[commands.split()[1]] = done.stdout
+        printed["update" if is_update else commands.split()[1]] = done.stdout
     assert "2 of the 8 videos of split 'train' were moved to split 'test'" in printed["init"]
     derived = re.search(r"sequence length +(\d+) ", printed["init"])
     assert derived is not None
     assert re.search(rf"sequence length\W+{derived[1]} features", printed["project/run.sh"])
-    project = tmp_path / "project"
     assert "8 videos extracted" in printed["project/run.sh"]
     for file in (tmp_path / "detections.json", project / "detections.json"):
         assert json.loads(file.read_text(encoding="utf-8"))["results"]["new"]
     scored = json.loads((project / "scores" / "detections.json").read_text(encoding="utf-8"))["results"]
     page = (project / "report.html").read_text(encoding="utf-8")
-    assert len(scored) == 2
+    assert len(scored) == 2  # a fifth of eight videos, and of ten
+    assert "videos added 2 (2 train): tape 8, tape 9" in " ".join(printed["update"].split())
+    ledger = FeatureStore.open(project / "features.zarr").ledger
+    extracted = [attempt.video_id for attempt in ledger.attempts() if attempt.outcome == "done"]
+    assert sorted(extracted) == [f"tape {number}" for number in range(10)]  # each of them once
+    assert {path: path.read_bytes() for path in before} == before
+    assert recipe == (project / "recipe.toml").read_bytes()  # edited, as the page says
+    earlier, now = (load_checkpoint(project / run / "model.ckpt") for run in ("run", "run-2"))
+    assert (earlier.provenance["train_videos"], now.provenance["train_videos"]) == (6, 8)
     # Patterns as plain as these are learned even from an untrained network's features; 0.99 when this was written.
     assert json.loads((project / "scores" / "scores.json").read_text(encoding="utf-8"))["average_mAP"] > 0.5
     assert all(name in page for name in scored)

@@ -27,6 +27,7 @@ SMALL = {
 def test_the_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.chdir(tmp_path)
     write_own_videos(tmp_path)
+    (tmp_path / "excel.csv").write_bytes("Datei;Beginn;Ende;Verhalten\r\nclip0;0,5;2;läuft\r\n".encode("cp1252"))
     (tmp_path / "videos" / "bad.mp4").write_text("no video")
     (tmp_path / "i3d").mkdir()
     for video_id, length in (("clip0", 40), ("clip1", 44)):
@@ -43,6 +44,7 @@ def test_the_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: 
     printed = capsys.readouterr().out
     for pattern in (
         r"\{'test': 2, 'train': 4\}",
+        r"\['excel\.csv: read as cp1252', \"excel\.csv: column 'Verhalten' as 'label', .*",
         r"4 videos, 28 features; failed: \{'bad': 'videos/bad\.mp4: not a video that can be read.*\}",
         r"run/model\.ckpt",
         r"average mAP \d\.\d{3} on split test",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -46,6 +47,23 @@ def test_the_same_seed_gives_the_same_weights(task: tuple[Path, Path], trained: 
     assert_same_run(tmp_path / "again", trained)
 
 
+def test_a_group_of_one_process_trains_as_no_group(
+    task: tuple[Path, Path], trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``torchrun --nproc-per-node 1`` goes through the collective operations."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    for name, value in {
+        "RANK": 0, "LOCAL_RANK": 0, "WORLD_SIZE": 1, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port,
+        "TORCHELASTIC_RUN_ID": "test",
+    }.items():  # fmt: skip
+        monkeypatch.setenv(name, str(value))
+    result = run(*command(task, tmp_path / "run", "--device", "cpu"))
+    assert result.exit_code == 0, result.output
+    assert_same_run(tmp_path / "run", trained)
+
+
 def test_another_seed_gives_other_weights(task: tuple[Path, Path], trained: Path, tmp_path: Path) -> None:
     assert run(*command(task, tmp_path / "other", "--set", "run.seed=1")).exit_code == 0
     assert curve(tmp_path / "other")[0] != curve(trained)[0]
@@ -55,18 +73,21 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(
     task: tuple[Path, Path], trained: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "killed"
-    process = subprocess.Popen([sys.executable, "-m", "asl_kit", *command(task, out)], stderr=subprocess.DEVNULL)
+    arguments = command(task, out, "--set", "run.checkpoint_minutes=1e-9")
+    process = subprocess.Popen([sys.executable, "-m", "asl_kit", *arguments], stderr=subprocess.DEVNULL)
     while process.poll() is None and not (out / "last.ckpt").exists():
         time.sleep(0.002)
     process.kill()
     assert process.wait() == -signal.SIGKILL, "it was not killed in its middle"
     with (out / "curve.jsonl").open("a") as file:
         file.write('{"step": 3, "torn')  # as a kill in the middle of a write leaves it
+    (out / ".last.ckpt.0123abcd.tmp").touch()
+    (out / ".model.ckpt.0123abcd.tmp").touch()
     result = run(*command(task, out, "--resume"))
     assert result.exit_code == 0, result.output
     assert "resuming" in result.stderr
     assert_same_run(out, trained)
-    assert not list(out.glob("*.tmp"))
+    assert not [path for path in out.iterdir() if path.suffix == ".tmp"]
 
 
 def test_a_finished_run_is_not_overwritten(task: tuple[Path, Path], trained: Path) -> None:
@@ -76,13 +97,18 @@ def test_a_finished_run_is_not_overwritten(task: tuple[Path, Path], trained: Pat
     assert "--resume" in result.output
 
 
-@pytest.mark.parametrize("limit_bytes", [0, 5000], ids=["at once", "checkpoint"])
-def test_a_full_disk(limit_bytes: int, task: tuple[Path, Path], trained: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("limit_bytes", "minutes", "place"),
+    [(0, 5.0, "tensorboard"), (20_000, 1e-9, "last.ckpt"), (20_000, 5.0, "model.ckpt")],
+    ids=["at once", "checkpoint", "best model"],
+)
+def test_a_full_disk(
+    limit_bytes: int, minutes: float, place: str, task: tuple[Path, Path], trained: Path, tmp_path: Path
+) -> None:
     out = tmp_path / "run"
     with full_disk(limit_bytes):
-        result = run(*command(task, out))
+        result = run(*command(task, out, "--set", f"run.checkpoint_minutes={minutes}"))
     assert result.exit_code == 1, result.output
-    place = "last.ckpt" if limit_bytes else "tensorboard"
     assert result.stderr.splitlines()[-1] == f"error: {out}/{place}: cannot be written: File too large"
     assert "Traceback" not in result.output
     assert {path.name for path in out.iterdir()} <= {".lock", "curve.jsonl", "tensorboard"}

@@ -11,7 +11,7 @@ import pytest
 from helpers.support import make_annotation_set
 
 from asl_evaluate.options import ScoringOptions
-from asl_evaluate.protocols import PROTOCOLS
+from asl_evaluate.protocols import find_protocol
 from asl_evaluate.scores import Scores
 from asl_evaluate.scoring import score
 from asl_evaluate.task import Task, prepare
@@ -51,7 +51,7 @@ def _score(name: str, protocol: str, **options: Any) -> Scores:
     case = CASES[name]
     rows = [(video, start, end, label, value) for video, start, end, label, value in case["predictions"]]
     shuffled = [rows[place] for place in np.random.default_rng(0).permutation(len(rows))]  # order does not matter
-    if not PROTOCOLS[protocol].by_frame:
+    if not find_protocol(protocol).by_frame:
         options = {"tiou": REFERENCE["tiou"]} | options
     return score(
         Detections.from_lists(shuffled), _annotations(case), ScoringOptions("test", protocol=protocol, **options)

@@ -26,8 +26,8 @@ from torch.distributed.rendezvous import rendezvous
 
 from asl_kit.base.console import silence
 from asl_kit.errors import AslKitError, UsageError
-from asl_kit.model.collectives import rank, world_size
-from asl_kit.torch_utils.device import choose_device
+from asl_kit.model.collectives import is_in_group, rank, world_size
+from asl_kit.torch_utils.device import use_device
 
 # The first process may read all features for their statistics while the others wait; torchrun ends the processes of a
 # failed run.
@@ -36,7 +36,7 @@ LONGEST_WAIT = timedelta(hours=12)
 
 @contextmanager
 def training_processes(device: str) -> Iterator[torch.device]:
-    """Join the process group if ``torchrun`` has started several processes; yield the device of this one.
+    """Join the process group if ``torchrun`` has started this process; yield its device.
 
     Only the first process shows messages. If processes fail, the first to fail reports its error; the others end
     silently.
@@ -51,16 +51,14 @@ def training_processes(device: str) -> Iterator[torch.device]:
     UsageError
         If the device is one GPU and there are several processes.
     """
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1 or "LOCAL_RANK" not in os.environ:
-        yield choose_device(device)
+    if not _is_started_by_torchrun():
+        yield use_device(device)
         return
     store, process_rank, count = next(rendezvous("env://", timeout=LONGEST_WAIT))
     if process_rank:
         silence()
     try:
-        chosen = choose_device(_own_device(device))
-        if chosen.type == "cuda":
-            torch.cuda.set_device(chosen)
+        chosen = use_device(_own_device(device))
         backend = "cpu:gloo,cuda:nccl" if chosen.type == "cuda" else "gloo"
         dist.init_process_group(backend, store=store, rank=process_rank, world_size=count, timeout=LONGEST_WAIT)
         yield chosen
@@ -71,6 +69,12 @@ def training_processes(device: str) -> Iterator[torch.device]:
             raise
         time.sleep(1)  # torchrun ends all processes when one ends; let the first one report its error
         raise SystemExit(fault.exit_code if isinstance(fault, AslKitError) else 1) from None
+
+
+def _is_started_by_torchrun() -> bool:
+    """Return whether there is a process group to join: other launchers set some of these variables too."""
+    several = int(os.environ.get("WORLD_SIZE", "1")) > 1
+    return "LOCAL_RANK" in os.environ and (several or dist.is_torchelastic_launched())
 
 
 def _is_first_to_fail(store: Any) -> bool:
@@ -84,7 +88,7 @@ def _own_device(name: str) -> str:
     local = os.environ["LOCAL_RANK"]
     if name == "auto":
         return f"cuda:{local}" if torch.cuda.is_available() else "cpu"
-    if name.startswith("cuda:"):
+    if name.startswith("cuda:") and int(os.environ["WORLD_SIZE"]) > 1:
         raise UsageError(
             f"--device {name}: several processes cannot train on one GPU",
             hint="with torchrun, give --device cuda and select the GPUs with CUDA_VISIBLE_DEVICES",
@@ -99,7 +103,7 @@ def is_main_process() -> bool:
 
 def gather_objects(value: Any) -> list[Any]:
     """Return the picklable value of every process, in order of rank."""
-    if world_size() == 1:
+    if not is_in_group():
         return [value]
     values: list[Any] = [None] * world_size()
     dist.all_gather_object(values, value)
@@ -108,7 +112,7 @@ def gather_objects(value: Any) -> list[Any]:
 
 def broadcast_parameters(module: nn.Module) -> None:
     """Copy the parameters and buffers of the first process to all others."""
-    if world_size() > 1:
+    if is_in_group():
         for tensor in module.state_dict().values():
             dist.broadcast(tensor, src=0)
 

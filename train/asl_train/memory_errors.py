@@ -42,6 +42,6 @@ def memory_error_context(recipe: Recipe, device: torch.device) -> Iterator[None]
 
 def is_out_of_memory(fault: BaseException) -> bool:
     """Return whether an exception reports that memory ran out."""
-    return isinstance(fault, torch.OutOfMemoryError | MemoryError) or all(
-        text in str(fault) for text in _CPU_ALLOCATION
-    )
+    memory = torch.OutOfMemoryError | MemoryError
+    is_memory = isinstance(fault, memory) or isinstance(fault.__cause__, memory)  # the cause, of a loss term's fault
+    return is_memory or all(text in str(fault) for text in _CPU_ALLOCATION)

@@ -5,14 +5,18 @@ from __future__ import annotations
 import json
 import os
 import socket
+import struct
 import time
 import warnings
+from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import IO, Any, Self
 
+import google_crc32c
+
 from asl_kit.base.files import name_write_errors, write_text
-from asl_kit.errors import UsageError
+from asl_kit.errors import AslKitError, UsageError
 from asl_train.distributed import is_main_process
 
 
@@ -52,7 +56,9 @@ class RunFolder:
                 raise UsageError(
                     f"{path}: already holds a training run", hint="resume it with --resume, or choose another --out"
                 )
-        except UsageError:
+            if is_main_process():
+                self._remove_unfinished()
+        except AslKitError:
             self._lock.close()
             raise
 
@@ -61,6 +67,13 @@ class RunFolder:
 
     def __exit__(self, *_: object) -> None:
         self._lock.close()
+
+    def _remove_unfinished(self) -> None:
+        """Remove what a kill in the middle of a write has left behind; a checkpoint may be large."""
+        with name_write_errors(self.path):
+            for file in (self.last, self.model, self.curve):
+                for unfinished in self.path.glob(f".{file.name}.*.tmp"):
+                    unfinished.unlink()
 
     def keep_curve_until(self, step: int) -> None:
         """Remove the records after a step, which will be repeated."""
@@ -108,23 +121,23 @@ class _TensorBoardFile:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # protobuf and numpy warn on import
             from tensorboard.compat.proto import event_pb2, summary_pb2
-            from tensorboard.summary.writer.record_writer import RecordWriter
         self._events, self._summaries = event_pb2, summary_pb2
         folder.mkdir(parents=True, exist_ok=True)
         seconds, rest = divmod(time.time_ns(), 10**9)
         name = f"events.out.tfevents.{seconds:010}.{socket.gethostname()}.{os.getpid()}.{rest:09}"
         self._file = (folder / name).open("xb")
-        self._records = RecordWriter(self._file)
         self._write(file_version="brain.Event:2")
         self._write(step=purge_step, session_log=event_pb2.SessionLog(status=event_pb2.SessionLog.START))
 
     def _write(self, **fields: Any) -> None:
-        self._records.write(self._events.Event(wall_time=time.time(), **fields).SerializeToString())
+        event = self._events.Event(wall_time=time.time(), **fields).SerializeToString()
+        length = struct.pack("<Q", len(event))
+        self._file.write(length + _masked_checksum(length) + event + _masked_checksum(event))
 
-    def add(self, name: str, value: float, step: int) -> None:
-        """Record a value of a step."""
-        scalar = self._summaries.Summary.Value(tag=name, simple_value=value)
-        self._write(step=step, summary=self._summaries.Summary(value=[scalar]))
+    def add(self, values: Mapping[str, float], step: int) -> None:
+        """Record the values of a step."""
+        scalars = [self._summaries.Summary.Value(tag=name, simple_value=value) for name, value in values.items()]
+        self._write(step=step, summary=self._summaries.Summary(value=scalars))
 
     def flush(self) -> None:
         """Pass everything to the operating system."""
@@ -133,6 +146,15 @@ class _TensorBoardFile:
     def close(self) -> None:
         """Flush and close the file."""
         self._file.close()
+
+
+def _masked_checksum(data: bytes) -> bytes:
+    """Return the checksum of a TFRecord, as https://www.tensorflow.org/tutorials/load_data/tfrecord defines it.
+
+    The `RecordWriter` of TensorBoard computes it in Python, which takes longer than all else that a step is recorded.
+    """
+    crc = google_crc32c.value(data)
+    return struct.pack("<I", ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF)
 
 
 class CurveWriter:
@@ -159,8 +181,7 @@ class CurveWriter:
         with name_write_errors(self._curve):
             self._lines.write(json.dumps(record) + "\n")
         with name_write_errors(self._boards):
-            for name, value in values.items():
-                self._board.add(f"{group}/{name}", value, step)
+            self._board.add({f"{group}/{name}": value for name, value in values.items()}, step)
 
     def flush(self) -> None:
         """Pass everything to the operating system, so that nothing is lost if the process is killed."""

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from asl_kit.dataset.feature_reader import FeatureReader
+from asl_kit.dataset.held_features import HeldFeatures
 from asl_kit.dataset.split import VideoItem
 from asl_kit.model.assignment import Truth
 from asl_kit.model.collectives import rank, world_size
@@ -20,6 +21,7 @@ from asl_kit.recipes.schema import Recipe
 CROP_ATTEMPTS = 50  # random positions tried to find a crop with an action
 POOL_BATCHES = 8  # so many batches of randomly drawn videos are sorted by length at a time
 BATCHES_AHEAD = 2
+CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ class TrainingSequence:
     """One training sequence."""
 
     features: Tensor
-    """(T, D) float32."""
+    """(T, D) float32 or float16, on any device."""
     segments: Tensor
     """(N, 2) float32, in features."""
     labels: Tensor
@@ -44,17 +46,19 @@ class Batch:
     """(B, T) bool."""
     truth: Truth
     video_ids: tuple[str, ...]
+    copied: torch.cuda.Event | None = None
+    """Recorded after all tensors have been written by another stream than the one that computes."""
 
     def to(self, device: torch.device) -> Batch:
-        """Return the batch on a device."""
-        return self._each(lambda tensor: tensor.to(device, non_blocking=True))
-
-    def pinned(self) -> Batch:
-        """Return the batch in pinned memory, from which a GPU can copy while it computes."""
-        return self._each(torch.Tensor.pin_memory)
-
-    def _each(self, change: Callable[[Tensor], Tensor]) -> Batch:
-        return Batch(change(self.features), change(self.mask), Truth(*(change(t) for t in self.truth)), self.video_ids)
+        """Return the batch on a device; what the current stream does next waits for the tensors."""
+        if self.copied is None:
+            features, mask, *truth = (tensor.to(device) for tensor in (self.features, self.mask, *self.truth))
+            return replace(self, features=features, mask=mask, truth=Truth(*truth))
+        stream = torch.cuda.current_stream(device)
+        stream.wait_event(self.copied)
+        for tensor in (self.features, self.mask, *self.truth):
+            tensor.record_stream(stream)
+        return self
 
 
 def plan_crop(
@@ -147,31 +151,28 @@ class TrainingSequences:
     ----------
     items : sequence of VideoItem
         The videos.
-    reader : FeatureReader
-        Reader of their features.
+    features : HeldFeatures
+        Their features.
     recipe : Recipe
         Batch size, crops and seed.
     longest : int
         Maximum length of a training sequence in features.
-    pin_memory : bool
-        Whether batches are copied to a GPU.
     """
 
-    def __init__(
-        self, items: Sequence[VideoItem], reader: FeatureReader, recipe: Recipe, *, longest: int, pin_memory: bool
-    ) -> None:
+    def __init__(self, items: Sequence[VideoItem], features: HeldFeatures, recipe: Recipe, *, longest: int) -> None:
         self.items = items
-        self.reader = reader
+        self.features = features
         self.recipe = recipe
         self.longest = longest
-        self.pin_memory = pin_memory
+        self.device = features.device
+        self._stream = torch.cuda.Stream(self.device) if self.device.type == "cuda" else None
 
     def __len__(self) -> int:
         """Return the number of batches in an epoch."""
         return -(-len(self.items) // self.recipe.optimizer.batch_size)
 
     def epoch(self, epoch: int, padded_length: Callable[[int], int], *, first: int = 0) -> Iterator[Batch]:
-        """Yield the batches of an epoch; a thread reads ahead.
+        """Yield the batches of an epoch; a thread reads ahead, and on a GPU makes them on a stream of its own.
 
         If several processes train together, each gets its own videos of every batch, padded to their longest;
         a process without videos gets an empty sequence.
@@ -189,19 +190,21 @@ class TrainingSequences:
         random = np.random.default_rng([self.recipe.run.seed, epoch])
         batches = plan_batches(lengths, batch_size=self.recipe.optimizer.batch_size, random=random)[first:]
         empty = TrainingSequence(
-            torch.zeros(0, sum(self.reader.dims)),
+            torch.zeros(0, sum(self.features.reader.dims)),
             torch.zeros(0, 2),
             torch.zeros(0, self.items[0].labels.shape[1], dtype=torch.int64),
         )
 
         def load(batch: NDArray[np.int64]) -> Batch:
             own = batch[rank() :: world_size()]
-            loaded = collate(
-                [self._sequence(epoch, int(index)) for index in own] or [empty],
-                [self.items[int(index)].video_id for index in own],
-                padded_length,
-            )
-            return loaded.pinned() if self.pin_memory else loaded
+            with nullcontext() if self._stream is None else torch.cuda.stream(self._stream):
+                loaded = collate(
+                    [self._sequence(epoch, int(index)) for index in own] or [empty],
+                    [self.items[int(index)].video_id for index in own],
+                    padded_length,
+                    self.device,
+                )
+                return loaded if self._stream is None else replace(loaded, copied=self._stream.record_event())
 
         with ThreadPoolExecutor(max_workers=1) as thread:
             pending = [thread.submit(load, batch) for batch in batches[:BATCHES_AHEAD]]
@@ -221,24 +224,35 @@ class TrainingSequences:
             min_segment_share=self.recipe.data.min_segment_share,
             random=np.random.default_rng([self.recipe.run.seed, epoch, index]),
         )
-        features = self.reader.read(item.video_id)[start:stop]
-        return TrainingSequence(
-            torch.from_numpy(features), torch.from_numpy(segments).float(), torch.from_numpy(item.labels[kept])
-        )
+        features = self.features.read(item.video_id)[start:stop]
+        return TrainingSequence(features, torch.from_numpy(segments).float(), torch.from_numpy(item.labels[kept]))
 
 
 def collate(
-    sequences: Sequence[TrainingSequence], video_ids: Sequence[str], padded_length: Callable[[int], int]
+    sequences: Sequence[TrainingSequence],
+    video_ids: Sequence[str],
+    padded_length: Callable[[int], int],
+    device: torch.device = CPU,
 ) -> Batch:
-    """Pad sequences to one length."""
+    """Pad sequences to one length, on a device."""
     lengths = torch.tensor([len(sequence.features) for sequence in sequences])
     padded = padded_length(int(lengths.max()))
-    features = torch.zeros(len(sequences), padded, sequences[0].features.shape[1])
+    features = torch.empty(len(sequences), padded, sequences[0].features.shape[1], device=device)
     for row, sequence in zip(features, sequences, strict=True):
-        row[: len(sequence.features)] = sequence.features
+        length = len(sequence.features)
+        row[:length] = _upload(sequence.features, device)
+        row[length:] = 0
+    truth = Truth.collate([s.segments for s in sequences], [s.labels for s in sequences], "cpu")
     return Batch(
         features,
-        torch.arange(padded) < lengths[:, None],
-        Truth.collate([s.segments for s in sequences], [s.labels for s in sequences], "cpu"),
+        _upload(torch.arange(padded) < lengths[:, None], device),
+        Truth(*(_upload(tensor, device) for tensor in truth)),
         tuple(video_ids),
     )
+
+
+def _upload(tensor: Tensor, device: torch.device) -> Tensor:
+    """Return a tensor on a device; a GPU copies from pinned memory, which PyTorch keeps for the next copies."""
+    if device.type == "cpu" or tensor.is_cuda:
+        return tensor
+    return tensor.pin_memory().to(device, non_blocking=True)

@@ -99,7 +99,7 @@ class TrainableModel:
         }
 
     def load_state(self, state: Mapping[str, Any], objective: Mapping[str, Tensor]) -> None:
-        """Restore what `state` returned, in any number of processes.
+        """Restore what `state` returned, in any number of processes and in any precision.
 
         Raises
         ------
@@ -118,7 +118,8 @@ class TrainableModel:
                     raise ValueError(f"{name} of the optimizer does not fit its weights")
             if not 0 <= float(values["step"]) < math.inf:
                 raise ValueError(f"step of the optimizer is {values['step']}")
-        self.scaler.load_state_dict(state["scaler"])
+        if state["scaler"]:  # empty if the run was in another precision than float16 so far
+            self.scaler.load_state_dict(state["scaler"])
 
 
 class StepValues:
@@ -138,8 +139,7 @@ class StepValues:
         self._values = values
         if values.is_cuda:
             self._values = torch.empty(values.shape, pin_memory=True).copy_(values, non_blocking=True)
-            self._arrived = torch.cuda.Event()
-            self._arrived.record()
+            self._arrived = torch.cuda.current_stream(values.device).record_event()
 
     def read(self) -> dict[str, float]:
         """Wait for the values and return them."""

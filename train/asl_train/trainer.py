@@ -15,17 +15,19 @@ import torch
 from torch import Tensor
 
 from asl_kit.base.console import ProgressBar, err, progress_bar
-from asl_kit.checkpoint.files import save_checkpoint
 from asl_kit.checkpoint.model import Checkpoint
+from asl_kit.dataset.held_features import HeldFeatures
 from asl_kit.dataset.split import feature_statistics
 from asl_kit.errors import CheckpointError, TrainingError
 from asl_kit.inference.detector import Detector
 from asl_kit.model.collectives import world_size
+from asl_kit.model.loss_terms import find_loss_terms
 from asl_kit.model.network import Localizer, Shape
 from asl_kit.model.sensitivity import COLLAPSED_SIGMA
 from asl_kit.recipes.files import load_recipe
 from asl_kit.recipes.schema import Recipe
 from asl_kit.torch_utils.device import choose_precision
+from asl_train.checkpoint_writer import CheckpointWriter
 from asl_train.derived_shape import derive_shape, shape_table
 from asl_train.distributed import broadcast_parameters, gather_objects, is_main_process, training_processes
 from asl_train.memory_errors import memory_error_context
@@ -89,12 +91,14 @@ def train_model(
     Raises
     ------
     RecipeError
-        If the recipe or a setting is invalid.
+        If the recipe or a setting is invalid, or no installed package provides a loss term that it names.
     AnnotationError, StoreError, FeatureError
         If the inputs do not fit together.
     TrainingError
         If a loss is not finite; the message names the videos of the batch. If memory runs out; the message names the
         settings to lower.
+    PluginError, MissingDependencyError
+        If a loss term of another package fails, or its package cannot be imported.
     CheckpointError
         If `resume` finds a run of another recipe or other data.
 
@@ -107,16 +111,14 @@ def train_model(
     """
     chosen_recipe = load_recipe(recipe, settings)
     stores = [features] if isinstance(features, str | Path) else features
-    with (
-        training_processes(device) as chosen,
-        memory_error_context(chosen_recipe, chosen),
-        RunFolder(Path(out), resume=resume) as folder,
-    ):
-        data = load_training_data(Path(annotations), [Path(store) for store in stores], chosen_recipe)
-        trainer = Trainer(data, chosen_recipe, folder, chosen)
-        if resume and folder.last.exists():
-            trainer.resume()
-        return trainer.run()
+    with training_processes(device) as chosen, memory_error_context(chosen_recipe, chosen):
+        find_loss_terms(chosen_recipe.loss.terms)  # fails before the folder is made and the data are read
+        with RunFolder(Path(out), resume=resume) as folder:
+            data = load_training_data(Path(annotations), [Path(store) for store in stores], chosen_recipe)
+            trainer = Trainer(data, chosen_recipe, folder, chosen)
+            if resume and folder.last.exists():
+                trainer.resume()
+            return trainer.run()
 
 
 class Trainer:
@@ -143,23 +145,21 @@ class Trainer:
 
         torch.manual_seed(recipe.run.seed)
         network = Localizer(recipe, self.shape, sum(classes))
+        features = HeldFeatures(data.reader, device)
         if recipe.data.standardize and is_main_process():
-            mean, std = feature_statistics(data.reader, data.train.items)
+            mean, std = feature_statistics(features, data.train.items)
             network.set_feature_scale(torch.from_numpy(mean), torch.from_numpy(std))
         network.to(device)
         broadcast_parameters(network)
         self.model = TrainableModel(network, recipe, classes, self.precision)
-        self.sequences = TrainingSequences(
-            data.train.items,
-            data.reader,
-            recipe,
-            longest=self.shape.sequence_length,
-            pin_memory=device.type == "cuda",
-        )
+        broadcast_parameters(self.model.objective)
+        self.sequences = TrainingSequences(data.train.items, features, recipe, longest=self.shape.sequence_length)
         self.step = 0
         self.best: float | None = None
         self.kept = "weights of the last epoch"
         self._unread: tuple[int, Sequence[str], StepValues] | None = None
+        self._writer = CheckpointWriter()
+        self._saved_s = time.monotonic()
         batch, rate = recipe.optimizer.batch_size, recipe.optimizer.learning_rate
         shared = f", shared by {world_size()} processes" if world_size() > 1 else ""
         err().print(f"batches of {batch} videos{shared}; learning rate {rate:g}; {device}, {self.precision}")
@@ -183,7 +183,9 @@ class Trainer:
                 hint="put annotations and --out where all machines can read them",
             )
         epochs, every = self.recipe.optimizer.epochs, self.recipe.run.validate_every
+        self._saved_s = time.monotonic()
         with ExitStack() as stack:
+            stack.enter_context(self._writer)
             curve = None
             if is_main_process():
                 self.folder.keep_curve_until(self.step)
@@ -192,6 +194,7 @@ class Trainer:
             bar.advance(self.step)
             while self.epoch < epochs:
                 self._train_epoch(curve, bar)
+                best_before = self.best
                 if self.epoch == epochs or self.epoch % every == 0:
                     scores = self._validate()
                     if scores and curve is not None:
@@ -200,12 +203,14 @@ class Trainer:
                 if curve is not None and self.recipe.sensitivity.class_level:
                     widths = self.model.objective.class_sensitivity.widths()
                     curve.add(self.step, self.epoch - 1, widths, group="sensitivity")
-                self._save_last(curve)
+                # With a new best model, so that what the two checkpoints say of it agrees.
+                if self.epoch == epochs or self.best != best_before or self._is_checkpoint_due():
+                    self._save_last(curve)
+            if self.best is None:
+                weights, name = self.model.final_weights()
+                self.kept = f"{name} of the last epoch: no validation split to choose by"
+                self._save(weights, self.folder.model)
         self._warn_of_collapse()
-        if self.best is None:
-            weights, name = self.model.final_weights()
-            self.kept = f"{name} of the last epoch: no validation split to choose by"
-            self._save(weights, self.folder.model)
         return TrainingResult(self.folder.model, self.kept, self.best, is_main_process())
 
     def _train_epoch(self, curve: CurveWriter | None, bar: ProgressBar) -> None:
@@ -214,7 +219,6 @@ class Trainer:
         epoch, first = divmod(self.step, steps)
         self.model.network.train()
         self.model.objective.train()
-        saved_s = time.monotonic()
         for batch in self.sequences.epoch(epoch, self.model.network.padded_length, first=first):
             rate = learning_rate(self.step, steps_per_epoch=steps, recipe=self.recipe.optimizer)
             values = self.model.train_step(batch, self.step, rate)
@@ -222,10 +226,10 @@ class Trainer:
             self._unread = (self.step, batch.video_ids, values)
             self.step += 1
             bar.advance()
-            if time.monotonic() - saved_s > 60 * self.recipe.run.checkpoint_minutes and self.step % steps:
+            self._writer.check()
+            if self.step % steps and self._is_checkpoint_due():  # at the end of the epoch, validation comes first
                 self._read_step(curve, bar)
                 self._save_last(curve)
-                saved_s = time.monotonic()
         self._read_step(curve, bar)
 
     def _read_step(self, curve: CurveWriter | None, bar: ProgressBar) -> None:
@@ -239,7 +243,7 @@ class Trainer:
         checked = ["total"] if self.precision == torch.float16 else ["total", "gradient_norm"]
         if not all(math.isfinite(values[name]) for name in checked):
             videos = [video_id for ids in gather_objects(video_ids) for video_id in ids]
-            what = "gradient" if math.isfinite(values["total"]) else "loss"
+            what = "gradient" if math.isfinite(values["total"]) else self._faulty_loss(values)
             raise TrainingError(
                 f"the {what} is not finite at step {step + 1}: {values}; videos: {', '.join(videos)}",
                 hint="lower optimizer.learning_rate, set run.precision=float32, or check the features of these videos",
@@ -249,6 +253,15 @@ class Trainer:
         if curve is not None:
             rate = learning_rate(step, steps_per_epoch=len(self.sequences), recipe=self.recipe.optimizer)
             curve.add(step + 1, epoch, values | {"learning_rate": rate}, group="train")
+
+    def _faulty_loss(self, values: Mapping[str, float]) -> str:
+        """Return which loss is not finite: a loss term, if all losses of asl-kit are finite."""
+        packages = {term.name: term.package for term in self.model.objective.loss_terms()}
+        faulty = {name for name, value in values.items() if not math.isfinite(value)} - {"total", "gradient_norm"}
+        if faulty and faulty <= packages.keys():
+            name = min(faulty)
+            return f"loss term {name!r} of the package {packages[name]}"
+        return "loss"
 
     def _validate(self) -> dict[str, float]:
         """Score the weights and their moving average; keep them if they are the best so far."""
@@ -281,9 +294,14 @@ class Trainer:
                 "With sensitivity.mode = paper the loss falls as its weights do; try normalized or quality."
             )
 
+    def _is_checkpoint_due(self) -> bool:
+        return time.monotonic() - self._saved_s > 60 * self.recipe.run.checkpoint_minutes
+
     def _save_last(self, curve: CurveWriter | None) -> None:
-        if curve is not None:
-            curve.flush()
+        self._saved_s = time.monotonic()
+        if curve is None:  # not the main process
+            return
+        curve.flush()
         state = self.model.state() | {"step": self.step, "best": self.best, "kept": self.kept}
         self._save(self.model.final_weights()[0], self.folder.last, state)
 
@@ -291,6 +309,8 @@ class Trainer:
         if not is_main_process():
             return
         history = {"epoch": self.epoch, "step": self.step, "kept": self.kept, "processes": world_size()}
+        if terms := self.model.objective.loss_terms():
+            history["loss_terms"] = {term.name: term.package for term in terms}
         checkpoint = Checkpoint(
             weights=weights,
             recipe=self.recipe,
@@ -301,7 +321,7 @@ class Trainer:
             objective=self.model.objective.state_dict(),
             training=training,
         )
-        save_checkpoint(checkpoint, path)
+        self._writer.save(checkpoint, path)
 
     def resume(self) -> None:
         """Restore the state of the last checkpoint in the folder.

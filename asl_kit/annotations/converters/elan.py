@@ -36,6 +36,7 @@ from asl_kit.annotations.collector import ACTION, Collector
 from asl_kit.annotations.report import ConversionReport
 from asl_kit.annotations.schema import AnnotationSet
 from asl_kit.annotations.sources import dataset_name, find_sources
+from asl_kit.annotations.tables import DEFAULT_TABLE, TableOptions
 from asl_kit.annotations.video_facts import DURATION_HINT, read_facts, state_facts
 from asl_kit.annotations.video_names import file_name
 from asl_kit.errors import AnnotationError
@@ -48,11 +49,17 @@ _MAX_DEPTH = 100
 """Longest chain of annotations that refer to each other, as in nested tiers."""
 
 
-def convert(sources: Sequence[Path], *, manifest: Manifest | None, report: ConversionReport) -> AnnotationSet:
+def convert(
+    sources: Sequence[Path],
+    *,
+    manifest: Manifest | None,
+    report: ConversionReport,
+    table: TableOptions = DEFAULT_TABLE,
+) -> AnnotationSet:
     """Convert .eaf files, or folders of them."""
     files, tables = find_sources(sources, ["*.eaf"])
     collector = Collector(report, mend=False, manifest=manifest, duration_hint=DURATION_HINT)
-    facts = read_facts(collector, tables)
+    facts = read_facts(collector, tables, table)
     files_of = Counter[str]()
     for path in files:
         document = _read(path)

@@ -50,6 +50,7 @@ from asl_kit.annotations.collector import ACTION, Collector, as_number, number_f
 from asl_kit.annotations.report import ConversionReport
 from asl_kit.annotations.schema import AnnotationSet
 from asl_kit.annotations.sources import dataset_name, find_sources
+from asl_kit.annotations.tables import DEFAULT_TABLE, TableOptions
 from asl_kit.annotations.video_facts import DURATION_HINT, VideoFacts, read_facts
 from asl_kit.annotations.video_names import VIDEO_SUFFIXES, file_name
 from asl_kit.base.files import read_json
@@ -65,11 +66,17 @@ _RATE_HINT = (
 )
 
 
-def convert(sources: Sequence[Path], *, manifest: Manifest | None, report: ConversionReport) -> AnnotationSet:
+def convert(
+    sources: Sequence[Path],
+    *,
+    manifest: Manifest | None,
+    report: ConversionReport,
+    table: TableOptions = DEFAULT_TABLE,
+) -> AnnotationSet:
     """Convert exports of Label Studio, or folders of them."""
     files, tables = find_sources(sources, ["*.json"])
     collector = Collector(report, mend=False, manifest=manifest, duration_hint=DURATION_HINT)
-    export = _Export(collector, read_facts(collector, tables))
+    export = _Export(collector, read_facts(collector, tables, table))
     for path in files:
         for where, task in _tasks(path):
             export.collect(where, task)

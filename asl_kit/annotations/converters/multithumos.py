@@ -27,7 +27,8 @@ from asl_kit.annotations.converters.thumos_text import collect_instances, with_s
 from asl_kit.annotations.report import ConversionReport
 from asl_kit.annotations.schema import AnnotationSet
 from asl_kit.annotations.sources import find_files, matches
-from asl_kit.annotations.video_facts import read_facts, state_facts
+from asl_kit.annotations.tables import DEFAULT_TABLE, TableOptions
+from asl_kit.annotations.video_facts import read_facts, refuse_unused, state_facts
 from asl_kit.errors import AnnotationError
 from asl_kit.manifests.schema import Manifest
 
@@ -36,9 +37,16 @@ ABOUT = ("readme*",)
 CLASS_LIST = "class_list.txt"
 
 
-def convert(sources: Sequence[Path], *, manifest: Manifest | None, report: ConversionReport) -> AnnotationSet:
+def convert(
+    sources: Sequence[Path],
+    *,
+    manifest: Manifest | None,
+    report: ConversionReport,
+    table: TableOptions = DEFAULT_TABLE,
+) -> AnnotationSet:
     """Convert the text files, or a JSON file, of MultiTHUMOS."""
     if any(path.suffix == ".json" for path in sources):
+        refuse_unused(table, [])
         read = partial(_read_json, classes=manifest.classes if manifest else ())
         return convert_published(sources, dataset=NAME, manifest=manifest, report=report, read=read)
     files = [path for path in find_files(sources, ["*.txt"], beside=["*.csv", "readme"]) if not matches(path, ABOUT)]
@@ -52,7 +60,7 @@ def convert(sources: Sequence[Path], *, manifest: Manifest | None, report: Conve
         collect_instances(collector, path, labels={ACTION: path.stem})
     for path in class_lists:
         _compare_classes(path, manifest, report)
-    state_facts(collector, read_facts(collector, tables))
+    state_facts(collector, read_facts(collector, tables, table))
     return collector.finish(files, dataset=NAME)
 
 

@@ -33,7 +33,8 @@ from asl_kit.annotations.converters.thumos_text import collect_instances, with_s
 from asl_kit.annotations.report import ConversionReport
 from asl_kit.annotations.schema import AnnotationSet
 from asl_kit.annotations.sources import find_sources
-from asl_kit.annotations.video_facts import read_facts, state_facts
+from asl_kit.annotations.tables import DEFAULT_TABLE, TableOptions
+from asl_kit.annotations.video_facts import read_facts, refuse_unused, state_facts
 from asl_kit.manifests.schema import Manifest
 
 SPLITS = {"val": "validation", "test": "test"}
@@ -42,9 +43,16 @@ AMBIGUOUS = "Ambiguous"
 """Class of the ignored segments, and the reason that is recorded for them."""
 
 
-def convert(sources: Sequence[Path], *, manifest: Manifest | None, report: ConversionReport) -> AnnotationSet:
+def convert(
+    sources: Sequence[Path],
+    *,
+    manifest: Manifest | None,
+    report: ConversionReport,
+    table: TableOptions = DEFAULT_TABLE,
+) -> AnnotationSet:
     """Convert the text files, or one JSON file, of THUMOS14."""
     if any(path.suffix == ".json" for path in sources):
+        refuse_unused(table, [])
         return convert_published(
             sources,
             dataset="thumos14",
@@ -59,5 +67,5 @@ def convert(sources: Sequence[Path], *, manifest: Manifest | None, report: Conve
         label, _, split = path.stem.rpartition("_")
         labels = None if label == AMBIGUOUS else {ACTION: label}
         collect_instances(collector, path, labels=labels, reason=AMBIGUOUS, split=SPLITS[split])
-    state_facts(collector, read_facts(collector, tables))
+    state_facts(collector, read_facts(collector, tables, table))
     return collector.finish([*text_files, *tables], dataset="thumos14")

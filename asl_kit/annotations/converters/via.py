@@ -32,6 +32,7 @@ from asl_kit.annotations.collector import ACTION, Collector
 from asl_kit.annotations.report import ConversionReport
 from asl_kit.annotations.schema import AnnotationSet
 from asl_kit.annotations.sources import dataset_name, find_sources
+from asl_kit.annotations.tables import DEFAULT_TABLE, TableOptions
 from asl_kit.annotations.video_facts import DURATION_HINT, read_facts, state_facts
 from asl_kit.annotations.video_names import file_name
 from asl_kit.base.files import read_json
@@ -46,11 +47,17 @@ _MAX_COMBINATIONS = 100
 """Largest number of combinations of ticked options of one segment."""
 
 
-def convert(sources: Sequence[Path], *, manifest: Manifest | None, report: ConversionReport) -> AnnotationSet:
+def convert(
+    sources: Sequence[Path],
+    *,
+    manifest: Manifest | None,
+    report: ConversionReport,
+    table: TableOptions = DEFAULT_TABLE,
+) -> AnnotationSet:
     """Convert VIA 3 projects, or folders of them."""
     files, tables = find_sources(sources, ["*.json"])
     collector = Collector(report, mend=False, manifest=manifest, duration_hint=DURATION_HINT)
-    facts = read_facts(collector, tables)
+    facts = read_facts(collector, tables, table)
     for project in [_Project(path, _read(path), collector) for path in files]:
         project.collect()
     state_facts(collector, facts, fps=False)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from asl_evaluate.protocols.protocol import Protocol
 from asl_evaluate.scores import ClassScore, Metric, Scores
 from asl_evaluate.task import Prepared, Task, prepare
 from asl_kit.metrics import average_precision, recall_at_top
@@ -27,11 +28,10 @@ def score(task: Task) -> Scores:
     precision = average_precision(truth, predicted, num_classes=len(prepared.classes), tiou_thresholds=thresholds)
     recall = recall_at_top(truth, predicted, per_video=RECALL_PER_VIDEO, tiou_thresholds=thresholds)
     recalls = {f"recall@{RECALL_PER_VIDEO}": Metric(float(recall.mean()), tuple(recall.tolist()))}
-    return mean_over_classes("activitynet", task, prepared, precision, recall=recalls)
+    return mean_over_classes(task, prepared, precision, recall=recalls)
 
 
 def mean_over_classes(
-    protocol: str,
     task: Task,
     prepared: Prepared,
     precision: NDArray[np.float64],
@@ -42,7 +42,6 @@ def mean_over_classes(
     """Return the scores that follow from the AP of each class, (num_thresholds, num_classes)."""
     num_truth, num_predicted = prepared.count_truth(), prepared.count_predicted()
     return Scores(
-        protocol=protocol,
         split=task.split,
         vocabulary=prepared.vocabulary,
         tiou_thresholds=task.tiou_thresholds,
@@ -56,3 +55,6 @@ def mean_over_classes(
         recall=recall or {},
         metrics=metrics or {},
     )
+
+
+PROTOCOL = Protocol("activitynet", "interpolated AP, as ActivityNet's official script", score)

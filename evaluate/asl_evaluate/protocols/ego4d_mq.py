@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from asl_evaluate.protocols.activitynet import mean_over_classes
 from asl_evaluate.protocols.epic_kitchens import as_linspace
+from asl_evaluate.protocols.protocol import Protocol
 from asl_evaluate.scores import Metric, Scores
 from asl_evaluate.task import Task, prepare
 from asl_kit.metrics import (
@@ -45,7 +46,7 @@ def score(task: Task) -> Scores:
         distinct, predicted, num_classes=num_classes, multiples=MULTIPLES, tiou_thresholds=as_linspace(thresholds)
     )
     metrics = _metrics("class recall", np.nanmean(by_class, axis=2)) if len(distinct) else {}
-    return mean_over_classes("ego4d-mq", task, prepared, precision, recall=_metrics("recall", pooled), metrics=metrics)
+    return mean_over_classes(task, prepared, precision, recall=_metrics("recall", pooled), metrics=metrics)
 
 
 def _metrics(name: str, values: NDArray[np.float64]) -> dict[str, Metric]:
@@ -54,3 +55,6 @@ def _metrics(name: str, values: NDArray[np.float64]) -> dict[str, Metric]:
         f"{name}@{multiple}x": Metric(float(column.mean()), tuple(column.tolist()))
         for multiple, column in zip(MULTIPLES, values.T, strict=True)
     }
+
+
+PROTOCOL = Protocol("ego4d-mq", "mAP and recall@kx, as the Ego4D Moment Queries challenge", score, tiou="0.1:0.5:0.1")

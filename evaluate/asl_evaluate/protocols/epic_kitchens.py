@@ -9,6 +9,7 @@ import numpy as np
 
 from asl_evaluate.epic_actions import VOCABULARIES, action_label, split_labels
 from asl_evaluate.protocols.activitynet import mean_over_classes
+from asl_evaluate.protocols.protocol import Protocol
 from asl_evaluate.scores import Scores
 from asl_evaluate.task import Task, prepare
 from asl_kit.annotations import AnnotationSet, Segment, Video
@@ -70,7 +71,7 @@ def _score(task: Task) -> Scores:
         num_classes=len(prepared.classes),
         tiou_thresholds=as_linspace(task.tiou_thresholds),
     )
-    return mean_over_classes("epic-kitchens", task, prepared, precision)
+    return mean_over_classes(task, prepared, precision)
 
 
 def _with_action_vocabulary(annotations: AnnotationSet, split: str) -> tuple[AnnotationSet, list[str]]:
@@ -98,3 +99,12 @@ def _with_action(segment: Segment) -> Segment:
         return segment
     action = action_label(*(segment.labels[name] for name in VOCABULARIES))
     return segment.model_copy(update={"labels": {**segment.labels, ACTION: action}})
+
+
+PROTOCOL = Protocol(
+    "epic-kitchens",
+    "mAP of verb, noun and action, as the EPIC-KITCHENS-100 challenge",
+    score,
+    tiou="0.1:0.5:0.1",
+    joint=True,
+)

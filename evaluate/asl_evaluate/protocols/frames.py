@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from asl_evaluate.protocols.protocol import Protocol
 from asl_evaluate.scores import ClassScore, Metric, Scores
 from asl_evaluate.task import Prepared, Task, prepare
 from asl_kit.annotations import Video
@@ -36,9 +37,7 @@ def score_charades(task: Task) -> Scores:
     precision, positives = _class_precision(prepared, times, side="closed")
     there = positives > 0
     weighted = float(np.sum(precision[there] * positives[there]) / positives.sum())
-    return _scores(
-        "charades", task, prepared, precision, float(precision[there].mean()), {"weighted mAP": Metric(weighted)}
-    )
+    return _scores(task, prepared, precision, float(precision[there].mean()), {"weighted mAP": Metric(weighted)})
 
 
 def score_multithumos(task: Task) -> Scores:
@@ -52,7 +51,7 @@ def score_multithumos(task: Task) -> Scores:
     prepared = prepare(task)
     times = [_frame_times(video_id, video) for video_id, video in prepared.videos.items()]
     precision, _ = _class_precision(prepared, times, side="open")
-    return _scores("multithumos", task, prepared, precision, float(np.nan_to_num(precision).mean()), {})
+    return _scores(task, prepared, precision, float(np.nan_to_num(precision).mean()), {})
 
 
 def _frame_times(video_id: str, video: Video) -> Times:
@@ -115,7 +114,6 @@ def _class_precision(
 
 
 def _scores(
-    protocol: str,
     task: Task,
     prepared: Prepared,
     precision: NDArray[np.float64],
@@ -124,7 +122,6 @@ def _scores(
 ) -> Scores:
     num_truth, num_predicted = prepared.count_truth(), prepared.count_predicted()
     return Scores(
-        protocol=protocol,
         split=task.split,
         vocabulary=prepared.vocabulary,
         tiou_thresholds=(),
@@ -137,3 +134,11 @@ def _scores(
         coverage=prepared.coverage,
         metrics=metrics,
     )
+
+
+MULTITHUMOS = Protocol(
+    "multithumos", "mAP over every frame, as in MultiTHUMOS papers", score_multithumos, by_frame=True
+)
+CHARADES = Protocol(
+    "charades", "mAP over 25 moments a video, as Charades' official script", score_charades, by_frame=True
+)

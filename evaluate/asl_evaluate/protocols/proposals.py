@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from asl_evaluate.protocols.protocol import Protocol
 from asl_evaluate.scores import Metric, Scores
 from asl_evaluate.task import Task, prepare
 from asl_kit.metrics import proposal_recall
@@ -25,7 +26,6 @@ def score(task: Task) -> Scores:
         np.sum(average[1:] + average[:-1]) / 2 / MAX_PER_VIDEO
     )  # trapezoidal rule, from 1 to the highest number
     return Scores(
-        protocol="proposals",
         split=task.split,
         vocabulary=prepared.vocabulary,
         tiou_thresholds=task.tiou_thresholds,
@@ -38,3 +38,6 @@ def score(task: Task) -> Scores:
         },
         metrics={"area under AR@AN": Metric(area)},
     )
+
+
+PROTOCOL = Protocol("proposals", "average recall AR@AN, as ActivityNet's proposal task", score, tiou="0.5:0.95:0.05")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from asl_evaluate.protocols.activitynet import mean_over_classes
+from asl_evaluate.protocols.protocol import Protocol
 from asl_evaluate.scores import Scores
 from asl_evaluate.task import Prepared, Task, prepare
 from asl_kit.metrics import Segments, thumos14_average_precision
@@ -23,7 +24,7 @@ def score(task: Task) -> Scores:
         num_classes=len(prepared.classes),
         tiou_thresholds=task.tiou_thresholds,
     )
-    return mean_over_classes("thumos14", task, prepared, precision)
+    return mean_over_classes(task, prepared, precision)
 
 
 def _ignored(prepared: Prepared) -> Segments:
@@ -34,3 +35,6 @@ def _ignored(prepared: Prepared) -> Segments:
     ]
     table = np.array(rows, np.float64).reshape(-1, 3)
     return Segments(table[:, 0].astype(np.int64), table[:, 1], table[:, 2], np.zeros(len(table), np.int64))
+
+
+PROTOCOL = Protocol("thumos14", "AP not interpolated and tIoU strict, as THUMOS14's official tool", score)

@@ -1,4 +1,4 @@
-"""The report on a predictions file."""
+"""The report on a predictions file with annotations."""
 
 from __future__ import annotations
 
@@ -7,13 +7,10 @@ from pathlib import Path
 
 from asl_evaluate.diagnosis import diagnose
 from asl_evaluate.options import DEFAULTS, ScoringOptions
-from asl_evaluate.report.detections_page import write_detections_report
 from asl_evaluate.report.scores_page import write_scores_report
 from asl_evaluate.report.sensitivity_file import read_sensitivity
-from asl_evaluate.report.video_files import find_video_files
 from asl_evaluate.scoring import read_tasks
 from asl_evaluate.task import prepare
-from asl_kit.detections.json_format import read_predictions
 from asl_kit.errors import PredictionError, UsageError, error_context
 
 
@@ -21,13 +18,13 @@ def report_file(
     path: Path,
     *,
     predictions: Path,
-    annotations: Path | None = None,
+    annotations: Path,
     options: ScoringOptions = DEFAULTS,
     videos: Path | None = None,
     sensitivity: Path | None = None,
     predictions_per_video: int = 200,
 ) -> None:
-    """Write the report on a predictions file. Without annotations it shows the detections and scores nothing.
+    """Write the report on a predictions file.
 
     Parameters
     ----------
@@ -35,10 +32,10 @@ def report_file(
         The HTML file to write.
     predictions : Path
         ActivityNet detection JSON.
-    annotations : Path, optional
+    annotations : Path
         Unified annotations.
     options : ScoringOptions
-        How to score.
+        How to score, and how to read a table.
     videos : Path, optional
         Folder of the video files.
     sensitivity : Path, optional
@@ -49,26 +46,10 @@ def report_file(
     Raises
     ------
     UsageError
-        If the protocol scores several vocabularies together and no vocabulary is named, or an option needs
-        annotations and there are none.
+        If the protocol scores several vocabularies together and no vocabulary is named.
     AslKitError
         As the readers, the protocol, `diagnose` and `write_scores_report`.
     """
-    if annotations is None:
-        needing = options.changed() + (["sensitivity"] if sensitivity is not None else [])
-        if needing:
-            raise UsageError(
-                f"{', '.join(f'--{name}' for name in needing)}: needs --annotations FILE",
-                hint="without annotations, a report shows the detections and scores nothing",
-            )
-        detections = read_predictions(predictions)
-        ids = dict.fromkeys(detections.video_ids)
-        files = find_video_files(videos, ids) if videos is not None else {}
-        with error_context(predictions, PredictionError):
-            write_detections_report(
-                path, detections, durations_s={}, files=files, predictions_per_video=predictions_per_video
-            )
-        return
     (task,) = read_tasks([predictions], annotations, replace(options, protocol=None))
     dataset = task.annotations.dataset
     protocol = options.protocol_for(dataset)

@@ -67,7 +67,7 @@ def write_scores_report(
     middle = min(diagnosis.tiou_thresholds, key=lambda threshold: (abs(threshold - 0.5), threshold))
     page = HtmlPage(f"{dataset}: report")
     page.paragraph(
-        f"Split {scores.split}, vocabulary {scores.vocabulary}, protocol {scores.protocol}, "
+        f"Split {scores.split}, vocabulary {scores.vocabulary}, protocol {scores.protocol_and_package}, "
         f"duplicates in the ground truth: {scores.coverage.duplicates}."
     )
     _add_summary(page, scores, diagnosis)

@@ -1,6 +1,6 @@
 """Backbones by name. A family's module, and torch with it, is imported when one of its names is used.
 
-Other packages add backbones through the entry point group `ENTRY_POINT_GROUP`: see docs/backbones.md.
+Other packages add backbones through the entry point group `ENTRY_POINT_GROUP`: see docs/plugins.md.
 """
 
 from __future__ import annotations
@@ -8,13 +8,11 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
-from asl_kit.base.plugins import entry_names, find_entry, load_entry, package_of
+from asl_kit.base.plugins import entry_names, find_entry, load_instance
 from asl_kit.base.similar_names import close_matches
-from asl_kit.errors import AslKitError, MissingDependencyError, UsageError
+from asl_kit.errors import UsageError
 
 if TYPE_CHECKING:
-    from importlib.metadata import EntryPoint
-
     from asl_extract.backbones.spec import BackboneSpec
 
 ENTRY_POINT_GROUP = "asl_kit.backbones"
@@ -53,37 +51,14 @@ def get_backbone(name: str) -> BackboneSpec:
     MissingDependencyError
         If the package that provides it cannot be imported, or provides something else.
     """
-    entry = find_entry(ENTRY_POINT_GROUP, name, kind="backbone")
+    entry = find_entry(ENTRY_POINT_GROUP, name, kind="backbone", built_in=BACKBONES)
     if name in BACKBONES:
-        if entry is not None:
-            raise UsageError(
-                f"the package {package_of(entry)} ({entry.value}) provides a backbone {name!r}, which asl-kit also has",
-                hint="Uninstall that package, or ask its authors to rename it.",
-            )
         family: dict[str, BackboneSpec] = importlib.import_module(BACKBONES[name]).BACKBONES
         return family[name]
     if entry is not None:
-        return _from_package(entry)
+        from asl_extract.backbones.spec import BackboneSpec
+
+        return load_instance(entry, BackboneSpec, kind="backbone")
     close = close_matches(name, backbone_names())
     meant = f"Did you mean {close[0]!r}? " if close else ""
     raise UsageError(f"unknown backbone {name!r}", hint=f"{meant}Backbones: {', '.join(backbone_names())}")
-
-
-def _from_package(entry: EntryPoint) -> BackboneSpec:
-    """Return the backbone of another package: a `BackboneSpec`, or the result of a function that returns one."""
-    from asl_extract.backbones.spec import BackboneSpec
-
-    spec = load_entry(entry, kind="backbone")
-    who = f"the backbone {entry.name!r} ({entry.value}) of the package {package_of(entry)}"
-    if callable(spec):
-        try:
-            spec = spec()
-        except AslKitError:
-            raise
-        except Exception as fault:
-            raise MissingDependencyError(f"{who} cannot be loaded: {type(fault).__name__}: {fault}") from fault
-    if not isinstance(spec, BackboneSpec):
-        raise MissingDependencyError(f"{who} must be a BackboneSpec or return one, found {spec!r:.60}")
-    if spec.name != entry.name:
-        raise MissingDependencyError(f"{who} must have the same name in its BackboneSpec, found {spec.name!r}")
-    return spec

@@ -29,7 +29,7 @@ from challenge_metrics import OUT, TIOU, load, timestamp
 
 from asl_evaluate.options import ScoringOptions
 from asl_evaluate.scoring import evaluate_predictions
-from asl_evaluate.submission import submit
+from asl_evaluate.submission import TrainingFacts, submit
 from asl_kit.annotations import AnnotationSet, write_annotations
 from asl_kit.detections.json_format import write_predictions
 from asl_kit.detections.table import Detection, Detections
@@ -70,7 +70,7 @@ def check_epic(code: Any, case: dict[str, Rows]) -> float:
         predictions=[predictions],
         annotations=annotations,
         output=Path("epic-submission.json"),
-        supervision=(2, 3, 3),
+        training=TrainingFacts((2, 3, 3)),
     )
     submission = code.read_json(written.path)
     code.validate_submission(submission, 97, 300, supported_challenges="action_detection")

@@ -11,10 +11,12 @@ from helpers.support import make_annotation_set
 from rich.console import Console
 
 from asl_evaluate.coverage import GridCoverage
-from asl_evaluate.options import ScoringOptions, parse_tiou
-from asl_evaluate.protocols import PROTOCOLS
+from asl_evaluate.options import ScoringOptions
+from asl_evaluate.protocols import PROTOCOLS, find_protocol
 from asl_evaluate.scoring import evaluate_predictions, score, write_results
 from asl_evaluate.terminal_tables import print_scores
+from asl_evaluate.tiou import parse_tiou
+from asl_kit import __version__
 from asl_kit.annotations import AnnotationSet, write_annotations
 from asl_kit.detections.json_format import read_predictions, write_predictions
 from asl_kit.detections.table import Detections, DetectionTables
@@ -84,6 +86,7 @@ def test_json_has_the_keys_of_the_format(annotations: AnnotationSet) -> None:
     document = score(PREDICTIONS, annotations, ScoringOptions(split="test", tiou=(0.5, 0.7))).to_json()
     keys = [
         "protocol",
+        "package",
         "split",
         "vocabulary",
         "tiou",
@@ -96,6 +99,7 @@ def test_json_has_the_keys_of_the_format(annotations: AnnotationSet) -> None:
     ]
     assert list(document) == keys
     assert (document["protocol"], document["split"], document["tiou"]) == ("activitynet", "test", [0.5, 0.7])
+    assert document["package"] == f"asl-kit {__version__}"
     assert document["per_class"]["run"] == {
         "AP": pytest.approx([0.25, 0]),
         "average_AP": pytest.approx(0.125),
@@ -306,7 +310,7 @@ def test_thresholds_of_a_protocol(protocol: str, dataset: str) -> None:
     own = CHALLENGE_TIOU.get(protocol)
     expected = parse_tiou(own) if own is not None else default_tiou_thresholds(dataset)
     assert ScoringOptions(protocol=protocol).tiou_thresholds(dataset) == expected
-    if not PROTOCOLS[protocol].by_frame:
+    if not find_protocol(protocol).by_frame:
         assert ScoringOptions(protocol=protocol, tiou="0.2:0.4:0.2").tiou_thresholds(dataset) == (0.2, 0.4)
 
 

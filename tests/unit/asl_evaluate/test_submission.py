@@ -10,7 +10,7 @@ import pytest
 from helpers.written_commands import check_command
 from pydantic import ValidationError
 
-from asl_evaluate.submission import BENCHMARKS, parse_supervision, submit
+from asl_evaluate.submission import BENCHMARKS, TrainingFacts, parse_supervision, submit
 from asl_evaluate.submission_formats import ActivityNet, EpicKitchens, MomentQueries
 from asl_kit.annotations import AnnotationSet, write_annotations
 from asl_kit.annotations.conversion import converter_names
@@ -49,7 +49,7 @@ def test_epic_kitchens(tmp_path: Path) -> None:
         annotations=annotate(tmp_path, "epic-kitchens", {"a": "test", "b": "test", "z": "train"}),
         output=tmp_path / "new" / "test.json",
         split="test",
-        supervision=(2, 3, 3),
+        training=TrainingFacts((2, 3, 3)),
     )
     assert json.loads(found.path.read_bytes()) == {
         "version": "0.2",
@@ -82,7 +82,7 @@ def test_epic_kitchens_of_its_own_json_stays_the_same(tmp_path: Path) -> None:
         predictions=[tmp_path / "epic.json"],
         annotations=annotate(tmp_path, "epic-kitchens", {"a": "test"}),
         output=tmp_path / "test.json",
-        supervision=(1, 0, 5),
+        training=TrainingFacts((1, 0, 5)),
     )
     assert json.loads(found.path.read_bytes()) == document
 
@@ -121,7 +121,7 @@ def test_activitynet(tmp_path: Path, external: str | None, used: bool) -> None:
         annotations=annotate(tmp_path, "activitynet13", {"a": "testing"}),
         output=tmp_path / "submission.json",
         per_video=2,
-        external_data=external,
+        training=TrainingFacts(external_data=external),
     )
     assert json.loads(found.path.read_bytes()) == {
         "version": "VERSION 1.3",
@@ -180,8 +180,7 @@ def test_refused(tmp_path: Path, change: dict[str, Any], message: str) -> None:
             annotations=annotate(tmp_path, asked["dataset"], {"a": "test", "c": "val"}),
             output=output,
             split=asked.get("split"),
-            supervision=asked.get("supervision"),
-            external_data=asked.get("external_data"),
+            training=TrainingFacts(asked.get("supervision"), asked.get("external_data")),
         )
     assert output.read_text() == "as it was"
     assert len(list(tmp_path.iterdir())) == 3
@@ -262,7 +261,7 @@ def test_the_hint_names_a_converter(tmp_path: Path, benchmark: str) -> None:
             predictions=[tmp_path / "p.json"],
             annotations=annotate(tmp_path, "thumos14", {"a": "test"}),
             output=tmp_path / "out.json",
-            supervision=(2, 3, 3) if benchmark == "epic-kitchens" else None,
+            training=TrainingFacts((2, 3, 3) if benchmark == "epic-kitchens" else None),
         )
     command = (caught.value.hint or "").removeprefix("make them with: ")
     assert command.split()[2] in converter_names()

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
 import numpy as np
+import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asl_train.sequences import plan_batches, plan_crop
+from asl_train.sequences import TrainingSequence, collate, plan_batches, plan_crop
 
 
 @given(
@@ -60,3 +66,33 @@ def test_videos_of_like_length_share_a_batch() -> None:
     # In random order all the same: short and long ones are spread over the epoch.
     halves = [lengths[np.concatenate(part)].mean() for part in (batches[:50], batches[50:])]
     assert 0.8 < halves[0] / halves[1] < 1.25
+
+
+def test_batches_are_cut_and_padded_alike_from_every_source() -> None:
+    whole = torch.randn(2, 12, 3).half()
+    truth = (torch.tensor([[1.0, 3.0]]), torch.tensor([[1]]))
+    batches = []
+    for features in (whole, whole.float()):
+        sequences = [TrainingSequence(features[0, 2:9], *truth), TrainingSequence(features[1, :4], *truth)]
+        batches.append(collate(sequences, ["a", "b"], lambda length: -(-length // 4) * 4))
+    for batch in batches:
+        assert batch.features.dtype == torch.float32
+        assert torch.equal(batch.features[0, :7], whole[0, 2:9].float())
+        assert torch.equal(batch.features[1, :4], whole[1, :4].float())
+        assert not batch.features[0, 7:].any()
+        assert not batch.features[1, 4:].any()
+        assert batch.mask.sum(dim=1).tolist() == [7, 4]
+
+
+def test_a_gpu_waits_for_a_batch_that_another_stream_has_copied(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And the memory of the batch is not reused before the GPU has computed with it. A stand-in is the GPU."""
+    calls: list[object] = []
+    event: Any = object()
+    stream = SimpleNamespace(wait_event=lambda waited: calls.append(("wait", waited)))
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda device: stream)
+    monkeypatch.setattr(torch.Tensor, "record_stream", lambda tensor, used_by: calls.append((id(tensor), used_by)))
+    sequence = TrainingSequence(torch.randn(4, 3), torch.tensor([[1.0, 3.0]]), torch.tensor([[1]]))
+    batch = replace(collate([sequence], ["a"], lambda length: length), copied=event)
+    assert batch.to(torch.device("cuda:1")) is batch
+    tensors = (batch.features, batch.mask, *batch.truth)
+    assert calls == [("wait", event), *((id(tensor), stream) for tensor in tensors)]

@@ -48,7 +48,7 @@ def test_as_a_spreadsheet_program_saves_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        ("video,start,end,label\nv,1,2,run\n", r"d\.csv:1: column 'score' is missing; expected video,start,end,label,"),
+        ("video,start,end,label\nv,1,2,run\n", r"d\.csv:1: column 'score' is missing \(also accepted: confidence, "),
         ("video,start,end,label,score\n", "no rows below the first line"),
         ("video,start,end,label,score\nv,1,2,run,\n", r"d\.csv:2: score: empty"),
         ("video,start,end,label,score\n,,,,\nx,,,,\n,1,2,run,1\n", r"d\.csv:4: video: empty"),

@@ -10,6 +10,7 @@ import torch
 from helpers.support import add_video, make_annotation_set, make_features, make_spec
 
 from asl_kit.dataset.feature_reader import FeatureReader
+from asl_kit.dataset.held_features import HeldFeatures
 from asl_kit.dataset.split import feature_statistics, load_split, training_split, validation_split
 from asl_kit.errors import AnnotationError, StoreError
 from asl_kit.grid import FeatureGrid
@@ -52,7 +53,7 @@ def test_statistics_are_numpys(store: FeatureStore) -> None:
     reader = FeatureReader([store.path])
     annotations = make_annotation_set({"v0": ("train", []), "v1": ("train", [])}, ["run"])
     items = load_split(annotations, "train", reader, {"action": ["run"]}).items
-    mean, std = feature_statistics(reader, items)
+    mean, std = feature_statistics(HeldFeatures(reader, torch.device("cpu")), items)
     everything = np.concatenate([store.read("v0"), store.read("v1")]).astype(np.float64)
     np.testing.assert_allclose(mean, everything.mean(axis=0), rtol=1e-9)
     np.testing.assert_allclose(std, everything.std(axis=0), rtol=1e-6)

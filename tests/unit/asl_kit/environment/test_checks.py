@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from asl_kit.environment import Verdict, checks
-from asl_kit.environment.machine import Folder, Gpu, MachineFacts, available_bytes, driver_version
+from asl_kit.environment.machine import Folder, Gpu, MachineFacts, driver_version
 from asl_kit.environment.packages import OPTIONAL, REQUIRED, TORCH_FAILS
 
 GIB = 2**30
@@ -333,8 +333,3 @@ def test_every_dependency_is_known() -> None:
 )
 def test_driver_version(text: str, version: str | None) -> None:
     assert driver_version(text) == version
-
-
-def test_available_memory() -> None:
-    assert available_bytes("MemTotal:       65000 kB\nMemAvailable:   48000 kB\n") == 48000 * 1024
-    assert available_bytes("MemTotal:       65000 kB\n") is None

@@ -19,13 +19,13 @@ def make(labels: dict[str, list[str]], split: str = "train") -> AnnotationSet:
     return make_annotation_set(rows, sorted({label for found in labels.values() for label in found}))
 
 
-@settings(max_examples=50)
-@given(
-    st.dictionaries(
-        st.text("abcdef", min_size=1, max_size=4), st.lists(st.sampled_from("uvwxyz"), max_size=4), min_size=2
-    ),
-    st.randoms(),
+LABELS = st.dictionaries(
+    st.text("abcdef", min_size=1, max_size=4), st.lists(st.sampled_from("uvwxyz"), max_size=4), min_size=2
 )
+
+
+@settings(max_examples=50)
+@given(LABELS, st.randoms())
 def test_what_is_drawn(labels: dict[str, list[str]], random) -> None:
     videos = make(labels).videos
     drawn = draw_test_videos(videos)
@@ -37,6 +37,66 @@ def test_what_is_drawn(labels: dict[str, list[str]], random) -> None:
     if len(drawn) > 1:  # a single one is drawn even where it leaves a class without a training video
         kept = {label for name in videos.keys() - drawn for label in labels[name]}
         assert kept == {label for found in labels.values() for label in found}
+
+
+@settings(max_examples=20)
+@given(LABELS, LABELS, st.randoms())
+def test_what_is_drawn_of_new_videos(first: dict[str, list[str]], more: dict[str, list[str]], random) -> None:
+    project, _ = with_test_split(make(first), first.keys())
+    labels = more | first
+    annotations = make(labels)
+    grown, _ = with_test_split(annotations, labels.keys(), project=project)
+    earlier = {name: video.split for name, video in project.videos.items()}
+    assert earlier.items() <= {name: video.split for name, video in grown.videos.items()}.items()
+    drawn = {name for name, video in grown.videos.items() if video.split == "test"}
+    before = {name for name, split in earlier.items() if split == "test"}
+    assert before <= drawn
+    assert len(drawn) <= max(len(before), round(len(labels) / 5), len(labels) // 3)
+    unused = {  # the share is reached, or each video that is left has the only training segment of a class
+        name
+        for name in labels.keys() - drawn - first.keys()
+        if all(sum(label in labels[other] for other in labels.keys() - drawn) > 1 for label in labels[name])
+    }
+    assert len(drawn) >= round(len(labels) / 5) or not unused
+    names = list(labels)
+    random.shuffle(names)
+    shuffled = annotations.model_copy(update={"videos": {name: annotations.videos[name] for name in names}})
+    assert with_test_split(shuffled, labels.keys(), project=project)[0].videos == grown.videos
+    assert with_test_split(grown, labels.keys(), project=grown)[0] == grown
+
+
+@pytest.mark.parametrize(
+    ("project", "now", "unstated", "expected"),
+    [
+        ({"a": "test", "b": "train"}, {"a": "train", "b": "train"}, {"a", "b"}, {"a": "test", "b": "train"}),
+        ({"a": "test", "b": "train"}, {"a": "train", "b": "train"}, (), {"a": "test", "b": "train"}),
+        ({"a": "test", "b": "train"}, {"a": "train", "b": "test"}, (), {"a": "train", "b": "test"}),
+        ({"a": "test", "b": "train"}, {"a": "train", "b": "test"}, {"a"}, {"a": "test", "b": "test"}),
+        (
+            {"a": "validation", "b": "test", "c": "train"},
+            {"a": "train", "b": "train", "c": "train"},
+            {"a", "b", "c"},
+            {"a": "validation", "b": "test", "c": "train"},
+        ),
+        (
+            {"a": "test", "b": "train", "c": "train"},
+            {"a": "validation", "b": "train", "c": "train"},
+            (),
+            {"a": "validation", "b": "train", "c": "test"},
+        ),
+    ],
+    ids=["unstated", "no test split stated", "stated", "stated for one", "validation", "test video stated elsewhere"],
+)
+def test_splits_of_a_project(
+    project: dict[str, str], now: dict[str, str], unstated: set[str], expected: dict[str, str]
+) -> None:
+    def of(splits: dict[str, str]) -> AnnotationSet:
+        return make_annotation_set({name: (split, [(0, 1, "x")]) for name, split in splits.items()}, ["x"])
+
+    found, note = with_test_split(of(now), now.keys(), project=of(project), unstated=unstated)
+    assert {name: video.split for name, video in found.videos.items()} == expected
+    has_moved = now["a"] == "validation"  # none is left in the test split, and none is new
+    assert ("1 of the 2 earlier videos were moved to split 'test'" in note) == has_moved
 
 
 def test_every_class_of_several_videos_is_scored() -> None:

@@ -1,7 +1,7 @@
 import pytest
 
 from asl_kit.annotations import Segment
-from asl_kit.annotations.converters.csv_table import OPTIONAL, REQUIRED, SYNONYMS, convert
+from asl_kit.annotations.converters.csv_table import convert
 from asl_kit.annotations.report import ConversionReport
 from asl_kit.annotations.tables import TIME_HINT
 from asl_kit.errors import AnnotationError, MissingFileError
@@ -81,12 +81,6 @@ def test_synonyms_are_reported_and_give_way_to_the_name_itself(tmp_path):
     ]
 
 
-def test_every_synonym_is_spelt_as_names_are_compared():
-    for name, synonyms in SYNONYMS.items():
-        assert not {name, *REQUIRED, *OPTIONAL} & {*synonyms}
-        assert all(synonym == synonym.lower().replace(" ", "_").replace("-", "_") for synonym in synonyms)
-
-
 def test_further_columns_are_attributes_of_the_segment(tmp_path):
     rows = "video,start,end,label,Annotator,start_frame\na,1,2,run,Ann,25\na,3,4,run,,75\n"
     annotations, report = run(tmp_path, rows)
@@ -154,7 +148,7 @@ FAULTS = {
     ),
     "two synonyms": (
         "video,start,end,class,action\na,1,2,x,y\n",
-        r"columns 'class' and 'action' could each be 'label': give one of them this name",
+        r"columns 'class' and 'action' could each be 'label': state one, as in --column label=class",
     ),
     "vocabulary without a name": ("video,start,end,label:\na,1,2,x\n", r"column 'label:' names no vocabulary"),
     "no column of labels": ("video,start,end,note\na,1,2,x\n", r"column 'label' is missing"),
@@ -175,10 +169,13 @@ FAULTS = {
         "video,start,end,label\nx/a.mp4,1,2,run\ny/a.mp4,1,2,run\n",
         r"own\.csv:3: video 'a': path: 'y/a\.mp4' contradicts 'x/a\.mp4'",
     ),
-    "UTF-16 cut off": (b"\xff\xfev\x00i\x00d", r"own\.csv: not UTF-8 text"),
+    "UTF-16 cut off": (b"\xff\xfev\x00i\x00d", r"own\.csv: not UTF-16 text"),
     "column twice": ("video,start,end,label,label\n", r"column 'label' appears twice"),
     "bars": ("video|start|end|label\na|1|2|x\n", r"column 'video' is missing"),
-    "not UTF-8": (b"video,start,end,label\na,1,2,\xe9\n", r"own\.csv: not UTF-8 text"),
+    "not UTF-8": (
+        b"video,start,end,label\na,1,2,\xe9\n",
+        r"own\.csv:2: not UTF-8 text: byte 0xE9 at character 7 of the line; in cp1252, .*, it reads 'a,1,2,é'",
+    ),
     "cells missing": ("video,start,end,label\na,1,2\n", r"own\.csv:2: 3 cells, expected 4"),
     "open quote": ('video,start,end,label\na,1,2,"run\n', r"own\.csv:\d: not a CSV file"),
     "no video": ("video,start,end,label\n,1,2,run\n", r"own\.csv:2: video: must be the name of a video"),
@@ -229,10 +226,11 @@ def test_fault_is_named_with_its_line(tmp_path, text, message):
 def test_a_missing_column_is_named_with_its_synonyms_and_the_columns_present(tmp_path):
     with pytest.raises(AnnotationError, match=r"own\.csv:1: ") as caught:
         run(tmp_path, "clip,start,end,label,note\na,1,2,run,x\n")
-    names = "video_id, video_name, filename, file_name, file"
+    names = "video id, video name, filename, file name, file, video file, media file name"
     assert f"column 'video' is missing (also accepted: {names}); expected video," in caught.value.message
     present = "'clip', 'start', 'end', 'label', 'note'"
-    assert caught.value.hint == f"The columns of the file are {present}: rename one, or add a column."
+    actions = "rename one, or add a column, or say which one is meant: --column video=COLUMN."
+    assert caught.value.hint == f"The columns of the file are {present}: {actions}"
 
 
 @pytest.mark.parametrize(

@@ -219,7 +219,10 @@ def test_damaged_tables(tmp_path, lines, message):
 def test_binary_files_and_folders(tmp_path):
     path = tmp_path / "EPIC_100_train.csv"
     path.write_bytes(b"PK\x03\x04\xff\xfe\x00")
-    with pytest.raises(AnnotationError, match="not UTF-8 text"):
+    with pytest.raises(AnnotationError, match=r"a workbook .* or another ZIP archive"):
+        run([path])
+    path.write_bytes(b"narration_id\nk\xfcche\n")
+    with pytest.raises(AnnotationError, match=r"train\.csv:2: not UTF-8 text: byte 0xFC at character 2 of the line$"):
         run([path])
     with pytest.raises(MissingFileError, match=r"none\.csv: no such file"):
         run([tmp_path / "none.csv"])
