@@ -79,7 +79,7 @@ class Detector:
     def run(self, features: Sequence[NDArray[np.float32]]) -> WholeOutput:
         """Return the network's output for the features of whole videos, (T, D) each: one, or several of like length."""
         videos = [torch.from_numpy(each) for each in features]
-        numbers = sum(map(len, videos)) * self._network.pyramid_norms[0].normalized_shape[0]
+        numbers = sum(map(len, videos)) * self._network.position.shape[2]
         with one_thread(numbers < THREADS_FROM):
             if len(videos) > 1:
                 return run_together(self._network, videos, precision=self._precision)

@@ -48,10 +48,9 @@ def suppress(
     ----------
     candidates : Candidates
         (R, N), on the CPU.
-    sigma, min_score, voting_tiou, per_class
-        See the recipe's `inference` table. With a `voting_tiou` of 0, nobody votes.
-    max_detections : int
-        Number of detections kept of each row: those with the highest scores.
+    sigma, min_score, max_detections, voting_tiou, per_class
+        See the recipe's `inference` table; `max_detections` of each row are kept, and with a `voting_tiou` of 0 nobody
+        votes.
 
     Returns
     -------

@@ -17,9 +17,9 @@ from asl_kit.dataset.feature_reader import FeatureReader
 from asl_kit.dataset.split import VideoItem
 from asl_kit.detections.table import Detections
 from asl_kit.grid import FeatureGrid
-from asl_kit.inference import detector as detector_module
-from asl_kit.inference.batches import ALIKE, plan_batches
+from asl_kit.inference.batches import ALIKE, plan_batches, run_together
 from asl_kit.inference.detector import Detector
+from asl_kit.inference.suppression import suppress
 from asl_kit.model.network import Localizer
 from asl_kit.recipes.schema import InferenceRecipe
 
@@ -73,13 +73,13 @@ def columns_of(found: Detections) -> NDArray[np.float64]:
 def test_detected_together_as_one_by_one(name: str, per_class: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """Videos of many lengths, one of them in windows; two vocabularies and their combinations; in the order asked."""
     detector = make_detector(name, per_class=per_class)
-    sizes = []
-    real = detector_module.run_together
-    monkeypatch.setattr(
-        detector_module,
-        "run_together",
-        lambda *args, **options: (sizes.append(len(args[1])), real(*args, **options))[1],
-    )
+    sizes: list[int] = []
+
+    def run(network: Localizer, videos: list[torch.Tensor], **options: Any) -> Any:
+        sizes.append(len(videos))
+        return run_together(network, videos, **options)
+
+    monkeypatch.setattr("asl_kit.inference.detector.run_together", run)
     together = detector.detect_videos(items(), Reader()).named
     assert sum(sizes) > 4
     one_by_one = [detector.detect(Reader().read(one.video_id), one.grid, one.duration_s) for one in items()]
@@ -135,13 +135,14 @@ def test_videos_of_one_length_fill_a_batch() -> None:
 
 
 def test_suppression_takes_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    before, within = torch.get_num_threads(), []
-    real = detector_module.suppress
-    monkeypatch.setattr(
-        detector_module,
-        "suppress",
-        lambda *args, **options: (within.append(torch.get_num_threads()), real(*args, **options))[1],
-    )
+    before = torch.get_num_threads()
+    within: list[int] = []
+
+    def count(*arguments: Any, **options: Any) -> Any:
+        within.append(torch.get_num_threads())
+        return suppress(*arguments, **options)
+
+    monkeypatch.setattr("asl_kit.inference.detector.suppress", count)
     torch.set_num_threads(3)
     try:
         make_detector("spare padding").detect_videos(items()[:1], Reader())

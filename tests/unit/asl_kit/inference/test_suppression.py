@@ -136,7 +136,14 @@ def test_the_best_of_a_class_is_kept_however_low_it_scores() -> None:
 
 @pytest.mark.parametrize("count", [1, 3, 4, 9])
 def test_of_equal_scores_the_lower_class_comes_first_then_the_earlier_candidate(count: int) -> None:
-    ties = [(0, 10, 0.5, 2), (20, 30, 0.5, 1), (40, 50, 0.5, 2), (60, 70, 0.5, 1), (80, 81, 0.6, 2), (90, 91, 0.1, 0)]
+    ties: list[Row] = [
+        (0, 10, 0.5, 2),
+        (20, 30, 0.5, 1),
+        (40, 50, 0.5, 2),
+        (60, 70, 0.5, 1),
+        (80, 81, 0.6, 2),
+        (90, 91, 0.1, 0),
+    ]
     (kept,) = suppress(candidates(ties), sigma=0.5, min_score=0.001, max_detections=count, voting_tiou=0.7)
     assert kept.segments[:, 0].tolist() == [80.0, 20.0, 60.0, 0.0, 40.0, 90.0][:count]
 
