@@ -74,13 +74,17 @@ class Detector:
     def window_length(self) -> int:
         """Features per window: the recipe's number, or four training sequences and at least 4,096."""
         wanted = self._settings.window_length
-        return max(4 * self._network.max_length, 4096) if wanted == "auto" else wanted
+        return self._usual_length if wanted == "auto" else wanted
+
+    @property
+    def _usual_length(self) -> int:
+        return max(4 * self._network.max_length, 4096)
 
     def run(self, features: Sequence[NDArray[np.float32]]) -> WholeOutput:
         """Return the network's output for the features of whole videos, (T, D) each: one, or several of like length."""
         videos = [torch.from_numpy(each) for each in features]
-        numbers = sum(map(len, videos)) * self._network.position.shape[2]
-        with one_thread(numbers < THREADS_FROM):
+        steps = min(sum(map(len, videos)), self.window_length)
+        with one_thread(steps * self._network.position.shape[2] < THREADS_FROM):
             if len(videos) > 1:
                 return run_together(self._network, videos, precision=self._precision)
             return run_whole(self._network, videos[0], window_length=self.window_length, precision=self._precision)
@@ -113,7 +117,9 @@ class Detector:
         The detections are those of `detect`, up to rounding.
         """
         found: list[list[Candidates]] = [[]] * len(items)
-        batches = plan_batches([item.grid.length for item in items], self._network, self.window_length)
+        # A recipe's long window is for long videos, not for more memory with short ones.
+        most = min(self.window_length, self._usual_length)
+        batches = plan_batches([item.grid.length for item in items], self._network, most)
         with progress_bar("detecting", len(items)) as bar:
             for batch in batches:
                 videos = [items[index] for index in batch]

@@ -149,3 +149,17 @@ def test_suppression_takes_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
         assert (within, torch.get_num_threads()) == ([1], 3)
     finally:
         torch.set_num_threads(before)
+
+
+def test_a_long_window_makes_no_larger_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+
+    def plan(lengths: list[int], network: Localizer, most: int) -> Any:
+        asked.append(most)
+        return plan_batches(lengths, network, most)
+
+    monkeypatch.setattr("asl_kit.inference.detector.plan_batches", plan)
+    for window in ("auto", 10**6, 120):
+        detector = Detector(network_of("spare padding"), {"all": list("abcde")}, InferenceRecipe(window_length=window))
+        detector.detect_videos([], Reader())
+    assert asked == [4096, 4096, 120]

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asl_kit.inference.suppression import suppress
@@ -72,11 +72,11 @@ rows = st.lists(
 ).map(lambda found: [(start, start + length, score / 1000, label) for start, length, score, label in found])
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.lists(rows, min_size=1, max_size=4), st.sampled_from([1, 5, 20, 200]), st.sampled_from([0.0, 0.31, 0.7]))
 def test_equals_the_plain_loop(lists: list[list[Row]], count: int, voting: float) -> None:
     """Several lists at once, as each alone: they may have other lengths and classes, or nothing."""
-    settings = {"sigma": 0.5, "min_score": 0.001, "max_detections": count, "voting_tiou": voting}
-    found = suppress(candidates(*lists), **settings)  # type: ignore[arg-type]
+    found = suppress(candidates(*lists), sigma=0.5, min_score=0.001, max_detections=count, voting_tiou=voting)
     for one, own in zip(found, lists, strict=True):
         assert_same(one, plain_loop(own, 0.5, 0.001, count, voting))
 
@@ -119,12 +119,14 @@ def test_voting_by_hand(voting: float, start: float) -> None:
 
 def test_suppression_and_voting_across_classes() -> None:
     both = candidates([(0, 10, 0.9, 0), (2, 10, 0.5, 1), (40, 50, 0.3, 1)])
-    settings = {"sigma": 0.5, "min_score": 0.001, "max_detections": 9, "voting_tiou": 0.7}
-    (kept,) = suppress(both, per_class=False, **settings)  # type: ignore[arg-type]
+    kept, per_class = (
+        suppress(both, sigma=0.5, min_score=0.001, max_detections=9, voting_tiou=0.7, per_class=each)[0]
+        for each in (False, True)
+    )
     assert kept.scores.tolist() == pytest.approx([0.9, 0.3, 0.5 * math.exp(-0.64 / 0.5)], abs=1e-6)
     assert kept.labels.tolist() == [0, 1, 1]
     assert kept.segments[0].tolist() == pytest.approx([0.8 / 1.3, 10.0])  # weights 0.9 * 1 and 0.5 * 0.8
-    assert suppress(both, **settings)[0].segments[0].tolist() == [0.0, 10.0]  # type: ignore[arg-type]
+    assert per_class.segments[0].tolist() == [0.0, 10.0]
 
 
 def test_the_best_of_a_class_is_kept_however_low_it_scores() -> None:
