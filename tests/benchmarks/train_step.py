@@ -98,9 +98,9 @@ def our_inference(video: Tensor, device: torch.device, precision: str, *, whole:
     def candidates() -> None:
         for _, output in run_windows(network, video, window_length=4096, precision=dtype):
             decode(
-                output.logits[0],
-                output.offsets[0],
-                output.mask[0],
+                output.logits,
+                output.offsets,
+                output.mask,
                 output.points,
                 min_score=settings.min_score,
                 candidates_per_level=settings.candidates_per_level,
