@@ -136,7 +136,7 @@ class ConvAttention(nn.Module):
         projected = []
         for role in ("query", "key", "value"):
             # Not masked: nothing attends to the padding.
-            y = convolve(x, self.get_submodule(f"{role}_conv").conv)
+            y = convolve(x, getattr(self, f"{role}_conv").conv)
             y = self.get_submodule(role)(self.get_submodule(f"{role}_norm")(y))
             projected.append(y.unflatten(2, (self.heads, -1)))  # (B, T, heads, C / heads)
         query, key, value = projected

@@ -120,5 +120,5 @@ def sum_gradients(parameters: Sequence[Tensor]) -> None:
         return
     flat = torch.cat([gradient.flatten() for gradient in gradients])
     dist.all_reduce(flat)
-    for gradient, total in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
-        gradient.copy_(total.view_as(gradient))
+    totals = flat.split([gradient.numel() for gradient in gradients])
+    torch._foreach_copy_(gradients, [t.view_as(g) for t, g in zip(totals, gradients, strict=True)])
