@@ -222,11 +222,6 @@ class Extractor:
             every_frame=bool(self.spec.flow),
             device=str(self.device),
         )
-        events = (
-            decode_in_workers(videos, settings, workers=workers, time_limit_s=time_limit_s, pin=pin_memory(self.device))
-            if workers
-            else decode_here(videos, settings, time_limit_s=time_limit_s)
-        )
         pipeline = FeaturePipeline(
             backbone=self._backbone,
             prepare=self._prepare,
@@ -235,6 +230,18 @@ class Extractor:
             count=self.count,
             folder=folder,
             on_frames=on_frames,
+        )
+        events = (
+            decode_in_workers(
+                videos,
+                settings,
+                workers=workers,
+                time_limit_s=time_limit_s,
+                pin=pin_memory(self.device),
+                finish_copies=pipeline.finish_copies,
+            )
+            if workers
+            else decode_here(videos, settings, time_limit_s=time_limit_s)
         )
         with closing(events):
             for video_id, result in pipeline.run(events):

@@ -20,8 +20,6 @@ from asl_extract.decoders import get_decoder
 from asl_extract.decoding.events import Decoded, DecodeSettings, Finished, decode_here
 from asl_extract.decoding.workers import choose_workers
 from asl_extract.extractor import Extractor
-from asl_extract.frames import FramePreparer, ResizeRule
-from asl_extract.pipeline import FeaturePipeline, FrameCount
 from asl_kit.errors import AslKitError, MissingDependencyError, UsageError, VideoError
 from asl_kit.store import FeatureStore
 
@@ -77,20 +75,6 @@ def test_the_same_events_as_torchcodec(changes: dict[str, Any], video: Path) -> 
             assert isinstance(event.frames, torch.Tensor)
             assert event.count == other.count
             assert np.array_equal(event.frames.numpy(), other.frames)
-
-
-def test_frames_on_the_device_are_not_copied() -> None:
-    device = torch.device("cpu")
-    rule = ResizeRule(8, 8, rounded=False)
-    pipeline = FeaturePipeline(
-        backbone=torch.nn.Identity(),
-        prepare=FramePreparer(rule=rule, mean=[0] * 3, std=[1] * 3, device=device),
-        precision="float32",
-        batch_size=1,
-        count=FrameCount(),
-    )
-    frames = torch.zeros((2, 8, 8, 3), dtype=torch.uint8)
-    assert pipeline._to_device(Decoded(2, frames)) is frames
 
 
 @pytest.mark.usefixtures("on_cpu")
