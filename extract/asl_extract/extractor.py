@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from asl_extract.backbones import get_backbone
 from asl_extract.backbones.weights import DEFAULT, RANDOM, load_backbone
-from asl_extract.decoders import check_decoder, get_decoder
+from asl_extract.decoders import GPU_DECODERS, check_decoder, get_decoder
 from asl_extract.decoding.events import DecodeSettings, decode_here
+from asl_extract.decoding.threads import decode_in_threads
 from asl_extract.decoding.workers import choose_workers, decode_in_workers
 from asl_extract.flow.preparation import FlowPreparer, get_flow_method, published_weights
 from asl_extract.frames import FramePreparer, Preparer
@@ -231,8 +232,8 @@ class Extractor:
             folder=folder,
             on_frames=on_frames,
         )
-        events = (
-            decode_in_workers(
+        if workers:
+            events = decode_in_workers(
                 videos,
                 settings,
                 workers=workers,
@@ -240,9 +241,10 @@ class Extractor:
                 pin=pin_memory(self.device),
                 finish_copies=pipeline.finish_copies,
             )
-            if workers
-            else decode_here(videos, settings, time_limit_s=time_limit_s)
-        )
+        elif self.spec.decoder_name in GPU_DECODERS:
+            events = decode_in_threads(videos, settings, time_limit_s=time_limit_s)
+        else:
+            events = decode_here(videos, settings, time_limit_s=time_limit_s)
         with closing(events):
             for video_id, result in pipeline.run(events):
                 if isinstance(result, AslKitError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -24,6 +25,9 @@ from asl_kit.errors import AslKitError, MissingDependencyError, UsageError, Vide
 from asl_kit.store import FeatureStore
 
 pytest.importorskip("torchcodec")
+from torchcodec import decoders as torchcodec_decoders  # noqa: E402
+
+from asl_extract.decoders import torchcodec_reader  # noqa: E402
 
 SETTINGS = {"backbone": "x3d_xs", "weights": "random", "window_frames": 16, "stride_frames": 16, "frame_size": 64}
 
@@ -161,11 +165,58 @@ def test_without_the_library_of_nvdec_the_run_ends(
     assert FeatureStore.open(tmp_path / "store").ledger.failed_attempts() == {}  # the video's turn comes again
 
 
-def test_torchcodec_that_does_not_say_who_decodes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(get_decoder("torchcodec"), "REPORTS_FALLBACK", False)
+@pytest.mark.parametrize(
+    "lacks", ["set_cuda_backend", "set_nvdec_cache_capacity", "cpu_fallback", "the backend 'nvdec'"]
+)
+def test_too_old_a_torchcodec(lacks: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    import torchcodec
+
+    if lacks.startswith("set"):
+        monkeypatch.delattr(torchcodec.decoders, lacks)
+    elif lacks == "cpu_fallback":
+        monkeypatch.delattr(torchcodec.decoders.VideoDecoder, lacks)
+    else:  # it was called beta
+        monkeypatch.setattr(torchcodec.decoders, "set_cuda_backend", refuse_names)
     monkeypatch.delitem(sys.modules, "asl_extract.decoders.nvdec_reader", raising=False)
-    with pytest.raises(MissingDependencyError, match="decoder 'nvdec' needs a newer torchcodec: torchcodec 0"):
+    message = f"decoder 'nvdec' needs a newer torchcodec: torchcodec {torchcodec.__version__} lacks {lacks}"
+    with pytest.raises(MissingDependencyError, match=re.escape(message)) as caught:
         get_decoder("nvdec")
+    assert caught.value.hint == "pip install 'torchcodec>=0.17': it needs torch 2.11 or later, for CUDA 13"
+
+
+def refuse_names(backend: str) -> None:
+    raise ValueError(f"Invalid CUDA backend ({backend}). Supported values are beta and ffmpeg.")
+
+
+@pytest.mark.usefixtures("on_cpu")
+def test_torchcodec_for_the_cpu_only_ends_the_run(video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def make(*_: object, **__: object) -> None:
+        raise RuntimeError("Unsupported device: cuda (device type: cuda, variant: default)")
+
+    monkeypatch.setattr(torchcodec_reader, "VideoDecoder", make)
+    with pytest.raises(MissingDependencyError, match=r"needs a torchcodec for CUDA, found torchcodec 0\S+ for the CPU"):
+        run_extraction([video], tmp_path / "store", **SETTINGS, device="cpu", decoder="nvdec")
+    assert FeatureStore.open(tmp_path / "store").ledger.failed_attempts() == {}
+
+
+def test_nvdec_is_asked_for_by_name_and_keeps_no_decoders(video: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kept decoders cut frames of another height wrongly: torchcodec's issue 1704."""
+    from torchcodec.decoders import get_nvdec_cache_capacity, set_nvdec_cache_capacity
+    from torchcodec.decoders._decoder_utils import _get_cuda_backend
+
+    asked = []
+    original = torchcodec_reader.VideoDecoder
+
+    def make(*arguments: Any, **options: Any) -> Any:
+        asked.append((_get_cuda_backend(), get_nvdec_cache_capacity()))
+        return original(*arguments, **options)
+
+    monkeypatch.setattr(torchcodec_reader, "VideoDecoder", make)
+    set_nvdec_cache_capacity(20)
+    with torchcodec_decoders.set_cuda_backend("ffmpeg"):
+        named = blocks(video, "nvdec")
+    assert len(named) == 4
+    assert asked == [("default", 0)]  # torchcodec's inner name of nvdec
 
 
 def test_too_little_memory_is_not_the_files_fault(video: Path, monkeypatch: pytest.MonkeyPatch) -> None:
