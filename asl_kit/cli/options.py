@@ -87,6 +87,13 @@ def _redirect_stdout(ctx: click.Context, parameter: click.Parameter, value: str 
     return value
 
 
+devices = click.option(
+    "--device",
+    default="auto",
+    show_default=True,
+    help="auto, cpu, cuda, cuda:1; cuda:0,cuda:1: several; all: every GPU.",
+)
+
 device = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
 
 required_annotations = click.option(

@@ -25,6 +25,7 @@ from torch import Tensor
 from asl_extract.backbones.spec import Backbone
 from asl_extract.clip_plan import ClipPlan
 from asl_extract.decoding.events import BLOCK_FRAMES, Decoded, Event, Failed, Finished
+from asl_extract.device_time import DeviceTime
 from asl_extract.frame_copies import FrameCopies
 from asl_extract.frames import Preparer, VideoPreparer
 from asl_extract.video_buffers import ClipWindow, FeatureRows
@@ -34,7 +35,7 @@ from asl_kit.torch_utils.device import autocast, choose_precision
 
 @dataclass
 class FrameCount:
-    """Number of frames processed.
+    """Number of frames processed, and the time that it took.
 
     Parameters
     ----------
@@ -44,11 +45,15 @@ class FrameCount:
         Frames that were resized and normalised.
     in_files : int
         Frames in the opened files.
+    seconds, waited_s : float
+        How long that took, and how much of it the device waited for decoded frames.
     """
 
     decoded: int = 0
     prepared: int = 0
     in_files: int = 0
+    seconds: float = field(default=0.0, compare=False)
+    waited_s: float = field(default=0.0, compare=False)
 
 
 @dataclass
@@ -155,7 +160,11 @@ class FeaturePipeline:
             If the device has too little memory, or the disk is full.
         """
         try:
-            for video_id, event in events:
+            before_s, waited_before_s = self._count.seconds, self._count.waited_s
+            time = DeviceTime(self._device)
+            for video_id, event in time.timed(events):
+                self._count.seconds = before_s + time.seconds
+                self._count.waited_s = waited_before_s + time.waited_s
                 self._take(video_id, event)
                 if isinstance(event, Failed):
                     yield video_id, event.error

@@ -42,7 +42,6 @@ BUFFERS_PER_WORKER = 3
 WORKERS_ON_CPU = 1
 """Default number of processes that decode for a backbone on a CPU."""
 
-_MAX_WORKERS = 8
 _SHARED_MEMORY_FOLDER = Path("/dev/shm")
 
 Memory = NDArray[np.uint8]
@@ -60,16 +59,17 @@ class _InSharedMemory:
 def choose_workers(device_type: str, *, decoder: str, devices: int = 1) -> int:
     """Return the default number of processes that decode for each of `devices` devices.
 
-    A GPU gets all cores but the one that feeds it; eight are enough for any. On a CPU the backbone uses every core:
-    one process decodes, so that a file which crashes its decoder does no other harm; more processes would only take
-    time (tests/benchmarks/extract_throughput.py). A decoder on the GPU decodes in the process that computes.
+    A GPU gets all cores but the one that feeds it; processes start as there are videos for them. On a CPU the backbone
+    uses every core: one process decodes, so that a file which crashes its decoder does no other harm; more processes
+    would only take time (tests/benchmarks/extract_throughput.py). A decoder on the GPU decodes in the process that
+    computes.
     """
     if decoder in GPU_DECODERS:
         return 0
     if device_type == "cpu":
         return WORKERS_ON_CPU
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(_MAX_WORKERS, max(1, cores // devices - 1))
+    return max(1, cores // devices - 1)
 
 
 def decode_in_workers(

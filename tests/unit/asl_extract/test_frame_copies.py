@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from helpers.extraction import make_extractor
 from helpers.fake_cuda import FakeEvent, fake_streams
 from torch._subclasses import FakeTensorMode
 
@@ -12,7 +13,6 @@ from asl_extract import extractor
 from asl_extract.decoding.events import Decoded
 from asl_extract.frame_copies import FrameCopies
 from asl_extract.pipeline import FeaturePipeline
-from helpers.extraction import make_extractor
 
 CUDA = torch.device("cuda:0")
 

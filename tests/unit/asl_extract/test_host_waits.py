@@ -30,7 +30,7 @@ LARGE = {"csn_r101", "slowfast_r101", "vit_l_16", "swin_b", "convnext_base", "sw
 """Slow to build, and of the same code as others."""
 
 
-class Waits(Exception):
+class WaitError(Exception):
     pass
 
 
@@ -44,7 +44,7 @@ class NoCopies(TorchDispatchMode):
             tensor.device.type for tensor in tensors if tensor.ndim or operation is torch.ops.aten._to_copy.default
         }
         if len(places) > 1:
-            raise Waits(f"{operation} between host and GPU")
+            raise WaitError(f"{operation} between host and GPU")
         return out
 
 
@@ -134,5 +134,5 @@ def test_frames(antialias: bool) -> None:
 def test_waits_are_seen(wait: Callable[[Tensor], object]) -> None:
     with fake_cuda():
         values = torch.empty(3, device=CUDA)
-        with NoCopies(), pytest.raises((Waits, DataDependentOutputException, DynamicOutputShapeException)):
+        with NoCopies(), pytest.raises((WaitError, DataDependentOutputException, DynamicOutputShapeException)):
             wait(values)

@@ -25,9 +25,9 @@ from asl_kit.errors import AslKitError, MissingDependencyError, UsageError, Vide
 from asl_kit.store import FeatureStore
 
 pytest.importorskip("torchcodec")
-from torchcodec import decoders as torchcodec_decoders  # noqa: E402
+from torchcodec import decoders as torchcodec_decoders
 
-from asl_extract.decoders import torchcodec_reader  # noqa: E402
+from asl_extract.decoders import torchcodec_reader
 
 SETTINGS = {"backbone": "x3d_xs", "weights": "random", "window_frames": 16, "stride_frames": 16, "frame_size": 64}
 
