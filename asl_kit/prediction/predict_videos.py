@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from asl_evaluate.report import write_detections_report
 from asl_extract.decoders import check_decoder
@@ -155,7 +156,7 @@ def predict_videos(
 def _open_model(checkpoint: str | Path, options: PredictionOptions) -> tuple[TrainedModel | ModelOnDevices, int | None]:
     """Return the model on the devices that the options name, and the number of decoder processes for each."""
     devices = choose_devices(options.device)
-    loading = {
+    loading: dict[str, Any] = {
         "weights": options.weights,
         "flow_weights": options.flow_weights,
         "decoder": options.decoder,

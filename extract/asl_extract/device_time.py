@@ -61,7 +61,10 @@ class DeviceTime:
         """Return an event that the GPU reaches after the work that it was given so far."""
         if not self._is_cuda:
             return None
-        return torch.cuda.current_stream(self._device).record_event(torch.cuda.Event(enable_timing=True))
+        event: torch.cuda.Event = torch.cuda.current_stream(self._device).record_event(
+            torch.cuda.Event(enable_timing=True)
+        )
+        return event
 
     def _add_gaps(self, *, wait: bool) -> None:
         while self._gaps:

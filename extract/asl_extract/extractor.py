@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from asl_extract.backbones import get_backbone
@@ -23,7 +24,7 @@ from asl_extract.settings import check_numbers, complete_spec
 from asl_kit.errors import AslKitError, SpecConflictError
 from asl_kit.grid import FeatureGrid
 from asl_kit.store.spec import ExtractionSpec
-from asl_kit.torch_utils.device import choose_device, pin_memory
+from asl_kit.torch_utils.device import choose_device, choose_precision, pin_memory
 
 _FRAMES_PER_BATCH = {"cpu": 32, "cuda": 1024}  # on a CPU more would only take more memory
 
@@ -148,6 +149,9 @@ class Extractor:
         self.count = FrameCount()
         self.batch_size = batch_size or max(1, _FRAMES_PER_BATCH[self.device.type] // self.spec.clip_frames)
         self._backbone = loaded.backbone.to(self.device)
+        precision = choose_precision(self.spec.precision, self.device)
+        if precision != torch.float32:
+            self._backbone.cast_weights(precision)
         self._decoder_threads = decoder_threads
 
     def extract(self, video: str | Path, *, on_frames: Callable[[int, int], None] | None = None) -> ExtractedVideo:

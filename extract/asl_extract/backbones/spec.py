@@ -126,3 +126,9 @@ class Backbone(nn.Module):
             else:
                 features = self.network(clips)
         return features.flatten(2).mean(2) if features.ndim > 2 else features
+
+    def cast_weights(self, dtype: torch.dtype) -> None:
+        """Cast the weights that autocast to this type would cast in each forward pass; the features are the same."""
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d | nn.Conv3d | nn.Linear):
+                module.to(dtype)
