@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from asl_kit.cli.options import decoding, json_option, list_option, make_record, on_error
+from asl_kit.cli.options import decoding, devices, json_option, list_option, make_record, on_error
 from asl_kit.cli.output import print_results
 
 
@@ -44,12 +44,7 @@ from asl_kit.cli.output import print_results
 )
 @click.option("--annotations", type=click.Path(path_type=Path), help="Extract only the videos that this file lists.")
 @click.option("--shard", metavar="I/N", help="Extract only part I of N of the videos, with I from 1 to N.")
-@click.option(
-    "--device",
-    default="auto",
-    show_default=True,
-    help="auto, cpu, cuda, cuda:1; cuda:0,cuda:1: several; all: every GPU.",
-)
+@devices
 @click.option(
     "--ray", metavar="ADDRESS|local", help="Use a Ray cluster, with one actor per GPU, or per node without a GPU."
 )

@@ -120,6 +120,13 @@ def _parse_columns(texts: Iterable[str]) -> dict[str, str]:
     return columns
 
 
+devices = click.option(
+    "--device",
+    default="auto",
+    show_default=True,
+    help="auto, cpu, cuda, cuda:1; cuda:0,cuda:1: several; all: every GPU.",
+)
+
 device = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
 
 required_annotations = click.option(

@@ -49,7 +49,7 @@ SHOWN = 10
     help="Weights of the backbone, if from a file; with several feature stores, give one for each, in order.",
 )
 @click.option("--flow-weights", metavar="FILE", help="Weights of the optical flow method, if from a file.")
-@options.device
+@options.devices
 @options.decoding("as in training")
 @click.pass_context
 def predict(

@@ -99,14 +99,16 @@ def run_windows(
 
 
 class WholeOutput(NamedTuple):
-    """The network's output at every point of a whole video; points of level 0, the features, come first."""
+    """The network's output at every point of whole videos; points of level 0, the features, come first."""
 
     logits: Tensor
-    """(P, K)."""
+    """(B, P, K)."""
     offsets: Tensor
-    """(P, 2)."""
+    """(B, P, 2)."""
     sensitivity: Tensor | None
-    """(P, 2): q_cls and q_loc; None without the instance branches."""
+    """(B, P, 2): q_cls and q_loc; None without the instance branches."""
+    mask: Tensor
+    """(B, P), False for points that do not belong to the video."""
     points: Points
 
 
@@ -114,16 +116,18 @@ def run_whole(network: Localizer, features: Tensor, *, window_length: int, preci
     """Return the output of a network for a whole video; parameters as for `run_windows`."""
     kept: list[list[Tensor]] = [[] for _ in range(network.levels)]
     for window, output in run_windows(network, features, window_length=window_length, precision=precision):
-        parts = [part[0].float() for part in (output.logits, output.offsets, output.sensitivity) if part is not None]
-        widths = [part.shape[1] for part in parts]
-        rows = torch.cat(parts, dim=1)
+        parts = [part.float() for part in (output.logits, output.offsets, output.sensitivity) if part is not None]
+        widths = [part.shape[2] for part in parts]
+        rows = torch.cat(parts, dim=2)
         first = 0
         for level, size in enumerate(output.points.sizes):
             # Windows start at multiples of the coarsest stride; kept parts end at one, or at the end of the video.
             low = -(-(window.keep_start - window.start) // 2**level) + first
             high = -(-(window.keep_stop - window.start) // 2**level) + first
-            kept[level].append(rows[low:high])
+            kept[level].append(rows[:, low:high])
             first += size
-    points = network.points([sum(map(len, level)) for level in kept], rows.device)
-    logits, offsets, *sensitivity = torch.cat([part for level in kept for part in level]).split(widths, dim=1)
-    return WholeOutput(logits, offsets, sensitivity[0] if sensitivity else None, points)
+    points = network.points([sum(part.shape[1] for part in level) for level in kept], rows.device)
+    whole = torch.cat([part for level in kept for part in level], dim=1)
+    logits, offsets, *sensitivity = whole.split(widths, dim=2)
+    mask = torch.ones_like(whole[..., 0], dtype=torch.bool)
+    return WholeOutput(logits, offsets, sensitivity[0] if sensitivity else None, mask, points)

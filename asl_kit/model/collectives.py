@@ -70,10 +70,15 @@ def addend(loss: Tensor) -> Tensor:
     return loss - loss.detach() * (1 - 1 / world_size()) if world_size() > 1 else loss
 
 
-def random_rows(count: int, device: torch.device) -> Tensor:
-    """Return a random number in [0, 1) for each video of this process, as a single process would draw it.
+def random_rows(rows: int, count: int, device: torch.device) -> Tensor:
+    """Return random numbers in [0, 1), `rows` for each of this process's videos, as a single process would draw them.
 
     Every process draws for the whole batch from a generator in the same state and selects its own numbers.
+
+    Returns
+    -------
+    Tensor
+        (rows, count).
     """
     whole = -(-count * world_size() // DRAWN_TOGETHER) * DRAWN_TOGETHER
-    return torch.rand(whole, device=device)[rank() :: world_size()][:count]
+    return torch.rand(rows, whole, device=device)[:, rank() :: world_size()][:, :count]

@@ -1,8 +1,13 @@
-"""Decoding of the network's outputs into detections of a video: candidates, soft-NMS, voting."""
+"""Decoding of the network's outputs into candidates: scored segments, before suppression.
+
+Legend: B videos in the batch, P points of all levels, K classes, N candidates.
+
+Everything has a fixed size, so that a GPU never waits for the host: of each level, a fixed number of candidates is
+taken, and those that do not count have the score 0.
+"""
 
 from __future__ import annotations
 
-import heapq
 import math
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -12,18 +17,16 @@ from torch import Tensor
 
 from asl_kit.model.network import Points
 
-AREA_EPSILON = 1e-6  # added to a segment's length, as in ActionFormer's soft-NMS
-
 
 class Candidates(NamedTuple):
-    """Scored segments of one video."""
+    """Scored segments."""
 
     segments: Tensor
-    """(N, 2): start and end, in features of level 0 or in seconds."""
+    """(..., N, 2): start and end, in features of level 0 or in seconds."""
     scores: Tensor
-    """(N,)."""
+    """(..., N); 0 stands for no candidate."""
     labels: Tensor
-    """(N,), int64."""
+    """(..., N), int64."""
 
 
 def decode(
@@ -36,26 +39,31 @@ def decode(
     candidates_per_level: int,
     min_length: float,
 ) -> Candidates:
-    """Return the candidates of one video before suppression.
+    """Return the candidates of each video before suppression.
 
     Parameters
     ----------
     logits, offsets : Tensor
-        (P, K), (P, 2): one video of the network's output.
+        (B, P, K), (B, P, 2): the network's output.
     factor : Tensor
-        (P,): factor of the scores of each point; 0 for points that do not belong to the video.
+        (B, P): factor of the scores of each point; 0 for points that do not belong to the video.
     points : Points
         Points of the network's output.
     min_score : float
         Candidates have a higher score.
     candidates_per_level : int
-        Number of highest-scoring candidates kept of each level.
+        Number of highest-scoring candidates kept of each level. Of equal scores, the earlier point comes first, then
+        the lower class.
     min_length : float
         Candidates are longer than this, in features of level 0.
+
+    Returns
+    -------
+    Candidates
+        (B, N), each level's by descending score.
     """
-    scores = logits.float().sigmoid() * factor[:, None]
-    found, _ = _best(scores, offsets, points, min_score, candidates_per_level, min_length)
-    return found
+    scores = logits.float().sigmoid() * factor[..., None]
+    return _best(scores, offsets, points, min_score, candidates_per_level, min_length)[0]
 
 
 def decode_combinations(
@@ -79,7 +87,7 @@ def decode_combinations(
     Parameters
     ----------
     logits : sequence of Tensor
-        (P, K) of each vocabulary.
+        (B, P, K) of each vocabulary.
     offsets, factor, points
         See `decode`.
     classes_per_point : int
@@ -87,15 +95,15 @@ def decode_combinations(
     min_score, candidates_per_level, min_length
         See `decode`.
     """
-    product = torch.ones_like(factor)[:, None]
+    product = torch.ones_like(factor)[..., None]
     labels = torch.zeros_like(product, dtype=torch.int64)
     for own in logits:
-        best, label = own.float().sigmoid().topk(min(classes_per_point, own.shape[1]), dim=1)
-        product = (product[:, :, None] * best[:, None]).flatten(1)
-        labels = (labels[:, :, None] * own.shape[1] + label[:, None]).flatten(1)
-    scores = product ** (1 / len(logits)) * factor[:, None]
-    found, point = _best(scores, offsets, points, min_score, candidates_per_level, min_length)
-    return found._replace(labels=labels[point, found.labels])
+        best, label = own.float().sigmoid().topk(min(classes_per_point, own.shape[2]), dim=2)
+        product = (product[..., None] * best[..., None, :]).flatten(2)
+        labels = (labels[..., None] * own.shape[2] + label[..., None, :]).flatten(2)
+    scores = product ** (1 / len(logits)) * factor[..., None]
+    found, index = _best(scores, offsets, points, min_score, candidates_per_level, min_length)
+    return found._replace(labels=labels.flatten(1).gather(1, index))
 
 
 def split_combination(label: int, classes: Sequence[int]) -> list[int]:
@@ -113,132 +121,24 @@ def split_combination(label: int, classes: Sequence[int]) -> list[int]:
 def _best(
     scores: Tensor, offsets: Tensor, points: Points, min_score: float, candidates_per_level: int, min_length: float
 ) -> tuple[Candidates, Tensor]:
-    """Return the highest of (P, K) scores as candidates, whose label is the column, and the point of each."""
-    classes = scores.shape[1]
-    kept = []
+    """Return the highest of (B, P, K) scores as candidates, whose label is the column, and their index in P * K."""
+    classes = scores.shape[2]
+    kept_scores, kept = [], []
     first = 0
     for size in points.sizes:
-        level = scores[first : first + size].flatten()
-        best, index = level.topk(min(candidates_per_level, len(level)))
-        kept.append(index[best > min_score] + first * classes)
+        level = scores[:, first : first + size].flatten(1)
+        last = level.shape[1] - 1
+        # One integer orders by score, then by place, so that the order of equal scores does not depend on the batch:
+        # the bits of a positive float32 grow with it.
+        place = torch.arange(last, -1, -1, device=level.device)
+        keys = (level.view(torch.int32).long() << 32 | place).topk(min(candidates_per_level, last + 1), dim=1).values
+        kept_scores.append((keys >> 32).int().view(torch.float32))
+        kept.append(last - (keys & 0xFFFFFFFF) + first * classes)
         first += size
-    chosen = torch.cat(kept)
-    point, label = chosen // classes, chosen % classes
+    best, index = torch.cat(kept_scores, dim=1), torch.cat(kept, dim=1)
+    point = index // classes
     position, stride = points.position[point], points.stride[point]
-    reach = offsets[point].float() * stride[:, None]
-    segments = torch.stack((position - reach[:, 0], position + reach[:, 1]), dim=1)
-    long_enough = segments[:, 1] - segments[:, 0] > min_length
-    found = Candidates(segments[long_enough], scores.flatten()[chosen][long_enough], label[long_enough])
-    return found, point[long_enough]
-
-
-def soft_nms(
-    candidates: Candidates, *, sigma: float, min_score: float, max_detections: int, per_class: bool = True
-) -> Candidates:
-    """Gaussian soft-NMS within each class: the highest-scoring segment is kept, and the scores of the others decay.
-
-    The score of a candidate with temporal IoU o to a kept one is multiplied by ``exp(-o^2 / sigma)``; candidates below
-    `min_score` are dropped, except for the best of a class. The `max_detections` best of all classes are picked one
-    after the other; each pick updates all candidates of its class.
-
-    Parameters
-    ----------
-    candidates : Candidates
-        Candidates on the CPU.
-    sigma, min_score, max_detections, per_class
-        See the recipe's `inference` table.
-
-    Returns
-    -------
-    Candidates
-        Sorted by descending score.
-
-    References
-    ----------
-    Bodla et al.: Soft-NMS, ICCV 2017.
-    """
-    classes = [_Pool(candidates, chosen) for chosen in _groups(candidates.labels, per_class)]
-    # The best of each class. Picks within a class have descending scores, so merging the classes gives the best of all.
-    heap = [(-pool.best, index) for index, pool in enumerate(classes)]
-    heapq.heapify(heap)
-    picked: list[int] = []
-    scores: list[float] = []
-    while heap and len(scores) < max_detections:
-        negative_score, index = heapq.heappop(heap)
-        pool = classes[index]
-        picked.append(pool.pick(sigma))
-        scores.append(-negative_score)
-        if pool.best >= min_score:
-            heapq.heappush(heap, (-pool.best, index))
-    return Candidates(
-        candidates.segments[picked], torch.tensor(scores, dtype=candidates.scores.dtype), candidates.labels[picked]
-    )
-
-
-def _groups(labels: Tensor, per_class: bool) -> list[Tensor]:
-    """Return the indices of the candidates of each class, or of all together."""
-    if not per_class:
-        return [torch.arange(len(labels))] if len(labels) else []
-    return [(labels == label).nonzero().squeeze(1) for label in labels.unique()]
-
-
-class _Pool:
-    """Candidates that suppress each other and have not been picked yet."""
-
-    def __init__(self, candidates: Candidates, places: Tensor) -> None:
-        self._places = places
-        self._start, self._end = candidates.segments[places].numpy().T.copy()
-        self._length = self._end - self._start + AREA_EPSILON
-        self._scores = candidates.scores[places].numpy().copy()
-        self._next = int(self._scores.argmax())
-
-    @property
-    def best(self) -> float:
-        """Highest remaining score."""
-        return float(self._scores[self._next])
-
-    def pick(self, sigma: float) -> int:
-        """Remove the best candidate, decay the scores of the others, and return its index among all candidates."""
-        picked = self._next
-        start, end = self._start[picked], self._end[picked]
-        overlap = (self._end.clip(max=end) - self._start.clip(min=start)).clip(min=0)
-        overlap /= self._length + self._length[picked] - overlap
-        overlap *= overlap
-        overlap *= -1 / sigma
-        touched = overlap.nonzero()[0]
-        self._scores[touched] *= torch.from_numpy(overlap[touched]).exp_().numpy()
-        self._scores[picked] = -1.0
-        self._next = int(self._scores.argmax())
-        return int(self._places[picked])
-
-
-def vote(kept: Candidates, candidates: Candidates, *, tiou: float, per_class: bool = True) -> Candidates:
-    """Replace the ends of each kept segment by the weighted mean of all candidates of its class that overlap it.
-
-    Weights are score times temporal IoU, and 0 below `tiou`.
-
-    Parameters
-    ----------
-    kept : Candidates
-        Candidates after suppression.
-    candidates : Candidates
-        Candidates before suppression, including the kept ones.
-    tiou : float
-        Minimum temporal IoU; 0 changes nothing.
-    per_class : bool
-        False: use the candidates of all classes.
-    """
-    if not tiou:
-        return kept
-    segments = kept.segments.clone()
-    for label in kept.labels.unique() if per_class else [None]:
-        mine, others = (slice(None),) * 2 if label is None else (kept.labels == label, candidates.labels == label)
-        ours, theirs = kept.segments[mine], candidates.segments[others]
-        low = torch.maximum(ours[:, None, 0], theirs[None, :, 0])
-        high = torch.minimum(ours[:, None, 1], theirs[None, :, 1])
-        overlap = (high - low).clamp(min=0)
-        union = (ours[:, 1] - ours[:, 0])[:, None] + (theirs[:, 1] - theirs[:, 0])[None] - overlap
-        overlap = overlap / union.clamp(min=AREA_EPSILON)
-        weight = candidates.scores[others] * overlap * (overlap >= tiou)
-        segments[mine] = (weight @ theirs) / weight.sum(1, keepdim=True)
-    return Candidates(segments, kept.scores, kept.labels)
+    reach = offsets.float().gather(1, point[..., None].expand(-1, -1, 2)) * stride[..., None]
+    segments = torch.stack((position - reach[..., 0], position + reach[..., 1]), dim=2)
+    counts = (best > min_score) & (segments[..., 1] - segments[..., 0] > min_length)
+    return Candidates(segments, best * counts, index % classes), index

@@ -10,13 +10,13 @@ Moments of Actions with Transformers", ECCV 2022), so that its weights fit.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from asl_kit.model.collectives import random_rows
-
-SMALLEST_BLOCK = 16  # steps; smaller blocks are slower
+SMALLEST_BLOCK = 32  # steps; with smaller blocks, neighbours share more keys, which are copied for each
 
 
 class MaskedConv(nn.Module):
@@ -50,7 +50,7 @@ class MaskedConv(nn.Module):
         """Return the output (B, T / stride, C') and its mask (B, T / stride, 1)."""
         mask = mask[:, :: self.stride]
         y = convolve(x, self.conv)
-        return y * mask.to(y.dtype), mask
+        return y * mask, mask
 
 
 def convolve(x: Tensor, conv: nn.Conv1d) -> Tensor:
@@ -79,28 +79,26 @@ def convolve(x: Tensor, conv: nn.Conv1d) -> Tensor:
 
 
 class ScaledDropPath(nn.Module):
-    """Learnable scale per channel, and drop path: dropping the whole branch for random videos.
+    """A residual branch with a learnable scale per channel and drop path: dropping the whole branch for random videos.
 
     Parameters
     ----------
     channels : int
         C.
-    drop_probability : float
-        Share of videos whose branch is dropped in training; the others are scaled up to keep the mean.
     """
 
-    def __init__(self, channels: int, drop_probability: float) -> None:
+    def __init__(self, channels: int) -> None:
         super().__init__()
-        self.drop_probability = drop_probability
         self.scale = nn.Parameter(torch.full((1, channels, 1), 1e-4))
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the scaled branch, (B, T, C)."""
-        x = self.scale.flatten() * x
-        if not self.training or self.drop_probability == 0:
-            return x
-        keep = 1 - self.drop_probability
-        return x * (random_rows(len(x), x.device)[:, None, None] < keep).to(x.dtype) / keep
+    def forward(self, x: Tensor, branch: Tensor, kept: Tensor | None) -> Tensor:
+        """Add a branch (B, T, C) to x.
+
+        `kept` is a factor for each video, (B, 1, 1): 0 where the branch is dropped, and above 1 elsewhere, which keeps
+        the mean; None: 1.
+        """
+        scale = self.scale.mT
+        return x + (scale if kept is None else scale * kept) * branch
 
 
 class ConvAttention(nn.Module):
@@ -123,6 +121,7 @@ class ConvAttention(nn.Module):
     def __init__(self, channels: int, heads: int, *, window: int, stride: int = 1, dropout: float = 0.0) -> None:
         super().__init__()
         self.heads = heads
+        self.stride = stride
         self.reach = window // 2 if window else None
         for role in ("query", "key", "value"):
             conv = MaskedConv(channels, channels, 3, stride=stride, groups=channels, bias=False)
@@ -133,31 +132,31 @@ class ConvAttention(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the attended sequence (B, T / stride, C) and its mask."""
+        """Return the attended sequence (B, T / stride, C), undefined but finite in the padding, and its mask."""
         projected = []
-        out_mask = mask
         for role in ("query", "key", "value"):
-            y, out_mask = self.get_submodule(f"{role}_conv")(x, mask)
+            # Not masked: nothing attends to the padding.
+            y = convolve(x, getattr(self, f"{role}_conv").conv)
             y = self.get_submodule(role)(self.get_submodule(f"{role}_norm")(y))
             projected.append(y.unflatten(2, (self.heads, -1)))  # (B, T, heads, C / heads)
         query, key, value = projected
+        mask = mask[:, :: self.stride]
         if self.reach is not None:
-            attended = local_attention(query, key, value, out_mask.squeeze(2), reach=self.reach)
+            attended = local_attention(query, key, value, mask.squeeze(2), reach=self.reach)
         else:
             # Finite, as in `local_attention`.
-            bias = torch.zeros_like(out_mask, dtype=query.dtype).masked_fill(~out_mask, -1e4)
+            bias = torch.zeros_like(mask, dtype=query.dtype).masked_fill(~mask, -1e4)
             query, key, value = (x.transpose(1, 2) for x in projected)
             attended = F.scaled_dot_product_attention(query, key, value, attn_mask=bias.transpose(1, 2)[:, None])
             attended = attended.transpose(1, 2)
-        attended = self.dropout(self.output(attended.flatten(2)))
-        return attended * out_mask.to(attended.dtype), out_mask
+        return self.dropout(self.output(attended.flatten(2))), mask
 
 
 def local_attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor, *, reach: int) -> Tensor:
     """Attention of every step to itself and `reach` steps on both sides.
 
-    The sequence is split into blocks of at least `reach` steps; each block of queries attends to the keys of its own
-    block and of the two neighbours, under a band mask. Work and memory are linear in T, not quadratic.
+    The sequence is split into blocks of at least `reach` steps; each block of queries attends to the keys from `reach`
+    steps before it to `reach` steps after it, under a band mask. Work and memory are linear in T, not quadratic.
 
     Parameters
     ----------
@@ -178,21 +177,20 @@ def local_attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor, *, 
     blocks = -(-steps // block)
     spare = blocks * block - steps
 
-    def beside(x: Tensor) -> Tensor:
-        """Return each block with its two neighbours: (B, T, heads, W) -> (B, blocks, heads, 3 * block, W)."""
-        x = F.pad(x, (0, 0, 0, 0, block, block + spare)).unflatten(1, (blocks + 2, block))
-        return torch.cat((x[:, :-2], x[:, 1:-1], x[:, 2:]), dim=2).transpose(2, 3)
+    def seen(x: Tensor) -> Tensor:
+        """Return what each block sees: (B, T, ...) -> (B, blocks, ..., reach + block + reach)."""
+        padding = (0, 0) * (x.ndim - 2) + (reach, reach + spare)
+        return F.pad(x, padding).unfold(1, block + 2 * reach, block)
 
     query = F.pad(query, (0, 0, 0, 0, 0, spare)).unflatten(1, (blocks, block)).transpose(2, 3)
-    valid = F.pad(mask, (block, block + spare)).unfold(1, 3 * block, block)  # (B, blocks, 3 * block)
-    place = torch.arange(3 * block, device=query.device)
-    distance = place - block - place[:block, None]
-    allowed = (distance.abs() <= reach) & valid[:, :, None]  # (B, blocks, block, 3 * block)
+    # Query i of a block may attend to keys i to i + 2 * reach of those that the block sees.
+    allowed = seen(mask)[:, :, None].expand(-1, -1, block, -1).triu().tril(2 * reach)
     # A large finite number, not -inf: a step in the padding may have no valid key, and must not become NaN.
-    bias = torch.zeros(allowed.shape, dtype=query.dtype, device=query.device).masked_fill_(~allowed, -1e4)
+    bias = ~allowed[:, :, None] * -1e4  # (B, blocks, 1, block, reach + block + reach)
     # Not torch's fused attention: on a CPU, its gradient takes four times as long for blocks this small.
-    attention = torch.softmax(query @ beside(key).mT * width**-0.5 + bias[:, :, None], dim=-1, dtype=torch.float32)
-    return (attention.to(value.dtype) @ beside(value)).transpose(2, 3).flatten(1, 2)[:, :steps]
+    scores = torch.add(bias, query @ seen(key), alpha=width**-0.5)
+    attention = torch.softmax(scores, dim=-1, dtype=torch.float32).to(value.dtype)
+    return (attention @ seen(value).mT).transpose(2, 3).flatten(1, 2)[:, :steps]
 
 
 class TransformerBlock(nn.Module):
@@ -202,17 +200,13 @@ class TransformerBlock(nn.Module):
     ----------
     channels, heads, window, stride, dropout
         As for `ConvAttention`.
-    drop_path : float
-        As for `ScaledDropPath`.
     """
 
-    def __init__(
-        self, channels: int, heads: int, *, window: int, stride: int = 1, dropout: float = 0.0, drop_path: float = 0.0
-    ) -> None:
+    def __init__(self, channels: int, heads: int, *, window: int, stride: int = 1, dropout: float = 0.0) -> None:
         super().__init__()
         self.attention_norm = nn.LayerNorm(channels)
         self.attention = ConvAttention(channels, heads, window=window, stride=stride, dropout=dropout)
-        self.attention_path = ScaledDropPath(channels, drop_path)
+        self.attention_path = ScaledDropPath(channels)
         self.stride = stride
         self.mlp_norm = nn.LayerNorm(channels)
         self.mlp = nn.Sequential(
@@ -222,17 +216,20 @@ class TransformerBlock(nn.Module):
             Pointwise(4 * channels, channels),
             nn.Dropout(dropout),
         )
-        self.mlp_path = ScaledDropPath(channels, drop_path)
+        self.mlp_path = ScaledDropPath(channels)
 
-    def forward(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the transformed sequence (B, T / stride, C) and its mask."""
-        attended, out_mask = self.attention(self.attention_norm(x), mask)
-        keep = out_mask.to(x.dtype)
+    def forward(self, x: Tensor, mask: Tensor, kept: Sequence[Tensor | None] = (None, None)) -> tuple[Tensor, Tensor]:
+        """Return the transformed sequence (B, T / stride, C), 0 in the padding, and its mask.
+
+        `kept` holds the factors of the attention and of the MLP, as for `ScaledDropPath`.
+        """
+        attended, mask = self.attention(self.attention_norm(x), mask)
         if self.stride > 1:
             image = x.transpose(1, 2).unsqueeze(2)
             x = F.max_pool2d(image, (1, 3), stride=(1, self.stride), padding=(0, 1)).squeeze(2).transpose(1, 2)
-        x = x * keep + self.attention_path(attended)
-        return x + self.mlp_path(self.mlp(self.mlp_norm(x)) * keep), out_mask
+        x = self.attention_path(x, attended, kept[0])
+        # Masked once, at the end: no step of the padding reaches another one before.
+        return self.mlp_path(x, self.mlp(self.mlp_norm(x)), kept[1]) * mask, mask
 
 
 class Pointwise(nn.Conv1d):

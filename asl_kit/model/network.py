@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Annotated, NamedTuple
 
 import torch
@@ -20,8 +20,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from asl_kit.base.validation import StrictModel
+from asl_kit.model.collectives import random_rows
 from asl_kit.model.layers import MaskedConv, TransformerBlock
-from asl_kit.recipes.schema import Recipe
+from asl_kit.recipes.schema import ModelRecipe, Recipe
 
 
 class Points(NamedTuple):
@@ -82,18 +83,18 @@ class Localizer(nn.Module):
     feature_mean: Tensor
     feature_scale: Tensor
     position: Tensor
+    level_ranges: Tensor
 
     def __init__(self, recipe: Recipe, shape: Shape, classes: int) -> None:
         super().__init__()
         model, levels, width = recipe.model, shape.levels, recipe.model.width
         self.feature_dims = shape.feature_dims
         self.levels = levels
-        self.first_range = model.first_regression_range
-        self.range_overlap = model.regression_overlap
         self.max_length = shape.sequence_length
         window = model.attention_window
         self.windows = (window,) * levels if isinstance(window, int) else window
         self.padding = model.padding
+        self.drop_path = model.drop_path
         total = sum(self.feature_dims)
         self.register_buffer("feature_mean", torch.zeros(total))
         self.register_buffer("feature_scale", torch.ones(total))
@@ -124,7 +125,6 @@ class Localizer(nn.Module):
                 window=window,
                 stride=stride,
                 dropout=model.dropout,
-                drop_path=model.drop_path,
             )
 
         self.stem = nn.ModuleList(block(1, self.windows[0]) for _ in range(model.stem_blocks))
@@ -134,6 +134,7 @@ class Localizer(nn.Module):
         self.classification_head = Head(width, classes, layers=model.head_layers)
         self.localization_head = Head(width, 2, layers=model.head_layers)
         self.offset_scale = nn.Parameter(torch.ones(levels))
+        self.register_buffer("level_ranges", _level_ranges(levels, model), persistent=False)
         nn.init.constant_(self.classification_head.last_bias, -math.log((1 - model.class_prior) / model.class_prior))
         # Phi_cls and Phi_loc of the paper: light branches with one hidden layer, a quarter as wide.
         self.detached_branches = recipe.sensitivity.detached
@@ -202,27 +203,36 @@ class Localizer(nn.Module):
         if features.shape[1] % 2 ** (self.levels - 1):
             raise ValueError(f"the sequence length {features.shape[1]} is not a multiple of {2 ** (self.levels - 1)}")
         level_mask = mask[..., None]
-        x = (features - self.feature_mean) * self.feature_scale * level_mask.to(features.dtype)
+        x = (features - self.feature_mean) * self.feature_scale * level_mask
         x = self._embed(x, level_mask, start, features.shape[1] if total is None else total)
+        kept = iter(self._draw_drop_path(len(x), x.device))
         for block in self.stem:
-            x, level_mask = block(x, level_mask)
+            x, level_mask = block(x, level_mask, next(kept))
         pyramid, masks = [self.pyramid_norms[0](x)], [level_mask]
         for block, norm in zip(self.branch, self.pyramid_norms[1:], strict=True):
-            x, level_mask = block(x, level_mask)
+            x, level_mask = block(x, level_mask, next(kept))
             pyramid.append(norm(x))
             masks.append(level_mask)
 
         points = self.points([level.shape[1] for level in pyramid], features.device)
         packed = PackedPyramid.pack(pyramid, masks)
-        logits = packed.run(self.classification_head)
+        outputs = packed.run(self.classification_head, self.localization_head)
+        logits, offsets = outputs.tensor_split((-2,), dim=2)
         scale = torch.cat([level.expand(size) for level, size in zip(self.offset_scale, points.sizes, strict=True)])
-        offsets = F.relu(packed.run(self.localization_head) * scale[:, None])
         sensitivity = None
         if self.classification_sensitivity is not None and self.localization_sensitivity is not None:
-            branches = (self.classification_sensitivity, self.localization_sensitivity)
             seen = packed._replace(x=packed.x.detach()) if self.detached_branches else packed
-            sensitivity = torch.cat([seen.run(branch) for branch in branches], dim=2).sigmoid()
-        return Output(logits, offsets, torch.cat(masks, 1).squeeze(2), points, sensitivity, pyramid[0])
+            sensitivity = seen.run(self.classification_sensitivity, self.localization_sensitivity).sigmoid()
+        mask, finest = torch.cat(masks, dim=1).squeeze(2), pyramid[0]
+        return Output(logits, F.relu(offsets * scale[:, None]), mask, points, sensitivity, finest)
+
+    def _draw_drop_path(self, videos: int, device: torch.device) -> Iterable[Sequence[Tensor | None]]:
+        """Return the factors of the two branches of every block, each (B, 1, 1), as for `ScaledDropPath`."""
+        blocks = len(self.stem) + len(self.branch)
+        if not self.training or self.drop_path == 0:
+            return [(None, None)] * blocks
+        keep = 1 - self.drop_path
+        return ((random_rows(2 * blocks, videos, device) < keep) / keep).view(blocks, 2, videos, 1, 1)
 
     def _embed(self, x: Tensor, mask: Tensor, start: int, total: int) -> Tensor:
         if len(self.streams):
@@ -231,7 +241,7 @@ class Localizer(nn.Module):
         for conv, norm in zip(self.projection, self.projection_norms, strict=True):
             x = F.relu(norm(conv(x, mask)[0]))
         if self.position.shape[1]:
-            x = x + self._positions(start, x.shape[1], total) * mask.to(x.dtype)
+            x = x + self._positions(start, x.shape[1], total) * mask
         return x
 
     def _positions(self, start: int, steps: int, total: int) -> Tensor:
@@ -255,22 +265,12 @@ class Localizer(nn.Module):
         Point i of level l is at feature ``i * 2 ** l``: the kernel of a
         convolution of stride 2 is centred on every second step.
         """
-        position, stride, shortest, longest = [], [], [], []
-        for level, size in enumerate(sizes):
-            step = 2.0**level
-            position.append(torch.arange(size, device=device, dtype=torch.float32) * step)
-            stride.append(torch.full((size,), step, device=device))
-            low = 0.0 if level == 0 else self.first_range * 2 ** (level - 1) / self.range_overlap
-            high = math.inf if level == len(sizes) - 1 else self.first_range * 2**level
-            shortest.append(torch.full((size,), low, device=device))
-            longest.append(torch.full((size,), high, device=device))
-        return Points(
-            torch.cat(position),
-            torch.cat(stride),
-            torch.cat(shortest),
-            torch.cat(longest),
-            tuple(int(n) for n in sizes),
-        )
+        # Every level in features of level 0: the beginning of one sequence, of which level l takes every 2 ** l-th.
+        finest = torch.arange(max(size << level for level, size in enumerate(sizes)), device=device)
+        position = torch.cat([finest[: size << level : 1 << level] for level, size in enumerate(sizes)])
+        ranges = [row.expand(size, 3) for row, size in zip(self.level_ranges, sizes, strict=True)]
+        stride, shortest, longest = torch.cat(ranges).unbind(1)
+        return Points(position.float(), stride, shortest, longest, tuple(int(n) for n in sizes))
 
 
 class Head(nn.Module):
@@ -315,27 +315,41 @@ class PackedPyramid(NamedTuple):
     mask: Tensor
     """(B, P + L, 1): valid steps."""
     inside: Tensor
-    """(P + L, 1): False in the separating rows."""
+    """(1, P + L, 1): False in the separating rows."""
     sizes: list[int]
-    """Rows of each level, including the separating row."""
+    """Rows of each level, and 1 for each separating row, which follows it."""
 
     @classmethod
     def pack(cls, pyramid: Sequence[Tensor], masks: Sequence[Tensor]) -> PackedPyramid:
         """Join the levels, each followed by a separating row."""
-        x = torch.cat([F.pad(level, (0, 0, 0, 1)) for level in pyramid], dim=1)
-        mask = torch.cat([F.pad(level, (0, 0, 0, 1)) for level in masks], dim=1)
-        inside = torch.cat([F.pad(torch.ones_like(level[0]), (0, 0, 0, 1)) for level in masks])
-        return cls(x, mask, inside, [level.shape[1] + 1 for level in masks])
 
-    def run(self, head: Head) -> Tensor:
-        """Run a head over all levels; return (B, P, outputs)."""
-        gate = self.inside.to(self.x.dtype)
-        x = self.x
-        for conv, norm in zip(head.hidden, head.norms, strict=True):
-            x = F.relu(norm(conv(x, self.mask)[0])) * gate
-        outputs: Tensor = head.last(x, self.mask)[0]
+        def join(levels: Sequence[Tensor]) -> Tensor:
+            separator = torch.zeros_like(levels[0][:, :1])
+            return torch.cat([part for level in levels for part in (level, separator)], dim=1)
+
+        every = torch.ones_like(masks[0][:1])
+        inside = join([every[:, : level.shape[1]] for level in masks])
+        return cls(join(pyramid), join(masks), inside, [size for level in masks for size in (level.shape[1], 1)])
+
+    def run(self, *heads: Head) -> Tensor:
+        """Run heads over all levels; return (B, P, outputs of all heads)."""
+        outputs = []
+        for head in heads:
+            x = self.x
+            for conv, norm in zip(head.hidden, head.norms, strict=True):
+                x = F.relu(norm(conv(x, self.mask)[0])) * self.inside
+            outputs.append(head.last(x, self.mask)[0])
         # Split by sizes known to the host: selection by a mask would synchronise with the GPU.
-        return torch.cat([level[:, :-1] for level in outputs.split(self.sizes, dim=1)], dim=1)
+        return torch.cat(torch.cat(outputs, dim=2).split(self.sizes, dim=1)[::2], dim=1)
+
+
+def _level_ranges(levels: int, model: ModelRecipe) -> Tensor:
+    """Return stride, and lower and upper bound of the regression range, of each level: (L, 3)."""
+    first, overlap = model.first_regression_range, model.regression_overlap
+    rows = [(2.0**level, first * 2 ** (level - 1) / overlap, first * 2**level) for level in range(levels)]
+    ranges = torch.tensor(rows)
+    ranges[0, 1], ranges[-1, 2] = 0, math.inf
+    return ranges
 
 
 def _equal_shares(total: int, parts: int) -> list[int]:

@@ -6,8 +6,11 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from asl_evaluate.report import write_detections_report
+from asl_extract.decoders import check_decoder
+from asl_extract.decoding.workers import choose_workers
 from asl_extract.videos import find_videos
 from asl_kit.base.child_process import TIME_LIMIT_S
 from asl_kit.base.console import progress_bar
@@ -17,8 +20,10 @@ from asl_kit.errors import AslKitError
 from asl_kit.outputs.summary import OutputSummary, failure_line
 from asl_kit.outputs.table import write_detections
 from asl_kit.outputs.viewing import ViewingFiles, ViewingWriter
+from asl_kit.prediction.devices import ModelOnDevices
 from asl_kit.prediction.frame_progress import FrameProgress
-from asl_kit.prediction.trained_model import load_model
+from asl_kit.prediction.trained_model import TrainedModel, load_model
+from asl_kit.torch_utils.device import choose_device, choose_devices
 
 
 @dataclass(frozen=True)
@@ -27,10 +32,13 @@ class PredictionOptions:
 
     Parameters
     ----------
-    device, weights, flow_weights, decoder, decoder_threads, batch_size
+    device : str
+        ``auto``, ``cpu``, ``cuda`` or ``cuda:1``; or several, as in ``cuda:0,cuda:1``, or ``all`` CUDA devices: each
+        takes one video after the other, in a process of its own.
+    weights, flow_weights, decoder, decoder_threads, batch_size
         As for `asl_kit.prediction.trained_model.load_model`.
     workers, time_limit_s
-        As for `asl_kit.prediction.trained_model.TrainedModel.detect_all`.
+        As for `asl_kit.prediction.trained_model.TrainedModel.detect_all`, for each device.
     """
 
     device: str = "auto"
@@ -107,15 +115,7 @@ def predict_videos(
     """
     options = options or PredictionOptions()
     files = find_videos([videos] if isinstance(videos, str | Path) else videos, same_names=True)
-    model = load_model(
-        checkpoint,
-        device=options.device,
-        weights=options.weights,
-        flow_weights=options.flow_weights,
-        decoder=options.decoder,
-        decoder_threads=options.decoder_threads,
-        batch_size=options.batch_size,
-    )
+    model, workers = _open_model(checkpoint, options)
     writer = ViewingWriter(viewing or ViewingFiles(), [file.video_id for file in files])
     found: list[VideoDetections] = []
     failed: list[str] = []
@@ -124,9 +124,7 @@ def predict_videos(
         progress = FrameProgress(bar, files)
         try:
             with closing(
-                model.detect_all(
-                    files, workers=options.workers, time_limit_s=options.time_limit_s, on_frames=progress.advance
-                )
+                model.detect_all(files, workers=workers, time_limit_s=options.time_limit_s, on_frames=progress.advance)
             ) as results:
                 for file, result in results:
                     progress.finish(file)
@@ -138,6 +136,8 @@ def predict_videos(
                         writer.write(result, bar)
         except (KeyboardInterrupt, Exception) as fault:
             stopped_by = fault
+    order = {file.video_id: number for number, file in enumerate(files)}
+    found.sort(key=lambda video: order[video.video_id])
     written = _write_all(found, Path(out), report) if found else []
     if stopped_by is None:
         writer.cut_best_clips(found)
@@ -151,6 +151,28 @@ def predict_videos(
         videos=found,
         stopped_by=stopped_by,
     )
+
+
+def _open_model(checkpoint: str | Path, options: PredictionOptions) -> tuple[TrainedModel | ModelOnDevices, int | None]:
+    """Return the model on the devices that the options name, and the number of decoder processes for each."""
+    devices = choose_devices(options.device)
+    loading: dict[str, Any] = {
+        "weights": options.weights,
+        "flow_weights": options.flow_weights,
+        "decoder": options.decoder,
+        "decoder_threads": options.decoder_threads,
+        "batch_size": options.batch_size,
+    }
+    if len(devices) == 1:
+        return load_model(checkpoint, device=devices[0], **loading), options.workers
+    model = load_model(checkpoint, device="cpu", **loading)  # what is wrong is said once, before processes start
+    decoder = options.decoder or model.checkpoint.extraction[0].decoder_name
+    workers = options.workers
+    for device in devices:
+        check_decoder(decoder, device=device, workers=workers)
+    if workers is None:
+        workers = choose_workers(choose_device(devices[0]).type, decoder=decoder, devices=len(devices))
+    return ModelOnDevices(devices, checkpoint, loading), workers
 
 
 def _write_all(videos: Sequence[VideoDetections], out: Path, report: str | Path | None) -> list[Path]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
 
@@ -115,7 +115,7 @@ class TrainedModel:
 
     def detect_all(
         self,
-        videos: Sequence[VideoFile],
+        videos: Iterable[VideoFile],
         *,
         workers: int | None = None,
         time_limit_s: float | None = None,
@@ -127,8 +127,8 @@ class TrainedModel:
 
         Parameters
         ----------
-        videos : sequence of VideoFile
-            As returned by `asl_extract.videos.find_videos`.
+        videos : iterable of VideoFile
+            As returned by `asl_extract.videos.find_videos`; taken one by one as they are decoded.
         workers : int, optional
             Processes that decode; 0: this process decodes; None: see `asl_extract.decoding.workers.choose_workers`.
         time_limit_s : float, optional
@@ -142,22 +142,27 @@ class TrainedModel:
         AslKitError
             If the device has too little memory, workers cannot be started, or the disk is full.
         """
-        files = {file.video_id: file for file in videos}
+        files: dict[str, VideoFile] = {}
 
         def count(video_id: str, frames: int, total: int) -> None:
             if on_frames is not None:
                 on_frames(files[video_id], frames / len(self._extractors), total)
 
-        def extract(extractor: Extractor) -> Generator[tuple[str, ExtractedVideo | AslKitError], None, None]:
-            return extractor.extract_all(
-                [(file.video_id, file.id_fault or file.path) for file in videos],
-                workers=workers,
-                time_limit_s=time_limit_s,
-                on_frames=count,
-            )
+        def sources(videos: Iterable[VideoFile]) -> Iterator[tuple[str, Path | AslKitError]]:
+            for file in videos:
+                files[file.video_id] = file
+                yield file.video_id, file.id_fault or file.path
 
+        def extract(
+            extractor: Extractor, videos: Iterable[VideoFile]
+        ) -> Generator[tuple[str, ExtractedVideo | AslKitError], None, None]:
+            return extractor.extract_all(sources(videos), workers=workers, time_limit_s=time_limit_s, on_frames=count)
+
+        of_each = itertools.tee(videos, len(self._extractors))
         with ExitStack() as stack:
-            extractions = [stack.enter_context(closing(extract(extractor))) for extractor in self._extractors]
+            extractions = [
+                stack.enter_context(closing(extract(*both))) for both in zip(self._extractors, of_each, strict=True)
+            ]
             # Each extraction yields every video once; with several workers, not in the same order.
             parts: dict[str, dict[int, ExtractedVideo | AslKitError]] = {}
             for results in zip(*extractions, strict=True):

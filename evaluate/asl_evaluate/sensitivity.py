@@ -154,9 +154,9 @@ def video_curves(
     curves = {}
     with progress_bar("sensitivity", len(items)) as bar:
         for item in items:
-            q = detector.run(reader.read(item.video_id)).sensitivity
+            q = detector.run([reader.read(item.video_id)]).sensitivity
             assert q is not None  # the checkpoint has the instance level
-            q = q[: item.grid.length]  # the points of level 0 are the features
+            q = q[0, : item.grid.length]  # the points of level 0 are the features
             curves[item.video_id] = {
                 "first_s": item.grid.first_center_s,
                 "step_s": item.grid.step_s,

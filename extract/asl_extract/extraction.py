@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -18,6 +19,7 @@ from asl_kit.base.console import ProgressBar, err, progress_bar
 from asl_kit.store.sources import compared_lines
 
 _NAMES_SHOWN = 5
+_WAITED_SHARE = 0.1  # of the time; less is not worth a line
 
 
 @dataclass
@@ -51,6 +53,10 @@ class ExtractionSummary:
         Features written.
     seconds : float
         Time taken; without loading the backbone, if this process extracts.
+    workers : int, optional
+        Decoder processes for each device; None: unknown.
+    device_s, device_waited_s : float
+        Time of all GPUs together, and how much of it they waited for decoded frames.
     """
 
     store: str
@@ -65,6 +71,9 @@ class ExtractionSummary:
     frames_in_files: int = 0
     features: int = 0
     seconds: float = 0.0
+    workers: int | None = None
+    device_s: float = 0.0
+    device_waited_s: float = 0.0
 
     def add(self, result: VideoResult) -> None:
         """Add the result of one video."""
@@ -79,6 +88,8 @@ class ExtractionSummary:
         self.features += result.features
         self.frames_decoded += result.frames_decoded
         self.frames_in_files += result.frames_in_files
+        self.device_s += result.device_s
+        self.device_waited_s += result.device_waited_s
 
     def to_json(self) -> dict[str, Any]:
         """Return the summary as a JSON-ready dict."""
@@ -93,6 +104,7 @@ class ExtractionSummary:
                 f" {len(self.failed)} failed",
                 f"{self.features} features from {self.frames_decoded} decoded frames in {self.seconds:.1f} s"
                 f" ({rate:.0f} frames/s)",
+                *decoding_lines(self.device_waited_s, self.device_s, workers=self.workers),
                 *compared_lines(self.changed, self.failed, self.not_compared),
                 *(f"failed: {video_id}: {reason}" for video_id, reason in self.failed.items()),
                 *(f"failed before: {video_id}: {reason}" for video_id, reason in self.failed_before.items()),
@@ -103,6 +115,25 @@ class ExtractionSummary:
                 ),
             ]
         )
+
+
+def decoding_lines(waited_s: float, seconds: float, *, workers: int | None) -> list[str]:
+    """Return a line that says by how much decoding limits GPUs, or none if it hardly does.
+
+    Parameters
+    ----------
+    waited_s, seconds : float
+        How long the GPUs waited for decoded frames, and the whole time.
+    workers : int, optional
+        Decoder processes for each GPU; None or 0: no number is proposed.
+    """
+    if waited_s < _WAITED_SHARE * seconds or not seconds:
+        return []
+    line = f"decoding limits: the device waited {waited_s / seconds:.0%} of the time"
+    if not workers or waited_s >= seconds:
+        return [line]
+    more = math.ceil(workers * waited_s / (seconds - waited_s))
+    return [f"{line}; {more} more --workers for each device, with a core for each, would keep it busy"]
 
 
 def extract_videos(
@@ -162,6 +193,7 @@ def extract_videos(
     summary = ExtractionSummary(store=str(store), missing=missing)
     with open_executor(options) as executor:
         job = executor.prepare(Job(Path(store), settings, options))
+        summary.workers = job.options.workers
         with progress_bar("extract", len(files)) as bar:
             executor.execute(files, job, _Reporter(summary, bar))
     return summary

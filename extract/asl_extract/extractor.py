@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from asl_extract.backbones import get_backbone
 from asl_extract.backbones.weights import DEFAULT, RANDOM, load_backbone
-from asl_extract.decoders import check_decoder, get_decoder
+from asl_extract.decoders import GPU_DECODERS, check_decoder, get_decoder
 from asl_extract.decoding.events import DecodeSettings, decode_here
+from asl_extract.decoding.threads import decode_in_threads
 from asl_extract.decoding.workers import choose_workers, decode_in_workers
 from asl_extract.flow.preparation import FlowPreparer, get_flow_method, published_weights
 from asl_extract.frames import FramePreparer, Preparer
@@ -22,7 +24,7 @@ from asl_extract.settings import check_numbers, complete_spec
 from asl_kit.errors import AslKitError, SpecConflictError
 from asl_kit.grid import FeatureGrid
 from asl_kit.store.spec import ExtractionSpec
-from asl_kit.torch_utils.device import pin_memory, use_device
+from asl_kit.torch_utils.device import choose_precision, pin_memory, use_device
 
 _FRAMES_PER_BATCH = {"cpu": 32, "cuda": 1024}  # on a CPU more would only take more memory
 
@@ -147,6 +149,9 @@ class Extractor:
         self.count = FrameCount()
         self.batch_size = batch_size or max(1, _FRAMES_PER_BATCH[self.device.type] // self.spec.clip_frames)
         self._backbone = loaded.backbone.to(self.device)
+        precision = choose_precision(self.spec.precision, self.device)
+        if precision != torch.float32:
+            self._backbone.cast_weights(precision)
         self._decoder_threads = decoder_threads
 
     def extract(self, video: str | Path, *, on_frames: Callable[[int, int], None] | None = None) -> ExtractedVideo:
@@ -222,11 +227,6 @@ class Extractor:
             every_frame=bool(self.spec.flow),
             device=str(self.device),
         )
-        events = (
-            decode_in_workers(videos, settings, workers=workers, time_limit_s=time_limit_s, pin=pin_memory(self.device))
-            if workers
-            else decode_here(videos, settings, time_limit_s=time_limit_s)
-        )
         pipeline = FeaturePipeline(
             backbone=self._backbone,
             prepare=self._prepare,
@@ -236,6 +236,19 @@ class Extractor:
             folder=folder,
             on_frames=on_frames,
         )
+        if workers:
+            events = decode_in_workers(
+                videos,
+                settings,
+                workers=workers,
+                time_limit_s=time_limit_s,
+                pin=pin_memory(self.device),
+                finish_copies=pipeline.finish_copies,
+            )
+        elif self.spec.decoder_name in GPU_DECODERS:
+            events = decode_in_threads(videos, settings, time_limit_s=time_limit_s)
+        else:
+            events = decode_here(videos, settings, time_limit_s=time_limit_s)
         with closing(events):
             for video_id, result in pipeline.run(events):
                 if isinstance(result, AslKitError):

@@ -25,6 +25,8 @@ from torch import Tensor
 from asl_extract.backbones.spec import Backbone
 from asl_extract.clip_plan import ClipPlan
 from asl_extract.decoding.events import BLOCK_FRAMES, Decoded, Event, Failed, Finished
+from asl_extract.device_time import DeviceTime
+from asl_extract.frame_copies import FrameCopies
 from asl_extract.frames import Preparer, VideoPreparer
 from asl_extract.video_buffers import ClipWindow, FeatureRows
 from asl_kit.errors import AslKitError
@@ -33,7 +35,7 @@ from asl_kit.torch_utils.device import autocast, choose_precision
 
 @dataclass
 class FrameCount:
-    """Number of frames processed.
+    """Number of frames processed, and the time that it took.
 
     Parameters
     ----------
@@ -43,11 +45,15 @@ class FrameCount:
         Frames that were resized and normalised.
     in_files : int
         Frames in the opened files.
+    seconds, waited_s : float
+        How long that took, and how much of it the device waited for decoded frames.
     """
 
     decoded: int = 0
     prepared: int = 0
     in_files: int = 0
+    seconds: float = field(default=0.0, compare=False)
+    waited_s: float = field(default=0.0, compare=False)
 
 
 @dataclass
@@ -138,8 +144,7 @@ class FeaturePipeline:
         self._batches: dict[str, _Batch] = {}  # being filled: one per video, or one under "" for all
         self._spare: list[Tensor] = []
         self._running: deque[_Running] = deque()
-        self._copying: deque[tuple[torch.cuda.Event, Callable[[], None]]] = deque()
-        self._copy_stream = torch.cuda.Stream(self._device) if self._mixes_videos else None
+        self._copies = FrameCopies(self._device)
 
     def run(self, events: Iterator[tuple[str, Event]]) -> Iterator[tuple[str, VideoFeatures | AslKitError]]:
         """Yield each video's features, or its error, as soon as they are known.
@@ -155,7 +160,11 @@ class FeaturePipeline:
             If the device has too little memory, or the disk is full.
         """
         try:
-            for video_id, event in events:
+            before_s, waited_before_s = self._count.seconds, self._count.waited_s
+            time = DeviceTime(self._device)
+            for video_id, event in time.timed(events):
+                self._count.seconds = before_s + time.seconds
+                self._count.waited_s = waited_before_s + time.waited_s
                 self._take(video_id, event)
                 if isinstance(event, Failed):
                     yield video_id, event.error
@@ -169,6 +178,10 @@ class FeaturePipeline:
                 f"the device has too little memory for {self._batch_size} clips at once",
                 hint=f"use a smaller --batch-size than {self._batch_size}",
             ) from fault
+
+    def finish_copies(self) -> None:
+        """Wait until no frames are being copied to the device: their memory may then end."""
+        self._copies.finish()
 
     def _take(self, video_id: str, event: Event) -> None:
         if isinstance(event, Decoded):
@@ -201,35 +214,11 @@ class FeaturePipeline:
         self._count.prepared += len(event.frames)
         if len(event.frames):
             with torch.inference_mode():
-                self._add(video, video.prepare(self._to_device(event)))
-            if self._copy_stream is None:
+                self._add(video, video.prepare(self._copies.to_device(event)))
+            if self._device.type == "cpu":
                 event.release()
         if self._on_frames is not None and event.count:
             self._on_frames(video.video_id, event.count, video.plan.frame_count)
-
-    def _to_device(self, event: Decoded) -> Tensor:
-        """Return frames on the device; a GPU copies them while it computes.
-
-        Frames decoded on the device are returned as they are: they were decoded on the current stream.
-        """
-        if isinstance(event.frames, Tensor):
-            return event.frames
-        frames = torch.from_numpy(event.frames)
-        if self._copy_stream is None:
-            return frames
-        computing = torch.cuda.current_stream(self._device)
-        with torch.cuda.stream(self._copy_stream):
-            frames = frames.to(self._device, non_blocking=True)
-            copied = self._copy_stream.record_event()
-        computing.wait_event(copied)
-        frames.record_stream(computing)
-        self._copying.append((copied, event.release))
-        # Release all buffers but the last: the decoder needs them.
-        while len(self._copying) > 1:
-            before, release = self._copying.popleft()
-            before.synchronize()
-            release()
-        return frames
 
     def _add(self, video: _Video, frames: Tensor) -> None:
         """Put prepared frames into the video's window, and complete clips into batches."""

@@ -35,16 +35,17 @@ class Timed:
 
     def __init__(self, method: Any, *, device: str) -> None:
         self.method = method
+        self.computes_on_host = method.computes_on_host
         self.device = device
         self.pairs = 0
         self.seconds = 0.0
         self.resident_mib: list[float] = []
 
-    def __call__(self, first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
+    def __call__(self, frames: torch.Tensor) -> torch.Tensor:
         started_s = self._now_s()
-        flow: torch.Tensor = self.method(first, second)
+        flow: torch.Tensor = self.method(frames)
         self.seconds += self._now_s() - started_s
-        self.pairs += len(first)
+        self.pairs += len(frames) - 1
         self.resident_mib.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
         return flow
 

@@ -14,7 +14,8 @@ to ActionFormer in float32, the median over rounds.
 - ``--lengths real``: log-normal lengths (median 1,200, sigma 0.7, cut at 2,304), batches made as training makes
   them; ActionFormer pads every video to 2,304;
 - ``--inference``: one video of 2,304 steps to candidates, in place of the step; and ours to detections, with the
-  suppression that ActionFormer has in its compiled part.
+  suppression that ActionFormer has in its compiled part;
+- ``--count``: how many operations a step dispatches, in place of its time. Views, which compute nothing, do not count.
 """
 
 from __future__ import annotations
@@ -28,12 +29,14 @@ import types
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from asl_kit.grid import FeatureGrid
 from asl_kit.inference.detector import Detector
@@ -98,9 +101,9 @@ def our_inference(video: Tensor, device: torch.device, precision: str, *, whole:
     def candidates() -> None:
         for _, output in run_windows(network, video, window_length=4096, precision=dtype):
             decode(
-                output.logits[0],
-                output.offsets[0],
-                output.mask[0],
+                output.logits,
+                output.offsets,
+                output.mask,
                 output.points,
                 min_score=settings.min_score,
                 candidates_per_level=settings.candidates_per_level,
@@ -108,6 +111,27 @@ def our_inference(video: Tensor, device: torch.device, precision: str, *, whole:
             )
 
     return candidates
+
+
+class OperationCounter(TorchDispatchMode):
+    """Counts the operations that torch dispatches, forward and backward, except views and the profiler's marks."""
+
+    NOT_COUNTED = ("aten::detach", "aten::_unsafe_view", "profiler::")
+    count = 0
+
+    def __torch_dispatch__(  # numpydoc ignore=GL08
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        self.count += not (func.is_view or func.name().startswith(self.NOT_COUNTED))
+        return func(*args, **kwargs or {})
+
+
+def count_operations(work: Work) -> int:
+    """Return how many operations some work dispatches once it is warm."""
+    work()
+    with OperationCounter() as counter:
+        work()
+    return counter.count
 
 
 class Peer:
@@ -238,6 +262,7 @@ def main() -> None:
     parser.add_argument("--videos", type=int, default=32, help="with --lengths real")
     parser.add_argument("--inference", action="store_true")
     parser.add_argument("--precision", nargs="+", default=["float32", "bfloat16"])
+    parser.add_argument("--count", action="store_true")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int)
     options = parser.parse_args()
@@ -245,6 +270,13 @@ def main() -> None:
         torch.set_num_threads(options.threads)
     torch.manual_seed(0)
     device = use_device(options.device)
+    if options.count:
+        short = make_sequences([60, 40])  # the count does not depend on lengths
+        for precision in options.precision:
+            for name, settings in {"off": BASELINE, "as by default": [], "on": [ALL]}.items():
+                count = count_operations(our_step([short], device, precision, settings))
+                print(f"{precision}, parts of ASL {name}: {count:,} operations a step")
+        return
     lengths = [LONGEST] * BATCH if options.lengths == "full" else real_lengths(options.videos)
     sequences = make_sequences(lengths)
     batches = [

@@ -306,3 +306,23 @@ def test_frames_to_come_are_judged_by_size(tmp_path: Path) -> None:
     frames.finish(files[2])  # it could not be opened
     assert bar.expected[:2] == [300, 300]
     assert bar.expected[-1] == bar.done == 80
+
+
+def test_several_devices_find_the_same_in_the_same_order(folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder, tmp_path / "in")
+    (tmp_path / "in" / "videos" / "broken.mp4").write_text("no video")
+    outputs = []
+    for device in ("cpu", "cpu,cpu"):
+        result = predict(tmp_path / "in", tmp_path / f"{device}.json", tmp_path / "in" / "videos", "--device", device)
+        assert result.exit_code == 1
+        assert "1 of 3 videos failed" in result.stderr
+        outputs.append((tmp_path / f"{device}.json").read_bytes())
+    assert outputs[0] == outputs[1]
+
+
+def test_what_is_wrong_is_said_before_processes_start(folder: Path, tmp_path: Path) -> None:
+    write_model(tmp_path / "model.ckpt", make_spec().model_copy(update={"decoder": "pyav 0.1"}))
+    result = predict(tmp_path, tmp_path / "out.json", folder / "videos", "--device", "cpu,cpu")
+    assert result.exit_code == 2
+    assert "decoder: 'pyav 0.1' against 'pyav " in result.output
+    assert "stopped" not in result.output

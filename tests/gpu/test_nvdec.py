@@ -16,6 +16,8 @@ from helpers.extraction import make_extractor
 from helpers.support import write_video
 
 from asl_extract.decoders import get_decoder
+from asl_extract.decoding.events import Decoded, DecodeSettings
+from asl_extract.decoding.threads import decode_in_threads
 from asl_extract.extractor import ExtractedVideo
 from asl_kit.errors import VideoError
 
@@ -62,6 +64,32 @@ def test_frames(codec: str, video: Path, tmp_path: Path) -> None:
 def test_frames_stay_on_the_gpu(video: Path) -> None:
     reader = get_decoder("nvdec").open_reader(video, threads=1, device="cuda:0")
     assert all(isinstance(block, torch.Tensor) and block.is_cuda for block in reader.blocks(16))
+
+
+@pytest.mark.parametrize("heights", [(532, 530), (530, 532)], ids=str)
+def test_heights_of_the_same_coded_size(heights: tuple[int, int], tmp_path: Path) -> None:
+    """Decoders that torchcodec keeps cut the frames of the second file wrongly: its issue 1704."""
+    for height in heights:
+        path = write_video(tmp_path / f"{height}.mp4", frames=10, size=(640, height))
+        found, expected = read(path, "nvdec"), read(path, "pyav")
+        assert np.abs(found - expected).mean(axis=(1, 2, 3)).max() < LEVELS
+
+
+def test_streams_of_their_own(video: Path, tmp_path: Path) -> None:
+    """Frames of several videos decoded at a time are complete when the compute stream reads them."""
+    videos = [("0", video), *((str(i), write_video(tmp_path / f"{i}.mp4", frames=60, size=SIZE)) for i in range(1, 6))]
+    settings = DecodeSettings("nvdec", threads=1, window_frames=1, stride_frames=1, clip_frames=1, device="cuda:0")
+    found: dict[str, list[np.ndarray]] = {}
+    computing = torch.cuda.current_stream()
+    for video_id, event in decode_in_threads(videos, settings):
+        if isinstance(event, Decoded):
+            assert isinstance(event.frames, torch.Tensor)
+            assert event.ready is not None
+            computing.wait_event(event.ready)
+            found.setdefault(video_id, []).append(event.frames.cpu().numpy().astype(np.float32))
+            event.release()
+    for video_id, path in videos:
+        np.testing.assert_array_equal(np.concatenate(found[video_id]), read(path, "nvdec"))
 
 
 @pytest.mark.parametrize("batch_size", [1, 5, 64])

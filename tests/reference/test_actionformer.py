@@ -22,7 +22,6 @@ from asl_kit.checkpoint.files import load_checkpoint
 from asl_kit.checkpoint.model import Checkpoint
 from asl_kit.checkpoint_import import import_checkpoint
 from asl_kit.detections.json_format import read_predictions
-from asl_kit.model.layers import ScaledDropPath
 from asl_kit.model.network import Localizer
 from asl_kit.model.objective import Objective
 from asl_train.sequences import Batch, TrainingSequence, collate
@@ -103,10 +102,9 @@ def test_outputs(imported: tuple[Path, Arrays, Checkpoint], index: int) -> None:
 def test_losses_of_two_steps(imported: tuple[Path, Arrays, Checkpoint]) -> None:
     _, arrays, checkpoint = imported
     network = checkpoint.build().train()
+    network.drop_path = 0.0
     for module in network.modules():
-        if isinstance(module, ScaledDropPath):
-            module.drop_probability = 0.0
-        elif isinstance(module, torch.nn.Dropout):
+        if isinstance(module, torch.nn.Dropout):
             module.p = 0.0
     objective = Objective(checkpoint.recipe, [3]).train()
     indices = VIDEOS if checkpoint.recipe.data.resize_length else FITTING

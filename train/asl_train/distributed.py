@@ -120,9 +120,9 @@ def broadcast_parameters(module: nn.Module) -> None:
 def sum_gradients(parameters: Sequence[Tensor]) -> None:
     """Replace every gradient by its sum over the processes, with one all-reduce."""
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-    if world_size() == 1:
+    if not is_in_group():
         return
     flat = torch.cat([gradient.flatten() for gradient in gradients])
     dist.all_reduce(flat)
-    for gradient, total in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
-        gradient.copy_(total.view_as(gradient))
+    totals = flat.split([gradient.numel() for gradient in gradients])
+    torch._foreach_copy_(gradients, [t.view_as(g) for t, g in zip(totals, gradients, strict=True)])

@@ -21,7 +21,7 @@ def make_optimizer(modules: nn.Module, recipe: OptimizerRecipe) -> torch.optim.A
         {"params": [p for p in parameters if id(p) in decaying], "weight_decay": recipe.weight_decay},
         {"params": [p for p in parameters if id(p) not in decaying], "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW(groups, lr=recipe.learning_rate)
+    return torch.optim.AdamW(groups, lr=recipe.learning_rate, fused=True)  # one operation, not ten a parameter
 
 
 def learning_rate(step: int, *, steps_per_epoch: int, recipe: OptimizerRecipe) -> float:

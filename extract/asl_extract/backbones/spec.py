@@ -9,6 +9,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from asl_extract.device_ranges import ranges_on
 from asl_extract.frames import ResizeRule
 
 StateDict = dict[str, Tensor]
@@ -117,10 +118,17 @@ class Backbone(nn.Module):
 
     def forward(self, clips: Tensor) -> Tensor:
         """Return pooled features: (B, 3, T, S, S) -> (B, D)."""
-        if self.two_pathways:
-            # A new list each time: pytorchvideo's networks replace its elements.
-            slow = torch.linspace(0, clips.shape[2] - 1, clips.shape[2] // SLOWFAST_ALPHA, device=clips.device).long()
-            features: Tensor = self.network([clips.index_select(2, slow), clips])
-        else:
-            features = self.network(clips)
+        with ranges_on(clips.device):
+            if self.two_pathways:
+                # A new list each time: pytorchvideo's networks replace its elements.
+                slow = torch.linspace(0, clips.shape[2] - 1, clips.shape[2] // SLOWFAST_ALPHA).long()
+                features: Tensor = self.network([clips.index_select(2, slow), clips])
+            else:
+                features = self.network(clips)
         return features.flatten(2).mean(2) if features.ndim > 2 else features
+
+    def cast_weights(self, dtype: torch.dtype) -> None:
+        """Cast the weights that autocast to this type would cast in each forward pass; the features are the same."""
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d | nn.Conv3d | nn.Linear):
+                module.to(dtype)

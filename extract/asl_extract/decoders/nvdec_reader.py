@@ -12,18 +12,36 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
+from torchcodec import decoders
+from torchcodec.decoders import VideoDecoder
 
 from asl_extract.decoders import torchcodec_reader
 from asl_extract.decoders.torchcodec_reader import TensorReader
 from asl_kit.errors import MissingDependencyError, VideoError
 
-if not torchcodec_reader.REPORTS_FALLBACK:
+_BACKEND = "nvdec"
+_INSTALL = "pip install 'torchcodec>=0.17': it needs torch 2.11 or later, for CUDA 13"
+
+
+def _check_torchcodec() -> None:
+    """Refuse a torchcodec that cannot be asked for NVDEC, says not who decodes, or cannot do without its cache."""
+    lacks = [name for name in ("set_cuda_backend", "set_nvdec_cache_capacity") if not hasattr(decoders, name)]
+    lacks += [] if hasattr(VideoDecoder, "cpu_fallback") else ["cpu_fallback"]
+    if not lacks:
+        try:
+            with decoders.set_cuda_backend(_BACKEND):
+                return
+        except ValueError:  # it has another name there
+            lacks = [f"the backend {_BACKEND!r}"]
     raise MissingDependencyError(
-        f"decoder 'nvdec' needs a newer torchcodec: {torchcodec_reader.version()} cannot tell whether the GPU decodes",
-        hint="pip install --upgrade torchcodec",
+        f"decoder 'nvdec' needs a newer torchcodec: {torchcodec_reader.version()} lacks {lacks[0]}", hint=_INSTALL
     )
+
+
+_check_torchcodec()
 
 
 def version() -> str:
@@ -46,7 +64,7 @@ class NvdecReader(TensorReader):
     MissingFileError, VideoError
         As for `asl_extract.decoders.probe.probe`, and if this GPU's NVDEC cannot decode the video.
     MissingDependencyError
-        If NVDEC's library cannot be loaded.
+        If torchcodec is built without CUDA, or NVDEC's library cannot be loaded.
     """
 
     def __init__(self, path: Path, *, device: str) -> None:
@@ -63,6 +81,21 @@ class NvdecReader(TensorReader):
                 f"{path}: this GPU's NVDEC cannot decode it: {self.codec}, {self.width}x{self.height}",
                 hint="use another --decoder and a separate store: frames decoded on a GPU and on a CPU differ",
             )
+
+    def _open(self, source: str, **options: Any) -> VideoDecoder:
+        try:
+            # Kept decoders are used again for videos of another height, whose frames they cut wrongly without an error:
+            # https://github.com/meta-pytorch/torchcodec/issues/1704
+            decoders.set_nvdec_cache_capacity(0)
+            with decoders.set_cuda_backend(_BACKEND):
+                return super()._open(source, **options)
+        except RuntimeError as fault:
+            if "Unsupported device" not in str(fault):
+                raise
+            raise MissingDependencyError(
+                f"decoder 'nvdec' needs a torchcodec for CUDA, found {torchcodec_reader.version()} for the CPU only",
+                hint=_INSTALL,
+            ) from fault
 
     def blocks(self, max_frames: int) -> Iterator[Tensor]:
         """Yield every frame once, in order, in blocks (up to max_frames, height, width, 3) of RGB, on the GPU."""

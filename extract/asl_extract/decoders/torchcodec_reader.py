@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from asl_extract.decoders import Frames
 from asl_extract.decoders.concealment import DamageCheck, FFmpegLog
@@ -23,9 +24,6 @@ except (ImportError, OSError, RuntimeError) as fault:  # RuntimeError: it finds 
 # torchcodec loads the one of its libraries that matches the installed FFmpeg.
 _CORE = next((path for path in torch.ops.loaded_libraries if "torchcodec_core" in path), "")
 _LOG = FFmpegLog(Path(_CORE))
-
-REPORTS_FALLBACK = hasattr(VideoDecoder, "cpu_fallback")
-"""Whether this torchcodec reports when it decodes on the CPU instead of the GPU."""
 
 
 def version() -> str:
@@ -65,7 +63,7 @@ class TensorReader:
         self.fps = facts.fps
         self.display_s = facts.display_s
         try:
-            self._decoder = VideoDecoder(
+            self._decoder = self._open(
                 location(path),
                 stream_index=facts.stream_index,
                 dimension_order="NHWC",
@@ -89,6 +87,9 @@ class TensorReader:
     def close(self) -> None:
         """Close the file and free the decoder."""
         del self._decoder
+
+    def _open(self, source: str, **options: Any) -> VideoDecoder:
+        return VideoDecoder(source, **options)
 
     def _read(self, start: int, stop: int) -> torch.Tensor:
         try:

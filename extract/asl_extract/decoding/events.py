@@ -21,6 +21,7 @@ from asl_kit.base.child_process import MEMORY_BYTES
 from asl_kit.errors import AslKitError, VideoError
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
 BLOCK_FRAMES = 16
@@ -105,11 +106,14 @@ class Decoded:
         Those in ``plan.source_frames``, as often as they are in it: (N, H, W, 3) uint8, N from 0 to `BLOCK_FRAMES`.
     release : callable
         To be called when `frames` has been used: its memory is then overwritten.
+    ready : torch.cuda.Event, optional
+        When `frames` are complete, if a GPU decodes them on a stream of its own.
     """
 
     count: int
     frames: NDArray[np.uint8] | Tensor
     release: Callable[[], None] = _nothing
+    ready: torch.cuda.Event | None = None
 
 
 @dataclass(frozen=True)

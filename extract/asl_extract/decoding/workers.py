@@ -42,7 +42,6 @@ BUFFERS_PER_WORKER = 3
 WORKERS_ON_CPU = 1
 """Default number of processes that decode for a backbone on a CPU."""
 
-_MAX_WORKERS = 8
 _SHARED_MEMORY_FOLDER = Path("/dev/shm")
 
 Memory = NDArray[np.uint8]
@@ -60,16 +59,17 @@ class _InSharedMemory:
 def choose_workers(device_type: str, *, decoder: str, devices: int = 1) -> int:
     """Return the default number of processes that decode for each of `devices` devices.
 
-    A GPU gets all cores but the one that feeds it; eight are enough for any. On a CPU the backbone uses every core:
-    one process decodes, so that a file which crashes its decoder does no other harm; more processes would only take
-    time (tests/benchmarks/extract_throughput.py). A decoder on the GPU decodes in the process that computes.
+    A GPU gets all cores but the one that feeds it; processes start as there are videos for them. On a CPU the backbone
+    uses every core: one process decodes, so that a file which crashes its decoder does no other harm; more processes
+    would only take time (tests/benchmarks/extract_throughput.py). A decoder on the GPU decodes in the process that
+    computes.
     """
     if decoder in GPU_DECODERS:
         return 0
     if device_type == "cpu":
         return WORKERS_ON_CPU
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(_MAX_WORKERS, max(1, cores // devices - 1))
+    return max(1, cores // devices - 1)
 
 
 def decode_in_workers(
@@ -79,6 +79,7 @@ def decode_in_workers(
     workers: int,
     time_limit_s: float | None = None,
     pin: Callable[[Memory], Callable[[], None]] | None = None,
+    finish_copies: Callable[[], None] = lambda: None,
 ) -> Generator[tuple[str, Event], None, None]:
     """Yield the events of videos, several decoded at a time. Close the generator to end all workers.
 
@@ -96,6 +97,8 @@ def decode_in_workers(
         A worker that delivers nothing for so long, though it has a free buffer, is killed, and its video fails.
     pin : callable, optional
         Registers the shared memory with a GPU; returns a function that undoes it.
+    finish_copies : callable
+        Waits until nothing reads the frames any more; called before the shared memory ends.
 
     Raises
     ------
@@ -138,12 +141,15 @@ def decode_in_workers(
     finally:
         for slot in slots:
             slot.end()
-        if unpin is not None:
-            unpin()
-        shared.unlink()
-        del memory, slots
-        with suppress(BufferError):  # frames are still in use: the memory is freed with them
-            shared.close()
+        try:
+            finish_copies()
+        finally:
+            if unpin is not None:
+                unpin()
+            shared.unlink()
+            del memory, slots
+            with suppress(BufferError):  # frames are still in use: the memory is freed with them
+                shared.close()
 
 
 class _WorkerSlot:
@@ -156,8 +162,9 @@ class _WorkerSlot:
         self.last_video_id = ""
         self._memory = memory
         self._buffer_bytes = buffer_bytes
-        self._buffers_in_use = 0
-        arguments = (memory_name, first_buffer, buffer_bytes, settings)
+        self._buffers = range(first_buffer, first_buffer + BUFFERS_PER_WORKER)
+        self._in_use: set[int] = set()  # their frames may still be copied, even if the process that filled them died
+        arguments = (memory_name, buffer_bytes, settings)
         self._child = ChildProcess(_work, *arguments, name="asl-kit decoder", memory_bytes=settings.memory_bytes)
 
     @property
@@ -167,15 +174,17 @@ class _WorkerSlot:
     @property
     def silent_s(self) -> float:
         """Seconds for which the worker has delivered nothing, though it had a free buffer."""
-        return 0.0 if self._buffers_in_use == BUFFERS_PER_WORKER else self._child.silent_s
+        return 0.0 if len(self._in_use) == BUFFERS_PER_WORKER else self._child.silent_s
 
     def start(self, video: tuple[str, Path]) -> None:
         """Give a video to the worker, in a new process if none runs."""
         self.video = video
         self.last_video_id = video[0]
         if not self._child.is_alive:
-            self._buffers_in_use = 0
             self._child.start()
+            for buffer in self._buffers:
+                if buffer not in self._in_use:
+                    self._child.send(buffer)
         self._child.send(video[1])
 
     def receive(self) -> Event | None:
@@ -204,15 +213,13 @@ class _WorkerSlot:
         self._child.end()
 
     def _decoded(self, message: _InSharedMemory) -> Decoded:
-        connection = self.connection
         start = message.buffer * self._buffer_bytes
         frames = self._memory[start : start + int(np.prod(message.shape))].reshape(message.shape)
-        self._buffers_in_use += 1
+        self._in_use.add(message.buffer)
 
         def release() -> None:
-            if connection is self.connection:  # else that process is gone, and its buffers belong to another
-                self._buffers_in_use -= 1
-                self._child.send(message.buffer)
+            self._in_use.discard(message.buffer)
+            self._child.send(message.buffer)  # to the process of now, which may have taken the place of another
 
         return Decoded(message.count, frames, release)
 
@@ -259,12 +266,10 @@ def _new_shared_memory(size: int) -> SharedMemory:
         ) from fault
 
 
-def _work(
-    connection: Connection, memory_name: str, first_buffer: int, buffer_bytes: int, settings: DecodeSettings
-) -> None:
-    """Decode what the parent asks for, until it closes the pipe."""
+def _work(connection: Connection, memory_name: str, buffer_bytes: int, settings: DecodeSettings) -> None:
+    """Decode what the parent asks for into the buffers that it sends, until it closes the pipe."""
     shared = SharedMemory(memory_name)
-    free = deque(range(first_buffer, first_buffer + BUFFERS_PER_WORKER))
+    free: deque[int] = deque()
     connection.send(None)  # ready
     while True:
         message = connection.recv()

@@ -1,4 +1,4 @@
-"""The devices of this host: a process for each, all at one store.
+"""The devices of this host: a process for each.
 
 The videos of a process that dies are assigned to the others, and another process takes its place.
 """
@@ -6,8 +6,8 @@ The videos of a process that dies are assigned to the others, and another proces
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing, suppress
 from dataclasses import replace
 from multiprocessing.connection import Connection, wait
 from typing import Any
@@ -24,7 +24,7 @@ from asl_kit.store import FeatureStore
 from asl_kit.store.staging import clear_stale
 from asl_kit.torch_utils.device import choose_device, default_precision
 
-_GET, _RESULT, _PROGRESS, _FAILED = "get", "result", "progress", "failed"
+_GET, RESULT, PROGRESS, LOST, _FAILED = "get", "result", "progress", "lost", "failed"
 
 
 class Devices:
@@ -43,45 +43,87 @@ class Devices:
 
     def execute(self, files: Sequence[VideoFile], job: Job, callbacks: Callbacks) -> None:
         """Extract videos with one process for each device; see `Executor`."""
-        coordinator = Coordinator(deque(files))
         store = FeatureStore.open(job.store)
-        workers = [_DeviceWorker(number, device, job) for number, device in enumerate(self._devices, start=1)]
         try:
-            while not coordinator.is_finished:
-                for worker in workers:
-                    worker.answer(coordinator)
-                ready = wait([worker.connection for worker in workers])
-                for worker in [worker for worker in workers if worker.connection in ready]:
-                    try:
-                        kind, content = worker.receive()
-                    except ChildDiedError as died:
-                        for file, reason in coordinator.lost(worker.name, f"the process died, {died}"):
-                            callbacks.on_result(fail_video(store, file.video_id, reason))
-                        worker.restart(died)
-                        continue
-                    if kind == _RESULT:
-                        coordinator.finished(worker.name, content.video_id)
+            with closing(work_on_devices(self._devices, files, _run, job)) as messages:
+                for kind, content in messages:
+                    if kind == RESULT:
                         callbacks.on_result(content)
-                    elif kind == _PROGRESS:
+                    elif kind == PROGRESS:
                         callbacks.on_progress(*content)
-                    elif kind == _FAILED:
-                        raise content
+                    else:
+                        file, reason = content
+                        callbacks.on_result(fail_video(store, file.video_id, reason))
         finally:
-            for worker in workers:
-                worker.connection.close()  # all of them end at the same time
-            for worker in workers:
-                worker.end()
             with suppress(OSError):
                 clear_stale(store.path / "tmp")  # of workers that were killed while they wrote
+
+
+def work_on_devices(
+    devices: Sequence[str], files: Sequence[VideoFile], target: Callable[..., None], *arguments: object
+) -> Generator[tuple[str, Any], None, None]:
+    """Yield the messages of one process for each device, which share the videos. Close the generator to end all.
+
+    Parameters
+    ----------
+    devices : sequence of str
+        Names of devices; one may be named several times.
+    files : sequence of VideoFile
+        The videos, handed out in this order.
+    target : callable
+        A module's function; each process runs ``target(connection, device, *arguments)`` with a `DeviceQueue` on the
+        connection.
+    arguments : object
+        Pickled for `target`.
+
+    Yields
+    ------
+    (str, object)
+        `RESULT` or `PROGRESS` with what a process sent, or `LOST` with (VideoFile, reason): a video over which several
+        processes died.
+
+    Raises
+    ------
+    AslKitError
+        What a process raised; or if processes die at their start.
+    """
+    coordinator = Coordinator(deque(files))
+    workers = [_DeviceWorker(number, device, target, arguments) for number, device in enumerate(devices, start=1)]
+    try:
+        while not coordinator.is_finished:
+            for worker in workers:
+                worker.answer(coordinator)
+            ready = wait([worker.connection for worker in workers])
+            for worker in [worker for worker in workers if worker.connection in ready]:
+                try:
+                    kind, content = worker.receive()
+                except ChildDiedError as died:
+                    for lost in coordinator.lost(worker.name, f"the process died, {died}"):
+                        yield LOST, lost
+                    worker.restart(died)
+                    continue
+                if kind == RESULT:
+                    video_id, content = content
+                    coordinator.finished(worker.name, video_id)
+                    yield kind, content
+                elif kind == PROGRESS:
+                    yield kind, content
+                elif kind == _FAILED:
+                    raise content
+    finally:
+        for worker in workers:
+            worker.connection.close()  # all of them end at the same time
+        for worker in workers:
+            worker.end()
 
 
 class _DeviceWorker:
     """A device's process, seen from the coordinator."""
 
-    def __init__(self, number: int, device: str, job: Job) -> None:
+    def __init__(self, number: int, device: str, target: Callable[..., None], arguments: Sequence[object]) -> None:
         self.name = f"{device} ({number})"
         self._wants_video = False
-        self._child = ChildProcess(_run, job, device, name=f"asl-kit {self.name}", has_children=True)
+        self._child = ChildProcess(target, device, *arguments, name=f"asl-kit {self.name}", has_children=True)
         self._child.start()
 
     @property
@@ -113,26 +155,44 @@ class _DeviceWorker:
         self._child.end()
 
 
-class _PipeQueue:
-    """The `WorkQueue` at the other end of a pipe."""
+class DeviceQueue:
+    """The other end of the pipe, in a device's process."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     def get(self) -> VideoFile | None:
+        """Return the next video; None if there is none: see `WorkQueue`."""
         self._connection.send((_GET, None))
         file: VideoFile | None = self._connection.recv()
         return file
 
+    def send_result(self, video_id: str, content: object) -> None:
+        """Send what became of a video."""
+        self._connection.send((RESULT, (video_id, content)))
+
+    def send_progress(self, *content: object) -> None:
+        """Send how far the work is."""
+        self._connection.send((PROGRESS, content))
+
+    def fail(self, fault: AslKitError) -> None:
+        """Send the error that ends the run."""
+        self._connection.send((_FAILED, fault))
+
+
+class _JobQueue(DeviceQueue):
+    """The `WorkQueue` of an extraction."""
+
     def on_result(self, result: VideoResult) -> None:
-        self._connection.send((_RESULT, result))
+        self.send_result(result.video_id, result)
 
     def on_progress(self, videos: float, note: str) -> None:
-        self._connection.send((_PROGRESS, (videos, note)))
+        self.send_progress(videos, note)
 
 
-def _run(connection: Connection, job: Job, device: str) -> None:
+def _run(connection: Connection, device: str, job: Job) -> None:
+    queue = _JobQueue(connection)
     try:
-        work(job, _PipeQueue(connection), device=device)
+        work(job, queue, device=device)
     except AslKitError as fault:
-        connection.send((_FAILED, fault))
+        queue.fail(fault)

@@ -31,6 +31,8 @@ class VideoResult:
         Frames that came out of the decoder since the last result, and that the opened files hold.
     is_changed : bool
         Whether the store held features of another file under this id; they were replaced if the video is done.
+    device_s, device_waited_s : float
+        Time of a GPU since the last result, and how much of it the GPU waited for decoded frames; 0 on a CPU.
     """
 
     video_id: str
@@ -41,6 +43,8 @@ class VideoResult:
     frames_decoded: int = 0
     frames_in_files: int = 0
     is_changed: bool = False
+    device_s: float = 0.0
+    device_waited_s: float = 0.0
 
 
 def store_video(

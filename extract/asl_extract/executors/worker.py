@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import socket
 import time
+from collections import deque
 from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -23,6 +25,7 @@ from asl_kit.store import FeatureStore
 from asl_kit.store.identity import FileIdentity
 from asl_kit.store.ledger import Attempt
 
+_MAX_WRITES = 2  # writing takes a few milliseconds, in which the device would wait; features take memory
 _PARTS_PER_VIDEO = 1024  # a power of two: the parts of a video add up to exactly 1
 
 
@@ -56,6 +59,7 @@ class Worker:
         self._frames_before = extractor.count.decoded
         self._count_reported = replace(extractor.count)
         self._videos: dict[str, _VideoProgress] = {}
+        self._writes: deque[tuple[str, Future[VideoResult]]] = deque()  # in progress, by a thread
 
     def process(self, files: Iterable[VideoFile]) -> None:
         """Extract videos, taken one by one as decoders become free.
@@ -75,23 +79,33 @@ class Worker:
             folder=folder,
             on_frames=self._on_frames,
         )
-        with closing(results):
+        with ThreadPoolExecutor(1, "asl-kit writer") as writer, closing(results):
             for video_id, extracted in results:
                 video = self._videos[video_id]
-                try:
-                    result = store_video(
-                        self._store,
-                        video_id,
-                        extracted,
-                        source=video.source,
-                        is_changed=video.is_changed,
-                        seconds=time.monotonic() - video.started_s,
-                        on_error=self._options.on_error,
-                    )
-                finally:
-                    self._show_progress(video_id, _PARTS_PER_VIDEO)
-                    del self._videos[video_id]
-                self._report(result)
+                write = writer.submit(
+                    store_video,
+                    self._store,
+                    video_id,
+                    extracted,
+                    source=video.source,
+                    is_changed=video.is_changed,
+                    seconds=time.monotonic() - video.started_s,
+                    on_error=self._options.on_error,
+                )
+                self._writes.append((video_id, write))
+                self._report_written(leave=_MAX_WRITES)
+            self._report_written(leave=0)
+
+    def _report_written(self, *, leave: int) -> None:
+        """Report the videos that are written, in order; wait until at most `leave` are not."""
+        while self._writes and (len(self._writes) > leave or self._writes[0][1].done()):
+            video_id, write = self._writes.popleft()
+            try:
+                result = write.result()
+            finally:
+                self._show_progress(video_id, _PARTS_PER_VIDEO)
+                del self._videos[video_id]
+            self._report(result)
 
     def _pending(self, files: Iterable[VideoFile]) -> Iterator[tuple[str, Path | AslKitError]]:
         """Yield the videos to extract; report the others."""
@@ -121,10 +135,15 @@ class Worker:
         count, reported = self._extractor.count, self._count_reported
         self._count_reported = replace(count)
         decoded, in_files = count.decoded - reported.decoded, count.in_files - reported.in_files
-        self._callbacks.on_result(replace(result, frames_decoded=decoded, frames_in_files=in_files))
+        result = replace(result, frames_decoded=decoded, frames_in_files=in_files)
+        if self._extractor.device.type != "cpu":
+            waited_s = count.waited_s - reported.waited_s
+            result = replace(result, device_s=count.seconds - reported.seconds, device_waited_s=waited_s)
+        self._callbacks.on_result(result)
 
     def _on_frames(self, video_id: str, frames: int, total: int) -> None:
         video = self._videos[video_id]
+        self._report_written(leave=_MAX_WRITES)
         video.frames += frames
         self._show_progress(video_id, video.frames * (_PARTS_PER_VIDEO - 1) // total)
 

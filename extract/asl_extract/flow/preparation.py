@@ -46,19 +46,22 @@ class FlowMethod(Protocol):
         ``random``, the publisher's name for the weights, or the name of the file; empty if it has none.
     weights_sha256 : str, optional
         `state_sha256` of the weights.
+    computes_on_host : bool
+        Whether it computes on the CPU, wherever the frames are.
     """
 
     description: str
     weights: str
     weights_sha256: str | None
+    computes_on_host: bool
 
-    def __call__(self, first: Tensor, second: Tensor) -> Tensor:
-        """Return the motion from each first to its second frame.
+    def __call__(self, frames: Tensor) -> Tensor:
+        """Return the motion from each frame to the next.
 
         Parameters
         ----------
-        first, second : Tensor
-            float32 RGB from 0 to 255: (N, 3, H, W), N at least 1.
+        frames : Tensor
+            float32 RGB from 0 to 255: (N + 1, 3, H, W), N at least 1.
 
         Returns
         -------
@@ -151,12 +154,15 @@ class FlowPreparer:
 
     def between(self, frames: Tensor) -> Tensor:
         """Return prepared flow between resized frames: (N + 1, 3, H, W), from 0 to 255 -> (N, S, S, 2)."""
-        first, second = frames[:-1], frames[1:]
-        moved = (first != second).flatten(1).any(1)
-        flow = frames.new_zeros((len(first), 2, *frames.shape[2:]))
-        if moved.any():
-            with torch.autocast(self.device.type, enabled=False):
-                flow[moved] = self.method(first[moved], second[moved])
+        moved = (frames[:-1] != frames[1:]).flatten(1).any(1)
+        flow = frames.new_zeros((len(moved), 2, *frames.shape[2:]))
+        with torch.autocast(self.device.type, enabled=False):
+            if self.device.type != "cpu" and not self.method.computes_on_host:
+                if len(flow):  # whether frames are equal is known on the GPU only, and the host does not wait for it
+                    flow = torch.where(moved[:, None, None, None], self.method(frames), flow)
+            elif moved.any():
+                # Without the repeated frames, the motions between those that are left are the ones asked for.
+                flow[moved] = self.method(frames[torch.cat([moved.new_ones(1), moved])])
         centre = self.rule.centre(flow).permute(0, 2, 3, 1)
         return centre.clamp(-MAX_MOTION, MAX_MOTION) * self._scale + self._shift
 

@@ -9,16 +9,18 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 from torchvision.models import get_model, get_model_weights
 
 from asl_extract.backbones.published import read_published
 from asl_extract.backbones.spec import PublishedWeights, StateDict
 from asl_extract.backbones.weights import load_network
+from asl_extract.device_ranges import ranges_on
 
 ITERATIONS = 12
 """Refinements of the flow, as in RAFT's training and by torchvision's default. Time grows with their number."""
 
+_FRAMES_PER_BATCH = {"cpu": 4, "cuda": 32}
 _PAIRS_PER_BATCH = {"cpu": 2, "cuda": 16}
 _SMALLEST, _MULTIPLE = 128, 8  # its correlation pyramid needs 16 x 16 positions, each of 8 x 8 pixels
 
@@ -32,36 +34,59 @@ class Raft:
         The network of torchvision.
     description, weights, weights_sha256 : str
         See `FlowMethod`.
-    pairs_per_batch : int
-        Pairs of frames per forward pass.
+    frames_per_batch, pairs_per_batch : int
+        Frames that are encoded together, about, and pairs of frames whose flow is refined together.
     """
+
+    computes_on_host = False
 
     def __init__(
         self,
-        network: torch.nn.Module,
+        network: Any,
         *,
         description: str,
         weights: str,
         weights_sha256: str | None,
+        frames_per_batch: int,
         pairs_per_batch: int,
     ) -> None:
+        self._encode = network.feature_encoder
+        self._encoded = network.feature_encoder = _Encoded()
         self.network = network
         self.description = description
         self.weights = weights
         self.weights_sha256 = weights_sha256
+        self.frames_per_batch = frames_per_batch
         self.pairs_per_batch = pairs_per_batch
 
-    def __call__(self, first: Tensor, second: Tensor) -> Tensor:
-        """Return the motion from each first to its second frame: (N, 3, H, W) from 0 to 255 -> (N, 2, H, W)."""
-        height, width = first.shape[2:]
+    def __call__(self, frames: Tensor) -> Tensor:
+        """Return the motion from each frame to the next: (N + 1, 3, H, W) from 0 to 255 -> (N, 2, H, W)."""
+        height, width = frames.shape[2:]
         left, right = _margins(width)
         top, bottom = _margins(height)
+        # From -1 to 1, like the transforms of the weights; the margin replicates edge pixels, as in RAFT's code.
+        inputs = F.pad(frames / 127.5 - 1, (left, right, top, bottom), mode="replicate")
         flows = []
-        for pair in zip(first.split(self.pairs_per_batch), second.split(self.pairs_per_batch), strict=True):
-            # From -1 to 1, like the transforms of the weights; the margin replicates edge pixels, as in RAFT's code.
-            inputs = (F.pad(images / 127.5 - 1, (left, right, top, bottom), mode="replicate") for images in pair)
-            flows.append(self.network(*inputs, num_flow_updates=ITERATIONS)[-1])
+        with ranges_on(frames.device):
+            # Never one frame alone: on a CPU its features would differ in the last bits.
+            batches = inputs.tensor_split(max(1, len(inputs) // self.frames_per_batch))
+            features = torch.cat([self._encode(batch) for batch in batches])
+            for start in range(0, len(frames) - 1, self.pairs_per_batch):
+                stop = min(start + self.pairs_per_batch, len(frames) - 1)
+                first, second = slice(start, stop), slice(start + 1, stop + 1)
+                self._encoded.features = torch.cat([features[first], features[second]])
+                flows.append(self.network(inputs[first], inputs[second], num_flow_updates=ITERATIONS)[-1])
         return torch.cat(flows)[..., top : top + height, left : left + width]
+
+
+class _Encoded(nn.Module):
+    """In the place of the network's encoder, which would encode most frames twice: as a first and a second one."""
+
+    features: Tensor
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return `features`, those of the images."""
+        return self.features
 
 
 def published_weights(name: str) -> str:
@@ -90,6 +115,7 @@ def open_method(name: str, *, weights: str, device: torch.device) -> Raft:
         description=f"{name}, {ITERATIONS} iterations",
         weights=recorded,
         weights_sha256=digest,
+        frames_per_batch=_FRAMES_PER_BATCH[device.type],
         pairs_per_batch=_PAIRS_PER_BATCH[device.type],
     )
 

@@ -29,16 +29,18 @@ class TVL1:
 
     weights = ""
     weights_sha256 = None
+    computes_on_host = True
 
     def __init__(self, opencv: Any, *, threads: int) -> None:
         self.description = f"tvl1, opencv {opencv.__version__}"
         self._opencv = opencv
         self._threads = ThreadPoolExecutor(threads)  # OpenCV releases the GIL
 
-    def __call__(self, first: Tensor, second: Tensor) -> Tensor:
-        """Return the motion from each first to its second frame: (N, 3, H, W) from 0 to 255 -> (N, 2, H, W)."""
-        flows = np.stack(list(self._threads.map(self._flow, self._gray(first), self._gray(second))))
-        return torch.from_numpy(flows).permute(0, 3, 1, 2).to(first.device)
+    def __call__(self, frames: Tensor) -> Tensor:
+        """Return the motion from each frame to the next: (N + 1, 3, H, W) from 0 to 255 -> (N, 2, H, W)."""
+        images = self._gray(frames)
+        flows = np.stack(list(self._threads.map(self._flow, images[:-1], images[1:])))
+        return torch.from_numpy(flows).permute(0, 3, 1, 2).to(frames.device)
 
     def _flow(self, before: Image, after: Image) -> Image:
         """Return the motion: (H, W) -> (H, W, 2)."""

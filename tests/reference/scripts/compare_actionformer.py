@@ -31,7 +31,6 @@ from asl_kit.checkpoint.files import load_checkpoint
 from asl_kit.checkpoint_import import import_checkpoint
 from asl_kit.errors import AslKitError
 from asl_kit.feature_import import ImportSettings, import_features
-from asl_kit.model.layers import ScaledDropPath
 from asl_kit.model.objective import Objective
 from asl_train.sequences import TrainingSequence, collate
 
@@ -123,10 +122,9 @@ def _compare(folder: Path, config: dict[str, Any]) -> str:
     fitting = [index for index, video in enumerate(videos) if video["feats"].shape[1] <= longest]
     their_losses = peer.losses(model, [videos[index] for index in fitting])
     network.train()
+    network.drop_path = 0.0
     for module in network.modules():
-        if isinstance(module, ScaledDropPath):
-            module.drop_probability = 0.0
-        elif isinstance(module, torch.nn.Dropout):
+        if isinstance(module, torch.nn.Dropout):
             module.p = 0.0
     objective = Objective(checkpoint.recipe, [len(classes)]).train()
     batch = collate([sequences[index] for index in fitting], [""] * len(fitting), network.padded_length)

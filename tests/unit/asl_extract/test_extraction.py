@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import shutil
 import tempfile
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +14,11 @@ import pytest
 from helpers.extraction import make_extractor, run_extraction
 from helpers.support import make_annotation_set, write_uneven_video, write_video
 
+from asl_extract.executors.results import VideoResult
 from asl_extract.extraction import ExtractionSummary
 from asl_kit.annotations import write_annotations
-from asl_kit.errors import AslKitError, SpecConflictError, UsageError, VideoError
-from asl_kit.store import FeatureStore
+from asl_kit.errors import AslKitError, SpecConflictError, StoreError, UsageError, VideoError
+from asl_kit.store import FeatureStore, SourceVideo
 
 SETTINGS = {
     "backbone": "x3d_xs",
@@ -128,6 +131,43 @@ def test_a_full_disk_while_features_are_kept(tmp_path: Path, monkeypatch: pytest
         run(folder, tmp_path / "store")
     assert "stored features remain valid" in str(caught.value.hint)
     assert FeatureStore.open(tmp_path / "store").verify() == []
+
+
+def test_features_are_written_by_a_thread_and_reported_once_written(
+    videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log: list[tuple[str, str]] = []
+    write, report = FeatureStore.write, ExtractionSummary.add
+
+    def slow_write(store: FeatureStore, video: SourceVideo, *rest: object, **options: object) -> None:
+        assert threading.current_thread() is not threading.main_thread()
+        time.sleep(0.1)
+        write(store, video, *rest, **options)  # type: ignore[arg-type]
+        log.append(("written", video.video_id))
+
+    def add(summary: ExtractionSummary, result: VideoResult) -> None:
+        assert threading.current_thread() is threading.main_thread()
+        log.append((result.status, result.video_id))
+        report(summary, result)
+
+    monkeypatch.setattr(FeatureStore, "write", slow_write)
+    monkeypatch.setattr(ExtractionSummary, "add", add)
+    run(videos, tmp_path / "store", workers=0)
+    assert sorted(log) == sorted([("written", "a"), ("done", "a"), ("failed", "b"), ("written", "c"), ("done", "c")])
+    assert log.index(("written", "a")) < log.index(("done", "a")) < log.index(("failed", "b"))
+    assert log.index(("written", "c")) < log.index(("done", "c"))
+
+
+def test_a_write_that_fails_ends_the_run_with_its_error(
+    videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def write(store: FeatureStore, video: SourceVideo, *_: object, **__: object) -> None:
+        raise StoreError(f"{video.video_id} cannot be written: No space left on device", hint="free some space")
+
+    monkeypatch.setattr(FeatureStore, "write", write)
+    with pytest.raises(StoreError, match="a cannot be written: No space left on device"):
+        run(videos, tmp_path / "store")
+    assert FeatureStore.open(tmp_path / "store").video_ids() == []
 
 
 def test_on_error_stop(videos: Path, tmp_path: Path) -> None:

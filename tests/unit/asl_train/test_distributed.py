@@ -9,7 +9,7 @@ import torch
 import torch.distributed as dist
 
 from asl_kit.model.collectives import addend, gather_rows, global_sum, is_in_group, random_rows, rank, world_size
-from asl_train.distributed import broadcast_parameters, gather_objects, training_processes
+from asl_train.distributed import broadcast_parameters, gather_objects, sum_gradients, training_processes
 
 
 @pytest.fixture
@@ -41,7 +41,11 @@ def test_a_group_of_one(group_of_one: list[str]) -> None:
     assert torch.equal(global_sum(rows), rows.detach())
     assert addend(rows) is rows
     assert gather_objects({"a": 1}) == [{"a": 1}]
-    assert len(random_rows(5, torch.device("cpu"))) == 5
+    assert random_rows(2, 5, torch.device("cpu")).shape == (2, 5)
+    parameter = torch.nn.Parameter(torch.zeros(2))
+    parameter.grad = torch.tensor([1.0, 2.0])
+    sum_gradients([parameter])
+    assert torch.equal(parameter.grad, torch.tensor([1.0, 2.0]))
     layer = torch.nn.Linear(2, 3)
     before = layer.weight.clone()
     broadcast_parameters(layer)

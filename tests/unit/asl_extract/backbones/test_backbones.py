@@ -284,3 +284,19 @@ def test_unknown_name_lists_all() -> None:
         get_backbone("x3d")
     assert caught.value.hint == "Did you mean 'x3d_s'? Backbones: " + ", ".join(sorted(BACKBONES))
     assert len(BACKBONES) == 29
+
+
+@pytest.mark.parametrize("name", ["x3d_xs", "swin_t", "convnext_tiny"])
+def test_weights_cast_once_give_the_same_features(name: str) -> None:
+    """As autocast, which casts them in each forward pass."""
+    backbone = load_backbone(get_backbone(name), weights="random", frame_size=64).backbone
+    spec = get_backbone(name)
+    clips = torch.rand((1, 3, spec.clip_frames, 64, 64), generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16):
+        expected = backbone(clips)
+        backbone.cast_weights(torch.bfloat16)
+        found = backbone(clips)
+    assert {p.dtype for p in backbone.parameters()} == {torch.bfloat16, torch.float32}  # norms are not cast
+    assert found.dtype == expected.dtype
+    assert torch.equal(found, expected)
+    assert found.std() > 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -20,12 +21,13 @@ from asl_extract.decoders import get_decoder
 from asl_extract.decoding.events import Decoded, DecodeSettings, Finished, decode_here
 from asl_extract.decoding.workers import choose_workers
 from asl_extract.extractor import Extractor
-from asl_extract.frames import FramePreparer, ResizeRule
-from asl_extract.pipeline import FeaturePipeline, FrameCount
 from asl_kit.errors import AslKitError, MissingDependencyError, UsageError, VideoError
 from asl_kit.store import FeatureStore
 
 pytest.importorskip("torchcodec")
+from torchcodec import decoders as torchcodec_decoders
+
+from asl_extract.decoders import torchcodec_reader
 
 SETTINGS = {"backbone": "x3d_xs", "weights": "random", "window_frames": 16, "stride_frames": 16, "frame_size": 64}
 
@@ -77,20 +79,6 @@ def test_the_same_events_as_torchcodec(changes: dict[str, Any], video: Path) -> 
             assert isinstance(event.frames, torch.Tensor)
             assert event.count == other.count
             assert np.array_equal(event.frames.numpy(), other.frames)
-
-
-def test_frames_on_the_device_are_not_copied() -> None:
-    device = torch.device("cpu")
-    rule = ResizeRule(8, 8, rounded=False)
-    pipeline = FeaturePipeline(
-        backbone=torch.nn.Identity(),
-        prepare=FramePreparer(rule=rule, mean=[0] * 3, std=[1] * 3, device=device),
-        precision="float32",
-        batch_size=1,
-        count=FrameCount(),
-    )
-    frames = torch.zeros((2, 8, 8, 3), dtype=torch.uint8)
-    assert pipeline._to_device(Decoded(2, frames)) is frames
 
 
 @pytest.mark.usefixtures("on_cpu")
@@ -177,11 +165,58 @@ def test_without_the_library_of_nvdec_the_run_ends(
     assert FeatureStore.open(tmp_path / "store").ledger.failed_attempts() == {}  # the video's turn comes again
 
 
-def test_torchcodec_that_does_not_say_who_decodes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(get_decoder("torchcodec"), "REPORTS_FALLBACK", False)
+@pytest.mark.parametrize(
+    "lacks", ["set_cuda_backend", "set_nvdec_cache_capacity", "cpu_fallback", "the backend 'nvdec'"]
+)
+def test_too_old_a_torchcodec(lacks: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    import torchcodec
+
+    if lacks.startswith("set"):
+        monkeypatch.delattr(torchcodec.decoders, lacks)
+    elif lacks == "cpu_fallback":
+        monkeypatch.delattr(torchcodec.decoders.VideoDecoder, lacks)
+    else:  # it was called beta
+        monkeypatch.setattr(torchcodec.decoders, "set_cuda_backend", refuse_names)
     monkeypatch.delitem(sys.modules, "asl_extract.decoders.nvdec_reader", raising=False)
-    with pytest.raises(MissingDependencyError, match="decoder 'nvdec' needs a newer torchcodec: torchcodec 0"):
+    message = f"decoder 'nvdec' needs a newer torchcodec: torchcodec {torchcodec.__version__} lacks {lacks}"
+    with pytest.raises(MissingDependencyError, match=re.escape(message)) as caught:
         get_decoder("nvdec")
+    assert caught.value.hint == "pip install 'torchcodec>=0.17': it needs torch 2.11 or later, for CUDA 13"
+
+
+def refuse_names(backend: str) -> None:
+    raise ValueError(f"Invalid CUDA backend ({backend}). Supported values are beta and ffmpeg.")
+
+
+@pytest.mark.usefixtures("on_cpu")
+def test_torchcodec_for_the_cpu_only_ends_the_run(video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def make(*_: object, **__: object) -> None:
+        raise RuntimeError("Unsupported device: cuda (device type: cuda, variant: default)")
+
+    monkeypatch.setattr(torchcodec_reader, "VideoDecoder", make)
+    with pytest.raises(MissingDependencyError, match=r"needs a torchcodec for CUDA, found torchcodec 0\S+ for the CPU"):
+        run_extraction([video], tmp_path / "store", **SETTINGS, device="cpu", decoder="nvdec")
+    assert FeatureStore.open(tmp_path / "store").ledger.failed_attempts() == {}
+
+
+def test_nvdec_is_asked_for_by_name_and_keeps_no_decoders(video: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kept decoders cut frames of another height wrongly: torchcodec's issue 1704."""
+    from torchcodec.decoders import get_nvdec_cache_capacity, set_nvdec_cache_capacity
+    from torchcodec.decoders._decoder_utils import _get_cuda_backend
+
+    asked = []
+    original = torchcodec_reader.VideoDecoder
+
+    def make(*arguments: Any, **options: Any) -> Any:
+        asked.append((_get_cuda_backend(), get_nvdec_cache_capacity()))
+        return original(*arguments, **options)
+
+    monkeypatch.setattr(torchcodec_reader, "VideoDecoder", make)
+    set_nvdec_cache_capacity(20)
+    with torchcodec_decoders.set_cuda_backend("ffmpeg"):
+        named = blocks(video, "nvdec")
+    assert len(named) == 4
+    assert asked == [("default", 0)]  # torchcodec's inner name of nvdec
 
 
 def test_too_little_memory_is_not_the_files_fault(video: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from multiprocessing import active_children
@@ -138,6 +138,53 @@ def test_a_lost_worker_costs_its_video(number: int, message: str, hint: str, tmp
     assert failed[0] == f"{videos[0][1]}: {message}"
     assert str(failed[1]).startswith(hint)
     assert found == {"first": failed, "second": None, "third": None}
+
+
+def test_a_new_process_gets_no_buffer_whose_frames_are_in_use(tmp_path: Path) -> None:
+    """A GPU may still copy frames of a finished video when the process that decoded them dies."""
+    first = write_video(tmp_path / "first.mp4", frames=20)
+    second = write_video(tmp_path / "second.mp4", frames=200, size=(80, 48))
+    with closing(decode_in_workers([("first", first), ("second", second)], SETTINGS, workers=1)) as events:
+        held = []
+        while not isinstance(event := next(events)[1], Finished):
+            if isinstance(event, Decoded):
+                held.append(event)
+        assert len(held) == BUFFERS_PER_WORKER - 1
+        before = [block.frames.copy() for block in held]
+        (worker,) = active_children()
+        worker.kill()
+        worker.join()
+        counts = []
+        for video_id, event in events:
+            assert video_id == "second"
+            if isinstance(event, Decoded):
+                counts.append(event.count)
+                assert not any(np.shares_memory(event.frames, block.frames) for block in held[len(counts) > 5 :])
+                event.release()
+                if len(counts) == 5:
+                    held[0].release()
+            assert all(np.array_equal(block.frames, copy) for block, copy in zip(held[1:], before[1:], strict=True))
+        assert isinstance(event, Finished)
+        assert sum(counts) == 200
+
+
+def test_the_memory_ends_after_the_last_copy(videos: list[tuple[str, Path]]) -> None:
+    log: list[str] = []
+
+    def pin(memory: np.ndarray) -> Callable[[], None]:
+        log.append("pinned")
+        return lambda: log.append("unpinned")
+
+    def finish_copies() -> None:
+        log.append("copied")
+        assert len(shared_memory(os.getpid())) == 1
+        raise RuntimeError("the device is lost")
+
+    events = decode_in_workers(videos[:1], SETTINGS, workers=1, pin=pin, finish_copies=finish_copies)
+    next(events)
+    with pytest.raises(RuntimeError, match="the device is lost"):
+        events.close()
+    assert log == ["pinned", "copied", "unpinned"]
 
 
 def test_closing_ends_all(tmp_path: Path) -> None:

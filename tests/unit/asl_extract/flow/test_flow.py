@@ -50,13 +50,14 @@ class Brightness:
     """A stand-in method: flow to the right is how much brighter the pixel became, downwards how much darker."""
 
     description, weights, weights_sha256 = "brightness", "", None
+    computes_on_host = False
 
     def __init__(self) -> None:
         self.pairs = 0
 
-    def __call__(self, first: Tensor, second: Tensor) -> Tensor:
-        self.pairs += len(first)
-        change = second[:, 0] - first[:, 0]
+    def __call__(self, frames: Tensor) -> Tensor:
+        self.pairs += len(frames) - 1
+        change = frames[1:, 0] - frames[:-1, 0]
         return torch.stack([change, -change], dim=1)
 
 
@@ -163,13 +164,19 @@ def test_videos_do_not_meet() -> None:
 
 def test_equal_frames_have_no_flow_whatever_the_method() -> None:
     class Wrong(Brightness):
-        def __call__(self, first: Tensor, second: Tensor) -> Tensor:
-            return super().__call__(first, second) + 7
+        def __call__(self, frames: Tensor) -> Tensor:
+            return super().__call__(frames) + 7
 
     method = Wrong()
-    flow = stream(preparer(method), grays(10, 10, 12, 12, 12, 13))
+    prepare = preparer(method)
+    values = (10, 10, 12, 12, 12, 13)
+    flow = stream(prepare, grays(*values))
     assert flow[:, 0, 0, 0].mul(20).round().tolist() == [0, 9, 0, 0, 8, 8]
     assert method.pairs == 2
+    prepare.device = torch.device("cuda")  # where the host does not wait to know which frames are equal
+    between = prepare.between(torch.from_numpy(grays(*values)).permute(0, 3, 1, 2).float())
+    assert torch.equal(between, flow[:-1])
+    assert method.pairs == 2 + 5
 
 
 def test_frame_that_is_shown_twice_has_no_flow_to_itself() -> None:
@@ -195,7 +202,7 @@ def test_motion_is_in_pixels_of_the_resized_frame() -> None:
 @pytest.mark.parametrize(("dx", "dy"), [(1.0, 0.0), (0.0, -2.0), (2.5, 1.25), (-3.0, 4.0)])
 def test_tvl1_finds_a_known_motion(dx: float, dy: float) -> None:
     frames = torch.from_numpy(moving_texture(dx, dy, frames=2)).permute(0, 3, 1, 2).float()
-    flow = get_flow_method("tvl1", device=CPU)(frames[:1], frames[1:])
+    flow = get_flow_method("tvl1", device=CPU)(frames)
     median = flow[0, :, 16:-16, 16:-16].flatten(1).median(dim=1).values
     torch.testing.assert_close(median, torch.tensor([dx, dy]), rtol=0, atol=0.1)
 
@@ -279,14 +286,15 @@ def test_iterations_are_torchvisions_default(raft_small: Any) -> None:
 def test_raft_takes_any_size(size: tuple[int, int], raft_small: Any, real_frames: NDArray[np.uint8]) -> None:
     height, width = size
     frames = real_frames[:2, :height, :width]
-    first, second = torch.from_numpy(frames).permute(0, 3, 1, 2).float().split(1)
     with torch.inference_mode():
-        flow = raft_small(first, second)
+        flow = raft_small(torch.from_numpy(frames).permute(0, 3, 1, 2).float())
     # The margin of RAFT's own evaluation (InputPadder of its "sintel" mode), widened to the least that it takes.
     more_y, more_x = (max(128, -(-length // 8) * 8) - length for length in size)
     top, left = more_y // 2, more_x // 2
     padded = [np.pad(frame, [(top, more_y - top), (left, more_x - left), (0, 0)], mode="edge") for frame in frames]
-    expected = torchvisions_flow(raft_small.network, *padded)[:, top : top + height, left : left + width]
+    torch.manual_seed(0)
+    theirs = optical_flow.raft_small(weights=None).eval()
+    expected = torchvisions_flow(theirs, *padded)[:, top : top + height, left : left + width]
     assert flow.shape == (1, 2, height, width)
     torch.testing.assert_close(flow[0], expected, rtol=1e-4, atol=1e-4)
 
@@ -300,6 +308,15 @@ def test_raft_does_not_depend_on_blocks_and_batches(raft_small: Any, monkeypatch
             monkeypatch.setattr(raft_small, "pairs_per_batch", pairs_per_batch)
             torch.testing.assert_close(stream(prepare, frames, blocks), expected, rtol=0, atol=1e-5)
     assert expected.std() > 1e-3
+
+
+def test_raft_encodes_each_frame_once(raft_small: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    encode, sizes = raft_small._encode, []
+    monkeypatch.setattr(raft_small, "_encode", lambda frames: (sizes.append(len(frames)), encode(frames))[1])
+    frames = torch.from_numpy(moving_texture(2, 1, frames=9, size=(128, 128))).permute(0, 3, 1, 2).float()
+    with torch.inference_mode():
+        raft_small(frames)
+    assert sizes == [5, 4]  # not 4, 4 and 1: a CPU computes one frame alone a little differently
 
 
 def test_raft_computes_in_float32_whatever_the_backbone(raft_small: Any) -> None:
@@ -349,15 +366,15 @@ def test_equals_torchs_resize(real_frames: NDArray[np.uint8]) -> None:
     given_sizes = []
 
     class Recording(Brightness):
-        def __call__(self, first: Tensor, second: Tensor) -> Tensor:
-            given_sizes.append(first)
-            return super().__call__(first, second)
+        def __call__(self, frames: Tensor) -> Tensor:
+            given_sizes.append(frames)
+            return super().__call__(frames)
 
     flow = stream(preparer(Recording(), ResizeRule(64, 56, rounded=False)), real_frames[:2])
     resized = F.interpolate(
         torch.from_numpy(real_frames[:2]).permute(0, 3, 1, 2).float(), (64, 150), mode="bilinear", align_corners=False
     )
-    torch.testing.assert_close(given_sizes[0], resized[:1], rtol=0, atol=1e-4)
+    torch.testing.assert_close(given_sizes[0], resized, rtol=0, atol=1e-4)
     assert flow.shape == (2, 56, 56, 2)
 
 

@@ -69,7 +69,7 @@ NETWORKS: dict[str, dict[str, Any]] = {
 def run(network: Localizer, features: Tensor, window_length: int) -> list[Tensor]:
     whole = run_whole(network, features, window_length=window_length, precision=torch.float32)
     outputs = [part for part in (whole.logits, whole.offsets, whole.sensitivity) if part is not None]
-    return [whole.points.position, torch.cat(outputs, dim=1)]
+    return [whole.points.position, torch.cat(outputs, dim=2)[0]]
 
 
 @pytest.mark.parametrize("changes", NETWORKS.values(), ids=NETWORKS)
@@ -166,9 +166,9 @@ def test_scores_are_multiplied_by_the_sensitivity_of_their_point(power: float) -
     features = torch.randn(40, 6, generator=torch.Generator().manual_seed(1))
     whole = run_whole(network, features, window_length=64, precision=torch.float32)
     assert whole.sensitivity is not None
-    factor = whole.sensitivity[:, 0] ** power
-    lasting = whole.offsets.sum(1) > 0
-    first, second = (part.sigmoid().amax(1)[lasting] for part in whole.logits.split([2, 3], dim=1))
+    factor = whole.sensitivity[0, :, 0] ** power
+    lasting = whole.offsets[0].sum(1) > 0
+    first, second = (part.sigmoid().amax(1)[lasting] for part in whole.logits[0].split([2, 3], dim=1))
     best = [(score * factor[lasting]).max().item() for score in (first, second, (first * second) ** 0.5)]
 
     settings = InferenceRecipe(sensitivity_power=power, min_length_steps=0.0)

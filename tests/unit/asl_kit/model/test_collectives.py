@@ -22,14 +22,14 @@ def test_alone_nothing_changes() -> None:
 def test_random_rows_are_dealt_out(size: int, processes: int, monkeypatch: pytest.MonkeyPatch) -> None:
     cpu = torch.device("cpu")
     torch.manual_seed(7)
-    whole, after = random_rows(size, cpu), torch.rand(1)
+    whole, after = random_rows(3, size, cpu), torch.rand(1)
     monkeypatch.setattr(collectives, "world_size", lambda: processes)
     for rank in range(processes):
         monkeypatch.setattr(collectives, "rank", lambda rank=rank: rank)
         torch.manual_seed(7)
         own = len(range(rank, size, processes))
-        drawn = random_rows(max(own, 1), cpu)  # a process without a video runs an empty one
-        assert torch.equal(drawn[:own], whole[rank::processes])
+        drawn = random_rows(3, max(own, 1), cpu)  # a process without a video runs an empty one
+        assert torch.equal(drawn[:, :own], whole[:, rank::processes])
         assert torch.equal(torch.rand(1), after), "what is drawn next is the same too"
 
 

@@ -1,100 +1,79 @@
-"""Soft-NMS and voting, against a plain loop written from the paper's definition."""
+"""Candidates of a batch of videos: which, in which order, and in tensors whose size depends on no value."""
 
 from __future__ import annotations
 
-import math
+from typing import Any
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
+from helpers.networks import make_network
+from torch import Tensor
 
-from asl_kit.model.decoding import Candidates, soft_nms, vote
+from asl_kit.model.decoding import Candidates, decode, decode_combinations
 
-Row = tuple[float, float, float, int]
-
-
-def candidates(rows: list[Row]) -> Candidates:
-    table = torch.tensor([row[:3] for row in rows], dtype=torch.float64).reshape(-1, 3)
-    return Candidates(table[:, :2], table[:, 2], torch.tensor([row[3] for row in rows], dtype=torch.int64))
+NETWORK = make_network(levels=2)
+LIMITS: dict[str, Any] = {"min_score": 0.1, "candidates_per_level": 4, "min_length": 0.05}
 
 
-def tiou(a: Row, b: Row) -> float:
-    overlap = max(0.0, min(a[1], b[1]) - max(a[0], b[0]))
-    return overlap / (a[1] - a[0] + b[1] - b[0] + 2e-6 - overlap)
+def of_video(found: Candidates, video: int) -> list[tuple[float, float, float, int]]:
+    rows = zip(found.segments[video].tolist(), found.scores[video].tolist(), found.labels[video].tolist(), strict=True)
+    return [(*segment, score, label) for segment, score, label in rows if score]
 
 
-def plain_soft_nms(rows: list[Row], sigma: float, min_score: float, count: int) -> list[Row]:
-    kept: list[Row] = []
-    for label in {row[3] for row in rows}:
-        left = [row for row in rows if row[3] == label]
-        while left:
-            best = max(left, key=lambda row: row[2])
-            left.remove(best)
-            if best[2] < min_score:
-                break
-            kept.append(best)
-            left = [(s, e, p * math.exp(-(tiou(best, (s, e, p, c)) ** 2) / sigma), c) for s, e, p, c in left]
-    return sorted(kept, key=lambda row: -row[2])[:count]
-
-
-rows = st.lists(
-    st.tuples(
-        st.floats(0, 50).map(lambda x: round(x, 2)),
-        st.floats(0.1, 30).map(lambda x: round(x, 2)),
-        st.integers(2, 999),
-        st.integers(0, 3),
-    ),
-    max_size=30,
-    unique_by=lambda row: row[2],
-).map(lambda found: [(start, start + length, score / 1000, label) for start, length, score, label in found])
-
-
-@given(rows)
-def test_soft_nms_equals_the_plain_loop(rows: list[Row]) -> None:
-    kept = soft_nms(candidates(rows), sigma=0.5, min_score=0.001, max_detections=20)
-    expected = plain_soft_nms(rows, 0.5, 0.001, 20)
-    torch.testing.assert_close(
-        kept.scores, torch.tensor([row[2] for row in expected], dtype=torch.float64), atol=1e-9, rtol=1e-9
-    )
-    if len({round(row[2], 12) for row in expected}) == len(expected):
-        torch.testing.assert_close(
-            kept.segments, torch.tensor([row[:2] for row in expected], dtype=torch.float64).reshape(-1, 2)
+def plain(logits: Tensor, offsets: Tensor, factor: Tensor, sizes: list[int]) -> list[tuple[float, float, float, int]]:
+    """Return a video's candidates, by sorting."""
+    found, first = [], 0
+    for level, size in enumerate(sizes):
+        scores = logits[first : first + size].sigmoid() * factor[first : first + size, None]
+        ranked = sorted(
+            (-scores[point, label].item(), point, label) for point in range(size) for label in range(logits.shape[1])
         )
-        assert kept.labels.tolist() == [row[3] for row in expected]
+        for score, point, label in ranked[:4]:
+            start = (point - offsets[first + point, 0].item()) * 2**level
+            end = (point + offsets[first + point, 1].item()) * 2**level
+            if -score > 0.1 and end - start > 0.05:
+                found.append((start, end, -score, label))
+        first += size
+    return found
 
 
-def test_scores_fall_and_classes_do_not_touch_each_other() -> None:
-    kept = soft_nms(
-        candidates([(0, 10, 0.9, 0), (0, 10, 0.8, 1), (0, 10, 0.7, 0)]), sigma=0.5, min_score=0.001, max_detections=9
-    )
-    assert kept.scores.tolist() == pytest.approx([0.9, 0.8, 0.7 * math.exp(-1 / 0.5)], abs=1e-6)
-    assert kept.labels.tolist() == [0, 1, 0]
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("seed", range(3))
+def test_equals_sorting_each_video(seed: int, dtype: torch.dtype) -> None:
+    """With many equal scores, in bfloat16 and as drawn; more candidates than are kept; points of the padding."""
+    generator = torch.Generator().manual_seed(seed)
+    logits = torch.randint(-6, 4, (3, 12, 5), generator=generator).to(dtype)
+    logits[1] = -9.0  # a video without candidates
+    offsets = (torch.rand(3, 12, 2, generator=generator) * 3 - 1).clamp(min=0).to(dtype)
+    factor = torch.ones(3, 12)
+    factor[2, 4:8] = factor[2, 10:] = 0
+    found = decode(logits, offsets, factor, NETWORK.points([8, 4]), **LIMITS)
+    assert found.scores.shape == (3, 8)
+    for video in range(3):
+        expected = plain(logits[video].float(), offsets[video].float(), factor[video], [8, 4])
+        assert of_video(found, video) == [pytest.approx(row) for row in expected]
+    assert of_video(found, 1) == []
+    assert len(of_video(found, 0)) > 3
 
 
-def test_voting_by_hand() -> None:
-    # tIoU of the two: 8 / 10. Weights 0.9 * 1 and 0.5 * 0.8.
-    both = candidates([(0, 10, 0.9, 0), (2, 10, 0.5, 0), (0, 10, 0.9, 1)])
-    kept = Candidates(both.segments[:1], both.scores[:1], both.labels[:1])
-    start = (0.9 * 0 + 0.4 * 2) / 1.3
-    torch.testing.assert_close(vote(kept, both, tiou=0.7).segments, torch.tensor([[start, 10.0]], dtype=torch.float64))
-    assert vote(kept, both, tiou=0.0) is kept
-    torch.testing.assert_close(vote(kept, both, tiou=0.9).segments, kept.segments)
+def test_padding_changes_nothing_not_even_the_order_of_equal_scores() -> None:
+    logits = torch.randint(-3, 3, (1, 6, 5), generator=torch.Generator().manual_seed(0)).float()
+    offsets, ones = torch.ones(1, 6, 2), torch.ones(1, 6)
+    alone = decode(logits, offsets, ones, NETWORK.points([4, 2]), **LIMITS)
+
+    def padded(x: Tensor, value: float) -> Tensor:
+        spare = torch.full((1, 40, *x.shape[2:]), value)
+        return torch.cat((x[:, :4], spare[:, :30], x[:, 4:], spare[:, 30:]), dim=1)
+
+    found = decode(padded(logits, 2.0), padded(offsets, 5.0), padded(ones, 0.0), NETWORK.points([34, 12]), **LIMITS)
+    assert of_video(found, 0) == of_video(alone, 0)
 
 
-def test_suppression_and_voting_across_classes() -> None:
-    both = candidates([(0, 10, 0.9, 0), (2, 10, 0.5, 1), (40, 50, 0.3, 1)])
-    kept = soft_nms(both, sigma=0.5, min_score=0.001, max_detections=9, per_class=False)
-    assert kept.scores.tolist() == pytest.approx([0.9, 0.3, 0.5 * math.exp(-0.64 / 0.5)], abs=1e-6)
-    assert kept.labels.tolist() == [0, 1, 1]
-    voted = vote(kept, both, tiou=0.7, per_class=False)
-    assert voted.segments[0].tolist() == pytest.approx([0.8 / 1.3, 10.0])  # weights 0.9 * 1 and 0.5 * 0.8
-    assert vote(kept, both, tiou=0.7).segments[0].tolist() == [0.0, 10.0]
-
-
-def test_the_best_of_a_class_is_kept_however_low_it_scores() -> None:
-    low = candidates([(0, 10, 0.09, 0), (30, 40, 0.08, 0), (0, 10, 0.05, 1)])
-    kept = soft_nms(low, sigma=0.5, min_score=0.1, max_detections=9)
-    assert kept.scores.tolist() == pytest.approx([0.09, 0.05])
-    none = soft_nms(candidates([]), sigma=0.5, min_score=0.1, max_detections=9, per_class=False)
-    assert none.segments.shape == (0, 2)
+def test_sizes_depend_on_no_value() -> None:
+    """On the meta device there are no values: whatever would make a GPU wait for the host is refused."""
+    network = make_network(levels=2, classes=5).to("meta").eval()
+    output = network(torch.zeros(3, 16, 5, device="meta"), torch.ones(3, 16, dtype=torch.bool, device="meta"))
+    everywhere = (output.offsets, output.mask.float(), output.points)
+    assert decode(output.logits, *everywhere, **LIMITS).segments.shape == (3, 8, 2)
+    pairs = decode_combinations(output.logits.split([2, 3], dim=2), *everywhere, classes_per_point=2, **LIMITS)
+    assert pairs.labels.shape == (3, 8)
