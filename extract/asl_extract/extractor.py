@@ -22,7 +22,7 @@ from asl_extract.settings import check_numbers, complete_spec
 from asl_kit.errors import AslKitError, SpecConflictError
 from asl_kit.grid import FeatureGrid
 from asl_kit.store.spec import ExtractionSpec
-from asl_kit.torch_utils.device import choose_device, pin_memory
+from asl_kit.torch_utils.device import choose_device, choose_precision, pin_memory
 
 _FRAMES_PER_BATCH = {"cpu": 32, "cuda": 1024}  # on a CPU more would only take more memory
 
@@ -116,7 +116,12 @@ class Extractor:
         if weights is None:
             published = backbone.published.name if backbone.published else ""
             weights = _weights_of(spec.weights, spec.weights_sha256, published, option="--weights")
-        loaded = load_backbone(backbone, weights=str(weights), frame_size=spec.frame_size)
+        loaded = load_backbone(
+            backbone,
+            weights=str(weights),
+            frame_size=spec.frame_size,
+            precision=choose_precision(spec.precision, self.device),
+        )
         found: dict[str, str | None] = {"weights": loaded.weights, "weights_sha256": loaded.weights_sha256}
         rule = backbone.resize.scaled_to(spec.frame_size)
         if spec.flow:
