@@ -1,4 +1,4 @@
-"""VideoMAE and InternVideo2 against their authors' code: names, shapes, features (scripts/make_video_transformers.py)."""
+"""VideoMAE and InternVideo2 against their authors' code: names, shapes, features (make_video_transformers.py)."""
 
 from __future__ import annotations
 
@@ -54,7 +54,9 @@ def authors_shapes() -> dict[str, Shapes]:
         network, name, sizes = line.split(" ")
         shape = tuple(map(int, sizes.split(",")))
         blocks = re.match(r"blocks\.0-(\d+)\.", name)
-        names = [name.replace(blocks[0], f"blocks.{block}.") for block in range(int(blocks[1]) + 1)] if blocks else [name]
+        names = (
+            [name.replace(blocks[0], f"blocks.{block}.") for block in range(int(blocks[1]) + 1)] if blocks else [name]
+        )
         found.setdefault(network, {}).update(dict.fromkeys(names, shape))
     return found
 
@@ -100,7 +102,8 @@ def test_names_and_shapes_are_the_authors(name: str, authors: str) -> None:
 
 @torch.inference_mode()
 @pytest.mark.parametrize(
-    "case", [pytest.param(case, marks=[pytest.mark.slow] if size == 224 else []) for case, (_, _, size, _) in CASES.items()]
+    "case",
+    [pytest.param(case, marks=[pytest.mark.slow] if size == 224 else []) for case, (_, _, size, _) in CASES.items()],
 )
 def test_features_are_the_authors(case: str) -> None:
     _, frames, size, _ = CASES[case]
@@ -151,8 +154,15 @@ def test_vision_encoder_of_stage_2_loads(tmp_path: Path) -> None:
     spec = small("internvideo2-small")
     own = weights_of(spec)
     state = {f"vision_encoder.{name}": value for name, value in own.items()}
-    state |= {"vision_encoder.img_pos_embed": torch.zeros(1, 5, 32), "vision_encoder.clip_decoder.0.head.bias": torch.ones(2)}
-    state |= {"text_encoder.bert.pooler.dense.bias": torch.ones(3), "vision_proj.bias": torch.ones(4), "temp": torch.ones(())}
+    state |= {
+        "vision_encoder.img_pos_embed": torch.zeros(1, 5, 32),
+        "vision_encoder.clip_decoder.0.head.bias": torch.ones(2),
+    }
+    state |= {
+        "text_encoder.bert.pooler.dense.bias": torch.ones(3),
+        "vision_proj.bias": torch.ones(4),
+        "temp": torch.ones(()),
+    }
     torch.save({"module": state}, tmp_path / "stage2.pt")
     loaded = load_backbone(spec, weights=str(tmp_path / "stage2.pt"), frame_size=224)
     assert loaded.weights_sha256 == state_sha256(own)
@@ -178,7 +188,9 @@ def test_pretrained_videomae_is_refused(tmp_path: Path) -> None:
     spec = small("videomae-small")
     state = {f"encoder.{name.replace('fc_norm', 'norm')}": value for name, value in weights_of(spec).items()}
     torch.save({"model": state}, tmp_path / "pretrain.pth")
-    with pytest.raises(CheckpointError, match=r"these are not weights of videomae_s; missing: patch_embed\.proj\.weight"):
+    with pytest.raises(
+        CheckpointError, match=r"these are not weights of videomae_s; missing: patch_embed\.proj\.weight"
+    ):
         load_backbone(spec, weights=str(tmp_path / "pretrain.pth"), frame_size=224)
 
 

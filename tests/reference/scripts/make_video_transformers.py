@@ -167,7 +167,9 @@ def main(videomae_git: str, internvideo_git: str) -> None:
         module = finetune if kind == "videomae" else single[kind]
         options: dict[str, Any] = {"num_classes": 710} if kind in ("videomae", "internvideo2") else {}
         for name in names:
-            build = functools.partial(getattr(module, f"{name}_224"), **options, **({} if kind == "videomae" else UNFUSED))
+            build = functools.partial(
+                getattr(module, f"{name}_224"), **options, **({} if kind == "videomae" else UNFUSED)
+            )
             lines += lines_of(name, shapes_of(on_meta(build)))
     for size in ("1b", "6b"):
         config = {"clip_embed_dim": 768, "num_frames": 4, "tubelet_size": 1, "sep_image_video_pos_embed": True}
