@@ -256,8 +256,9 @@ def _assign(network: nn.Module, state: StateDict, *, large: torch.dtype | None) 
 
 def _weights_under_autocast(network: nn.Module) -> set[str]:
     """Return the names of the parameters that autocast converts to a lower precision in every forward pass."""
-    layers = {name: module for name, module in network.named_modules() if isinstance(module, nn.Linear | nn.Conv3d)}
-    return {f"{layer}.{name}" for layer, module in layers.items() for name, _ in module.named_parameters()}
+    kinds = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
+    layers = [name for name, module in network.named_modules() if isinstance(module, kinds)]
+    return {f"{layer}.{parameter}" for layer in layers for parameter in ("weight", "bias")}
 
 
 def _some(names: list[str]) -> str:
