@@ -29,7 +29,7 @@ class PatchEmbed(nn.Module):
         tubelet, patch, _ = self.proj.kernel_size
         blocks = clips.unflatten(4, (-1, patch)).unflatten(3, (-1, patch)).unflatten(2, (-1, tubelet))
         blocks = blocks.permute(0, 2, 4, 6, 1, 3, 5, 7).flatten(4).flatten(1, 3)  # (B, N, 3 x tubelet x patch x patch)
-        # Blocks do not overlap, so a matrix product is the same as the convolution. On a CPU, it is three times as fast.
+        # Blocks do not overlap: a matrix product equals the convolution, and is three times as fast on a CPU.
         return F.linear(blocks, self.proj.weight.flatten(1), self.proj.bias)
 
 

@@ -136,8 +136,9 @@ def load_network(
         recorded = published.name
         state, source = _download(published, of=name, option=option), f"published weights {recorded}"
     elif weights != RANDOM:
-        recorded = Path(weights).name
-        state, source = _read(Path(weights), option=option), weights
+        path = Path(weights)
+        recorded = path.name
+        state, source = _read(path, option=option), str(path)
     on_meta = large is not None and state is not None
     # The caller's random state does not change.
     with torch.random.fork_rng(devices=[]), torch.device("meta") if on_meta else nullcontext():
