@@ -32,7 +32,10 @@ import numpy as np
 import torch
 
 HERE = Path(__file__).parents[1]
-COMMITS = {"VideoMAEv2": "29eab1e", "InternVideo": "3965eef"}
+COMMITS = {
+    "VideoMAEv2": "29eab1e8a588d1b3ec0cdec7b03a86cca491b74b",
+    "InternVideo": "3965eef16e2dadd0ea6c8d0cc29c8a3039df52e3",
+}
 SINGLE = "InternVideo2/single_modality/models"
 MULTI = "InternVideo2/multi_modality/models/backbones/internvideo2"
 
