@@ -11,10 +11,19 @@ from typing import Any
 import torch
 
 
-def load_saved(path: Path, *, device: str | torch.device = "cpu") -> Any:
+def load_saved(path: Path, *, device: str | torch.device = "cpu", mmap: bool = False) -> Any:
     """Load a file written by `torch.save`. Nothing in the file is executed.
 
     Files of PyTorch before 1.6 are not archives and have no checksums.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    device : str or torch.device
+        Where its tensors shall be.
+    mmap : bool
+        Whether tensors may stay in the file and be read when they are used: copy those that shall outlive it.
 
     Raises
     ------
@@ -23,14 +32,16 @@ def load_saved(path: Path, *, device: str | torch.device = "cpu") -> Any:
     Exception
         Any error of `torch.load` for files that are damaged or hold more than tensors and plain values.
     """
+    mappable = False
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             damaged = archive.testzip()
+            mappable = all(part.compress_type == zipfile.ZIP_STORED for part in archive.infolist())
         if damaged is not None:
             raise ValueError(f"damaged: {damaged!r} does not match its checksum")
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Validating sparse tensor")  # sparse tensors are refused later
-        return torch.load(path, map_location=device, weights_only=True)
+        return torch.load(path, map_location=device, weights_only=True, mmap=mmap and mappable)
 
 
 def find_unsound(tensors: Mapping[Any, Any]) -> str | None:

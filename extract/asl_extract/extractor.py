@@ -118,7 +118,12 @@ class Extractor:
         if weights is None:
             published = backbone.published.name if backbone.published else ""
             weights = _weights_of(spec.weights, spec.weights_sha256, published, option="--weights")
-        loaded = load_backbone(backbone, weights=str(weights), frame_size=spec.frame_size)
+        loaded = load_backbone(
+            backbone,
+            weights=str(weights),
+            frame_size=spec.frame_size,
+            precision=choose_precision(spec.precision, self.device),
+        )
         found: dict[str, str | None] = {"weights": loaded.weights, "weights_sha256": loaded.weights_sha256}
         rule = backbone.resize.scaled_to(spec.frame_size)
         if spec.flow:

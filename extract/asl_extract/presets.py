@@ -31,12 +31,12 @@ def preset_settings(name: str, *, backbone: str | None = None) -> dict[str, Any]
     Raises
     ------
     UsageError
-        If there is no such preset or no backbone for it, or if it has several streams and none is chosen.
+        If there is no such preset or asl-kit cannot extract it, or if it has several streams and none is chosen.
     """
     preset = get_preset(name, command="extract")
     if not preset.backbones:
         raise UsageError(
-            f"--preset {name}: asl-kit has no backbone for these features ({preset.title})",
+            f"--preset {name}: asl-kit cannot extract these features ({preset.title})",
             hint=f"import the published ones: asl-kit import-features DIR -o STORE --preset {name}",
         )
     stated: dict[str, Any] = {

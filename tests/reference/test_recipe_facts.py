@@ -149,6 +149,16 @@ def test_the_header_has_commands_that_can_be_run(name: str) -> None:
         assert vocabulary is None
 
 
+@pytest.mark.parametrize("name", RECIPES)
+def test_the_header_says_which_features_can_be_extracted(name: str) -> None:
+    start = "# With the videos, `asl-kit extract --preset` makes: "
+    header = (FOLDER / f"{name}.toml").read_text(encoding="utf-8").split("[about]")[0]
+    said = [set(line.removeprefix(start).split(", ")) for line in header.splitlines() if line.startswith(start)]
+    of_dataset = load_manifest(about(name).dataset).features
+    made = {features for features in feature_sets(name) if of_dataset[features].backbones}
+    assert said == [made] * bool(made)
+
+
 def parse(command: str, words: list[str]) -> dict[str, Any]:
     found = main.get_command(main.make_context("asl-kit", [], resilient_parsing=True), command)
     assert found is not None

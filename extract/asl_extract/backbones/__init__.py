@@ -19,6 +19,7 @@ ENTRY_POINT_GROUP = "asl_kit.backbones"
 
 _FAMILIES = {
     "inception_i3d": ("i3d_rgb", "i3d_flow"),
+    "internvideo2": ("internvideo2_s", "internvideo2_b", "internvideo2_l", "internvideo2_1b", "internvideo2_6b"),
     "pytorchvideo_csn": ("csn_r101",),
     "pytorchvideo_resnet": ("i3d_r50", "slow_r50"),
     "pytorchvideo_slowfast": ("slowfast_r50", "slowfast_r101"),
@@ -30,6 +31,9 @@ _FAMILIES = {
         "r3d_18", "mc3_18", "r2plus1d_18", "s3d", "mvit_v1_b", "mvit_v2_s", "swin3d_t", "swin3d_s", "swin3d_b",
     ),
     "tsp": ("r2plus1d_34_tsp",),
+    "videomae": (
+        "videomae_s", "videomae_b", "videomae_l", "videomae_h", "videomaev2_s", "videomaev2_b", "videomaev2_g",
+    ),
 }  # fmt: skip
 
 BACKBONES = {name: f"asl_extract.backbones.{family}" for family, names in _FAMILIES.items() for name in names}

@@ -16,7 +16,8 @@ def describe(spec: BackboneSpec) -> tuple[str, ...]:
     """Return a backbone's row of `COLUMNS`."""
     frames = f"{spec.clip_frames} or any number" if spec.whole_window else str(spec.clip_frames)
     numbers = (spec.window_frames, spec.stride_frames, spec.frame_size, spec.feature_dim)
-    return (spec.name, spec.frames, frames, *map(str, numbers), spec.published.name if spec.published else "none")
+    weights = spec.published.name if spec.published else "--weights FILE" if spec.weights_page else "none"
+    return (spec.name, spec.frames, frames, *map(str, numbers), weights)
 
 
 def backbones_table() -> Table:

@@ -53,8 +53,12 @@ class BackboneSpec:
         ``build(frame_size) -> network``, with the initial weights of the constructor.
     classifier : tuple of str
         Prefixes of the classifier's names in the state dict. The classifier is removed.
+    convert : callable, optional
+        ``convert(state) -> state``: turns the tensors of a checkpoint into those of the network and the classifier.
     published : PublishedWeights, optional
         Weights that ``--weights default`` loads. None: ``--weights`` must be a file or ``random``.
+    weights_page : str
+        Address where people get weights that ``--weights default`` cannot load, for messages.
     two_pathways : bool
         Whether the network takes a slow and a fast clip, as SlowFast does.
     fixed_size : bool
@@ -63,6 +67,9 @@ class BackboneSpec:
         Whether the network takes clips of any length. A clip is then every frame of the window.
     frames : {'rgb', 'flow'}
         The network's input: the frames of the video, or the optical flow between them.
+    large : bool
+        Whether weights are loaded without creating initial ones first, and kept in the precision of the computation.
+        `build` is then called on the meta device: tensors outside the state dict must be created on the CPU.
     """
 
     name: str
@@ -74,11 +81,14 @@ class BackboneSpec:
     frame_step: int
     build: Callable[[int], nn.Module]
     classifier: tuple[str, ...]
+    convert: Callable[[StateDict], StateDict] | None = None
     published: PublishedWeights | None = None
+    weights_page: str = ""
     two_pathways: bool = False
     fixed_size: bool = False
     whole_window: bool = False
     frames: Literal["rgb", "flow"] = "rgb"
+    large: bool = False
 
     @property
     def frame_size(self) -> int:

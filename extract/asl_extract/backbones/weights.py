@@ -7,11 +7,12 @@ import http.client
 import pickle
 import urllib.error
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from asl_extract.backbones.published import allow_options
 from asl_extract.backbones.spec import Backbone, BackboneSpec, PublishedWeights, StateDict
@@ -21,7 +22,7 @@ from asl_kit.torch_utils.saved_tensors import find_unsound, load_saved
 RANDOM = "random"
 DEFAULT = "default"
 _RANDOM_SEED = 0
-_NESTED_UNDER = ("model_state", "state_dict", "model")
+_NESTED_UNDER = ("model_state", "state_dict", "model", "module")
 _NAMES_SHOWN = 5
 
 
@@ -44,7 +45,9 @@ class LoadedBackbone:
     weights_sha256: str
 
 
-def load_backbone(spec: BackboneSpec, *, weights: str = DEFAULT, frame_size: int) -> LoadedBackbone:
+def load_backbone(
+    spec: BackboneSpec, *, weights: str = DEFAULT, frame_size: int, precision: torch.dtype = torch.float32
+) -> LoadedBackbone:
     """Build a backbone and give it weights.
 
     Parameters
@@ -57,6 +60,8 @@ def load_backbone(spec: BackboneSpec, *, weights: str = DEFAULT, frame_size: int
         file with a state dict.
     frame_size : int
         Height and width of the input, in pixels.
+    precision : torch.dtype
+        Type of the computation: large backbones are to be used under autocast with it.
 
     Raises
     ------
@@ -67,12 +72,23 @@ def load_backbone(spec: BackboneSpec, *, weights: str = DEFAULT, frame_size: int
     CheckpointError
         If the weights cannot be downloaded, or do not fit the backbone.
     """
+
+    def adapt(state: StateDict) -> StateDict:
+        state = spec.convert(state) if spec.convert else state
+        return {name: value for name, value in state.items() if not name.startswith(spec.classifier)}
+
+    if weights == DEFAULT and spec.published is None and spec.weights_page:
+        raise UsageError(
+            f"the weights of {spec.name} cannot be downloaded automatically",
+            hint=f"get them from {spec.weights_page} and give --weights FILE, or --weights random to try it",
+        )
     network, name, digest = load_network(
         lambda: spec.build(frame_size),
         name=spec.name,
         published=spec.published,
         weights=weights,
-        classifier=spec.classifier,
+        adapt=adapt,
+        large=precision if spec.large else None,
     )
     backbone = Backbone(network, two_pathways=spec.two_pathways).eval().requires_grad_(False)
     return LoadedBackbone(backbone, weights=name, weights_sha256=digest)
@@ -84,7 +100,8 @@ def load_network(
     name: str,
     published: PublishedWeights | None,
     weights: str = DEFAULT,
-    classifier: tuple[str, ...] = (),
+    adapt: Callable[[StateDict], StateDict] | None = None,
+    large: torch.dtype | None = None,
     option: str = "--weights",
 ) -> tuple[nn.Module, str, str]:
     """Build any network and give it weights; return it with the weights' name and `state_sha256`.
@@ -99,8 +116,11 @@ def load_network(
         Weights that ``default`` loads.
     weights : str
         ``random``, ``default`` or a file, as in `load_backbone`.
-    classifier : tuple of str
-        Prefixes of names in the state dict that are left out.
+    adapt : callable, optional
+        Turns the tensors of a checkpoint into those of the network.
+    large : torch.dtype, optional
+        Given for a large network (see `BackboneSpec`): the type of its computation. Weights of convolutions and linear
+        layers are kept in it, to which autocast would convert them each time.
     option : str
         Command-line option that sets `weights`, for hints.
 
@@ -109,21 +129,24 @@ def load_network(
     MissingFileError, UsageError, CheckpointError
         As in `load_backbone`.
     """
-    with torch.random.fork_rng(devices=[]):  # the caller's random state does not change
-        torch.manual_seed(_RANDOM_SEED)
-        network = build()
-    recorded = weights
     if published is None and weights == DEFAULT:
         raise UsageError(f"{name} has no published weights", hint=f"give {option} FILE, or {option} random to try it")
+    recorded, state = weights, None
     if published and (weights == DEFAULT or (weights == published.name and not Path(weights).exists())):
         recorded = published.name
-        state = _download(published, of=name, option=option)
-        _fill(network, state, of=name, classifier=classifier, source=f"published weights {recorded}")
+        state, source = _download(published, of=name, option=option), f"published weights {recorded}"
     elif weights != RANDOM:
         path = Path(weights)
         recorded = path.name
-        _fill(network, _read(path, option=option), of=name, classifier=classifier, source=str(path))
-    return network, recorded, state_sha256(network.state_dict())
+        state, source = _read(path, option=option), str(path)
+    on_meta = large is not None and state is not None
+    # The caller's random state does not change.
+    with torch.random.fork_rng(devices=[]), torch.device("meta") if on_meta else nullcontext():
+        torch.manual_seed(_RANDOM_SEED)
+        network = build()
+    if state is not None:
+        state = _fit(network, adapt(state) if adapt else state, of=name, source=source)
+    return network, recorded, _assign(network, state or network.state_dict(), large=large)
 
 
 def state_sha256(state: StateDict) -> str:
@@ -133,12 +156,15 @@ def state_sha256(state: StateDict) -> str:
     """
     digest = hashlib.sha256()
     for name in sorted(state):
-        if name.endswith("num_batches_tracked"):
-            continue
-        tensor = state[name].detach().cpu().contiguous()
+        _add(digest, name, state[name])
+    return digest.hexdigest()
+
+
+def _add(digest: hashlib._Hash, name: str, tensor: Tensor) -> None:
+    if not name.endswith("num_batches_tracked"):
+        tensor = tensor.detach().cpu().contiguous()
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
         digest.update(tensor.flatten().view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
 
 
 def _download(published: PublishedWeights, *, of: str, option: str) -> StateDict:
@@ -174,7 +200,7 @@ def _read(path: Path, *, option: str) -> StateDict:
         )
     try:
         with allow_options():
-            state = load_saved(path)
+            state = load_saved(path, mmap=True)
     except Exception as fault:  # as in _download
         raise CheckpointError(
             f"{path}: not a state dict that can be loaded safely: {_reason(fault)}",
@@ -193,16 +219,15 @@ def _read(path: Path, *, option: str) -> StateDict:
     return {name.removeprefix("module."): value for name, value in state.items()}
 
 
-def _fill(network: nn.Module, state: StateDict, *, of: str, classifier: tuple[str, ...], source: str) -> None:
-    """Load `state` into `network`, without the classifier's tensors; all others must match exactly."""
+def _fit(network: nn.Module, state: StateDict, *, of: str, source: str) -> StateDict:
+    """Return the tensors of `state` that `network` has; names and shapes must match exactly."""
     own = network.state_dict()
-    given = {name: value for name, value in state.items() if not name.startswith(classifier)}
-    missing = [name for name in own if name not in given and not name.endswith("num_batches_tracked")]
-    unexpected = [name for name in given if name not in own]
+    missing = [name for name in own if name not in state and not name.endswith("num_batches_tracked")]
+    unexpected = [name for name in state if name not in own]
     reshaped = [
-        f"{name} {tuple(given[name].shape)} instead of {tuple(own[name].shape)}"
+        f"{name} {tuple(state[name].shape)} instead of {tuple(own[name].shape)}"
         for name in own
-        if name in given and given[name].shape != own[name].shape
+        if name in state and state[name].shape != own[name].shape
     ]
     faults = [
         f"{title} {_some(names)}"
@@ -211,7 +236,30 @@ def _fill(network: nn.Module, state: StateDict, *, of: str, classifier: tuple[st
     ]
     if faults:
         raise CheckpointError(f"{source}: these are not weights of {of}; " + "; ".join(faults))
-    network.load_state_dict({name: given.get(name, own[name]) for name in own})
+    return {name: state.get(name, own[name]) for name in own}
+
+
+def _assign(network: nn.Module, state: StateDict, *, large: torch.dtype | None) -> str:
+    """Give a network its tensors, and return their `state_sha256` in the types that the network was built with."""
+    if large is None:
+        network.load_state_dict(state)
+        return state_sha256(network.state_dict())
+    own, lowered = network.state_dict(), _weights_under_autocast(network)
+    digest, kept = hashlib.sha256(), {}
+    for name in sorted(state):
+        value = state[name].to(own[name].dtype)
+        _add(digest, name, value)
+        # A copy, because `state` may lie in a file, which may change.
+        kept[name] = value.to(large if name in lowered else value.dtype, copy=True)
+    network.load_state_dict(kept, assign=True)
+    return digest.hexdigest()
+
+
+def _weights_under_autocast(network: nn.Module) -> set[str]:
+    """Return the names of the parameters that autocast converts to a lower precision in every forward pass."""
+    kinds = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
+    layers = [name for name, module in network.named_modules() if isinstance(module, kinds)]
+    return {f"{layer}.{parameter}" for layer in layers for parameter in ("weight", "bias")}
 
 
 def _some(names: list[str]) -> str:

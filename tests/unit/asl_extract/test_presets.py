@@ -28,6 +28,16 @@ STATED: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
         {},
         {"backbone": "r2plus1d_34_tsp", "window_frames": 16, "stride_frames": 16, "fps": 15.0},
     ),
+    "VideoMAE V2": (  # extract_tad_feature.py of VideoMAEv2 at 29eab1e
+        "thumos14/videomaev2-g",
+        {},
+        {"backbone": "videomaev2_g", "window_frames": 16, "stride_frames": 4, "fps": None},
+    ),
+    "InternVideo2": (  # w16_s8 in the files' names
+        "hacs/internvideo2-6b",
+        {},
+        {"backbone": "internvideo2_6b", "window_frames": 16, "stride_frames": 8, "fps": 30.0},
+    ),
     "RGB stream": (
         "thumos14/i3d-actionformer",
         {"backbone": "i3d_rgb"},
@@ -55,10 +65,10 @@ def test_settings(name: str, given: dict[str, Any], settings: dict[str, Any]) ->
 REFUSED = {
     "unknown": ("ego4d-mq/slowfst", {}, "no preset named 'ego4d-mq/slowfst'", "Did you mean ego4d-mq/slowfast "),
     "no backbone": (
-        "thumos14/videomae-b",
+        "charades/videomae-l-opentad",
         {},
-        r"--preset thumos14/videomae-b: asl-kit has no backbone for these features \(VideoMAE-B",
-        "asl-kit import-features DIR -o STORE --preset thumos14/videomae-b",
+        r"--preset charades/videomae-l-opentad: asl-kit cannot extract these features \(VideoMAE-L",
+        "asl-kit import-features DIR -o STORE --preset charades/videomae-l-opentad",
     ),
     "stated": (
         "activitynet13/tsp",
@@ -113,7 +123,7 @@ def test_backbones_make_what_the_preset_states(name: str) -> None:
 
 
 def test_only_presets_with_a_backbone_say_how_it_extracts() -> None:
-    assert len(EXTRACTED) == 9
+    assert len(EXTRACTED) == 19
     assert not any(
         preset.flow or preset.extraction_notes for name, preset in list_presets().items() if name not in EXTRACTED
     )

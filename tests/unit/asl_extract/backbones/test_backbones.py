@@ -13,12 +13,13 @@ from torchvision.models import video as torchvision_video
 from asl_extract.backbones import BACKBONES, get_backbone
 from asl_extract.backbones.spec import Backbone
 from asl_extract.backbones.weights import load_backbone
-from asl_extract.frames import ResizeRule
+from asl_extract.frames import FramePreparer, ResizeRule
 from asl_kit.errors import CheckpointError, UsageError
 
 TORCHVISION = [name for name, module in BACKBONES.items() if module.endswith("torchvision_video")]
 IMAGES = [name for name, module in BACKBONES.items() if module.endswith("torchvision_image")]
-FIXED_SIZE = {"mvit_v1_b", "mvit_v2_s", "vit_b_16", "vit_l_16"}
+FIXED_SIZE = {name for name in BACKBONES if get_backbone(name).fixed_size}
+GIANT = {"internvideo2_1b", "internvideo2_6b", "videomaev2_g"}  # a billion parameters or more
 SMALL = {"x3d_xs": 64, "x3d_s": 64, "r3d_18": 48, "mc3_18": 48, "r2plus1d_18": 48, "slow_r50": 64, "slowfast_r50": 64}
 SMALL |= {"i3d_rgb": 32, "i3d_flow": 64, "csn_r101": 32, "r2plus1d_34_tsp": 32, "resnet50": 64, "swin_t": 64}
 SMALL |= {"convnext_tiny": 32}
@@ -95,9 +96,44 @@ def test_feature_at_a_small_size(name: str, frame_size: int) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", BACKBONES)
+@pytest.mark.parametrize("name", sorted({*BACKBONES} - GIANT))
 def test_feature_at_the_publishers_size(name: str) -> None:
     check_feature(name, get_backbone(name).frame_size)
+
+
+@pytest.mark.parametrize("name", sorted(name for name in BACKBONES if get_backbone(name).large))
+def test_feature_of_a_large_network_without_memory(name: str) -> None:
+    spec = get_backbone(name)
+    with torch.device("meta"):
+        backbone = build(name, 224)
+    clips = torch.empty(1, 3, spec.clip_frames, 224, 224, device="meta")
+    assert backbone.to("meta")(clips).shape == (1, spec.feature_dim)
+
+
+# VideoMAE V2's extract_tad_feature.py at 29eab1e; validation in VideoMAE's kinetics.py and in InternVideo2's
+# datasets/kinetics_sparse.py, with --short_side_size 224.
+INPUTS = {
+    "videomaev2_g": (16, 16, 4, ResizeRule((224, 224), 224, rounded=False), (0.0,) * 3, (1.0,) * 3),
+    "videomae_b": (16, 16, 4, ResizeRule(224, 224, rounded=True), (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+    "internvideo2_6b": (8, 16, 4, ResizeRule(224, 224, rounded=True), (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+}
+
+
+@pytest.mark.parametrize("name", INPUTS)
+def test_input_is_the_authors(name: str) -> None:
+    spec = get_backbone(name)
+    found = (spec.clip_frames, spec.window_frames, spec.stride_frames, spec.resize, spec.mean, spec.std)
+    assert found == INPUTS[name]
+
+
+def test_frames_of_videomaev2_are_those_of_its_script() -> None:
+    # extract_tad_feature.py: to float, from 0 to 1, then F.interpolate to (224, 224), bilinear, per frame
+    frames = torch.randint(0, 256, (2, 90, 160, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(3))
+    video = frames.permute(3, 0, 1, 2).to(torch.float32) / 255
+    theirs = torch.nn.functional.interpolate(video, size=(224, 224), mode="bilinear", align_corners=False)
+    spec = get_backbone("videomaev2_g")
+    prepare = FramePreparer(rule=spec.resize, mean=spec.mean, std=spec.std, device=torch.device("cpu"))
+    torch.testing.assert_close(prepare(frames).permute(3, 0, 1, 2), theirs, rtol=0, atol=1e-6)
 
 
 @pytest.mark.slow
@@ -283,7 +319,7 @@ def test_unknown_name_lists_all() -> None:
     with pytest.raises(UsageError, match="unknown backbone 'x3d'") as caught:
         get_backbone("x3d")
     assert caught.value.hint == "Did you mean 'x3d_s'? Backbones: " + ", ".join(sorted(BACKBONES))
-    assert len(BACKBONES) == 29
+    assert len(BACKBONES) == 41
 
 
 @pytest.mark.parametrize("name", ["x3d_xs", "swin_t", "convnext_tiny"])

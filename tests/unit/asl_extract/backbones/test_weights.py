@@ -7,6 +7,7 @@ import hashlib
 import re
 import subprocess
 import urllib.error
+import zipfile
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -50,7 +51,7 @@ def test_random_weights_repeat_and_leave_the_random_state_alone() -> None:
     assert not any(parameter.requires_grad for parameter in first.backbone.parameters())
 
 
-@pytest.mark.parametrize("nested", [None, "state_dict", "model_state", "model"])
+@pytest.mark.parametrize("nested", [None, "state_dict", "model_state", "model", "module"])
 def test_weights_from_a_file(nested: str | None, whole_state: StateDict, tmp_path: Path) -> None:
     path = tmp_path / "mine.pyth"
     torch.save(whole_state if nested is None else {"epoch": 3, nested: whole_state}, path)
@@ -59,6 +60,20 @@ def test_weights_from_a_file(nested: str | None, whole_state: StateDict, tmp_pat
     assert loaded.weights_sha256 == state_sha256(cut(whole_state))
     for name, value in loaded.backbone.network.state_dict().items():
         assert torch.equal(value, whole_state[name])
+
+
+@pytest.mark.parametrize("kind", ["before PyTorch 1.6", "compressed"])
+def test_files_that_cannot_be_mapped(kind: str, whole_state: StateDict, tmp_path: Path) -> None:
+    path = tmp_path / "w.pt"
+    torch.save(whole_state, path, _use_new_zipfile_serialization=kind == "compressed")
+    if kind == "compressed":
+        with zipfile.ZipFile(path) as saved:
+            parts = {part: saved.read(part) for part in saved.namelist()}
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as written:
+            for part, content in parts.items():
+                written.writestr(part, content)
+    loaded = load_backbone(SPEC, weights=str(path), frame_size=160)
+    assert loaded.weights_sha256 == state_sha256(cut(whole_state))
 
 
 def test_weights_saved_from_data_parallel(whole_state: StateDict, tmp_path: Path) -> None:
