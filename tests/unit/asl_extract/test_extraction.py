@@ -15,7 +15,7 @@ from helpers.support import make_annotation_set, write_uneven_video, write_video
 from asl_extract.extraction import ExtractionSummary
 from asl_kit.annotations import write_annotations
 from asl_kit.errors import AslKitError, SpecConflictError, UsageError, VideoError
-from asl_kit.store import FeatureStore
+from asl_kit.store import FeatureStore, SourceVideo
 
 SETTINGS = {
     "backbone": "x3d_xs",
@@ -69,6 +69,21 @@ def test_a_second_run_goes_on(videos: Path, tmp_path: Path) -> None:
     summary = run(videos, tmp_path / "store")
     assert (summary.done, summary.skipped, list(summary.failed)) == (["c"], ["a"], ["b"])
     assert summary.frames_decoded == 22
+
+
+def test_a_video_that_another_process_stores_meanwhile_is_counted_once(
+    videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = FeatureStore.write
+
+    def write_after_another(store: FeatureStore, video: SourceVideo, *args: object, **options: object) -> bool:
+        if video.video_id == "a":
+            write(store, video, *args, **options)
+        return write(store, video, *args, **options)
+
+    monkeypatch.setattr(FeatureStore, "write", write_after_another)
+    summary = run(videos, tmp_path / "store")
+    assert (summary.done, summary.skipped, summary.features) == (["c"], ["a"], 2)
 
 
 def test_failed_videos_are_tried_again_when_asked_or_changed(videos: Path, tmp_path: Path) -> None:
