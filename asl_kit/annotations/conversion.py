@@ -136,6 +136,7 @@ def read_sources(
     report = ConversionReport(dataset=manifest.name if manifest else dataset)
     annotations = _run(entry, paths, manifest, report, table)
     report.compare(annotations, manifest)
+    report.check_segments()
     return annotations, report
 
 
@@ -177,7 +178,8 @@ def convert(
     MissingFileError
         If a source does not exist.
     AnnotationError
-        If a source cannot be converted, or, with `strict`, if there are differences.
+        If a source cannot be converted, if it has segments and none can be kept, or, with `strict`, if there are
+        differences.
     OutputError
         If the annotation file cannot be written.
 

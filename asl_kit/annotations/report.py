@@ -170,6 +170,18 @@ class ConversionReport:
     def _dropped(self) -> list[ReportItem]:
         return [item for item in self.items if item.outcome == "dropped"]
 
+    def check_segments(self) -> None:
+        """Raise an AnnotationError if the source has segments and all of them were dropped."""
+        dropped = [item for item in self._dropped() if item.kind != "video"]
+        if dropped and not any(counts.segments or counts.ignored for counts in self.counts.values()):
+            first = dropped[0]
+            raise AnnotationError(
+                f"all {len(dropped)} segments would be left out, the first because of"
+                f" {first.where}: video {first.video!r}: {first.reason}",
+                hint=f"Nothing was written. Are these annotations of {self.dataset}? For your own, in the layout of"
+                " ActivityNet or ActionFormer: `asl-kit convert activitynet-json`; as a table: `asl-kit convert csv`.",
+            )
+
     def check_differences(self) -> None:
         """Raise an AnnotationError that lists the differences, if there are any."""
         if self.differences:

@@ -13,7 +13,6 @@ from asl_kit.dataset.feature_reader import FeatureReader
 from asl_kit.dataset.held_features import HeldFeatures
 from asl_kit.errors import AnnotationError, StoreError, first_few
 from asl_kit.grid import FeatureGrid
-from asl_kit.manifests.files import find_manifest
 from asl_kit.model.assignment import UNLABELLED
 
 
@@ -109,46 +108,6 @@ def load_split(
             hint="the ids of the annotations and of the store must agree: compare with `asl-kit store list`",
         )
     return Split(items, without_features, not_annotated)
-
-
-TRAINING_NAMES = ("train", "training")
-VALIDATION_NAMES = ("val", "validation", "valid", "dev")
-
-
-def training_split(annotations: AnnotationSet, wanted: str) -> str:
-    """Return the split to train on: the named one; for `auto` the manifest's, or else `train` or `training`.
-
-    Raises
-    ------
-    AnnotationError
-        If `auto` finds none.
-    """
-    if wanted != "auto":
-        return wanted
-    manifest = find_manifest(annotations.dataset)
-    if manifest is not None:
-        return manifest.splits.train
-    splits = {video.split for video in annotations.videos.values()}
-    for name in TRAINING_NAMES:
-        if name in splits:
-            return name
-    raise AnnotationError(
-        f"no split named {' or '.join(TRAINING_NAMES)}; the annotations have: {', '.join(sorted(splits))}",
-        hint="name it with --set data.train_split=NAME",
-    )
-
-
-def validation_split(annotations: AnnotationSet, wanted: str, trained_on: str) -> str | None:
-    """Return the split to validate on while training, or None.
-
-    `auto` never selects a split that results are reported on: choosing a checkpoint by it would bias the result.
-    """
-    if wanted != "auto":
-        return None if wanted == "none" else wanted
-    manifest = find_manifest(annotations.dataset)
-    reported = manifest.splits.evaluate if manifest is not None else None
-    splits = {video.split for video in annotations.videos.values()} - {trained_on, reported}
-    return next((name for name in VALIDATION_NAMES if name in splits), None)
 
 
 def feature_statistics(

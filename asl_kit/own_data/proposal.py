@@ -17,7 +17,8 @@ from rich.table import Table
 
 from asl_extract.backbones import get_backbone
 from asl_extract.clip_plan import ClipPlan
-from asl_kit.dataset.split import VideoItem, training_split, validation_split
+from asl_kit.dataset.default_splits import training_split, validation_split
+from asl_kit.dataset.split import VideoItem
 from asl_kit.errors import MissingFileError
 from asl_kit.own_data.survey import Survey
 from asl_kit.recipes.files import load_recipe

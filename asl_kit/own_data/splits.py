@@ -8,22 +8,14 @@ from collections.abc import Collection, Mapping
 
 from asl_kit.annotations import AnnotationSet
 from asl_kit.annotations.schema import Video
-from asl_kit.dataset.split import training_split
+from asl_kit.dataset.default_splits import evaluation_split, training_split
 from asl_kit.errors import AnnotationError
-from asl_kit.manifests.files import find_manifest
 
 TEST = "test"
 SHARE = 0.2
 """Share of the training videos that are drawn."""
 LARGEST_SHARE = 1 / 3
 """Share that may be drawn if `SHARE` is not enough for a segment of every class."""
-
-
-def evaluation_split(annotations: AnnotationSet) -> str | None:
-    """Return the split to score: that of the manifest, or `test`; None if there is no such split."""
-    manifest = find_manifest(annotations.dataset)
-    wanted = TEST if manifest is None else manifest.splits.evaluate
-    return wanted if any(video.split == wanted for video in annotations.videos.values()) else None
 
 
 def with_test_split(
@@ -51,7 +43,7 @@ def with_test_split(
     AnnotationError
         If there is no training split, or it has fewer than two usable videos.
     """
-    is_stated = evaluation_split(annotations) is not None
+    is_stated = evaluation_split(annotations, [TEST]) is not None
     if project is not None:
         annotations = _with_earlier_splits(annotations, project, unstated, only_test=not is_stated)
     if is_stated:
@@ -79,6 +71,8 @@ def with_test_split(
     }
     if project is None:
         note = f"{len(drawn)} of the {len(candidates)} videos of split {train!r} were moved to split {TEST!r}"
+    elif not drawable:
+        return annotations, "as in the project"
     else:
         which = "new" if kept or new else "earlier"
         note = f"as in the project; {len(drawn)} of the {len(drawable)} {which} videos were moved to split {TEST!r}"

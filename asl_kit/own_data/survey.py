@@ -18,10 +18,10 @@ from asl_kit.annotations.schema import Video
 from asl_kit.annotations.similar_labels import find_similar_labels
 from asl_kit.annotations.tables import DEFAULT_TABLE, TableOptions
 from asl_kit.base.similar_names import close_matches
-from asl_kit.dataset.split import training_split
+from asl_kit.dataset.default_splits import evaluation_split, training_split
 from asl_kit.errors import UsageError
 from asl_kit.own_data.carry_over import carry_over
-from asl_kit.own_data.splits import evaluation_split, with_test_split
+from asl_kit.own_data.splits import TEST, with_test_split
 from asl_kit.own_data.video_headers import read_annotated, segments_beyond_end, with_headers
 
 RARE = 10
@@ -81,7 +81,7 @@ class Survey:
     @property
     def evaluated(self) -> str:
         """The split to score."""
-        return evaluation_split(self.annotations) or ""
+        return evaluation_split(self.annotations, [TEST]) or ""
 
     @property
     def mixed_fps(self) -> bool:

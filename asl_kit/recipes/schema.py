@@ -36,7 +36,7 @@ class DataRecipe(RecipeTable):
     """The data, and how it is cut into training sequences."""
 
     train_split: str = "auto"
-    """Split to train on; auto: the manifest's, else `train` or `training`."""
+    """Split to train on; auto: that of the dataset, else `train` or `training`; capitals do not matter."""
     validation_split: str = "auto"
     """Split that is scored during training; auto: one that is neither the training nor the test split; `none`: none."""
     vocabulary: str | Annotated[tuple[str, ...], Field(min_length=1)] | None = None

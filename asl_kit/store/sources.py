@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from asl_kit.errors import first_few
 from asl_kit.store.identity import FileIdentity
 from asl_kit.store.store import FeatureStore
 
@@ -25,10 +26,18 @@ class SourceComparison:
     """Reason by id, for videos that cannot be compared with their files."""
     missing: list[str] = field(default_factory=list)
     """Ids of the videos without a file."""
+    not_stored: list[str] = field(default_factory=list)
+    """Ids of the files that the store does not hold."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields, JSON-ready."""
-        return {"same": self.same, "changed": self.changed, "unknown": self.unknown, "missing": self.missing}
+        return {
+            "same": self.same,
+            "changed": self.changed,
+            "unknown": self.unknown,
+            "missing": self.missing,
+            "not_stored": self.not_stored,
+        }
 
     def to_text(self) -> str:
         """Return the result as text."""
@@ -36,6 +45,8 @@ class SourceComparison:
         lines = [f"changed: {video_id}: {reason}" for video_id, reason in self.changed.items()]
         lines += [f"no file: {video_id}" for video_id in self.missing]
         lines += not_compared_lines(self.unknown)
+        if self.not_stored:
+            lines.append(f"not in the store: {len(self.not_stored)} of these files: {first_few(self.not_stored)}")
         return "\n".join([*lines, f"{len(self.same)} of {total + len(self.missing)} videos were made from these files"])
 
 
@@ -47,10 +58,11 @@ def compare_sources(store: FeatureStore, files: Mapping[str, Path]) -> SourceCom
     store : FeatureStore
         The store.
     files : mapping of str to Path
-        Files by video id; those of videos that the store does not hold are ignored.
+        Files by video id.
     """
-    found = SourceComparison()
-    for video_id in store.video_ids():
+    stored = store.video_ids()
+    found = SourceComparison(not_stored=sorted(files.keys() - set(stored)))
+    for video_id in stored:
         if video_id not in files:
             found.missing.append(video_id)
             continue

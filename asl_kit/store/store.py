@@ -216,7 +216,7 @@ class FeatureStore:
         seconds: float = 0.0,
         note: str = "",
         replace: bool = False,
-    ) -> None:
+    ) -> bool:
         """Add a video atomically, then record it in the ledger as done.
 
         A video that the store already holds is not changed, and is recorded as skipped, unless it is to be replaced.
@@ -233,6 +233,11 @@ class FeatureStore:
             Note on how the features were made, for the ledger.
         replace : bool
             Whether to replace a video that the store already holds. A kill leaves the old or the new features.
+
+        Returns
+        -------
+        bool
+            Whether these features were stored; False if the store held the video, for example from another process.
 
         Raises
         ------
@@ -264,6 +269,7 @@ class FeatureStore:
             self.ledger.record(video_id, "done", note, seconds=seconds)
         else:
             self.ledger.record(video_id, "skipped", "already in the store", seconds=seconds)
+        return published
 
     def check_source(self, video_id: str, read: Callable[[], FileIdentity]) -> SourceCheck:
         """Compare the file that a video of the store was made from with the one whose identity `read` returns."""

@@ -15,6 +15,7 @@ from asl_evaluate.tiou import parse_thresholds
 from asl_evaluate.video_scores import DEFAULT_TOP_K
 from asl_kit.annotations import AnnotationSet
 from asl_kit.annotations.tables import DEFAULT_TABLE, TableOptions
+from asl_kit.dataset.default_splits import evaluation_split
 from asl_kit.detections.table import Detections
 from asl_kit.errors import UsageError
 from asl_kit.manifests.files import default_tiou_thresholds, find_manifest
@@ -108,15 +109,13 @@ class ScoringOptions:
         if self.split is not None:
             annotations.split(self.split)
             return self.split
-        found = sorted({video.split for video in annotations.videos.values()})
-        manifest = find_manifest(annotations.dataset)
-        for name in ([manifest.splits.evaluate] if manifest else []) + list(EVALUATION_SPLITS):
-            if name in found:
-                return name
-        raise UsageError(
-            f"dataset {annotations.dataset}: which split? There are: {', '.join(found) or 'none'}",
-            hint="name one with --split",
-        )
+        split = evaluation_split(annotations, EVALUATION_SPLITS)
+        if split is None:
+            raise UsageError(
+                f"dataset {annotations.dataset}: which split? There are: {', '.join(annotations.by_split()) or 'none'}",
+                hint="name one with --split",
+            )
+        return split
 
     def task(self, detections: Detections, annotations: AnnotationSet, *, grid: GridCoverage | None = None) -> Task:
         """Return the task of scoring detections, with all defaults filled in.

@@ -141,6 +141,7 @@ def test_verify_against_videos(
     file = folder / "v.mp4"
     file.write_bytes(b"content")
     (folder / "short.mp4").write_bytes(b"of unknown identity")
+    (folder / "new.mp4").write_bytes(b"not extracted")
     add_video(store, "v", make_features(2), source=FileIdentity.of(file))
     file.unlink()
     if content is not None:
@@ -150,11 +151,12 @@ def test_verify_against_videos(
     assert line in result.stdout
     assert "no file: a long/name" in result.stdout
     assert "1 stored videos could not be compared with their files: the store does not record" in result.stdout
+    assert "not in the store: 1 of these files: new" in result.stdout
     assert (f"error: {store.path}: 1 videos were made from other files" in result.stderr) == bool(exit_code)
     assert ("hint: add --replace-changed" in result.stderr) == bool(exit_code)
     found = json.loads(run("verify", store.path, "--quick", "--against", folder, "--json", "-").stdout)
     assert found["problems"] == []
-    assert list(found["sources"]) == ["same", "changed", "unknown", "missing"]
+    assert list(found["sources"]) == ["same", "changed", "unknown", "missing", "not_stored"]
     assert list(found["sources"]["changed"]) == ["v"] * exit_code
 
 

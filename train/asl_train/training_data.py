@@ -15,8 +15,9 @@ from asl_kit import __version__
 from asl_kit.annotations import AnnotationSet, read_annotations
 from asl_kit.base.console import err
 from asl_kit.base.files import sha256_of
+from asl_kit.dataset.default_splits import training_split, validation_split
 from asl_kit.dataset.feature_reader import FeatureReader
-from asl_kit.dataset.split import Split, load_split, training_split, validation_split
+from asl_kit.dataset.split import Split, load_split
 from asl_kit.detections.table import JOINT
 from asl_kit.errors import AnnotationError, TrainingError, first_few
 from asl_kit.manifests.files import default_tiou_thresholds, find_manifest

@@ -86,12 +86,14 @@ def store_video(
             raise extracted
         fields = (video_id, extracted.grid, extracted.duration_s, extracted.fps, extracted.frames)
         video = SourceVideo(*fields, source=source)
-        store.write(video, extracted.features, seconds=seconds, note=extracted.note, replace=is_changed)
+        is_stored = store.write(video, extracted.features, seconds=seconds, note=extracted.note, replace=is_changed)
     except (VideoError, FeatureError, MissingFileError) as fault:
         failed = fail_video(store, video_id, fault.message, hint=fault.hint, seconds=seconds)
         if on_error == "stop":
             raise
         return replace(failed, is_changed=is_changed)
+    if not is_stored:  # another process was faster
+        return VideoResult(video_id, "skipped")
     message = f"{video_id}: {extracted.note}" if extracted.note else ""
     return VideoResult(video_id, "done", message=message, features=len(extracted.features), is_changed=is_changed)
 

@@ -216,6 +216,7 @@ def test_default_tiou(dataset: str, expected: tuple[float, ...]) -> None:
         pytest.param("own", ["train", "val", "test"], None, "test", id="test before val"),
         pytest.param("activitynet13", ["training", "validation", "test"], None, "validation", id="manifest"),
         pytest.param("activitynet13", ["train", "test"], None, "test", id="manifest's split is not there"),
+        pytest.param("thumos14", ["train", "validation", "Test"], None, "Test", id="own table named like a dataset"),
     ],
 )
 def test_choose_split(dataset: str, splits: list[str], asked: str | None, expected: str) -> None:

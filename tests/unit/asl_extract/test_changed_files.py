@@ -169,10 +169,10 @@ def test_a_file_that_grows_while_it_is_extracted_is_named_by_the_next_run(
     path = write_video(project / "videos" / "c.mp4", frames=20)
     write = FeatureStore.write
 
-    def grow_then_write(*arguments: Any, **options: Any) -> None:
+    def grow_then_write(*arguments: Any, **options: Any) -> bool:
         with path.open("ab") as file:
             file.write(b"more")
-        write(*arguments, **options)
+        return write(*arguments, **options)
 
     monkeypatch.setattr(FeatureStore, "write", grow_then_write)
     assert run(project).done == ["c"]

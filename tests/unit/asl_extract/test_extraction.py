@@ -74,6 +74,21 @@ def test_a_second_run_goes_on(videos: Path, tmp_path: Path) -> None:
     assert summary.frames_decoded == 22
 
 
+def test_a_video_that_another_process_stores_meanwhile_is_counted_once(
+    videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = FeatureStore.write
+
+    def write_after_another(store: FeatureStore, video: SourceVideo, *args: object, **options: object) -> bool:
+        if video.video_id == "a":
+            write(store, video, *args, **options)
+        return write(store, video, *args, **options)
+
+    monkeypatch.setattr(FeatureStore, "write", write_after_another)
+    summary = run(videos, tmp_path / "store")
+    assert (summary.done, summary.skipped, summary.features) == (["c"], ["a"], 2)
+
+
 def test_failed_videos_are_tried_again_when_asked_or_changed(videos: Path, tmp_path: Path) -> None:
     folder = tmp_path / "videos"
     folder.mkdir()

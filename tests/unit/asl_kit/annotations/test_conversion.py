@@ -1,4 +1,5 @@
 import doctest
+import json
 
 import pytest
 
@@ -41,3 +42,16 @@ def test_strict_writes_nothing_and_lists_the_differences(tmp_path):
 def test_a_dataset_is_converted_under_its_own_name_too() -> None:
     assert find_converter("activitynet13") is find_converter("activitynet")
     assert find_converter("epic100") is find_converter("epic-kitchens")
+
+
+def test_refused_if_no_segment_can_be_kept(tmp_path):
+    """Own annotations in ActionFormer's layout, converted as THUMOS14."""
+    own = {"subset": "Test", "duration": 9, "annotations": [{"label": "pour", "segment": [1, 2]}] * 2}
+    source = tmp_path / "own.json"
+    source.write_text(json.dumps({"database": {"kitchen": own}}))
+    message = r"all 2 segments would be left out.*own\.json: video 'kitchen': .*found 'pour'"
+    with pytest.raises(AnnotationError, match=message) as caught:
+        convert("thumos14", source, tmp_path / "out.json")
+    assert "activitynet-json" in caught.value.hint
+    assert not (tmp_path / "out.json").exists()
+    convert("activitynet-json", source, tmp_path / "out.json")

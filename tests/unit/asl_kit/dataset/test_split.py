@@ -11,7 +11,7 @@ from helpers.support import add_video, make_annotation_set, make_features, make_
 
 from asl_kit.dataset.feature_reader import FeatureReader
 from asl_kit.dataset.held_features import HeldFeatures
-from asl_kit.dataset.split import feature_statistics, load_split, training_split, validation_split
+from asl_kit.dataset.split import feature_statistics, load_split
 from asl_kit.errors import AnnotationError, StoreError
 from asl_kit.grid import FeatureGrid
 from asl_kit.store import FeatureStore
@@ -84,28 +84,3 @@ def test_a_split_without_features_is_refused(store: FeatureStore) -> None:
         StoreError, match=r"no video of split 'train' .* 2 videos .* 1 without features, 1 not annotated"
     ):
         load_split(annotations, "train", FeatureReader([store.path]), {"action": ["run"]})
-
-
-@pytest.mark.parametrize(
-    ("dataset", "splits", "train", "validation"),
-    [
-        ("own", ["train", "test"], "train", None),
-        ("own", ["training", "val", "test"], "training", "val"),
-        ("own", ["train", "validation"], "train", "validation"),
-        ("thumos14", ["validation", "test"], "validation", None),
-        ("activitynet13", ["training", "validation"], "training", None),
-    ],
-    ids=["two", "three", "validation", "thumos14: test is reported on", "activitynet: validation is reported on"],
-)
-def test_default_splits(dataset: str, splits: list[str], train: str, validation: str | None) -> None:
-    annotations = make_annotation_set({name: (name, []) for name in splits}, ["run"], dataset=dataset)
-    assert training_split(annotations, "auto") == train
-    assert validation_split(annotations, "auto", train) == validation
-    assert validation_split(annotations, "none", train) is None
-    assert validation_split(annotations, "test", train) == "test"
-
-
-def test_no_training_split() -> None:
-    annotations = make_annotation_set({"a": ("part", [])}, ["run"])
-    with pytest.raises(AnnotationError, match="no split named train or training; the annotations have: part"):
-        training_split(annotations, "auto")

@@ -106,7 +106,7 @@ def test_a_store_compared_with_files(tmp_path: Path) -> None:
     write(files["size"], 101)
     change_byte(files["content"], 50)
     files["gone"].unlink()
-    found = compare_sources(store, files | {"not in the store": tmp_path / "x"})
+    found = compare_sources(store, files | {"new": tmp_path / "x"})
     other = "the stored features were made from another file"
     assert found.to_json() == {
         "same": ["moved", "same"],
@@ -119,12 +119,14 @@ def test_a_store_compared_with_files(tmp_path: Path) -> None:
             "old": "the store does not record which file they were made from",
         },
         "missing": ["missing"],
+        "not_stored": ["new"],
     }
-    assert found.to_text().splitlines()[-4:] == [
+    assert found.to_text().splitlines()[-5:] == [
         "no file: missing",
         "1 stored videos could not be compared with their files: the file cannot be read",
         "1 stored videos could not be compared with their files: the store does not record which file they were made"
         " from",
+        "not in the store: 1 of these files: new",
         "2 of 7 videos were made from these files",
     ]
 
