@@ -7,6 +7,8 @@ import hashlib
 import json
 import os
 import secrets
+import shutil
+import tempfile
 import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +24,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
     Parent folders are created. The data is flushed to the disk before the rename,
     so that after a crash `path` is either the old file or the complete new one.
+    A device or a pipe, such as ``/dev/stdout``, is written to instead of being replaced.
 
     Raises
     ------
@@ -30,6 +33,13 @@ def atomic_write(path: Path) -> Iterator[Path]:
     """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     with name_write_errors(path):
+        if _is_device_or_pipe(path):
+            with tempfile.TemporaryDirectory() as folder:
+                temporary = Path(folder, path.name)
+                yield temporary
+                with temporary.open("rb") as source, path.open("wb") as target:
+                    shutil.copyfileobj(source, target)
+            return
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             yield temporary
@@ -38,6 +48,13 @@ def atomic_write(path: Path) -> Iterator[Path]:
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+def _is_device_or_pipe(path: Path) -> bool:
+    """Return whether a path is neither a file nor a folder, or a link of the system to an open file."""
+    if path.is_symlink() and path.parent.resolve().parts[:2] in (("/", "dev"), ("/", "proc")):
+        return True  # /dev/stdout or /dev/fd/1, perhaps redirected to a file
+    return path.exists() and not path.is_file() and not path.is_dir()
 
 
 @contextmanager

@@ -64,6 +64,8 @@ def load_entry(entry: EntryPoint, *, kind: str) -> Any:
     """
     try:
         return entry.load()
+    except SystemExit as fault:
+        raise MissingDependencyError(f"{describe(entry, kind)} cannot be loaded: {fault_text(fault)}") from fault
     except Exception as error:  # importing the package may raise anything
         if is_own(entry) and not isinstance(error, ImportError | AttributeError):
             raise
@@ -84,8 +86,8 @@ def load_instance(entry: EntryPoint, wanted: type[Plugin], *, kind: str) -> Plug
             plugin = plugin()
         except AslKitError:
             raise
-        except Exception as fault:
-            raise MissingDependencyError(f"{who} cannot be loaded: {type(fault).__name__}: {fault}") from fault
+        except (Exception, SystemExit) as fault:
+            raise MissingDependencyError(f"{who} cannot be loaded: {fault_text(fault)}") from fault
     if not isinstance(plugin, wanted):
         raise MissingDependencyError(f"{who} must be a {wanted.__name__} or return one, found {plugin!r:.60}")
     if (name := getattr(plugin, "name", None)) != entry.name:
@@ -94,8 +96,12 @@ def load_instance(entry: EntryPoint, wanted: type[Plugin], *, kind: str) -> Plug
 
 
 @contextmanager
-def plugin_faults(entry: EntryPoint, *, kind: str, command: str) -> Iterator[None]:
+def plugin_faults(
+    entry: EntryPoint, *, kind: str, command: str, passing: tuple[type[Exception], ...] = ()
+) -> Iterator[None]:
     """Turn an exception in another package's code into one message that names it; `AslKitError` and `OSError` pass.
+
+    `SystemExit` does not: the command would end, perhaps with exit code 0, without a word.
 
     Parameters
     ----------
@@ -105,6 +111,8 @@ def plugin_faults(entry: EntryPoint, *, kind: str, command: str) -> Iterator[Non
         The kind of plug-in, for the message.
     command : str
         The command whose output with `--debug` helps its authors.
+    passing : tuple of type
+        More exceptions that pass.
 
     Raises
     ------
@@ -115,13 +123,20 @@ def plugin_faults(entry: EntryPoint, *, kind: str, command: str) -> Iterator[Non
         yield
     except (AslKitError, OSError):
         raise
-    except Exception as fault:
+    except passing:
+        raise
+    except (Exception, SystemExit) as fault:
         if is_own(entry):
             raise
         raise PluginError(
-            f"the {kind} {entry.name!r} of the package {package_of(entry)} failed: {type(fault).__name__}: {fault}",
+            f"the {kind} {entry.name!r} of the package {package_of(entry)} failed: {fault_text(fault)}",
             hint=f"Send its authors the output of `asl-kit --debug {command} ...`.",
         ) from fault
+
+
+def fault_text(fault: BaseException) -> str:
+    """Return the type and the message of an exception: ``KeyError: 'x'``, or ``ValueError`` if it has no message."""
+    return f"{type(fault).__name__}: {fault}".removesuffix(": ")
 
 
 def describe(entry: EntryPoint, kind: str) -> str:

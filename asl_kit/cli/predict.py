@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,12 +19,21 @@ SHOWN = 10
 """Detections printed for each video."""
 
 
+class _ListFile(click.File):
+    """As `click.File`, which ends with a traceback if the standard input is closed."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> IO[Any]:
+        if value == "-" and sys.stdin is None:
+            self.fail("the standard input is closed", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 @click.command()
 @click.argument("videos", nargs=-1, metavar="[VIDEO_OR_DIR]...")
 @click.option(
     "--list",
     "listed",
-    type=click.File(encoding="utf-8", errors="surrogateescape"),
+    type=_ListFile(encoding="utf-8", errors="surrogateescape"),
     help="More videos: a file with one per line; - for stdin.",
 )
 @click.option("--checkpoint", required=True, type=click.Path(path_type=Path), help="A trained model (model.ckpt).")

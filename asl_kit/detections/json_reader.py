@@ -228,8 +228,15 @@ def _found(value: object) -> str:
         return "a detection"
     if isinstance(value, _Pairs):
         return "an object"
-    text = json.dumps(value, default=lambda _: "...")
+    text = json.dumps(_plain(value), default=lambda _: "...")
     return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _plain(value: object) -> object:
+    """Return a value with its objects as dicts, to be shown; of a list only the beginning."""
+    if isinstance(value, _Pairs):
+        return {key: _plain(item) for key, item in value}
+    return [_plain(item) for item in value[:30]] if isinstance(value, list) else value
 
 
 def _fault_of(entry: object, form: EntryFormat) -> str:

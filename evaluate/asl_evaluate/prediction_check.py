@@ -37,6 +37,11 @@ MIN_SHARE_FITTING = 0.99
 """In the right unit, the segments lie within their videos, except for a few that a detector put beyond the end."""
 MIN_REACH = 0.1
 """In the right unit, some segment ends after this share of its video; otherwise the unit explains too little."""
+MANY = 20
+"""Of so many segments, some end after `MIN_REACH_OF_MANY` of their video: a hundredth of a second is no millisecond."""
+MIN_REACH_OF_MANY = 0.3
+MIN_SHARE_FAULTY = 0.01
+"""A smaller share of repeated or empty segments does not change a score visibly."""
 MIN_FRACTIONS = 3
 """One or two segments may really lie in the first second of their video."""
 MIN_ODDS = 1000.0
@@ -78,7 +83,7 @@ class VideoLength(NamedTuple):
 class Finding:
     """One kind of mistake."""
 
-    kind: Literal["times", "videos", "labels", "scores"]
+    kind: Literal["times", "videos", "labels", "scores", "repeats"]
     severity: Severity
     """error: nothing can be scored; warning: the score is lower than it should be; remark: perhaps intended."""
     message: str
@@ -142,8 +147,10 @@ def check_predictions(
     findings = [
         *_check_videos(detections, annotations, split, right_ids, videos),
         *times,
+        *_check_start_and_length(detections),
         *(_check_labels(names, classes, right_labels, labels) if classes is not None else ()),
         *_check_scores(detections.score),
+        *_check_repeats(detections),
     ]
     return PredictionCheck(tuple(findings), unit, units_per_second, videos, labels)
 
@@ -159,7 +166,7 @@ def check_lengths(detections: Detections, lengths: Mapping[str, VideoLength]) ->
         Lengths of videos by id. Times in other videos are not checked.
     """
     times = [replace(finding, is_mendable=False) for finding in _check_times(detections, lengths)[0]]
-    return [*times, *_check_scores(detections.score)]
+    return [*times, *_check_start_and_length(detections), *_check_scores(detections.score), *_check_repeats(detections)]
 
 
 def mend(detections: Detections, check: PredictionCheck) -> Detections:
@@ -291,6 +298,39 @@ def _check_scores(score: NDArray[np.float64]) -> list[Finding]:
     return []
 
 
+def _check_repeats(detections: Detections) -> list[Finding]:
+    key = np.zeros(len(detections), np.uint64)
+    for column in (detections.video, detections.label, detections.start_s, detections.end_s, detections.score):
+        key = (key ^ column.astype(np.float64).view(np.uint64)) * np.uint64(0x9E3779B97F4A7C15)
+        key ^= key >> np.uint64(32)
+    repeated = len(key) - len(np.unique(key))  # of 64 bits: a million rows are equal by chance once in 10^7 files
+    if not repeated:
+        return []
+    message = (
+        f"{repeated:,} of {len(key):,} segments repeat another one with the same times, label and score: "
+        "each is scored as a false alarm"
+    )
+    return [Finding("repeats", "warning" if repeated >= MIN_SHARE_FAULTY * len(key) else "remark", message)]
+
+
+def _check_start_and_length(detections: Detections) -> list[Finding]:
+    """Return the findings that need no length of a video."""
+    findings = []
+    for faulty, what in (
+        (detections.end_s <= detections.start_s, "have no length, and cannot be right"),
+        (detections.start_s < -END_TOLERANCE_S, "start before their video"),
+    ):
+        if faulty.any():
+            row = int(np.argmax(faulty))
+            message = (
+                f"{np.count_nonzero(faulty):,} of {len(faulty):,} segments {what}, such as "
+                f"{detections.video_ids[detections.video[row]]} [{detections.start_s[row]:.10g}, "
+                f"{detections.end_s[row]:.10g})"
+            )
+            findings.append(Finding("times", "warning" if faulty.mean() >= MIN_SHARE_FAULTY else "remark", message))
+    return findings
+
+
 def _check_times(
     detections: Detections, lengths: Mapping[str, VideoLength]
 ) -> tuple[list[Finding], Unit | None, NDArray[np.float64] | None]:
@@ -336,6 +376,10 @@ def _check_times(
         is_certain = len(fitting) == 1 and ("fractions of the video" not in fitting or odds >= np.log10(MIN_ODDS))
         finding = Finding("times", "warning", message, None, names, is_mendable=is_certain)
         return [finding], *(next(iter(fitting.items())) if is_certain else (None, None))
+    reach = float(np.max(end_s / duration_s[video]))
+    if len(video) >= MANY and reach < MIN_REACH:
+        message = f"all {len(video):,} segments end within the first {reach:.2%} of their video: are the times seconds?"
+        return [Finding("times", "warning", message)], None, None
     if beyond.any():
         is_grave = np.mean(beyond) >= MIN_SHARE_BEYOND or np.any(detections.start_s[rows] > limit_s[video])
         return [Finding("times", "warning" if is_grave else "remark", found, None, names)], None, None
@@ -344,7 +388,8 @@ def _check_times(
 
 def _fits(end_s: NDArray[np.float64], duration_s: NDArray[np.float64], limit_s: NDArray[np.float64]) -> bool:
     """Return whether segments lie within their videos and reach far enough; false if a time is NaN."""
-    return bool(np.mean(end_s <= limit_s) >= MIN_SHARE_FITTING and np.max(end_s / duration_s) >= MIN_REACH)
+    min_reach = MIN_REACH if len(end_s) < MANY else MIN_REACH_OF_MANY
+    return bool(np.mean(end_s <= limit_s) >= MIN_SHARE_FITTING and np.max(end_s / duration_s) >= min_reach)
 
 
 def _some(names: Sequence[str], right_names: Mapping[str, str] | None = None) -> str:

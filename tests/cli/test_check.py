@@ -177,6 +177,16 @@ def test_what_is_certain_is_mended(change: Change, said: str, mended: str) -> No
             "warning: the times are probably fractions of the video, not seconds: all 3 segments",
             id="fractions of one video",
         ),
+        pytest.param(
+            lambda row: row._replace(start_s=row.start_s - 4),
+            "warning: 1 of 3 segments start before their video, such as a [-2, 9)\n",
+            id="before the start",
+        ),
+        pytest.param(
+            lambda row: row._replace(end_s=max(row.start_s, row.end_s - 7)),
+            "warning: 1 of 3 segments have no length, and cannot be right, such as a [2, 2)\n",
+            id="no length",
+        ),
         pytest.param(scaled(100.0), "warning: 3 of 3 segments end beyond the end of their video", id="no unit"),
     ],
 )
@@ -188,6 +198,40 @@ def test_what_is_not_certain_is_kept_and_named(change: Change, said: str) -> Non
     assert said in result.stdout
     assert "nothing was mended" in result.stdout
     assert read("m.json") == sorted(rows, key=lambda row: (row.video_id, -row.score))
+
+
+def spread(count: int, unit_s: float) -> list[Detection]:
+    """Return different detections all over video b, which is 100 s long, in a unit of time."""
+    return [Detection("b", 4 * row / unit_s, (4 * row + 3) / unit_s, "run", row / count) for row in range(1, count + 1)]
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        pytest.param(spread(24, 1 / 1000), "milliseconds", id="milliseconds"),
+        pytest.param(spread(24, 1 / 100), "warning: 24 of 24 segments end beyond the end", id="hundredths of seconds"),
+        pytest.param(
+            spread(24, 60.0),
+            "warning: all 24 segments end within the first 1.65% of their video: are the times seconds?",
+            id="minutes",
+        ),
+        pytest.param(spread(19, 60.0), "nothing wrong was found", id="few at the beginning"),
+        pytest.param(
+            [*spread(24, 1.0), *spread(1, 1.0)[:1], *spread(24, 1.0)[:2]],
+            "warning: 2 of 27 segments repeat another one with the same times, label and score",
+            id="repeated",
+        ),
+        pytest.param([*spread(24, 1.0), *spread(23, 1.0)], "nothing wrong was found", id="the same with other scores"),
+    ],
+)
+def test_many_segments(rows: list[Detection], said: str) -> None:
+    write(rows)
+    result = run(f"{CHECK} -o m.json")
+    assert said in result.stdout
+    is_mended = said == "milliseconds"
+    assert ("mended: 24 segments from milliseconds to seconds" in result.stdout) == is_mended
+    assert result.exit_code == (0 if is_mended or said.startswith("nothing") else 1)
 
 
 @pytest.mark.usefixtures("folder")

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -116,6 +119,13 @@ def test_no_videos(
     assert result.exit_code == 2
     assert message in result.output
     assert not list(tmp_path.iterdir())
+
+
+def test_a_list_from_a_closed_stdin(tmp_path: Path) -> None:
+    command = f"{shlex.quote(sys.executable)} -m asl_kit predict --list - --checkpoint x -o out.json <&-"
+    done = subprocess.run(command, shell=True, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.endswith("Invalid value for '--list': the standard input is closed\n")
 
 
 @pytest.mark.usefixtures("loaded")

@@ -56,6 +56,19 @@ FAILURES = {
     "no SPEC": ("x = 1", "cannot be loaded: module 'other_package' has no attribute 'SPEC'"),
     "not Python": ("def", "cannot be loaded: invalid syntax"),
     "raises": ("raise RuntimeError('no licence')", "cannot be loaded: no licence"),
+    "exits": ("raise SystemExit(0)", "cannot be loaded: SystemExit: 0"),
+    "mean of two": (
+        CODE.replace("mean=(0.45, 0.45, 0.45)", "mean=(0.45, 0.45)"),
+        "cannot be loaded: mean of a BackboneSpec must be a tuple of 3 numbers, found (0.45, 0.45)",
+    ),
+    "no frames": (
+        CODE.replace("clip_frames=8", "clip_frames=0"),
+        "cannot be loaded: clip_frames of a BackboneSpec must be an integer of 1 or more, found 0",
+    ),
+    "no function": (
+        CODE.replace("build=_build", "build=64"),
+        "cannot be loaded: build of a BackboneSpec must be a function, found 64",
+    ),
     "function raises": ("def SPEC(): return {}['x']", "cannot be loaded: KeyError: 'x'"),
     "something else": ("SPEC = 'x3d'", "must be a BackboneSpec or return one, found 'x3d'"),
     "function returns nothing": ("def SPEC(): pass", "must be a BackboneSpec or return one, found None"),
@@ -107,8 +120,14 @@ def test_list_shows_all_and_a_broken_package_too(offer: Offer, monkeypatch: pyte
 
 
 WRONG_SPECS = {
-    "published is a name": (CODE.replace("published=", "published='x',#"), "'str' object has no attribute 'name'"),
-    "resize is a number": (CODE.replace("resize=", "resize=64,#"), "'int' object has no attribute 'crop'"),
+    "published is a name": (
+        CODE.replace("published=", "published='x',#"),
+        "published of a BackboneSpec must be PublishedWeights or None, found 'x'",
+    ),
+    "resize is a number": (
+        CODE.replace("resize=", "resize=64,#"),
+        "resize of a BackboneSpec must be a ResizeRule, found 64",
+    ),
 }
 
 
@@ -121,7 +140,48 @@ def test_list_shows_the_others_beside_a_wrong_spec(
     result = run("extract --list-backbones")
     assert result.exit_code == 0, result.output
     assert re.search("^ *x3d_xs ", result.stdout, flags=re.MULTILINE)
-    assert f"wrong BackboneSpec: AttributeError: {message}" in " ".join(result.stdout.split())
+    assert message in " ".join(result.stdout.split())
+
+
+WRONG_NETWORKS = {
+    "build raises": ("{}['x']", "failed: KeyError: 'x'"),
+    "build exits": ("exit(0)", "failed: SystemExit: 0"),
+    "no module": ("3", "must build an nn.Module, found 3"),
+    "network raises": ("N(lambda clips: {}['x'])", "failed: KeyError: 'x'"),
+    "a tuple": ("N(lambda clips: (1, 2))", "found (1, 2)"),
+    "one feature for all clips": (
+        "N(lambda clips: clips.new_ones(1, 32))",
+        "found one of shape (1, 32), torch.float32",
+    ),
+    "another number of values": (
+        "N(lambda clips: clips.new_ones(len(clips), 31))",
+        "found one of shape (2, 31), torch.float32",
+    ),
+    "integers": ("N(lambda clips: clips.new_ones(len(clips), 32).long())", "found one of shape (2, 32), torch.int64"),
+}
+NETWORK = """
+class N(nn.Module):
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def forward(self, clips):
+        return self.function(clips)
+
+"""
+
+
+@pytest.mark.parametrize(("network", "message"), WRONG_NETWORKS.values(), ids=WRONG_NETWORKS)
+def test_a_network_that_fails_is_one_message(offer: Offer, network: str, message: str, tmp_path: Path) -> None:
+    code = CODE.replace("SPEC = ", NETWORK + "SPEC = ").replace("build=_build", f"build=lambda size: {network}")
+    offer(code)
+    result = extract(tmp_path, "--backbone", "colour", "--workers", "0")
+    assert result.exit_code == 1
+    error = result.stderr.partition("error: ")[2]
+    assert error.startswith("the backbone 'colour' of the package other-package ")
+    assert message in error
+    if "found one of" in message:
+        assert "of shape (2, 32) or (2, 32, ...) for 2 clips" in error
 
 
 @pytest.mark.parametrize("published", ["published=None,", ""], ids=["none", "left out"])

@@ -71,6 +71,17 @@ def test_example_refuses_what_is_wrong_in_one_message(offer: Offer, notes: Path)
     assert [f"{notes}:{line}: video 'pond 1': " in result.stderr for line in (1, 2, 3, 4)] == [True] * 4
 
 
+@pytest.mark.parametrize(
+    ("statement", "said"), [("raise SystemExit(0)", "SystemExit: 0"), ("raise ValueError", "ValueError")]
+)
+def test_exit_and_exceptions_without_words_are_named(offer: Offer, notes: Path, statement: str, said: str) -> None:
+    offer(MODULE + statement)
+    result = convert("other", notes)
+    assert result.exit_code == 1
+    message = f"error: the converter 'other' of the package other-package failed: {said}"
+    assert result.stderr.splitlines()[0] == message
+
+
 def test_unexpected_exception_is_one_message_that_names_the_package(offer: Offer, notes: Path) -> None:
     offer(MODULE + "return {}['frames']\n")
     result = convert("other", notes)

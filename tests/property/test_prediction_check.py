@@ -25,7 +25,7 @@ def annotate() -> AnnotationSet:
 
 
 ANNOTATIONS = annotate()
-START_S = st.integers(10, 60)  # so that a segment in other units cannot be one in seconds
+START_S = st.integers(30, 60)  # so that a segment in other units cannot be one in seconds
 rows = st.lists(
     st.builds(
         lambda video, start_s, length_s, label, score: Detection(video, start_s, start_s + length_s, label, score),
@@ -36,6 +36,7 @@ rows = st.lists(
         st.floats(0, 1),
     ),
     min_size=3,
+    unique=True,
 ).filter(lambda made: len({row.video_id for row in made}) > 1)
 SCALES = {
     "milliseconds": dict.fromkeys(FPS, 1000.0),

@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
-from asl_kit.base.plugins import entry_names, find_entry, load_instance
+from asl_kit.base.plugins import entry_names, find_entry
 from asl_kit.base.similar_names import close_matches
 from asl_kit.errors import UsageError
 
@@ -60,9 +60,9 @@ def get_backbone(name: str) -> BackboneSpec:
         family: dict[str, BackboneSpec] = importlib.import_module(BACKBONES[name]).BACKBONES
         return family[name]
     if entry is not None:
-        from asl_extract.backbones.spec import BackboneSpec
+        from asl_extract.backbones.third_party import load_third_party
 
-        return load_instance(entry, BackboneSpec, kind="backbone")
+        return load_third_party(entry)
     close = close_matches(name, backbone_names())
     meant = f"Did you mean {close[0]!r}? " if close else ""
     raise UsageError(f"unknown backbone {name!r}", hint=f"{meant}Backbones: {', '.join(backbone_names())}")

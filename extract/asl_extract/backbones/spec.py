@@ -90,6 +90,23 @@ class BackboneSpec:
     frames: Literal["rgb", "flow"] = "rgb"
     large: bool = False
 
+    def __post_init__(self) -> None:
+        channels = 2 if self.frames == "flow" else 3
+        for name in ("mean", "std"):
+            if not isinstance(value := getattr(self, name), tuple) or len(value) != channels:
+                raise TypeError(f"{name} of a BackboneSpec must be a tuple of {channels} numbers, found {value!r:.60}")
+        for name in ("clip_frames", "frame_step", "feature_dim"):
+            if not isinstance(value := getattr(self, name), int) or value < 1:
+                raise TypeError(f"{name} of a BackboneSpec must be an integer of 1 or more, found {value!r:.60}")
+        if not isinstance(self.resize, ResizeRule):
+            raise TypeError(f"resize of a BackboneSpec must be a ResizeRule, found {self.resize!r:.60}")
+        if not callable(self.build):
+            raise TypeError(f"build of a BackboneSpec must be a function, found {self.build!r:.60}")
+        if not isinstance(self.published, PublishedWeights | None):
+            raise TypeError(
+                f"published of a BackboneSpec must be PublishedWeights or None, found {self.published!r:.60}"
+            )
+
     @property
     def frame_size(self) -> int:
         """Height and width of the input, in pixels, S."""

@@ -147,6 +147,9 @@ def _results(*entries: object) -> str:
         pytest.param('{"results": {"v1": [' + "9" * 5000 + "]}}", "not a JSON file: ", id="number without end"),
         pytest.param("[]", r"expected an object, found \[\]", id="a list"),
         pytest.param(json.dumps(_entry()), "expected an object, found a detection", id="one detection"),
+        pytest.param(
+            '[{"video": "v1", "start": 1}]', r'found \[{"video": "v1", "start": 1}\]', id="a list of other objects"
+        ),
         pytest.param('{"version": ""}', "field 'results' is missing", id="no results"),
         pytest.param(
             '{"results": {}, "database": {}}', "unknown field 'database', expected results, version", id="unknown"
