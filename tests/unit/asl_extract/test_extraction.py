@@ -154,11 +154,12 @@ def test_features_are_written_by_a_thread_and_reported_once_written(
     log: list[tuple[str, str]] = []
     write, report = FeatureStore.write, ExtractionSummary.add
 
-    def slow_write(store: FeatureStore, video: SourceVideo, *rest: object, **options: object) -> None:
+    def slow_write(store: FeatureStore, video: SourceVideo, *rest: object, **options: object) -> bool:
         assert threading.current_thread() is not threading.main_thread()
         time.sleep(0.1)
-        write(store, video, *rest, **options)  # type: ignore[arg-type]
+        is_stored = write(store, video, *rest, **options)  # type: ignore[arg-type]
         log.append(("written", video.video_id))
+        return is_stored
 
     def add(summary: ExtractionSummary, result: VideoResult) -> None:
         assert threading.current_thread() is threading.main_thread()
