@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from asl_kit.cli.options import json_option, list_option
+from asl_kit.cli.options import image_fps, json_option, list_option
 
 
 @click.command()
@@ -19,13 +19,20 @@ from asl_kit.cli.options import json_option, list_option
     metavar="DIR",
     help="Take durations from the video files in this folder, and refuse segments that end later.",
 )
+@image_fps
 @json_option("the whole report")
 @click.option(
     "--strict", is_flag=True, help="Fail, and write no annotations, if a count differs from the published one."
 )
 @list_option("--list", "asl_kit.annotations.conversion:datasets_table", "all datasets")
 def convert(
-    dataset: str, sources: tuple[Path, ...], out: Path, videos: Path | None, json_path: str | None, strict: bool
+    dataset: str,
+    sources: tuple[Path, ...],
+    out: Path,
+    videos: Path | None,
+    image_fps: float | None,
+    json_path: str | None,
+    strict: bool,
 ) -> None:
     """Convert a dataset's annotations to the unified format.
 
@@ -48,7 +55,9 @@ def convert(
     if videos is not None:
         from asl_kit.own_data.video_headers import use_video_files
 
-        annotations = use_video_files(annotations, report, videos, source=", ".join(map(str, sources)))
+        annotations = use_video_files(
+            annotations, report, videos, source=", ".join(map(str, sources)), image_fps=image_fps
+        )
     elif annotations.source.converter == "csv":
         from asl_kit.own_data.video_headers import use_stated_files
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from asl_kit.cli.options import json_option
+from asl_kit.cli.options import image_fps, json_option
 
 
 @click.command()
@@ -23,8 +23,17 @@ from asl_kit.cli.options import json_option
     show_default=True,
     help="Weights of the backbone; random: try without a download.",
 )
+@image_fps
 @json_option("survey and proposal")
-def init(annotations: Path, videos: Path, out: Path | None, device: str, weights: str, json_path: str | None) -> None:
+def init(
+    annotations: Path,
+    videos: Path,
+    out: Path | None,
+    device: str,
+    weights: str,
+    image_fps: float | None,
+    json_path: str | None,
+) -> None:
     """Survey your own videos and annotations, and propose how to train on them.
 
     CSV is a table for `asl-kit convert csv`, or the annotations.json of any converter.
@@ -47,7 +56,7 @@ def init(annotations: Path, videos: Path, out: Path | None, device: str, weights
     from asl_kit.torch_utils.device import choose_device
 
     chosen, weights = choose_device(device), resolve_weights(weights)
-    survey = survey_videos(annotations, videos)
+    survey = survey_videos(annotations, videos, image_fps=image_fps)
     if json_path != "-":
         print_survey(survey, stdout())
     refuse_beyond_end(survey.beyond_end, source=str(annotations))

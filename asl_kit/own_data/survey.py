@@ -118,7 +118,7 @@ class Survey:
         }
 
 
-def survey_videos(source: Path, videos: Path) -> Survey:
+def survey_videos(source: Path, videos: Path, *, image_fps: float | None = None) -> Survey:
     """Survey annotations and a folder of videos, of which only the headers are read.
 
     Parameters
@@ -127,6 +127,8 @@ def survey_videos(source: Path, videos: Path) -> Survey:
         A table for ``asl-kit convert csv``, or unified annotations (``.json``).
     videos : Path
         Folder of the videos.
+    image_fps : float, optional
+        As for `read_annotated`.
 
     Raises
     ------
@@ -138,7 +140,7 @@ def survey_videos(source: Path, videos: Path) -> Survey:
         If no annotated video has a readable file, or no training video has an action.
     """
     annotations, report = _read(source)
-    found = read_annotated(annotations, videos, source=str(source))
+    found = read_annotated(annotations, videos, source=str(source), image_fps=image_fps)
     missing = sorted(annotations.videos.keys() - found.paths.keys())
     close = {video_id: close_matches(video_id, found.unannotated) for video_id in missing[:COMPARED]}
     beyond_end = segments_beyond_end(annotations, found, source=str(source), places=report.places)

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from asl_evaluate.report import write_detections_report
-from asl_extract.videos import find_videos
+from asl_extract.decoders.image_files import is_image_sequence
+from asl_extract.videos import find_videos, with_image_fps
 from asl_kit.base.child_process import TIME_LIMIT_S
 from asl_kit.base.console import progress_bar
 from asl_kit.detections.per_video import VideoDetections
@@ -31,6 +32,8 @@ class PredictionOptions:
         As for `asl_kit.prediction.trained_model.load_model`.
     workers, time_limit_s
         As for `asl_kit.prediction.trained_model.TrainedModel.detect_all`.
+    image_fps : float, optional
+        Frame rate of videos whose frames are images.
     """
 
     device: str = "auto"
@@ -41,6 +44,7 @@ class PredictionOptions:
     batch_size: int | None = None
     workers: int | None = None
     time_limit_s: float = TIME_LIMIT_S
+    image_fps: float | None = None
 
 
 @dataclass(frozen=True)
@@ -107,6 +111,7 @@ def predict_videos(
     """
     options = options or PredictionOptions()
     files = find_videos([videos] if isinstance(videos, str | Path) else videos, same_names=True)
+    files = with_image_fps(files, options.image_fps, {})
     model = load_model(
         checkpoint,
         device=options.device,
@@ -160,7 +165,8 @@ def _write_all(videos: Sequence[VideoDetections], out: Path, report: str | Path 
             Path(report),
             DetectionTables.join([video.tables for video in videos]).shown,
             durations_s={video.video_id: video.duration_s for video in videos},
-            files={video.video_id: video.path for video in videos},
+            # A page cannot play images.
+            files={video.video_id: video.path for video in videos if not is_image_sequence(video.path)},
         )
         written.append(Path(report))
     return written

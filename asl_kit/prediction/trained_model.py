@@ -8,7 +8,7 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 
 from asl_extract.extractor import ExtractedVideo, Extractor
-from asl_extract.videos import VideoFile
+from asl_extract.videos import VideoFile, video_at
 from asl_kit.checkpoint.files import load_checkpoint
 from asl_kit.checkpoint.model import Checkpoint
 from asl_kit.dataset.streams import FeatureStream, join_streams, joined_grid
@@ -96,8 +96,8 @@ class TrainedModel:
         self._extractors = list(extractors)
         self._detector = Detector.from_checkpoint(checkpoint, device)
 
-    def detect(self, video: str | Path) -> VideoDetections:
-        """Detect the actions in one video file.
+    def detect(self, video: str | Path, *, image_fps: float | None = None) -> VideoDetections:
+        """Detect the actions in one video: a file, or a folder or tar of images with the frame rate `image_fps`.
 
         Raises
         ------
@@ -106,8 +106,7 @@ class TrainedModel:
         FeatureError
             If a feature is not finite.
         """
-        path = Path(video)
-        with closing(self.detect_all([VideoFile(path.stem, path)], workers=0)) as results:
+        with closing(self.detect_all([video_at(Path(video), image_fps)], workers=0)) as results:
             _, found = next(results)
         if isinstance(found, AslKitError):
             raise found
@@ -150,7 +149,7 @@ class TrainedModel:
 
         def extract(extractor: Extractor) -> Generator[tuple[str, ExtractedVideo | AslKitError], None, None]:
             return extractor.extract_all(
-                [(file.video_id, file.id_fault or file.path) for file in videos],
+                [(file.video_id, file.id_fault or file.source) for file in videos],
                 workers=workers,
                 time_limit_s=time_limit_s,
                 on_frames=count,
