@@ -195,7 +195,7 @@ def with_image_fps(
         if fps is None and is_image_sequence(file.path):
             raise UsageError(
                 f"{file.path}: the frame rate of video {file.video_id!r} is not known: its frames are images",
-                hint="state it with --image-fps, or in annotations with an fps for each video; or name only video files",
+                hint="state it with --image-fps, or in annotations with each fps, or name only video files",
             )
         found.append(replace(file, image_fps=fps))
     return found
