@@ -191,11 +191,12 @@ def test_sizes_must_be_equal(tmp_path: Path) -> None:
 
 
 def test_an_image_that_vanishes(tmp_path: Path) -> None:
-    folder = write_images(tmp_path / "a", ["1.png", "2.png"])
+    folder = write_images(tmp_path / "a", [f"{number}.png" for number in range(1, 10)])
     reader = ImageReader(ImageSequence(folder, 25.0))
-    (folder / "2.png").unlink()
-    with pytest.raises(VideoError, match=r"2\.png is not a PNG image that can be read: "):
+    (folder / "9.png").unlink()
+    with pytest.raises(VideoError, match=r"9\.png is not a PNG image that can be read: "):
         list(reader.blocks(4))
+    reader.close()
 
 
 def test_missing_folder(tmp_path: Path) -> None:
