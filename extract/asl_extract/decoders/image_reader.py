@@ -7,9 +7,7 @@ same pixels. PyAV reads them, because torchvision crashes on a damaged PNG.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Generator
-from concurrent.futures import Future, ThreadPoolExecutor
 
 import av
 
@@ -21,9 +19,6 @@ from asl_kit.errors import VideoError
 
 _LOSSLESS = {"BMP": "bmp", "PNG": "png"}
 """FFmpeg's names of the decoders."""
-
-_AHEAD = 2
-"""Images decoded ahead."""
 
 
 def version(kind: str) -> str:
@@ -64,35 +59,13 @@ class ImageReader(SequentialReader):
         self.image_decoder = version(kind)
         self.note = self._images.note
         facts = VideoProbe(len(self._images.names), source.fps, codec=kind, stream_index=0, films=1)
-        # One thread decodes while the frames before are copied and handed over.
-        self._thread = ThreadPoolExecutor(1)
-        self._started = 0
-        self._ahead: deque[Future[Frames]] = deque()
-        try:
-            super().__init__(source.path, facts)
-        except BaseException:
-            self.close()
-            raise
+        super().__init__(source.path, facts)
 
     def close(self) -> None:
-        """End the thread and close the archive."""
-        self._thread.shutdown(cancel_futures=True)
+        """Close the archive."""
         self._images.close()
 
     def _next(self, index: int) -> Frames:
-        names = self._images.names
-        while self._started < min(index + 1 + _AHEAD, len(names)):
-            self._ahead.append(self._thread.submit(self._read, self._started))
-            self._started += 1
-        frame = self._ahead.popleft().result()
-        if index and frame.shape != self._first.shape:
-            raise VideoError(
-                f"{self._source}: {names[index]} is {frame.shape[1]}x{frame.shape[0]}, "
-                f"the first, {names[0]}, is {self.width}x{self.height}"
-            )
-        return frame
-
-    def _read(self, index: int) -> Frames:
         name = self._images.names[index]
         try:
             data = self._images.read(index)
@@ -105,6 +78,11 @@ class ImageReader(SequentialReader):
             ) from fault
         if frame is None:
             raise VideoError(f"{self._source}: {name} is empty", hint="copy or download the images again")
+        if index and frame.shape != self._first.shape:
+            raise VideoError(
+                f"{self._source}: {name} is {frame.shape[1]}x{frame.shape[0]}, "
+                f"the first, {self._images.names[0]}, is {self.width}x{self.height}"
+            )
         return frame
 
     def _check(self) -> Generator[None, None, None]:
