@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
-from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar, cast
 
@@ -32,6 +31,7 @@ MAX_FAILED_STARTS = 3
 _END_S = 5.0
 
 Answer = TypeVar("Answer")
+File = TypeVar("File")
 
 
 class ChildDiedError(Exception):
@@ -185,7 +185,7 @@ class ReaderProcess:
     ) -> None:
         self._child.end()
 
-    def run(self, function: Callable[[Path], Answer], path: Path) -> Answer:
+    def run(self, function: Callable[[File], Answer], path: File) -> Answer:
         """Return ``function(path)``, called in the process.
 
         Parameters
@@ -193,7 +193,7 @@ class ReaderProcess:
         function : callable
             A module's function, found by its name.
         path : Path
-            The file.
+            The file, or another value that names it when printed.
 
         Raises
         ------

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     help="Take durations from the video files in this folder, and refuse segments that end later.",
 )
 @options.table
+@options.image_fps
 @options.json_option("the whole report")
 @click.option(
     "--strict", is_flag=True, help="Fail, and write no annotations, if a count differs from the published one."
@@ -35,6 +36,7 @@ def convert(
     out: Path,
     videos: Path | None,
     table: TableOptions,
+    image_fps: float | None,
     json_path: str | None,
     strict: bool,
 ) -> None:
@@ -60,7 +62,9 @@ def convert(
     if videos is not None:
         from asl_kit.own_data.video_headers import use_video_files
 
-        annotations = use_video_files(annotations, report, videos, source=", ".join(map(str, sources)))
+        annotations = use_video_files(
+            annotations, report, videos, source=", ".join(map(str, sources)), image_fps=image_fps
+        )
     elif annotations.source.converter == "csv":
         from asl_kit.own_data.video_headers import use_stated_files
 

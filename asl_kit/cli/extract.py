@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from asl_kit.cli.options import decoding, devices, json_option, list_option, make_record, on_error
+from asl_kit.cli.options import decoding, devices, image_fps, json_option, list_option, make_record, on_error
 from asl_kit.cli.output import print_results
 
 
@@ -43,6 +43,7 @@ from asl_kit.cli.output import print_results
     help="Weights of RAFT: torchvision's, downloaded; random; or a state dict.  [default: default]",
 )
 @click.option("--annotations", type=click.Path(path_type=Path), help="Extract only the videos that this file lists.")
+@image_fps
 @click.option("--shard", metavar="I/N", help="Extract only part I of N of the videos, with I from 1 to N.")
 @devices
 @click.option(
@@ -76,12 +77,14 @@ def extract(
     videos: tuple[Path, ...],
     store: Path,
     annotations: Path | None,
+    image_fps: float | None,
     json_path: str | None,
     **options: Any,
 ) -> None:
     """Extract features from videos into a store.
 
-    A video's id is its file name without the suffix. Run the same command again after an
+    A video's id is its file name without the suffix. A folder or a tar of numbered images
+    is a video too, with the folder's or the tar's name. Run the same command again after an
     interruption: videos in the store are skipped. Videos that failed before are also
     skipped, unless their files have changed: see --retry-failed. A stored video whose
     file has changed is an error: see --replace-changed.
@@ -93,7 +96,7 @@ def extract(
     from asl_extract.settings import ExtractionSettings, RunOptions
 
     settings, run_options = make_record(ExtractionSettings, options), make_record(RunOptions, options)
-    summary = extract_videos(videos, store, settings, run_options, annotations=annotations)
+    summary = extract_videos(videos, store, settings, run_options, annotations=annotations, image_fps=image_fps)
     print_results(summary.to_text(), summary.to_json(), json_path)
     if summary.failed or summary.failed_before:
         ctx.exit(1)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from asl_kit.cli import options
-from asl_kit.cli.options import json_option
+from asl_kit.cli.options import image_fps, json_option
 
 if TYPE_CHECKING:
     from asl_kit.annotations.tables import TableOptions
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 )
 @click.option("--update", is_flag=True, help="Put new videos and rows into the project in --out.")
 @options.table
+@image_fps
 @json_option("survey and proposal")
 def init(
     annotations: Path,
@@ -39,6 +40,7 @@ def init(
     weights: str,
     update: bool,
     table: TableOptions,
+    image_fps: float | None,
     json_path: str | None,
 ) -> None:
     """Survey your own videos and annotations, and propose how to train on them.
@@ -72,7 +74,7 @@ def init(
     console.quiet = json_path == "-"
     chosen, weights = choose_device(device), resolve_weights(weights)
     project = read_project(_needed(out)) if update else None
-    survey = survey_videos(annotations, videos, table, project=project and project.annotations)
+    survey = survey_videos(annotations, videos, table, project=project and project.annotations, image_fps=image_fps)
     print_survey(survey, console)
     refuse_beyond_end(survey.beyond_end, source=str(annotations))
     proposal = propose(survey, device=chosen, weights=weights, extraction=project and project.extraction)

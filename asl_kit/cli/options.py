@@ -129,6 +129,13 @@ devices = click.option(
 
 device = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
 
+image_fps = click.option(
+    "--image-fps",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="FPS",
+    help="Frame rate of videos that are folders or tars of images.  [default: the annotations']",
+)
+
 required_annotations = click.option(
     "--annotations",
     type=click.Path(path_type=Path),

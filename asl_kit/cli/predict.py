@@ -59,6 +59,7 @@ class _ListFile(click.File):
     help="Weights of the backbone, if from a file; with several feature stores, give one for each, in order.",
 )
 @click.option("--flow-weights", metavar="FILE", help="Weights of the optical flow method, if from a file.")
+@options.image_fps
 @options.devices
 @options.decoding("as in training")
 @click.pass_context
@@ -75,6 +76,7 @@ def predict(
     """Find actions in new videos.
 
     Videos are files, folders to search, and patterns such as 'videos/**/*.mp4'.
+    A folder or a tar of numbered images is a video too.
     Features are extracted as recorded in the checkpoint.
     A video that cannot be read does not stop the others; the exit code is then 1.
     Subtitles, edit lists and clips are written after each video, everything else at the end.

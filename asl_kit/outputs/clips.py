@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from asl_extract.decoders.image_files import is_image_sequence
 from asl_kit.base.files import atomic_write
 from asl_kit.detections.table import Detection
 from asl_kit.errors import MissingDependencyError, VideoError
@@ -75,8 +76,10 @@ def cut_clip(path: Path, video: Path, row: Detection, start: FileStart) -> None:
     MissingDependencyError
         If ffmpeg is not installed.
     VideoError
-        If ffmpeg cannot cut the clip.
+        If ffmpeg cannot cut the clip, or the video's frames are images.
     """
+    if is_image_sequence(video):
+        raise VideoError(f"{video}: clips are cut out of video files, and the frames of this video are images")
     ffmpeg = find_ffmpeg()
     from_s = max(row.start_s, 0) + start.gap_s
     early_s = min(from_s, start.seek_early_s)

@@ -126,7 +126,12 @@ class Survey:
 
 
 def survey_videos(
-    source: Path, videos: Path, table: TableOptions = DEFAULT_TABLE, *, project: AnnotationSet | None = None
+    source: Path,
+    videos: Path,
+    table: TableOptions = DEFAULT_TABLE,
+    *,
+    project: AnnotationSet | None = None,
+    image_fps: float | None = None,
 ) -> Survey:
     """Survey annotations and a folder of videos, of which only the headers are read.
 
@@ -140,6 +145,8 @@ def survey_videos(
         Columns and encoding of the table, where they are not known by themselves.
     project : AnnotationSet, optional
         Earlier annotations, to which `source` adds: `carry_over` says what is kept of them.
+    image_fps : float, optional
+        As for `read_annotated`.
 
     Raises
     ------
@@ -152,7 +159,7 @@ def survey_videos(
         for tables are stated for unified annotations.
     """
     annotations, report = _read(source, table)
-    found = read_annotated(annotations, videos, source=str(source))
+    found = read_annotated(annotations, videos, source=str(source), image_fps=image_fps)
     missing = sorted(annotations.videos.keys() - found.paths.keys())
     close = {video_id: close_matches(video_id, found.unannotated) for video_id in missing[:COMPARED]}
     beyond_end = segments_beyond_end(annotations, found, source=str(source), places=report.places)

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from asl_extract.decoders.headers import read_headers
+from asl_extract.decoders.image_files import is_image_sequence
 from asl_extract.decoders.probe import VideoHeader
-from asl_extract.videos import find_videos
+from asl_extract.videos import find_videos, with_image_fps
 from asl_kit.annotations import AnnotationSet
 from asl_kit.annotations.report import ConversionReport
 from asl_kit.annotations.schema import Video
@@ -33,7 +34,9 @@ class VideoHeaders:
     """Ids of video files without annotations, sorted."""
 
 
-def read_annotated(annotations: AnnotationSet, videos: Path, *, source: str) -> VideoHeaders:
+def read_annotated(
+    annotations: AnnotationSet, videos: Path, *, source: str, image_fps: float | None = None
+) -> VideoHeaders:
     """Read the headers of the annotated videos in a folder.
 
     Parameters
@@ -44,27 +47,31 @@ def read_annotated(annotations: AnnotationSet, videos: Path, *, source: str) -> 
         Folder of the videos.
     source : str
         Where the annotations come from, for messages.
+    image_fps : float, optional
+        Frame rate of videos whose frames are images; None: that of the annotations.
 
     Raises
     ------
     MissingFileError
         If there is no such folder.
     UsageError
-        If it is not a folder, or no annotated video has a readable file in it.
+        If it is not a folder, no annotated video has a readable file in it, or the frame rate of images is not known.
     """
     if not videos.exists():
         raise MissingFileError(f"{videos}: no such folder")
     if not videos.is_dir():
         raise UsageError(f"{videos}: expected the folder of the videos, found a file")
-    files = {file.video_id: file.path for file in find_videos([videos])}
-    paths = {video_id: files[video_id] for video_id in annotations.videos if video_id in files}
+    files = {file.video_id: file for file in find_videos([videos])}
+    paths = {video_id: files[video_id].path for video_id in annotations.videos if video_id in files}
     if not paths:
         raise UsageError(
             f"none of the {len(annotations.videos)} videos of {source} is in {videos}: the annotations name"
             f" {_some(annotations.videos)}; the files are {_some(files)}",
             hint="the video ids in the table must be the file names, with or without suffix",
         )
-    headers, unreadable = read_headers(paths)
+    frame_rates = {video_id: video.fps for video_id, video in annotations.videos.items()}
+    annotated = with_image_fps([files[video_id] for video_id in paths], image_fps, frame_rates)
+    headers, unreadable = read_headers({file.video_id: file.source for file in annotated})
     if not headers:
         reasons = "\n  ".join(list(unreadable.values())[:5])
         raise UsageError(f"none of the {len(paths)} annotated videos in {videos} can be read:\n  {reasons}")
@@ -90,7 +97,9 @@ def with_headers(annotations: AnnotationSet, found: VideoHeaders) -> tuple[Annot
         if is_stated and abs(video.duration - header.duration_s) > DURATION_TOLERANCE_S:
             file = found.paths[video_id].name
             replaced[video_id] = f"{video.duration:g} s stated, {header.duration_s:g} s in {file}"
-        fps = header.fps if video.fps is None else video.fps
+        # The frame rate of images is --image-fps, or the stated one.
+        is_stated = video.fps is not None and not is_image_sequence(found.paths[video_id])
+        fps = video.fps if is_stated else header.fps
         videos[video_id] = video.model_copy(update={"duration": header.duration_s, "fps": fps})
     notes = [*annotations.source.notes, f"the durations of {len(found.headers)} videos are those of their files"]
     if replaced:
@@ -143,7 +152,12 @@ def refuse_beyond_end(lines: Mapping[str, Sequence[str]], *, source: str) -> Non
 
 
 def use_video_files(
-    annotations: AnnotationSet, report: ConversionReport, videos: Path, *, source: str
+    annotations: AnnotationSet,
+    report: ConversionReport,
+    videos: Path,
+    *,
+    source: str,
+    image_fps: float | None = None,
 ) -> AnnotationSet:
     """Return converted annotations with the durations of their video files; the report notes what was read.
 
@@ -154,7 +168,7 @@ def use_video_files(
     AnnotationError
         If a segment ends after its video. The message lists all such segments.
     """
-    found = read_annotated(annotations, videos, source=source)
+    found = read_annotated(annotations, videos, source=source, image_fps=image_fps)
     missing = [video_id for video_id in annotations.videos if video_id not in found.paths]
     return _use(found, annotations, report, missing=missing, place=str(videos), source=source)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from asl_extract.videos import VideoFile
 from asl_kit.base.console import ProgressBar
+from asl_kit.base.image_names import image_sizes
 
 
 class FrameProgress:
@@ -49,5 +50,5 @@ class FrameProgress:
 
 def _size(path: Path) -> int:
     with suppress(OSError):
-        return path.stat().st_size
+        return sum(image_sizes(path).values()) if path.is_dir() else path.stat().st_size
     return 0

@@ -10,8 +10,9 @@ from typing import Any
 
 from asl_evaluate.report import write_detections_report
 from asl_extract.decoders import check_decoder
+from asl_extract.decoders.image_files import is_image_sequence
 from asl_extract.decoding.workers import choose_workers
-from asl_extract.videos import find_videos
+from asl_extract.videos import find_videos, with_image_fps
 from asl_kit.base.child_process import TIME_LIMIT_S
 from asl_kit.base.console import progress_bar
 from asl_kit.detections.per_video import VideoDetections
@@ -39,6 +40,8 @@ class PredictionOptions:
         As for `asl_kit.prediction.trained_model.load_model`.
     workers, time_limit_s
         As for `asl_kit.prediction.trained_model.TrainedModel.detect_all`, for each device.
+    image_fps : float, optional
+        Frame rate of videos whose frames are images.
     """
 
     device: str = "auto"
@@ -49,6 +52,7 @@ class PredictionOptions:
     batch_size: int | None = None
     workers: int | None = None
     time_limit_s: float = TIME_LIMIT_S
+    image_fps: float | None = None
 
 
 @dataclass(frozen=True)
@@ -115,6 +119,7 @@ def predict_videos(
     """
     options = options or PredictionOptions()
     files = find_videos([videos] if isinstance(videos, str | Path) else videos, same_names=True)
+    files = with_image_fps(files, options.image_fps, {})
     model, workers = _open_model(checkpoint, options)
     writer = ViewingWriter(viewing or ViewingFiles(), [file.video_id for file in files])
     found: list[VideoDetections] = []
@@ -182,7 +187,8 @@ def _write_all(videos: Sequence[VideoDetections], out: Path, report: str | Path 
             Path(report),
             DetectionTables.join([video.tables for video in videos]).shown,
             durations_s={video.video_id: video.duration_s for video in videos},
-            files={video.video_id: video.path for video in videos},
+            # A page cannot play images.
+            files={video.video_id: video.path for video in videos if not is_image_sequence(video.path)},
         )
         written.append(Path(report))
     return written

@@ -7,8 +7,9 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
 
+from asl_extract.decoders import VideoSource
 from asl_extract.extractor import ExtractedVideo, Extractor
-from asl_extract.videos import VideoFile
+from asl_extract.videos import VideoFile, video_at
 from asl_kit.checkpoint.files import load_checkpoint
 from asl_kit.checkpoint.model import Checkpoint
 from asl_kit.dataset.streams import FeatureStream, join_streams, joined_grid
@@ -96,8 +97,8 @@ class TrainedModel:
         self._extractors = list(extractors)
         self._detector = Detector.from_checkpoint(checkpoint, device)
 
-    def detect(self, video: str | Path) -> VideoDetections:
-        """Detect the actions in one video file.
+    def detect(self, video: str | Path, *, image_fps: float | None = None) -> VideoDetections:
+        """Detect the actions in one video: a file, or a folder or tar of images with the frame rate `image_fps`.
 
         Raises
         ------
@@ -106,8 +107,7 @@ class TrainedModel:
         FeatureError
             If a feature is not finite.
         """
-        path = Path(video)
-        with closing(self.detect_all([VideoFile(path.stem, path)], workers=0)) as results:
+        with closing(self.detect_all([video_at(Path(video), image_fps)], workers=0)) as results:
             _, found = next(results)
         if isinstance(found, AslKitError):
             raise found
@@ -148,10 +148,10 @@ class TrainedModel:
             if on_frames is not None:
                 on_frames(files[video_id], frames / len(self._extractors), total)
 
-        def sources(videos: Iterable[VideoFile]) -> Iterator[tuple[str, Path | AslKitError]]:
+        def sources(videos: Iterable[VideoFile]) -> Iterator[tuple[str, VideoSource | AslKitError]]:
             for file in videos:
                 files[file.video_id] = file
-                yield file.video_id, file.id_fault or file.path
+                yield file.video_id, file.id_fault or file.source
 
         def extract(
             extractor: Extractor, videos: Iterable[VideoFile]

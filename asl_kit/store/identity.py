@@ -1,4 +1,4 @@
-"""The identity of a file: its size, and a hash of samples of its content.
+"""The identity of a file: its size, and a hash of samples of its content; also of a folder of images.
 
 Samples keep the cost low, whatever the size (tests/benchmarks/source_identity.py). They
 show that another file has taken the place of the first one, because that differs nearly
@@ -12,9 +12,11 @@ import os
 import stat
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
+from asl_kit.base.image_names import image_sizes
 from asl_kit.errors import FeatureError
 
 BLOCK_BYTES = 32 * 1024
@@ -36,13 +38,15 @@ class FileIdentity:
 
     @classmethod
     def of(cls, path: Path) -> FileIdentity:
-        """Read the identity of a file.
+        """Read the identity of a file, or of a folder of images: their names, their sizes and parts of some.
 
         Raises
         ------
         OSError
-            If it is not a regular file, or cannot be read.
+            If it is neither a regular file nor a folder of images, or cannot be read.
         """
+        if path.is_dir():
+            return cls._of_images(path)
         if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe would wait for its writer
             raise OSError(f"{path}: not a regular file")
         with path.open("rb", buffering=0) as file:
@@ -61,6 +65,22 @@ class FileIdentity:
         for block in blocks:
             digest.update(block)
         return cls(size_bytes, digest.hexdigest(), path, modified_s)
+
+    @classmethod
+    def _of_images(cls, folder: Path) -> FileIdentity:
+        sizes = sorted(image_sizes(folder).items())
+        if not sizes:
+            raise OSError(f"{folder}: a folder without images")
+        names = "".join(f"{name}\0{size}\0" for name, size in sizes).encode(errors="surrogateescape")
+        count = min(MAX_BLOCKS, len(sizes))
+        chosen = [sizes[(len(sizes) - 1) * number // max(1, count - 1)] for number in range(count)]
+        blocks = (_middle(folder / name, size) for name, size in chosen)
+        return cls.of_blocks(
+            chain([names], blocks),
+            size_bytes=sum(size for _, size in sizes),
+            path=str(folder),
+            modified_s=folder.stat().st_mtime,
+        )
 
     @classmethod
     def from_json(cls, fields: dict[str, Any]) -> FileIdentity:
@@ -118,6 +138,13 @@ def check_source(recorded: FileIdentity | None, read: Callable[[], FileIdentity]
     )
     place = "" if recorded.path == found.path else f", {recorded.path}"
     return SourceCheck("changed", f"{found.path}: the stored features were made from another file{place}, {content}")
+
+
+def _middle(path: Path, size: int) -> bytes:
+    """Return the middle of a file: all images of a series may begin alike."""
+    with path.open("rb", buffering=0) as file:
+        file.seek(max(0, (size - BLOCK_BYTES) // 2))
+        return file.read(BLOCK_BYTES)
 
 
 def _block_starts(size_bytes: int) -> list[int]:

@@ -66,7 +66,7 @@ class ExtractionSpec(StrictModel):
     precision: Literal["float32", "float16", "bfloat16"] = "float32"
     """Arithmetic of the backbone."""
     decoder: str = ""
-    """Decoder and its version: `decord 0.6.0`."""
+    """Decoder of video files and its version: `decord 0.6.0`. Each video whose frames are images records its own."""
 
     @property
     def is_imported(self) -> bool:

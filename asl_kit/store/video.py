@@ -27,16 +27,20 @@ class SourceVideo:
     """Number of frames of the video, 0 or more; None: not known."""
     source: FileIdentity | None = field(default=None, kw_only=True)
     """The file that the features were made from; None: not recorded, as in stores of earlier versions."""
+    image_decoder: str | None = field(default=None, kw_only=True)
+    """What decoded frames that are images: `torchvision 0.21.0`; None: a video file, decoded as the spec says."""
 
     def attributes(self) -> dict[str, Any]:
-        """Return the fields, JSON-ready; without `source` if it is not recorded."""
+        """Return the fields, JSON-ready; without `source` and `image_decoder` if there is none."""
         return {
             "video_id": self.video_id,
             "grid": self.grid.to_json(),
             "duration_s": self.duration_s,
             "fps": self.fps,
             "frames": self.frames,
-        } | ({} if self.source is None else {"source": self.source.to_json()})
+            **({} if self.source is None else {"source": self.source.to_json()}),
+            **({} if self.image_decoder is None else {"image_decoder": self.image_decoder}),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +93,7 @@ class VideoInfo(SourceVideo):
                 dtype=dtype,
                 shape=shape,
                 source=FileIdentity.from_json(fields["source"]) if "source" in fields else None,
+                image_decoder=str(fields["image_decoder"]) if "image_decoder" in fields else None,
             )
         except KeyError as fault:
             raise ValueError(f"attribute {fault} is missing") from fault

@@ -143,6 +143,7 @@ def extract_videos(
     options: RunOptions = RunOptions(),  # noqa: B008  (frozen)
     *,
     annotations: str | Path | None = None,
+    image_fps: float | None = None,
 ) -> ExtractionSummary:
     """Extract features from video files into a store.
 
@@ -153,7 +154,7 @@ def extract_videos(
     Parameters
     ----------
     videos : path or sequence of paths
-        Video files, folders to search, and patterns. A video's id is its file name without the suffix.
+        Video files, folders to search, and patterns; see `asl_extract.videos.find_videos`.
     store : path
         The feature store; created if it does not exist.
     settings : ExtractionSettings
@@ -161,7 +162,9 @@ def extract_videos(
     options : RunOptions
         How they are made on this machine.
     annotations : path, optional
-        Restricts the run to the videos that this file lists.
+        Restricts the run to the videos that this file lists, and states the frame rates of images.
+    image_fps : float, optional
+        Frame rate of videos whose frames are images; None: that of the annotations.
 
     Returns
     -------
@@ -185,8 +188,15 @@ def extract_videos(
     {}
     """
     sources = [videos] if isinstance(videos, str | Path) else videos
-    listed = None if annotations is None else read_annotations(Path(annotations)).videos.keys()
-    files, missing = select_videos(sources, listed=listed, list_name=str(annotations), shard=options.shard)
+    listed = None if annotations is None else read_annotations(Path(annotations)).videos
+    files, missing = select_videos(
+        sources,
+        listed=listed,
+        list_name=str(annotations),
+        shard=options.shard,
+        image_fps=image_fps,
+        frame_rates={video_id: video.fps for video_id, video in (listed or {}).items()},
+    )
     if missing:
         more = f" and {len(missing) - _NAMES_SHOWN} more" if len(missing) > _NAMES_SHOWN else ""
         err().print(f"{len(missing)} videos of {annotations} have no file: {', '.join(missing[:_NAMES_SHOWN])}{more}")

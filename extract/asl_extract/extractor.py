@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from asl_extract.backbones import get_backbone
 from asl_extract.backbones.weights import DEFAULT, RANDOM, load_backbone
-from asl_extract.decoders import GPU_DECODERS, check_decoder, get_decoder
+from asl_extract.decoders import GPU_DECODERS, VideoSource, check_decoder, get_decoder
 from asl_extract.decoding.events import DecodeSettings, decode_here
 from asl_extract.decoding.threads import decode_in_threads
 from asl_extract.decoding.workers import choose_workers, decode_in_workers
@@ -21,6 +21,7 @@ from asl_extract.flow.preparation import FlowPreparer, get_flow_method, publishe
 from asl_extract.frames import FramePreparer, Preparer
 from asl_extract.pipeline import FeaturePipeline, FrameCount
 from asl_extract.settings import check_numbers, complete_spec
+from asl_extract.videos import video_at
 from asl_kit.errors import AslKitError, SpecConflictError
 from asl_kit.grid import FeatureGrid
 from asl_kit.store.spec import ExtractionSpec
@@ -47,6 +48,8 @@ class ExtractedVideo:
         Frames in the video file.
     note : str
         What a user should know about how they were made; see `ClipPlan.note`.
+    decoder : str
+        Name and version of what decoded frames that are images; empty: the spec's decoder decoded the video file.
     """
 
     features: NDArray[np.float32]
@@ -55,6 +58,7 @@ class ExtractedVideo:
     fps: float
     frames: int
     note: str = ""
+    decoder: str = ""
 
 
 class Extractor:
@@ -159,13 +163,21 @@ class Extractor:
             self._backbone.cast_weights(precision)
         self._decoder_threads = decoder_threads
 
-    def extract(self, video: str | Path, *, on_frames: Callable[[int, int], None] | None = None) -> ExtractedVideo:
-        """Return the features of one video file.
+    def extract(
+        self,
+        video: str | Path,
+        *,
+        image_fps: float | None = None,
+        on_frames: Callable[[int, int], None] | None = None,
+    ) -> ExtractedVideo:
+        """Return the features of one video.
 
         Parameters
         ----------
         video : str or Path
-            The video file.
+            The video file, or a folder or tar of images.
+        image_fps : float, optional
+            Frame rate of images.
         on_frames : callable, optional
             Called with (frames just decoded, frames in the file) during the work.
 
@@ -173,9 +185,11 @@ class Extractor:
         ------
         MissingFileError, VideoError
             If the file does not exist, or cannot be decoded completely.
+        UsageError
+            If it is a folder or tar of images, and no frame rate is given.
         """
         results = self.extract_all(
-            [("", Path(video))],
+            [("", video_at(Path(video), image_fps).source)],
             workers=0,
             on_frames=None if on_frames is None else lambda _, frames, total: on_frames(frames, total),
         )
@@ -188,7 +202,7 @@ class Extractor:
 
     def extract_all(
         self,
-        videos: Iterable[tuple[str, Path | AslKitError]],
+        videos: Iterable[tuple[str, VideoSource | AslKitError]],
         *,
         workers: int | None = None,
         time_limit_s: float | None = None,
@@ -201,8 +215,8 @@ class Extractor:
 
         Parameters
         ----------
-        videos : iterable of (str, Path or AslKitError)
-            Ids, each once, and files or why they must not be extracted; taken one by one as they are decoded.
+        videos : iterable of (str, VideoSource or AslKitError)
+            Ids, each once, and videos or why they must not be extracted; taken one by one as they are decoded.
         workers : int, optional
             Processes that decode; 0: this one does; None: see `asl_extract.decoding.workers.choose_workers`.
         time_limit_s : float, optional
@@ -259,7 +273,7 @@ class Extractor:
                 if isinstance(result, AslKitError):
                     yield video_id, result
                     continue
-                plan = result.plan
+                opened, plan = result.opened, result.opened.plan
                 yield (
                     video_id,
                     ExtractedVideo(
@@ -268,7 +282,8 @@ class Extractor:
                         duration_s=plan.frame_count / plan.fps,
                         fps=plan.fps,
                         frames=plan.frame_count,
-                        note=plan.note,
+                        note="; ".join(filter(None, (opened.note, plan.note))),
+                        decoder=opened.decoder,
                     ),
                 )
 

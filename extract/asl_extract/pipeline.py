@@ -24,7 +24,7 @@ from torch import Tensor
 
 from asl_extract.backbones.spec import Backbone
 from asl_extract.clip_plan import ClipPlan
-from asl_extract.decoding.events import BLOCK_FRAMES, Decoded, Event, Failed, Finished
+from asl_extract.decoding.events import BLOCK_FRAMES, Decoded, Event, Failed, Finished, Opened
 from asl_extract.device_time import DeviceTime
 from asl_extract.frame_copies import FrameCopies
 from asl_extract.frames import Preparer, VideoPreparer
@@ -61,11 +61,15 @@ class _Video:
     """A video that is being extracted."""
 
     video_id: str
-    plan: ClipPlan
+    opened: Opened
     prepare: VideoPreparer
     window: ClipWindow
     rows: FeatureRows
     is_decoded: bool = False
+
+    @property
+    def plan(self) -> ClipPlan:
+        return self.opened.plan
 
     @property
     def is_complete(self) -> bool:
@@ -95,7 +99,7 @@ class _Running:
 class VideoFeatures:
     """The features of a video, one row per clip: (plan.length, D)."""
 
-    plan: ClipPlan
+    opened: Opened
     features: NDArray[np.float32]
 
 
@@ -199,7 +203,7 @@ class FeaturePipeline:
         else:
             self._count.in_files += event.plan.frame_count
             self._videos[video_id] = _Video(
-                video_id, event.plan, self._prepare.stream(), ClipWindow(event.plan), FeatureRows(self._folder)
+                video_id, event, self._prepare.stream(), ClipWindow(event.plan), FeatureRows(self._folder)
             )
 
     def _drop(self, video_id: str) -> None:
@@ -274,4 +278,4 @@ class FeaturePipeline:
     def _complete(self) -> Iterator[tuple[str, VideoFeatures]]:
         for video in [video for video in self._videos.values() if video.is_complete]:
             del self._videos[video.video_id]
-            yield video.video_id, VideoFeatures(video.plan, video.rows.array())
+            yield video.video_id, VideoFeatures(video.opened, video.rows.array())

@@ -1,25 +1,47 @@
-"""Which video files an extraction works on, and under which ids."""
+"""Which videos an extraction works on, and under which ids: files, and folders and tars of numbered images."""
 
 from __future__ import annotations
 
 import glob
 import itertools
 import os
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from asl_extract.decoders import VideoSource
+from asl_extract.decoders.image_files import ImageSequence, holds_images, is_image_sequence
 from asl_kit.annotations.video_names import VIDEO_SUFFIXES
+from asl_kit.base.image_names import image_kind, split_number, tar_stem
 from asl_kit.errors import MissingFileError, StoreError, UsageError, VideoError
 from asl_kit.store import encode_id
+
+MAX_FPS = 1000
+"""Frame rates are below it."""
 
 
 @dataclass(frozen=True)
 class VideoFile:
-    """A video and its id: the file's name without its suffix, unless other files share it."""
+    """A video and its id: the file's name without its suffix, unless other files share it.
+
+    Parameters
+    ----------
+    video_id : str
+        The id. That of a folder of images is the folder's name.
+    path : Path
+        The video file, or the folder or tar of images.
+    image_fps : float, optional
+        Frame rate of images; see `with_image_fps`.
+    """
 
     video_id: str
     path: Path
+    image_fps: float | None = None
+
+    @property
+    def source(self) -> VideoSource:
+        """What a decoder opens."""
+        return self.path if self.image_fps is None else ImageSequence(self.path, self.image_fps)
 
     @property
     def id_fault(self) -> VideoError | None:
@@ -37,16 +59,19 @@ def select_videos(
     listed: Collection[str] | None = None,
     list_name: str = "",
     shard: str | None = None,
+    image_fps: float | None = None,
+    frame_rates: Mapping[str, float | None] | None = None,
 ) -> tuple[list[VideoFile], list[str]]:
     """Return the videos that a run works on, sorted by id, and the sorted ids that are listed but have no file.
 
     Of what `find_videos` returns these are the videos whose ids are in `listed`, which `list_name` names for
-    messages; and of those every N-th from the I-th on, if `shard` is ``I/N``.
+    messages; and of those every N-th from the I-th on, if `shard` is ``I/N``. Images get their frame rates from
+    `image_fps` and `frame_rates`, as by `with_image_fps`.
 
     Raises
     ------
     MissingFileError, UsageError
-        As `find_videos` and `parse_shard`, or if no video is listed.
+        As `find_videos`, `with_image_fps` and `parse_shard`, or if no video is listed.
     """
     files = find_videos(sources)
     missing: list[str] = []
@@ -58,6 +83,7 @@ def select_videos(
                 f"none of the videos is in {list_name}",
                 hint="a video's file name without the suffix must be its id in the annotations",
             )
+    files = with_image_fps(files, image_fps, frame_rates or {})
     index, count = (1, 1) if shard is None else parse_shard(shard)
     return files[index - 1 :: count], missing
 
@@ -68,6 +94,9 @@ def find_videos(sources: Sequence[str | Path], *, same_names: bool = False) -> l
     A file is taken whatever its suffix. A folder is searched for files with a video's suffix, with its subfolders
     and the folders that links lead to. Broken links, pipes and files without read permission are found too: reading
     them fails with the reason.
+
+    A folder of numbered images is a video, and so is a tar of numbered images. In a folder that also holds videos or
+    folders of videos, images are ignored.
 
     Parameters
     ----------
@@ -94,11 +123,11 @@ def find_videos(sources: Sequence[str | Path], *, same_names: bool = False) -> l
     named: dict[str, dict[str, Path]] = {}
     for source in sources:
         for path in _files_of(Path(source)):
-            named.setdefault(path.stem, {}).setdefault(os.path.realpath(path), path)
+            named.setdefault(_without_suffix(path).name, {}).setdefault(os.path.realpath(path), path)
     if not named:
         raise UsageError(
             f"no videos found in {', '.join(map(str, sources))}",
-            hint=f"suffixes that are looked for: {' '.join(VIDEO_SUFFIXES)}",
+            hint=f"suffixes that are looked for: {' '.join(VIDEO_SUFFIXES)}; and folders and tars of numbered images",
         )
     found: dict[str, Path] = {}
     for name, files in named.items():
@@ -108,7 +137,7 @@ def find_videos(sources: Sequence[str | Path], *, same_names: bool = False) -> l
         elif not same_names:
             raise UsageError(
                 f"two videos with the id {name!r}: {first} and {others[0]}",
-                hint="a video's id is its file name without the suffix; rename one of them",
+                hint="a video's id is its file name without the suffix, or its folder's name; rename one of them",
             )
     for files in named.values():
         if len(files) > 1:
@@ -120,7 +149,7 @@ def _tell_apart(paths: Sequence[Path], taken: Collection[str]) -> dict[str, Path
     """Return files of one name by ids of their own: as few folders before it as it takes, else the suffix behind it."""
     # Without ``..``, and links by their own names.
     places = [Path(os.path.abspath(path)) for path in paths]  # noqa: PTH100
-    for as_named in ([place.with_suffix("") for place in places], places):
+    for as_named in ([_without_suffix(place) for place in places], places):
         for count in range(1, max(len(place.parts) for place in places)):
             ids = ["/".join(place.parts[1:][-count:]) for place in as_named]
             if len(set(ids)) == len(ids) and not set(ids) & set(taken):
@@ -128,9 +157,55 @@ def _tell_apart(paths: Sequence[Path], taken: Collection[str]) -> dict[str, Path
     raise UsageError(f"videos cannot be told apart by their names: {', '.join(map(str, paths))}", hint="rename one")
 
 
+def _without_suffix(path: Path) -> Path:
+    """Return the path of a video without its suffix: the last part is its id."""
+    if (stem := tar_stem(path.name)) is not None:
+        return path.with_name(stem) if stem else path
+    # A folder's name may be hidden in ``..``.
+    return Path(os.path.abspath(path)) if path.is_dir() else path.with_suffix("")  # noqa: PTH100
+
+
+def video_at(path: Path, image_fps: float | None) -> VideoFile:
+    """Return the video at a path: a file, or a folder or tar of images.
+
+    Raises
+    ------
+    UsageError
+        If its frames are images, and there is no frame rate.
+    """
+    [file] = with_image_fps([VideoFile(_without_suffix(path).name, path)], image_fps, {})
+    return file
+
+
+def with_image_fps(
+    files: Iterable[VideoFile], image_fps: float | None, frame_rates: Mapping[str, float | None]
+) -> list[VideoFile]:
+    """Return videos, those of images with a frame rate: `image_fps`, else the one by id in `frame_rates`.
+
+    Raises
+    ------
+    UsageError
+        If the frame rate of a video of images is not known, or `image_fps` is out of range.
+    """
+    if image_fps is not None and not 0 < image_fps < MAX_FPS:
+        raise UsageError(f"image fps must be above 0 and below {MAX_FPS}, got {image_fps:g}")
+    found = []
+    for file in files:
+        fps = (image_fps or frame_rates.get(file.video_id)) if is_image_sequence(file.path) else None
+        if fps is None and is_image_sequence(file.path):
+            raise UsageError(
+                f"{file.path}: the frame rate of video {file.video_id!r} is not known: its frames are images",
+                hint="state it with --image-fps, or in annotations with each fps, or name only video files",
+            )
+        found.append(replace(file, image_fps=fps))
+    return found
+
+
 def _files_of(source: Path) -> Iterable[Path]:
     if source.is_dir():
         return sorted(_search(source))
+    if image_kind(source.name) is not None and source.exists():
+        raise UsageError(f"{source}: an image, not a video", hint=f"name its folder: {source.parent}")
     if not source.exists():
         if not source.is_symlink() and glob.has_magic(str(source)):
             fitting = sorted(glob.glob(str(source), recursive=True))  # noqa: PTH207 (that wants a folder to begin from)
@@ -142,8 +217,8 @@ def _files_of(source: Path) -> Iterable[Path]:
     return [source]
 
 
-def _search(folder: Path) -> Iterator[Path]:
-    """Yield what a folder, with the folders in it, holds under a video's suffix, readable or not.
+def _search(folder: Path) -> list[Path]:
+    """Return the videos of a folder and of the folders in it, readable or not.
 
     Links to folders are followed, each folder is searched once: a link back up ends there.
     """
@@ -152,6 +227,9 @@ def _search(folder: Path) -> Iterator[Path]:
         raise UsageError(f"{fault.filename}: this folder cannot be searched: {fault.strerror}") from fault
 
     searched: set[str] = set()
+    files: list[Path] = []
+    tars: list[Path] = []
+    with_images: list[Path] = []
     for place, folders, names in os.walk(folder, onerror=refuse, followlinks=True):
         real = os.path.realpath(place)
         if real in searched:
@@ -160,10 +238,34 @@ def _search(folder: Path) -> Iterator[Path]:
         searched.add(real)
         # Folders before links to folders, so that a video is found at its own place.
         folders.sort(key=lambda name: (Path(place, name).is_symlink(), name))
-        for name in names:
-            path = Path(place, name)
-            if path.suffix.lower() in VIDEO_SUFFIXES and not name.startswith("."):
-                yield path
+        here = [Path(place, name) for name in names if _is_video_file(name)]
+        files += here
+        tars += [Path(place, name) for name in names if tar_stem(name) and not name.startswith(".")]
+        is_hidden = place != str(folder) and Path(place).name.startswith((".", "__MACOSX"))
+        if not here and not is_hidden and any(image_kind(name) and split_number(name) for name in names):
+            with_images.append(Path(place))
+    tars = [tar for tar in tars if holds_images(tar)]
+    return [*files, *tars, *_image_folders(with_images, files, tars)]
+
+
+def _is_video_file(name: str) -> bool:
+    return name.lower().endswith(VIDEO_SUFFIXES) and not name.startswith(".")
+
+
+def _image_folders(with_images: Sequence[Path], files: Sequence[Path], tars: Sequence[Path]) -> list[Path]:
+    """Return those folders with numbered images that are videos: no other video is in them."""
+    around_files = {parent for path in files for parent in path.parents}
+    around_images = {parent: path for path in [*with_images, *tars] for parent in path.parents}
+    found = []
+    for folder in with_images:
+        if folder in around_images:
+            raise UsageError(
+                f"{folder}: holds images and, in {around_images[folder]}, the images of another video",
+                hint="a video is a folder of images alone: move one of them elsewhere",
+            )
+        if folder not in around_files:
+            found.append(folder)
+    return found
 
 
 def parse_shard(text: str) -> tuple[int, int]:

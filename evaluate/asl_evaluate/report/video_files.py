@@ -9,15 +9,16 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import quote
 
 from asl_kit.annotations.video_names import VIDEO_SUFFIXES
+from asl_kit.base.image_names import image_kind, tar_stem
 from asl_kit.errors import MissingFileError, UsageError
 
 
 def find_video_files(folder: Path, paths: Mapping[str, str | None]) -> dict[str, Path]:
     """Return the files of videos by id: at their annotated path, else named like the id in any folder below.
 
-    Videos without a file are left out. Of several files with one name, the first by path counts. An id may
-    contain folders and the suffix, as in the ids that `asl-kit predict` gives to files of one name:
-    ``monday/clip``, ``clip.mov``.
+    Videos without a file are left out, and those whose frames are images, which a page cannot play. Of several files
+    with one name, the first by path counts. An id may contain folders and the suffix, as in the ids that
+    `asl-kit predict` gives to files of one name: ``monday/clip``, ``clip.mov``.
 
     Parameters
     ----------
@@ -35,7 +36,16 @@ def find_video_files(folder: Path, paths: Mapping[str, str | None]) -> dict[str,
     """
     if not folder.is_dir():
         raise MissingFileError(f"{folder}: no such folder")
-    named = by_name(path for path in folder.rglob("*") if path.suffix.lower() in VIDEO_SUFFIXES)
+    files: list[Path] = []
+    of_images: set[str] = set()
+    for path in folder.rglob("*"):
+        if path.suffix.lower() in VIDEO_SUFFIXES:
+            files.append(path)
+        elif image_kind(path.name) is not None:
+            of_images.add(path.parent.name)
+        elif (stem := tar_stem(path.name)) is not None:
+            of_images.add(stem)
+    named = by_name(files)
     found = {}
     for video_id, own in paths.items():
         annotated = _inside(folder, own) if own else None
@@ -43,7 +53,7 @@ def find_video_files(folder: Path, paths: Mapping[str, str | None]) -> dict[str,
             found[video_id] = annotated
         elif video_id in named:
             found[video_id] = named[video_id]
-    if not found:
+    if not found and of_images.isdisjoint(paths):
         example = next(iter(paths), "x")
         raise UsageError(
             f"{folder}: none of the {len(paths)} videos has a file here",

@@ -1,7 +1,8 @@
 """Decoders: each reads a video once from start to end, as RGB frames.
 
 A decoder is a module with ``open_reader(path, threads, device) -> FrameReader`` and
-``version() -> str``; it is imported when it is first used.
+``version() -> str``; it is imported when it is first used. Images are read by
+`asl_extract.decoders.image_reader`, whatever the decoder is.
 """
 
 from __future__ import annotations
@@ -14,12 +15,16 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from asl_extract.decoders.image_files import ImageSequence
 from asl_kit.errors import MissingDependencyError, UsageError
 
 if TYPE_CHECKING:  # decoder processes must start fast
     from torch import Tensor
 
 Frames = NDArray[np.uint8]
+
+VideoSource = Path | ImageSequence
+"""A video file, or frames that are images."""
 
 DEFAULT_DECODER = "pyav"
 """PyAV has wheels for every platform and buffers few frames; decord may decode far ahead."""
@@ -103,6 +108,15 @@ def check_decoder(name: str, *, device: str, workers: int | None) -> None:
         raise UsageError(
             f"decoder {name} decodes in the process of the backbone, got --workers {workers}", hint="omit --workers"
         )
+
+
+def open_reader(source: VideoSource, decoder: str, *, threads: int, device: str) -> FrameReader:
+    """Open a video file with a decoder, or images; raises as `get_decoder` and the reader."""
+    if isinstance(source, ImageSequence):
+        from asl_extract.decoders.image_reader import ImageReader
+
+        return ImageReader(source)
+    return get_decoder(decoder).open_reader(source, threads=threads, device=device)
 
 
 def get_decoder(name: str) -> Decoder:

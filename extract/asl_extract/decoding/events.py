@@ -9,14 +9,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from asl_extract.clip_plan import ClipPlan
-from asl_extract.decoders import FrameReader, get_decoder
+from asl_extract.decoders import FrameReader, VideoSource, open_reader
 from asl_kit.base.child_process import MEMORY_BYTES
 from asl_kit.errors import AslKitError, VideoError
 
@@ -85,9 +84,21 @@ class DecodeSettings:
 
 @dataclass(frozen=True)
 class Opened:
-    """A video is open: its first event, unless it cannot be opened."""
+    """A video is open: its first event, unless it cannot be opened.
+
+    Parameters
+    ----------
+    plan : ClipPlan
+        Its plan.
+    decoder : str
+        Name and version of what decodes images; empty for a video file, which the chosen decoder decodes.
+    note : str
+        What a user should know about the file, folder or tar.
+    """
 
     plan: ClipPlan
+    decoder: str = ""
+    note: str = ""
 
 
 def _nothing() -> None:
@@ -131,18 +142,17 @@ class Failed:
 Event = Opened | Decoded | Finished | Failed
 
 
-def decode_video(path: Path, settings: DecodeSettings) -> Iterator[Event]:
+def decode_video(path: VideoSource, settings: DecodeSettings) -> Iterator[Event]:
     """Yield the events of one video; errors are events too.
 
     Frames after the last one that is needed are decoded too, to detect damaged files.
     """
     try:
-        decoder = get_decoder(settings.decoder)
-        reader = decoder.open_reader(path, threads=settings.threads, device=settings.device)
+        reader = open_reader(path, settings.decoder, threads=settings.threads, device=settings.device)
         try:
             _check_duration(path, reader, settings)
             plan = settings.plan(reader)
-            yield Opened(plan)
+            yield Opened(plan, getattr(reader, "image_decoder", ""), getattr(reader, "note", ""))
             yield from _decode(reader, plan.source_frames)
         finally:
             reader.close()
@@ -162,7 +172,7 @@ def decode_video(path: Path, settings: DecodeSettings) -> Iterator[Event]:
         yield Finished()
 
 
-def _check_duration(path: Path, reader: FrameReader, settings: DecodeSettings) -> None:
+def _check_duration(path: VideoSource, reader: FrameReader, settings: DecodeSettings) -> None:
     """Refuse a file whose time stamps would make millions of features from a few frames."""
     if settings.resample_fps is None:
         return
@@ -192,7 +202,7 @@ def _decode(reader: FrameReader, needed: NDArray[np.int64]) -> Iterator[Decoded]
         start = stop
 
 
-def stalled(path: Path, time_limit_s: float) -> VideoError:
+def stalled(path: VideoSource, time_limit_s: float) -> VideoError:
     """Return the error for a video whose decoder delivered nothing for too long."""
     return VideoError(
         f"{path}: its decoder delivered nothing for {time_limit_s:g} s",
@@ -201,7 +211,7 @@ def stalled(path: Path, time_limit_s: float) -> VideoError:
 
 
 def decode_here(
-    videos: Iterable[tuple[str, Path | AslKitError]],
+    videos: Iterable[tuple[str, VideoSource | AslKitError]],
     settings: DecodeSettings,
     *,
     time_limit_s: float | None = None,
@@ -210,8 +220,8 @@ def decode_here(
 
     Parameters
     ----------
-    videos : iterable of (str, Path or AslKitError)
-        Ids, and files or why they must not be decoded; taken one by one as they are decoded.
+    videos : iterable of (str, VideoSource or AslKitError)
+        Ids, and videos or why they must not be decoded; taken one by one as they are decoded.
     settings : DecodeSettings
         How to decode.
     time_limit_s : float, optional

@@ -11,11 +11,11 @@ import time
 from collections.abc import Generator, Iterable
 from contextlib import nullcontext
 from dataclasses import replace
-from pathlib import Path
 from queue import Empty, SimpleQueue
 
 import torch
 
+from asl_extract.decoders import VideoSource
 from asl_extract.decoding.events import Decoded, DecodeSettings, Event, Failed, Finished, decode_video, stalled
 from asl_kit.errors import AslKitError
 
@@ -27,7 +27,7 @@ _END_S = 5.0
 
 
 def decode_in_threads(
-    videos: Iterable[tuple[str, Path | AslKitError]],
+    videos: Iterable[tuple[str, VideoSource | AslKitError]],
     settings: DecodeSettings,
     *,
     threads: int = VIDEOS_AT_ONCE,
@@ -39,7 +39,7 @@ def decode_in_threads(
 
     Parameters
     ----------
-    videos : iterable of (str, Path or AslKitError)
+    videos : iterable of (str, VideoSource or AslKitError)
         Ids, and files or why they must not be decoded; taken one by one as threads become free.
     settings : DecodeSettings
         How to decode.
@@ -98,11 +98,11 @@ class _Thread:
     """A thread that decodes one video after the other; it starts with the first."""
 
     def __init__(self, settings: DecodeSettings, events: SimpleQueue[tuple[_Thread, Event]]) -> None:
-        self.video: tuple[str, Path] | None = None
+        self.video: tuple[str, VideoSource] | None = None
         self.active_s = 0.0
         self._settings = settings
         self._events = events
-        self._paths: SimpleQueue[Path | None] = SimpleQueue()
+        self._paths: SimpleQueue[VideoSource | None] = SimpleQueue()
         self._free_blocks = threading.Semaphore(_BLOCKS_AHEAD)
         self._ended = False
         self._thread: threading.Thread | None = None
@@ -112,7 +112,7 @@ class _Thread:
         """Seconds since its last event."""
         return time.monotonic() - self.active_s
 
-    def give(self, video_id: str, path: Path) -> None:
+    def give(self, video_id: str, path: VideoSource) -> None:
         """Start to decode a video."""
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="asl-kit decoder", daemon=True)
@@ -139,7 +139,7 @@ class _Thread:
         except Exception as fault:  # of CUDA: files' own are events
             self._events.put((self, Failed(AslKitError(f"{self._settings.device}: decoding failed: {fault}"))))
 
-    def _decode(self, path: Path, stream: torch.cuda.Stream | None) -> None:
+    def _decode(self, path: VideoSource, stream: torch.cuda.Stream | None) -> None:
         for event in decode_video(path, self._settings):
             if isinstance(event, Decoded):
                 self._free_blocks.acquire()

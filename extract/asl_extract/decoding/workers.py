@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from asl_extract.decoders import GPU_DECODERS
+from asl_extract.decoders import GPU_DECODERS, VideoSource
 from asl_extract.decoding.events import (
     BLOCK_BYTES,
     Decoded,
@@ -73,7 +73,7 @@ def choose_workers(device_type: str, *, decoder: str, devices: int = 1) -> int:
 
 
 def decode_in_workers(
-    videos: Iterable[tuple[str, Path | AslKitError]],
+    videos: Iterable[tuple[str, VideoSource | AslKitError]],
     settings: DecodeSettings,
     *,
     workers: int,
@@ -87,8 +87,8 @@ def decode_in_workers(
 
     Parameters
     ----------
-    videos : iterable of (str, Path or AslKitError)
-        Ids, and files or why they must not be decoded; taken one by one as workers become free.
+    videos : iterable of (str, VideoSource or AslKitError)
+        Ids, and videos or why they must not be decoded; taken one by one as workers become free.
     settings : DecodeSettings
         How to decode.
     workers : int
@@ -158,7 +158,7 @@ class _WorkerSlot:
     def __init__(
         self, memory_name: str, memory: Memory, *, first_buffer: int, buffer_bytes: int, settings: DecodeSettings
     ) -> None:
-        self.video: tuple[str, Path] | None = None
+        self.video: tuple[str, VideoSource] | None = None
         self.last_video_id = ""
         self._memory = memory
         self._buffer_bytes = buffer_bytes
@@ -176,7 +176,7 @@ class _WorkerSlot:
         """Seconds for which the worker has delivered nothing, though it had a free buffer."""
         return 0.0 if len(self._in_use) == BUFFERS_PER_WORKER else self._child.silent_s
 
-    def start(self, video: tuple[str, Path]) -> None:
+    def start(self, video: tuple[str, VideoSource]) -> None:
         """Give a video to the worker, in a new process if none runs."""
         self.video = video
         self.last_video_id = video[0]

@@ -106,7 +106,7 @@ class RayCluster:
         store = FeatureStore.open(job.store)
         here = ray.get_runtime_context().get_node_id()
         stay = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(here, soft=False)
-        absolute = [VideoFile(file.video_id, file.path.absolute()) for file in files]
+        absolute = [replace(file, path=file.path.absolute()) for file in files]
         # The coordinator runs beside the driver: it must not be lost with a node.
         coordinator = ray.remote(num_cpus=0, scheduling_strategy=stay)(_RayCoordinator).remote(absolute)
         worker_type = ray.remote(num_cpus=1, num_gpus=int(self._has_gpus), scheduling_strategy="SPREAD")(_RayWorker)

@@ -85,7 +85,7 @@ def store_video(
         if isinstance(extracted, AslKitError):
             raise extracted
         fields = (video_id, extracted.grid, extracted.duration_s, extracted.fps, extracted.frames)
-        video = SourceVideo(*fields, source=source)
+        video = SourceVideo(*fields, source=source, image_decoder=extracted.decoder or None)
         is_stored = store.write(video, extracted.features, seconds=seconds, note=extracted.note, replace=is_changed)
     except (VideoError, FeatureError, MissingFileError) as fault:
         failed = fail_video(store, video_id, fault.message, hint=fault.hint, seconds=seconds)

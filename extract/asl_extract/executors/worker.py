@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import time
 from collections import deque
@@ -14,6 +15,7 @@ from functools import partial
 from itertools import chain
 from pathlib import Path
 
+from asl_extract.decoders import VideoSource
 from asl_extract.executors.base import Callbacks, Job
 from asl_extract.executors.results import VideoResult, refuse_changed, store_video
 from asl_extract.executors.work_queue import WorkQueue
@@ -22,7 +24,7 @@ from asl_extract.settings import RunOptions
 from asl_extract.videos import VideoFile
 from asl_kit.errors import AslKitError, StoreError
 from asl_kit.store import FeatureStore
-from asl_kit.store.identity import FileIdentity
+from asl_kit.store.identity import FileIdentity, SourceCheck
 from asl_kit.store.ledger import Attempt
 
 _MAX_WRITES = 2  # writing takes a few milliseconds, in which the device would wait; features take memory
@@ -107,14 +109,14 @@ class Worker:
                 del self._videos[video_id]
             self._report(result)
 
-    def _pending(self, files: Iterable[VideoFile]) -> Iterator[tuple[str, Path | AslKitError]]:
+    def _pending(self, files: Iterable[VideoFile]) -> Iterator[tuple[str, VideoSource | AslKitError]]:
         """Yield the videos to extract; report the others."""
         failed = {} if self._options.retry_failed else self._store.ledger.failed_attempts()
         for file in files:
             before = failed.get(file.video_id)
             is_changed = False
             if file.video_id in self._store:
-                check = self._store.check_source(file.video_id, partial(FileIdentity.of, file.path))
+                check = self._check(file)
                 is_changed = check.state == "changed"
                 if not is_changed:
                     self._report(VideoResult(file.video_id, "skipped", check.reason), videos=1.0)
@@ -127,7 +129,16 @@ class Worker:
                 self._report(VideoResult(file.video_id, "failed_before", before.reason), videos=1.0)
                 continue
             self._videos[file.video_id] = _VideoProgress(time.monotonic(), _identity_of(file.path), is_changed)
-            yield file.video_id, file.id_fault or file.path
+            yield file.video_id, file.id_fault or file.source
+
+    def _check(self, file: VideoFile) -> SourceCheck:
+        """Compare a stored video with its file, or with its images and their frame rate."""
+        check = self._store.check_source(file.video_id, partial(FileIdentity.of, file.path))
+        fps = self._store.info(file.video_id).fps
+        if check.state == "same" and file.image_fps not in (None, fps):
+            reason = f"the stored features were made at {fps:g} images per second, not {file.image_fps:g}"
+            return SourceCheck("changed", f"{file.path}: {reason}")
+        return check
 
     def _report(self, result: VideoResult, *, videos: float = 0.0) -> None:
         if videos:
@@ -177,9 +188,16 @@ def _identity_of(path: Path) -> FileIdentity | None:
 
 
 def _has_changed_since(path: Path, attempt: Attempt) -> bool:
-    """Whether a file was replaced or repaired after an attempt at it."""
+    """Whether a file, or one in a folder of images, was replaced or repaired after an attempt at it."""
     try:
-        found = path.stat()
+        times_s = [_changed_s(path.stat())]
+        if path.is_dir():
+            with os.scandir(path) as entries:
+                times_s += [_changed_s(entry.stat()) for entry in entries]
     except OSError:
         return False
-    return max(found.st_mtime, found.st_ctime) > datetime.fromisoformat(attempt.time).timestamp()
+    return max(times_s) > datetime.fromisoformat(attempt.time).timestamp()
+
+
+def _changed_s(found: os.stat_result) -> float:
+    return max(found.st_mtime, found.st_ctime)

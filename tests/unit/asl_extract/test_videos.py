@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -49,7 +50,10 @@ def test_two_files_with_one_id(folder: Path) -> None:
     (folder / "sub" / "b.avi").touch()
     with pytest.raises(UsageError, match=r"two videos with the id 'b': .*b\.mp4 and .*sub/b\.avi") as caught:
         find_videos([folder])
-    assert caught.value.hint == "a video's id is its file name without the suffix; rename one of them"
+    assert (
+        caught.value.hint
+        == "a video's id is its file name without the suffix, or its folder's name; rename one of them"
+    )
 
 
 @pytest.mark.parametrize(
@@ -186,3 +190,81 @@ def test_shards_part_the_videos(folder: Path) -> None:
 def test_shards_that_are_none(text: str) -> None:
     with pytest.raises(UsageError, match="is not I/N with I from 1 to N"):
         parse_shard(text)
+
+
+@pytest.fixture
+def frames(tmp_path: Path) -> Path:
+    """Return a collection: two folders of images and a tar."""
+    for name in ("P01_01/frame_0000000001.jpg", "P01_01/frame_0000000002.jpg", "P01.2/0.png", "P01.2/Thumbs.db"):
+        path = tmp_path / "frames" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    with tarfile.open(tmp_path / "frames" / "P01_03.tar", "w") as archive:
+        archive.addfile(tarfile.TarInfo("./frame_0000000001.jpg"))
+    with tarfile.open(tmp_path / "frames" / "scripts.tar", "w") as archive:
+        archive.addfile(tarfile.TarInfo("run.py"))
+    return tmp_path / "frames"
+
+
+def test_images_are_videos(frames: Path) -> None:
+    expected = {"P01.2": frames / "P01.2", "P01_01": frames / "P01_01", "P01_03": frames / "P01_03.tar"}
+    assert {file.video_id: file.path for file in find_videos([frames])} == expected
+    assert [file.video_id for file in find_videos([frames / "P01.2", frames / "*_0?*"])] == list(expected)
+
+
+def test_the_current_folder_has_a_name(frames: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(frames / "P01_01")
+    assert [file.video_id for file in find_videos(["."])] == ["P01_01"]
+
+
+@pytest.mark.parametrize(
+    ("names", "ids"),
+    [
+        (["a.mp4", "a1.jpg", "a2.jpg"], ["a"]),  # thumbnails beside videos
+        (["poster1.jpg", "monday/a.mp4"], ["a"]),
+        (["cover.jpg", "P/1.jpg", "P/masks/readme.txt"], ["P"]),
+        (["P/1.jpg", "P/.thumbnails/1.jpg"], ["P"]),
+        (["a.mp4", "notes/scan.png"], ["a"]),
+    ],
+)
+def test_which_folders_are_videos(tmp_path: Path, names: list[str], ids: list[str]) -> None:
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    assert [file.video_id for file in find_videos([tmp_path])] == ids
+
+
+def test_images_beside_folders_of_images(tmp_path: Path) -> None:
+    for name in ("P/1.jpg", "P/flow/1.jpg"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    with pytest.raises(UsageError, match=r"P: holds images and, in .*P/flow, the images of another video"):
+        find_videos([tmp_path])
+
+
+def test_a_video_and_its_frames_have_one_id(frames: Path) -> None:
+    (frames / "P01_01.mp4").touch()
+    with pytest.raises(UsageError, match=r"two videos with the id 'P01_01': .*P01_01 and .*P01_01\.mp4|mp4 and"):
+        find_videos([frames])
+    ids = [file.video_id for file in find_videos([frames], same_names=True)]
+    assert ids == ["P01.2", "P01_03", "frames/P01_01", "frames/P01_01.mp4"]
+
+
+def test_an_image_is_not_a_video(frames: Path) -> None:
+    with pytest.raises(UsageError, match=r"frame_0000000001\.jpg: an image, not a video") as caught:
+        find_videos([frames / "P01_01" / "*.jpg"])
+    assert caught.value.hint == f"name its folder: {frames / 'P01_01'}"
+
+
+def test_frame_rates_of_images(frames: Path, tmp_path: Path) -> None:
+    (tmp_path / "frames" / "a.mp4").touch()
+    rates = {"P01_01": 50.0, "P01.2": 59.94, "P01_03": 50.0, "a": 25.0}
+    files, _ = select_videos([frames / "a.mp4", frames / "P*"], frame_rates=rates)
+    assert {file.video_id: file.image_fps for file in files} == rates | {"a": None}
+    files, _ = select_videos([frames / "P*"], frame_rates=rates, image_fps=10.0)
+    assert {file.image_fps for file in files} == {10.0}
+    with pytest.raises(
+        UsageError, match=r"the frame rate of video 'P01_01' is not known: its frames are images"
+    ) as caught:
+        select_videos([frames / "P*"], frame_rates=rates | {"P01_01": None})
+    assert "--image-fps" in (caught.value.hint or "")

@@ -49,3 +49,12 @@ def test_a_folder_without_any_of_the_videos_is_refused(tmp_path: Path) -> None:
 )
 def test_an_address_is_relative_to_the_page(name: str, expected: str, tmp_path: Path) -> None:
     assert address(tmp_path / name, tmp_path / "pages" / "report.html") == expected
+
+
+@pytest.mark.parametrize("name", ["P01_01/frame_1.jpg", "P01_01.tar", "P01_01.tar.gz"])
+def test_videos_of_images_have_no_file_to_play(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).touch()
+    assert find_video_files(tmp_path, {"P01_01": None, "P01_02": None}) == {}
+    with pytest.raises(UsageError, match="none of the 1 videos has a file here"):
+        find_video_files(tmp_path, {"P01_02": None})

@@ -147,3 +147,39 @@ def test_damaged_metadata(tmp_path: Path) -> None:
         store.check_source("v", partial(FileIdentity.of, tmp_path)).reason
         == "they are damaged: `asl-kit store verify` shows how"
     )
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> Path:
+    folder = tmp_path / "frames"
+    folder.mkdir()
+    for number in range(40):
+        write(folder / f"{number}.jpg", 3 * BLOCK_BYTES + number)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("change", "is_same"),
+    [
+        (lambda folder: (folder / "Thumbs.db").touch(), True),
+        (lambda folder: (folder / "notes.txt").touch(), True),
+        (lambda folder: os.utime(folder / "3.jpg", (1, 1)), True),
+        (lambda folder: (folder / "3.jpg").rename(folder / "41.jpg"), False),
+        (lambda folder: (folder / "3.jpg").unlink(), False),
+        (lambda folder: write(folder / "40.jpg", 10), False),
+        (lambda folder: os.truncate(folder / "3.jpg", 10), False),
+        (lambda folder: change_byte(folder / "0.jpg", 3 * BLOCK_BYTES // 2), False),
+        (lambda folder: change_byte(folder / "9.jpg", 3 * BLOCK_BYTES // 2), False),
+    ],
+    ids=["hidden", "no image", "time", "renamed", "removed", "added", "shorter", "first, middle", "last, middle"],
+)
+def test_a_folder_of_images(images: Path, change: Callable[[Path], object], is_same: bool) -> None:
+    before = FileIdentity.of(images)
+    change(images)
+    assert (FileIdentity.of(images) == before) is is_same
+    assert before.path == str(images)
+
+
+def test_a_folder_without_images_has_no_identity(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="a folder without images"):
+        FileIdentity.of(tmp_path)
