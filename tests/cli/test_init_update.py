@@ -35,11 +35,11 @@ def headers(monkeypatch: pytest.MonkeyPatch) -> dict[str, VideoHeader]:
     """Return headers of 10 s at 10 fps by video; a test may change them, or delete them for a missing file."""
     found = {f"v{number}": VideoHeader(10.0, 10.0) for number in range(80)}
 
-    def read(annotations: AnnotationSet, videos: Path, *, source: str) -> VideoHeaders:
+    def read(annotations: AnnotationSet, videos: Path, *, source: str, image_fps: float | None) -> VideoHeaders:
         own = {name: found[name] for name in annotations.videos if name in found}
         return VideoHeaders({name: videos / f"{name}.mp4" for name in own}, own, {}, [])
 
-    monkeypatch.setattr(survey_module, "read_headers", read)
+    monkeypatch.setattr(survey_module, "read_annotated", read)
     return found
 
 
