@@ -19,7 +19,8 @@ from asl_kit.errors import CheckpointError, UsageError
 TORCHVISION = [name for name, module in BACKBONES.items() if module.endswith("torchvision_video")]
 IMAGES = [name for name, module in BACKBONES.items() if module.endswith("torchvision_image")]
 FIXED_SIZE = {name for name in BACKBONES if get_backbone(name).fixed_size}
-GIANT = {"internvideo2_1b", "internvideo2_6b", "videomaev2_g"}  # a billion parameters or more
+GIANT = {"internvideo2_l", "internvideo2_1b", "internvideo2_6b", "videomae_l", "videomae_h", "videomaev2_g"}
+"""300 million parameters or more; smaller ones of their families are run, and these on the meta device."""
 SMALL = {"x3d_xs": 64, "x3d_s": 64, "r3d_18": 48, "mc3_18": 48, "r2plus1d_18": 48, "slow_r50": 64, "slowfast_r50": 64}
 SMALL |= {"i3d_rgb": 32, "i3d_flow": 64, "csn_r101": 32, "r2plus1d_34_tsp": 32, "resnet50": 64, "swin_t": 64}
 SMALL |= {"convnext_tiny": 32}
