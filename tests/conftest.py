@@ -17,8 +17,14 @@ settings.register_profile("deep", deadline=None, max_examples=2000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 
+LONGEST = ("test_readme.py", "test_quick_start.py", "test_own_data.py", "test_fleet.py")
+"""Files whose tests take minutes: they start first, so that several processes end at about the same time."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip tests marked `gpu` where there is none, unless ASL_KIT_REQUIRE_GPU=1 forbids it."""
+    """Put the longest first; skip tests marked `gpu` without a GPU, unless ASL_KIT_REQUIRE_GPU=1 forbids it."""
+    order = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: order.get(item.path.name, len(order)))
     marked = [item for item in items if item.get_closest_marker("gpu")]
     if not marked or os.environ.get("ASL_KIT_REQUIRE_GPU") == "1":
         return

@@ -10,12 +10,11 @@ import torch
 
 # Each costs a GPU's host, or a CPU with small batches, some microseconds, whatever it computes. Raise a number only for
 # operations that are worth it.
-MOST = {"float32": 1060, "bfloat16": 1500}
+MOST = 1060
 
 
-@pytest.mark.parametrize("precision", MOST)
-def test_operations_of_the_default_recipe(precision: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_operations_of_the_default_recipe(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(Path(__file__).parent))
     benchmark = importlib.import_module("train_step")
-    step = benchmark.our_step([benchmark.make_sequences([60, 40])], torch.device("cpu"), precision, [])
-    assert benchmark.count_operations(step) <= MOST[precision]
+    step = benchmark.our_step([benchmark.make_sequences([60, 40])], torch.device("cpu"), "float32", [])
+    assert benchmark.count_operations(step) <= MOST

@@ -20,7 +20,7 @@ from asl_train.trainable_model import TrainableModel
 
 def measure(options: Options) -> Iterator[Measure]:
     """Yield the figures of the first epoch, which reads the store, and of a later one: features held, and not."""
-    videos = 4 if options.small else 200
+    videos = 2 if options.small else 200
     store = options.scratch / "features.zarr"
     items = train_reading.make_items(store, videos)
     settings = [f"optimizer.batch_size={train_step.BATCH}", *(["model.width=32"] if options.small else [])]
