@@ -14,7 +14,7 @@ from asl_kit.annotations.io import without_garbage_collection, write_annotations
 from asl_kit.annotations.report import ConversionReport
 from asl_kit.annotations.schema import AnnotationSet
 from asl_kit.annotations.tables import DEFAULT_TABLE, TableOptions
-from asl_kit.base.plugins import describe, entry_names, find_entry, load_entry, package_of, plugin_faults
+from asl_kit.base.plugins import describe, entry_names, find_entry, load_entry, name_with_package, plugin_faults
 from asl_kit.base.similar_names import close_matches
 from asl_kit.errors import MissingDependencyError, PluginError, UsageError
 from asl_kit.manifests.files import find_manifest
@@ -90,8 +90,7 @@ def _run(
         annotations = converter(sources, manifest=manifest, report=report, **stated)
     if not isinstance(annotations, AnnotationSet):
         raise PluginError(
-            f"the converter {entry.name!r} of the package {package_of(entry)} must return an AnnotationSet,"
-            f" found {annotations!r:.60}"
+            f"{name_with_package(entry, 'converter')} must return an AnnotationSet, found {annotations!r:.60}"
         )
     return annotations
 

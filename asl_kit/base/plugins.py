@@ -129,7 +129,7 @@ def plugin_faults(
         if is_own(entry):
             raise
         raise PluginError(
-            f"the {kind} {entry.name!r} of the package {package_of(entry)} failed: {fault_text(fault)}",
+            f"{name_with_package(entry, kind)} failed: {fault_text(fault)}",
             hint=f"Send its authors the output of `asl-kit --debug {command} ...`.",
         ) from fault
 
@@ -142,6 +142,11 @@ def fault_text(fault: BaseException) -> str:
 def describe(entry: EntryPoint, kind: str) -> str:
     """Return what an entry point is, for messages: ``the converter 'a' (b:convert) of the package b``."""
     return f"the {kind} {entry.name!r} ({entry.value}) of the package {package_of(entry)}"
+
+
+def name_with_package(entry: EntryPoint, kind: str) -> str:
+    """Return what an entry point is, without its place: ``the converter 'a' of the package b``."""
+    return f"the {kind} {entry.name!r} of the package {package_of(entry)}"
 
 
 def is_own(entry: EntryPoint) -> bool:

@@ -17,6 +17,7 @@ from asl_kit.base.plugins import (
     entry_names,
     find_entry,
     load_instance,
+    name_with_package,
     package_of,
     package_version,
     plugin_faults,
@@ -125,11 +126,12 @@ class ChosenTerm(NamedTuple):
         with plugin_faults(self.entry, kind=KIND, command="train"):
             module = self.term.make(self.settings, list(classes))
         if not isinstance(module, nn.Module):
-            raise PluginError(f"{_who(self.entry)} must make an nn.Module, found {module!r:.60}")
+            raise PluginError(f"{name_with_package(self.entry, KIND)} must make an nn.Module, found {module!r:.60}")
         for name, value in module.state_dict().items():
             if not isinstance(value, Tensor) or not bool(value.isfinite().all()):
                 raise PluginError(
-                    f"{_who(self.entry)} must have finite parameters and buffers, found {name} {value!r:.60}"
+                    f"{name_with_package(self.entry, KIND)} must have finite parameters and buffers,"
+                    f" found {name} {value!r:.60}"
                 )
         return WeightedTerm(self, module)
 
@@ -170,7 +172,7 @@ class WeightedTerm(nn.Module):
         elif torch.is_grad_enabled() and not loss.requires_grad:
             wanted = "a tensor with a gradient"
         if wanted is not None:
-            raise PluginError(f"{_who(self._entry)} must return {wanted}, found {_describe(loss)}")
+            raise PluginError(f"{name_with_package(self._entry, KIND)} must return {wanted}, found {_describe(loss)}")
         result: Tensor = loss
         return result
 
@@ -208,10 +210,6 @@ def find_loss_terms(terms: Mapping[str, LossTermRecipe]) -> list[ChosenTerm]:
         settings = validate(term.settings, recipe.model_extra or {}, source=source, error=RecipeError)
         chosen.append(ChosenTerm(entry, term, settings, recipe.weight))
     return chosen
-
-
-def _who(entry: EntryPoint) -> str:
-    return f"the {KIND} {entry.name!r} of the package {package_of(entry)}"
 
 
 def _describe(value: object) -> str:

@@ -122,12 +122,8 @@ class Extractor:
         if weights is None:
             published = backbone.published.name if backbone.published else ""
             weights = _weights_of(spec.weights, spec.weights_sha256, published, option="--weights")
-        loaded = load_backbone(
-            backbone,
-            weights=str(weights),
-            frame_size=spec.frame_size,
-            precision=choose_precision(spec.precision, self.device),
-        )
+        precision = choose_precision(spec.precision, self.device)
+        loaded = load_backbone(backbone, weights=str(weights), frame_size=spec.frame_size, precision=precision)
         found: dict[str, str | None] = {"weights": loaded.weights, "weights_sha256": loaded.weights_sha256}
         rule = backbone.resize.scaled_to(spec.frame_size)
         if spec.flow:
@@ -158,7 +154,6 @@ class Extractor:
         self.count = FrameCount()
         self.batch_size = batch_size or max(1, _FRAMES_PER_BATCH[self.device.type] // self.spec.clip_frames)
         self._backbone = loaded.backbone.to(self.device)
-        precision = choose_precision(self.spec.precision, self.device)
         if precision != torch.float32:
             self._backbone.cast_weights(precision)
         self._decoder_threads = decoder_threads

@@ -16,13 +16,16 @@ results.json and table.md. Exit code 1: a section failed, ran out of time, or mi
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
 import time
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -108,18 +111,16 @@ def collect(folder: Path) -> None:
     pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
     platforms = [word for platform in PLATFORMS for word in ("--platform", platform)]
     target = ["--no-deps", "--only-binary=:all:", "--python-version=3.12", "--implementation=cp", *platforms]
-    core = _pydantic_core(pip, folder, target)
-    subprocess.run([*pip, "download", *target, "--dest", str(folder), *WHEELS, core], check=True)
+    download = [*pip, "download", *target, "--dest", str(folder)]
+    subprocess.run([*download, *WHEELS], check=True)
+    subprocess.run([*download, _pydantic_core(folder)], check=True)
     subprocess.run([*pip, "wheel", "--no-deps", "--wheel-dir", str(folder), *SOURCES], check=True)
     size = sum(file.stat().st_size for file in folder.iterdir())
     print(f"{folder}: {size / 1e6:.1f} MB")
 
 
-def _pydantic_core(pip: list[str], folder: Path, target: list[str]) -> str:
-    """Return the requirement of the only version of pydantic-core that the newest pydantic works with."""
-    import zipfile
-
-    subprocess.run([*pip, "download", *target, "--dest", str(folder), "pydantic"], check=True)
+def _pydantic_core(folder: Path) -> str:
+    """Return the requirement of the only version of pydantic-core that the downloaded pydantic works with."""
     wheel = next(folder.glob("pydantic-*.whl"))
     with zipfile.ZipFile(wheel) as file:
         metadata = next(name for name in file.namelist() if name.endswith(".dist-info/METADATA"))
@@ -163,8 +164,8 @@ def run_section(
     if options.actionformer:
         words.append(f"--actionformer={options.actionformer.resolve()}")
     # Not as a script, which the processes that it starts would import again.
-    code = f"import sys; sys.path.insert(0, {str(HERE / 'sections')!r}); import section, {section.name} as own; "
-    command = [sys.executable, "-c", code + "section.main(own.measure)", *words]
+    program = f"import sys; sys.path.insert(0, {str(HERE / 'sections')!r}); import section, {section.name} as own; "
+    command = [sys.executable, "-c", program + "section.main(own.measure)", *words]
     started_s = time.monotonic()
     with log.open("w") as file:
         process = subprocess.Popen(
@@ -185,9 +186,6 @@ def run_section(
 
 def stop_all(process: subprocess.Popen[bytes]) -> None:
     """Kill a section and every process that it has started."""
-    import contextlib
-    import signal
-
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()

@@ -14,7 +14,7 @@ from asl_kit.base.plugins import (
     find_entry,
     is_own,
     load_instance,
-    package_of,
+    name_with_package,
     package_version,
     plugin_faults,
 )
@@ -99,5 +99,5 @@ def _score(protocol: Protocol, entry: EntryPoint, task: Task) -> Scores:
     if is_own(entry):
         return scores.named(protocol.name, None)
     if fault := find_fault(scores, task, by_frame=protocol.by_frame):
-        raise PluginError(f"the protocol {entry.name!r} of the package {package_of(entry)} must return {fault}")
+        raise PluginError(f"{name_with_package(entry, 'protocol')} must return {fault}")
     return scores.named(protocol.name, package_version(entry))

@@ -14,6 +14,9 @@ from asl_extract.frames import ResizeRule
 
 StateDict = dict[str, Tensor]
 
+AUTOCAST_LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
+"""Layers whose weights autocast converts to a lower precision in every forward pass."""
+
 
 @dataclass(frozen=True)
 class PublishedWeights:
@@ -157,5 +160,5 @@ class Backbone(nn.Module):
     def cast_weights(self, dtype: torch.dtype) -> None:
         """Cast the weights that autocast to this type would cast in each forward pass; the features are the same."""
         for module in self.modules():
-            if isinstance(module, nn.Conv2d | nn.Conv3d | nn.Linear):
+            if isinstance(module, AUTOCAST_LAYERS):
                 module.to(dtype)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from asl_extract.backbones.spec import BackboneSpec
-from asl_kit.base.plugins import load_instance, package_of, plugin_faults
+from asl_kit.base.plugins import load_instance, name_with_package, plugin_faults
 from asl_kit.errors import PluginError
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def _build(spec: BackboneSpec, entry: EntryPoint, frame_size: int) -> nn.Module:
     with plugin_faults(entry, kind=KIND, command="extract"):
         network = spec.build(frame_size)
     if not isinstance(network, nn.Module):
-        raise PluginError(f"{_who(entry)} must build an nn.Module, found {network!r:.60}")
+        raise PluginError(f"{name_with_package(entry, KIND)} must build an nn.Module, found {network!r:.60}")
     # Not in another module: the names in the state dict, and with them the weights' checksum, would change.
     network.forward = partial(_forward, network.forward, entry, spec.feature_dim)
     return network
@@ -54,14 +54,10 @@ def _forward(forward: Any, entry: EntryPoint, feature_dim: int, clips: Any) -> T
         or tuple(features.shape[:2]) != (count, feature_dim)
     ):
         raise PluginError(
-            f"{_who(entry)} must return a tensor of floats of shape ({count}, {feature_dim}) or "
+            f"{name_with_package(entry, KIND)} must return a tensor of floats of shape ({count}, {feature_dim}) or "
             f"({count}, {feature_dim}, ...) for {count} clips, found {_describe(features)}"
         )
     return features
-
-
-def _who(entry: EntryPoint) -> str:
-    return f"the backbone {entry.name!r} of the package {package_of(entry)}"
 
 
 def _describe(value: object) -> str:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from asl_extract.backbones.published import allow_options
-from asl_extract.backbones.spec import Backbone, BackboneSpec, PublishedWeights, StateDict
+from asl_extract.backbones.spec import AUTOCAST_LAYERS, Backbone, BackboneSpec, PublishedWeights, StateDict
 from asl_kit.errors import CheckpointError, MissingFileError, UsageError
 from asl_kit.torch_utils.saved_tensors import find_unsound, load_saved
 
@@ -256,9 +256,8 @@ def _assign(network: nn.Module, state: StateDict, *, large: torch.dtype | None) 
 
 
 def _weights_under_autocast(network: nn.Module) -> set[str]:
-    """Return the names of the parameters that autocast converts to a lower precision in every forward pass."""
-    kinds = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
-    layers = [name for name, module in network.named_modules() if isinstance(module, kinds)]
+    """Return the names of the parameters of `AUTOCAST_LAYERS`."""
+    layers = [name for name, module in network.named_modules() if isinstance(module, AUTOCAST_LAYERS)]
     return {f"{layer}.{parameter}" for layer in layers for parameter in ("weight", "bias")}
 
 
