@@ -191,12 +191,14 @@ def with_image_fps(
         raise UsageError(f"image fps must be above 0 and below {MAX_FPS}, got {image_fps:g}")
     found = []
     for file in files:
-        fps = (image_fps or frame_rates.get(file.video_id)) if is_image_sequence(file.path) else None
-        if fps is None and is_image_sequence(file.path):
-            raise UsageError(
-                f"{file.path}: the frame rate of video {file.video_id!r} is not known: its frames are images",
-                hint="state it with --image-fps, or in annotations with each fps, or name only video files",
-            )
+        fps = None
+        if is_image_sequence(file.path):
+            fps = image_fps or frame_rates.get(file.video_id)
+            if fps is None:
+                raise UsageError(
+                    f"{file.path}: the frame rate of video {file.video_id!r} is not known: its frames are images",
+                    hint="state it with --image-fps, or in annotations with each fps, or name only video files",
+                )
         found.append(replace(file, image_fps=fps))
     return found
 

@@ -13,7 +13,7 @@ from io import FileIO
 from pathlib import Path
 
 from asl_kit.base.image_names import image_kind, is_hidden, split_number, tar_stem
-from asl_kit.errors import AslKitError, MissingFileError, VideoError
+from asl_kit.errors import AslKitError, MissingFileError, VideoError, first_few
 
 _TAR_BLOCK = 512
 _PEEKED = 64
@@ -235,9 +235,7 @@ class _Tar(ImageFiles):
 
 def _ignored(names: Sequence[str]) -> str:
     visible = sorted(name for name in names if not is_hidden(name))
-    if not visible:
-        return ""
-    return f"beside the images, ignored: {', '.join(visible[:_NAMED])}{', ...' if len(visible) > _NAMED else ''}"
+    return f"beside the images, ignored: {first_few(visible, _NAMED)}" if visible else ""
 
 
 def _read(file: FileIO, size: int) -> bytearray:
