@@ -62,6 +62,8 @@ class Worker:
         self._count_reported = replace(extractor.count)
         self._videos: dict[str, _VideoProgress] = {}
         self._writes: deque[tuple[str, Future[VideoResult]]] = deque()  # in progress, by a thread
+        # If a failure is to stop the run, no later video may be written before it is known.
+        self._max_writes = 0 if options.on_error == "stop" else _MAX_WRITES
 
     def process(self, files: Iterable[VideoFile]) -> None:
         """Extract videos, taken one by one as decoders become free.
@@ -95,7 +97,7 @@ class Worker:
                     on_error=self._options.on_error,
                 )
                 self._writes.append((video_id, write))
-                self._report_written(leave=_MAX_WRITES)
+                self._report_written(leave=self._max_writes)
             self._report_written(leave=0)
 
     def _report_written(self, *, leave: int) -> None:
@@ -134,11 +136,13 @@ class Worker:
     def _check(self, file: VideoFile) -> SourceCheck:
         """Compare a stored video with its file, or with its images and their frame rate."""
         check = self._store.check_source(file.video_id, partial(FileIdentity.of, file.path))
+        if check.state != "same" or file.image_fps is None:
+            return check
         fps = self._store.info(file.video_id).fps
-        if check.state == "same" and file.image_fps not in (None, fps):
-            reason = f"the stored features were made at {fps:g} images per second, not {file.image_fps:g}"
-            return SourceCheck("changed", f"{file.path}: {reason}")
-        return check
+        if file.image_fps == fps:
+            return check
+        reason = f"the stored features were made at {fps:g} images per second, not {file.image_fps:g}"
+        return SourceCheck("changed", f"{file.path}: {reason}")
 
     def _report(self, result: VideoResult, *, videos: float = 0.0) -> None:
         if videos:
@@ -154,7 +158,7 @@ class Worker:
 
     def _on_frames(self, video_id: str, frames: int, total: int) -> None:
         video = self._videos[video_id]
-        self._report_written(leave=_MAX_WRITES)
+        self._report_written(leave=self._max_writes)
         video.frames += frames
         self._show_progress(video_id, video.frames * (_PARTS_PER_VIDEO - 1) // total)
 

@@ -8,12 +8,14 @@ import tempfile
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from helpers.extraction import make_extractor, run_extraction
 from helpers.support import make_annotation_set, write_uneven_video, write_video
 
+from asl_extract.executors import worker
 from asl_extract.executors.results import VideoResult
 from asl_extract.extraction import ExtractionSummary
 from asl_kit.annotations import write_annotations
@@ -192,6 +194,20 @@ def test_on_error_stop(videos: Path, tmp_path: Path) -> None:
     store = FeatureStore.open(tmp_path / "store")
     assert store.video_ids() == ["a"]
     assert [attempt.outcome for attempt in store.ledger.attempts()] == ["done", "failed"]
+
+
+def test_no_later_video_is_stored_while_a_failure_is_recorded(
+    videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store_video = worker.store_video
+
+    def slow(store: FeatureStore, video_id: str, extracted: object, **options: Any) -> VideoResult:
+        if isinstance(extracted, AslKitError):
+            time.sleep(1.0)
+        return store_video(store, video_id, extracted, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(worker, "store_video", slow)
+    test_on_error_stop(videos, tmp_path)
 
 
 def test_shards_fill_one_store(videos: Path, tmp_path: Path) -> None:
