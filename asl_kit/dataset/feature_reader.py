@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asl_kit.dataset.streams import FeatureStream, join_streams, joined_grid
+from asl_kit.recipes.schema import DataRecipe
 from asl_kit.store import FeatureStore, VideoInfo
 from asl_kit.store.spec import ExtractionSpec
 
@@ -23,8 +24,9 @@ class FeatureReader:
     ----------
     paths : path or sequence of paths
         Feature stores. Features of the others are interpolated linearly at the centres of the first store's grid.
-    resize_length : int, optional
-        Number of features that every video is resized to, by linear interpolation, over the same time.
+    recipe : DataRecipe, optional
+        Its `resize_length` and `time_scale`: what every video is resized to, by linear interpolation over the same
+        time. None: videos are not resized.
 
     Raises
     ------
@@ -32,9 +34,9 @@ class FeatureReader:
         If a path is not a feature store.
     """
 
-    def __init__(self, paths: str | Path | Sequence[str | Path], *, resize_length: int | None = None) -> None:
+    def __init__(self, paths: str | Path | Sequence[str | Path], recipe: DataRecipe | None = None) -> None:
         self.stores = [FeatureStore.open(path) for path in ([paths] if isinstance(paths, str | Path) else paths)]
-        self.resize_length = resize_length
+        self._recipe = recipe or DataRecipe()
 
     @property
     def specs(self) -> list[ExtractionSpec]:
@@ -56,7 +58,7 @@ class FeatureReader:
     def info(self, video_id: str) -> VideoInfo:
         """Return the facts of a video in the first store, with the grid of the features that `read` returns."""
         info = self.stores[0].info(video_id)
-        return replace(info, grid=joined_grid(info.grid, self.resize_length))
+        return replace(info, grid=joined_grid(info.grid, self._recipe))
 
     def read(self, video_id: str) -> NDArray[np.float32]:
         """Return the features of a video, all streams side by side: (T, D) float32.
@@ -70,7 +72,7 @@ class FeatureReader:
             FeatureStream(store.read(video_id), store.info(video_id).grid, f"{store.path}: video {video_id}")
             for store in self.stores
         ]
-        return join_streams(streams, joined_grid(streams[0].grid, self.resize_length))
+        return join_streams(streams, joined_grid(streams[0].grid, self._recipe))
 
     def sha256(self, video_ids: Iterable[str]) -> str:
         """Return a SHA-256 over the recorded checksums of videos in every store; reads no features."""

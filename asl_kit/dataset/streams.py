@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from asl_kit.errors import FeatureError
 from asl_kit.grid import FeatureGrid
+from asl_kit.recipes.schema import DataRecipe
 
 
 class FeatureStream(NamedTuple):
@@ -58,9 +59,10 @@ def join_streams(streams: Sequence[FeatureStream], onto: FeatureGrid) -> NDArray
     return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
 
 
-def joined_grid(first: FeatureGrid, resize_length: int | None) -> FeatureGrid:
-    """Return the grid that a video's streams are joined on: that of the first stream, resized if a length is given."""
-    return first if resize_length is None or first.length == 0 else first.resized(resize_length)
+def joined_grid(first: FeatureGrid, recipe: DataRecipe) -> FeatureGrid:
+    """Return the grid that a video's streams are joined on: that of the first stream, resized as the recipe says."""
+    length = recipe.resize_length or first.length * recipe.time_scale
+    return first if first.length in (0, length) else first.resized(length)
 
 
 def resample(features: NDArray[np.float32], grid: FeatureGrid, onto: FeatureGrid) -> NDArray[np.float32]:

@@ -182,7 +182,7 @@ class TrainedModel:
                 return result
             extracted.append(result)
         video = extracted[0]
-        grid = joined_grid(video.grid, self.checkpoint.recipe.data.resize_length)
+        grid = joined_grid(video.grid, self.checkpoint.recipe.data)
         streams = [
             FeatureStream(part.features, part.grid, f"{file.path}: {spec.backbone}")
             for part, spec in zip(extracted, self.checkpoint.extraction, strict=True)

@@ -51,6 +51,8 @@ class DataRecipe(RecipeTable):
     """A segment is kept in a cropped sequence if at least this share of it is inside."""
     resize_length: Count | None = None
     """Every video is resized to this number of features, by linear interpolation. Default: not resized."""
+    time_scale: Annotated[int, Field(ge=1, le=16, strict=True)] = 1
+    """Every video is resized to this multiple of its features: helps where actions are only a few features long."""
     standardize: bool = True
     """Scale each feature dimension to mean 0 and deviation 1 over the training videos."""
 
@@ -60,6 +62,8 @@ class DataRecipe(RecipeTable):
             raise ValueError("crop_ratio must be [smallest share, largest share]")
         if isinstance(self.vocabulary, tuple) and len(set(self.vocabulary)) < len(self.vocabulary):
             raise ValueError("vocabulary must not contain duplicates")
+        if self.resize_length is not None and self.time_scale != 1:
+            raise ValueError("resize_length and time_scale exclude each other")
         return self
 
 

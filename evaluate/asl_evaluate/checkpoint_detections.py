@@ -50,7 +50,7 @@ def detect_split(
         If the features were not made like those that the model was trained on.
     """
     trained = load_checkpoint(checkpoint)
-    reader = FeatureReader(features, resize_length=trained.recipe.data.resize_length)
+    reader = FeatureReader(features, trained.recipe.data)
     check_streams(trained, reader, checkpoint)
     # A vocabulary whose name the checkpoint does not know is the only one of the annotations.
     vocabularies = {annotations.vocabulary(name or None): names for name, names in trained.vocabularies.items()}

@@ -94,7 +94,7 @@ def write_sensitivity(
     split = options.split_of(annotation_set)
     videos = None
     if trained.recipe.sensitivity.instance_level:
-        reader = FeatureReader(features, resize_length=trained.recipe.data.resize_length)
+        reader = FeatureReader(features, trained.recipe.data)
         check_streams(trained, reader, checkpoint)
         videos = video_curves(trained, annotation_set, reader, split=split, device=device)
     document = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -142,7 +142,7 @@ def write_model(
     path: Path,
     *specs: ExtractionSpec,
     classes: Sequence[str] = ("jump", "run"),
-    resize_length: int | None = None,
+    data: Mapping[str, Any] | None = None,
     **model: Any,
 ) -> Path:
     """Write a checkpoint of random weights for features of these specs; `model` adds to the recipe's model table."""
@@ -154,7 +154,7 @@ def write_model(
     from asl_kit.recipes.schema import Recipe
 
     small = {"width": 16, "attention_heads": 2, "attention_window": 3, "stem_blocks": 1}
-    tables = {"model": small | model, "run": {"precision": "float32"}, "data": {"resize_length": resize_length}}
+    tables = {"model": small | model, "run": {"precision": "float32"}, "data": dict(data or {})}
     recipe = Recipe.model_validate(tables)
     shape = Shape(feature_dims=tuple(spec.feature_dim for spec in specs), sequence_length=32, levels=3)
     torch.manual_seed(0)

@@ -34,14 +34,18 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("resize_length", [None, 64, 17], ids=["not resized", "longer", "shorter"])
+@pytest.mark.parametrize(
+    "data",
+    [{}, {"resize_length": 64}, {"resize_length": 17}, {"time_scale": 2}],
+    ids=["not resized", "longer", "shorter", "twice as many"],
+)
 @pytest.mark.parametrize("order", [STRIDES, STRIDES[::-1]], ids=["coarse first", "fine first"])
-def test_the_same_detections(folder: Path, order: tuple[int, int], resize_length: int | None, tmp_path: Path) -> None:
+def test_the_same_detections(folder: Path, order: tuple[int, int], data: dict[str, int], tmp_path: Path) -> None:
     """Bit for bit: streams of different lengths are interpolated once, directly onto the grid of the network."""
     stores = [FeatureStore.open(folder / f"{stride}.zarr") for stride in order]
     assert sorted(store.info("video").grid.length for store in stores) == [19, 81]
     specs = [store.spec for store in stores]
-    model = write_model(tmp_path / "model.ckpt", *specs, resize_length=resize_length, stem_blocks=0)
+    model = write_model(tmp_path / "model.ckpt", *specs, data=data, stem_blocks=0)
     common = ("--checkpoint", model, "--device", "cpu")
     features = ",".join(str(store.path) for store in stores)
     succeed(*("eval", *common, "--annotations", folder / "annotations.json"), "--features", features, "--out", tmp_path)

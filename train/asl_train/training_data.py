@@ -49,7 +49,7 @@ def load_training_data(annotations: Path, features: Sequence[Path], recipe: Reci
         If the training split has no action, or no action within the features of its video.
     """
     annotated = read_annotations(annotations)
-    reader = FeatureReader(features, resize_length=recipe.data.resize_length)
+    reader = FeatureReader(features, recipe.data)
     vocabularies = {name: tuple(annotated.classes(name)) for name in _vocabularies(annotated, recipe.data.vocabulary)}
     if len(vocabularies) > 1:
         _check_class_names(annotations, vocabularies)

@@ -14,6 +14,7 @@ from asl_kit.dataset.held_features import HeldFeatures
 from asl_kit.dataset.split import feature_statistics, load_split
 from asl_kit.errors import AnnotationError, StoreError
 from asl_kit.grid import FeatureGrid
+from asl_kit.recipes.schema import DataRecipe
 from asl_kit.store import FeatureStore
 
 
@@ -41,7 +42,7 @@ def test_streams_are_joined_by_time(tmp_path: Path, store: FeatureStore) -> None
 
 
 def test_features_are_resized_like_torchs(store: FeatureStore) -> None:
-    reader = FeatureReader([store.path], resize_length=40)
+    reader = FeatureReader([store.path], DataRecipe(resize_length=40))
     stored = torch.from_numpy(np.asarray(store.read("v1"), dtype=np.float32))
     expected = torch.nn.functional.interpolate(stored.T[None], 40, mode="linear", align_corners=False)[0].T
     np.testing.assert_allclose(reader.read("v1"), expected, atol=1e-5)

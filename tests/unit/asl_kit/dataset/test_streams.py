@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from helpers.support import make_features
@@ -11,6 +13,7 @@ from hypothesis import strategies as st
 from asl_kit.dataset.streams import FeatureStream, join_streams, joined_grid, resample
 from asl_kit.errors import FeatureError
 from asl_kit.grid import FeatureGrid
+from asl_kit.recipes.schema import DataRecipe
 
 COARSE, FINE = FeatureGrid(0.5, 1.0, 7), FeatureGrid(0.1, 0.2, 40)
 
@@ -26,13 +29,23 @@ def test_resampling_a_straight_line_gives_the_line(length: int, wanted: int, sta
     np.testing.assert_allclose(found[:, 1], 1)
 
 
-@pytest.mark.parametrize("resize_length", [None, 20, 3])
+@pytest.mark.parametrize(
+    ("recipe", "length_of"),
+    [
+        (DataRecipe(), lambda length: length),
+        (DataRecipe(resize_length=20), lambda _: 20),
+        (DataRecipe(resize_length=3), lambda _: 3),
+        (DataRecipe(time_scale=2), lambda length: 2 * length),
+    ],
+    ids=["not resized", "20", "3", "twice"],
+)
 @pytest.mark.parametrize("grids", [(COARSE, FINE), (FINE, COARSE)], ids=["coarse first", "fine first"])
 def test_each_stream_is_interpolated_once_onto_the_grid(
-    grids: tuple[FeatureGrid, FeatureGrid], resize_length: int | None
+    grids: tuple[FeatureGrid, FeatureGrid], recipe: DataRecipe, length_of: Callable[[int], int]
 ) -> None:
-    onto = joined_grid(grids[0], resize_length)
-    assert onto.length == (resize_length or grids[0].length)
+    onto = joined_grid(grids[0], recipe)
+    assert onto.length == length_of(grids[0].length)
+    assert (onto.start_s, onto.end_s) == pytest.approx((grids[0].start_s, grids[0].end_s))
     features = [make_features(grid.length, seed=seed, dimension=3) for seed, grid in enumerate(grids)]
     joined = join_streams([FeatureStream(x, grid, "") for x, grid in zip(features, grids, strict=True)], onto)
     times = onto.centers_s()
@@ -42,7 +55,7 @@ def test_each_stream_is_interpolated_once_onto_the_grid(
         for column in x.T.astype(np.float64)
     ]
     np.testing.assert_allclose(joined, np.stack(expected, axis=1), atol=1e-5)
-    if resize_length is None:
+    if onto == grids[0]:
         np.testing.assert_array_equal(joined[:, :3], features[0])
 
 
