@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from asl_kit.errors import AslKitError
+from asl_kit.errors import AslKitError, UsageError
 
 MAX_ERRORS_SHOWN = 20
 
@@ -119,3 +120,21 @@ def raise_errors(title: str, errors: Iterable[tuple[tuple[str | int, ...], str, 
     ]
     if details:
         raise ValidationError.from_exception_data(title, details)
+
+
+def check_weights(weights: Sequence[float] | None, count: int, what: str) -> list[float]:
+    """Return the weights of several models, equal ones if none are given.
+
+    Raises
+    ------
+    UsageError
+        If they are not positive numbers, or not one for each.
+    """
+    if weights is None:
+        return [1.0] * count
+    if len(weights) != count:
+        raise UsageError(f"{len(weights)} weights for {count} {what}: give one for each")
+    wrong = [weight for weight in weights if not (math.isfinite(weight) and weight > 0)]
+    if wrong:
+        raise UsageError(f"weight {wrong[0]}: expected a number above 0")
+    return list(weights)

@@ -19,7 +19,7 @@ _PATH = click.Path(path_type=Path)
     metavar="FILE[,FILE]",
     help="Score this ActivityNet detection JSON; with protocol epic-kitchens also its own JSON, or verbs,nouns.",
 )
-@click.option("--checkpoint", type=_PATH, metavar="FILE", help="Run this model on --features and score its detections.")
+@options.checkpoints(required=False)
 @options.required_annotations
 @click.option("--features", metavar="STORE[,STORE]", help="Feature stores, in the order used in training.")
 @options.protocol
@@ -36,7 +36,7 @@ _PATH = click.Path(path_type=Path)
 def evaluate(
     *,
     predictions: str | None,
-    checkpoint: Path | None,
+    checkpoint: tuple[Path, ...],
     features: str | None,
     csv_file: Path | None,
     out: Path | None,
@@ -44,7 +44,7 @@ def evaluate(
     json_path: str | None,
     **others: Any,
 ) -> None:
-    """Score a predictions file, or a checkpoint on stored features.
+    """Score a predictions file, or the detections of a checkpoint on stored features.
 
     \b
     asl-kit eval --predictions detections.json --annotations annotations.json
@@ -56,33 +56,35 @@ def evaluate(
     from asl_evaluate.scoring import evaluate_checkpoint, evaluate_predictions, write_csv, write_results
     from asl_evaluate.terminal_tables import print_scores
 
-    annotations, device = others["annotations"], others["device"]
+    annotations, device, weights = others["annotations"], others["device"], others["fusion_weights"]
     scoring = options.make_record(ScoringOptions, others)
     stores = options.split_paths(features)
     detections = None
-    if checkpoint is None:
+    if not checkpoint:
         scores = evaluate_predictions(options.split_paths(predictions, "--predictions"), annotations, scoring)
     else:
         if sensitivity is not None:
             from asl_evaluate.sensitivity import load_sensitive, write_sensitivity  # loads torch
 
-            load_sensitive(checkpoint)  # fails before the model runs
-        scores, detections = evaluate_checkpoint(checkpoint, annotations, stores, scoring, device=device)
+            load_sensitive(checkpoint[0])  # fails before the model runs
+        scores, detections = evaluate_checkpoint(
+            checkpoint, annotations, stores, scoring, fusion_weights=weights, device=device
+        )
     show(scores, print_scores, json_path)
     if csv_file is not None:
         write_csv(csv_file, scores)
     if out is not None:
         write_results(out, scores, detections)
-    if sensitivity is not None and checkpoint is not None:
-        write_sensitivity(sensitivity, checkpoint, annotations, stores, scoring, device=device)
+    if sensitivity is not None:
+        write_sensitivity(sensitivity, checkpoint[0], annotations, stores, scoring, device=device)
 
 
 def _check_sources(
-    predictions: str | None, checkpoint: Path | None, features: str | None, sensitivity: Path | None
+    predictions: str | None, checkpoint: tuple[Path, ...], features: str | None, sensitivity: Path | None
 ) -> None:
-    if (predictions is None) == (checkpoint is None):
+    if (predictions is None) == (not checkpoint):
         raise click.UsageError("give either --predictions FILE or --checkpoint FILE")
-    if (checkpoint is None) != (features is None):
+    if (not checkpoint) != (features is None):
         raise click.UsageError("--checkpoint FILE and --features STORE go together")
-    if sensitivity is not None and checkpoint is None:
-        raise click.UsageError("--sensitivity FILE needs --checkpoint FILE")
+    if sensitivity is not None and len(checkpoint) != 1:
+        raise click.UsageError("--sensitivity FILE needs one --checkpoint FILE")

@@ -136,6 +136,34 @@ image_fps = click.option(
     help="Frame rate of videos that are folders or tars of images.  [default: the annotations']",
 )
 
+
+def checkpoints(*, required: bool) -> Option:
+    """Return ``--checkpoint``, which may be given several times, and ``--fusion-weights``, as a list of numbers."""
+    return together(
+        click.option(
+            "--checkpoint",
+            type=click.Path(path_type=Path),
+            metavar="FILE",
+            multiple=True,
+            required=required,
+            help="A trained model (model.ckpt). Given several times: the models' outputs are averaged at each point.",
+        ),
+        weights("--fusion-weights", "Weight of each checkpoint in the average. Default: equal."),
+    )
+
+
+def weights(flag: str, text: str) -> Option:
+    """Return an option that takes numbers between commas, one for each file; None if it is not given."""
+    return click.option(flag, metavar="W,W", callback=_parse_weights, help=text)
+
+
+def _parse_weights(ctx: click.Context, parameter: click.Parameter, text: str | None) -> list[float] | None:
+    try:
+        return None if text is None else [float(part) for part in text.split(",")]
+    except ValueError:
+        raise click.BadParameter(f"{text}: expected numbers and commas, such as 2,1", ctx, parameter) from None
+
+
 required_annotations = click.option(
     "--annotations",
     type=click.Path(path_type=Path),

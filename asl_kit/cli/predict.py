@@ -36,7 +36,7 @@ class _ListFile(click.File):
     type=_ListFile(encoding="utf-8", errors="surrogateescape"),
     help="More videos: a file with one per line; - for stdin.",
 )
-@click.option("--checkpoint", required=True, type=click.Path(path_type=Path), help="A trained model (model.ckpt).")
+@options.checkpoints(required=True)
 @click.option(
     "-o",
     "--out",
@@ -68,7 +68,7 @@ def predict(
     /,
     videos: tuple[str, ...],
     listed: IO[str] | None,
-    checkpoint: Path,
+    checkpoint: tuple[Path, ...],
     output: Path,
     report: Path | None,
     **others: Any,

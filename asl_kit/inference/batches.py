@@ -15,15 +15,15 @@ ALIKE = 7 / 8
 """Padded length of a batch's shortest video, at least, as a fraction of that of its longest."""
 
 
-def plan_batches(lengths: Sequence[int], network: Localizer, most: int) -> Iterator[list[int]]:
+def plan_batches(lengths: Sequence[int], networks: Sequence[Localizer], most: int) -> Iterator[list[int]]:
     """Group videos that can be run together without a change of their outputs, longest first.
 
     Parameters
     ----------
     lengths : sequence of int
         Features of each video.
-    network : Localizer
-        Decides to what a video is padded, and whether its outputs depend on that.
+    networks : sequence of Localizer
+        Decide to what a video is padded, and whether its outputs depend on that.
     most : int
         Features of all videos of a batch with their padding; a longer video is a batch of its own. With the features
         of one window, a batch takes no more memory than a window of a long video.
@@ -34,12 +34,12 @@ def plan_batches(lengths: Sequence[int], network: Localizer, most: int) -> Itera
         Indices of the videos of a batch.
     """
     # Positions are stretched to the padded length of long videos.
-    depends_on_padding = network.padding == "full" or bool(network.position.shape[1])
+    depends_on_padding = any(network.padding == "full" or network.position.shape[1] for network in networks)
     alike = 1.0 if depends_on_padding else ALIKE
     batch: list[int] = []
     longest = 0
     for index in sorted(range(len(lengths)), key=lambda index: -lengths[index]):
-        padded = network.padded_length(lengths[index])
+        padded = max(network.padded_length(lengths[index]) for network in networks)
         if batch and (padded < alike * longest or (len(batch) + 1) * longest > most):
             yield batch
             batch = []

@@ -1,4 +1,4 @@
-"""A trained network applied to a video of any length: detections in seconds."""
+"""Trained networks applied to a video of any length: detections in seconds."""
 
 from __future__ import annotations
 
@@ -8,19 +8,20 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 from torch.nn import functional as F
 
 from asl_kit.base.console import progress_bar
-from asl_kit.checkpoint.model import Checkpoint
+from asl_kit.checkpoint.ensemble import Ensemble
 from asl_kit.dataset.feature_reader import FeatureReader
 from asl_kit.dataset.split import VideoItem
 from asl_kit.detections.table import JOINT, Detections, DetectionTables
 from asl_kit.grid import FeatureGrid
+from asl_kit.inference.averaging import Member, average
 from asl_kit.inference.batches import plan_batches, run_together
 from asl_kit.inference.suppression import suppress
 from asl_kit.inference.windows import WholeOutput, run_whole
 from asl_kit.model.decoding import Candidates, decode, decode_combinations, split_combination
-from asl_kit.model.network import Localizer
 from asl_kit.recipes.schema import InferenceRecipe
 from asl_kit.torch_utils.device import choose_precision, one_thread, use_device
 
@@ -35,14 +36,14 @@ ms. The larger the layer, the less is lost: one video of 2,336 features with 512
 
 
 class Detector:
-    """A trained network and everything that decides what it detects, given the features of a video.
+    """Trained networks and everything that decides what they detect, given the features of a video.
 
     Parameters
     ----------
-    network : Localizer
-        In evaluation mode, on the device that computes.
+    members : sequence of Member
+        One network, or several whose outputs are averaged: see `asl_kit.inference.averaging.average`.
     vocabularies : mapping of str to sequence of str
-        Class names in the order of the network's outputs, by vocabulary.
+        Class names by vocabulary, in the order of the networks' outputs.
     settings : InferenceRecipe
         Window length, thresholds, suppression and voting.
     precision : torch.dtype
@@ -51,24 +52,37 @@ class Detector:
 
     def __init__(
         self,
-        network: Localizer,
+        members: Sequence[Member],
         vocabularies: Mapping[str, Sequence[str]],
         settings: InferenceRecipe,
         precision: torch.dtype = torch.float32,
     ) -> None:
-        self._network = network
+        self._members = members
         self._vocabularies = vocabularies
         self._settings = settings
         self._precision = precision
         self._classes = [len(class_names) for class_names in vocabularies.values()]
 
     @classmethod
-    def from_checkpoint(cls, checkpoint: Checkpoint, device: str = "auto") -> Detector:
-        """Return the detector that a checkpoint describes, on a device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``."""
+    def from_ensemble(cls, ensemble: Ensemble, device: str = "auto") -> Detector:
+        """Return the detector that checkpoints describe, on a device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``."""
         chosen = use_device(device)
-        recipe = checkpoint.recipe
-        precision = choose_precision(recipe.run.precision, chosen)
-        return cls(checkpoint.build().to(chosen), checkpoint.vocabularies, recipe.inference, precision)
+        recipe, vocabularies = ensemble.recipe, ensemble.vocabularies
+        names = [(name, label) for name, labels in vocabularies.items() for label in labels]
+        dims = [spec.feature_dim for spec in ensemble.extraction]
+        columns = torch.arange(sum(dims)).split(dims)
+        members = []
+        for checkpoint, streams, weight in zip(ensemble.checkpoints, ensemble.streams, ensemble.weights, strict=True):
+            own = [(name, label) for name, labels in checkpoint.vocabularies.items() for label in labels]
+            members.append(
+                Member(
+                    checkpoint.build().to(chosen),
+                    None if streams == tuple(range(len(dims))) else torch.cat([columns[one] for one in streams]),
+                    None if own == names else torch.tensor([names.index(one) for one in own]),
+                    weight,
+                )
+            )
+        return cls(members, vocabularies, recipe.inference, choose_precision(recipe.run.precision, chosen))
 
     @property
     def window_length(self) -> int:
@@ -78,16 +92,23 @@ class Detector:
 
     @property
     def _usual_length(self) -> int:
-        return max(4 * self._network.max_length, 4096)
+        return max(4 * max(member.network.max_length for member in self._members), 4096)
 
     def run(self, features: Sequence[NDArray[np.float32]]) -> WholeOutput:
-        """Return the network's output for the features of whole videos, (T, D) each: one, or several of like length."""
+        """Return the output for the features of whole videos, (T, D) each: one, or several of like length."""
         videos = [torch.from_numpy(each) for each in features]
+        outputs = [self._run_member(member, videos) for member in self._members]
+        return average(outputs, self._members, sum(self._classes))
+
+    def _run_member(self, member: Member, videos: Sequence[Tensor]) -> WholeOutput:
+        network, columns = member.network, member.columns
+        if columns is not None:
+            videos = [video[:, columns] for video in videos]
         steps = min(sum(map(len, videos)), self.window_length)
-        with one_thread(steps * self._network.position.shape[2] < THREADS_FROM):
+        with one_thread(steps * network.position.shape[2] < THREADS_FROM):
             if len(videos) > 1:
-                return run_together(self._network, videos, precision=self._precision)
-            return run_whole(self._network, videos[0], window_length=self.window_length, precision=self._precision)
+                return run_together(network, videos, precision=self._precision)
+            return run_whole(network, videos[0], window_length=self.window_length, precision=self._precision)
 
     def detect(self, features: NDArray[np.float32], grid: FeatureGrid, duration_s: float) -> list[Candidates]:
         """Return the actions in one video, detected in each vocabulary separately.
@@ -119,7 +140,8 @@ class Detector:
         found: list[list[Candidates]] = [[]] * len(items)
         # A recipe's long window is for long videos, not for more memory with short ones.
         most = min(self.window_length, self._usual_length)
-        batches = plan_batches([item.grid.length for item in items], self._network, most)
+        networks = [member.network for member in self._members]
+        batches = plan_batches([item.grid.length for item in items], networks, most)
         with progress_bar("detecting", len(items)) as bar:
             for batch in batches:
                 videos = [items[index] for index in batch]

@@ -27,14 +27,14 @@ class ModelOnDevices:
     ----------
     devices : sequence of str
         Names of devices; one may be named several times.
-    checkpoint : path
-        The trained model.
+    checkpoint : path or sequence of paths
+        The trained model, or several.
     loading : dict
         The other arguments of `asl_kit.prediction.trained_model.load_model`.
     """
 
     devices: Sequence[str]
-    checkpoint: str | Path
+    checkpoint: str | Path | Sequence[str | Path]
     loading: dict[str, Any]
 
     def detect_all(
@@ -70,7 +70,7 @@ class ModelOnDevices:
 def _run(
     connection: Connection,
     device: str,
-    checkpoint: str | Path,
+    checkpoint: str | Path | Sequence[str | Path],
     loading: dict[str, Any],
     workers: int | None,
     time_limit_s: float | None,

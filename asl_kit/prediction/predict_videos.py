@@ -36,7 +36,7 @@ class PredictionOptions:
     device : str
         ``auto``, ``cpu``, ``cuda`` or ``cuda:1``; or several, as in ``cuda:0,cuda:1``, or ``all`` CUDA devices: each
         takes one video after the other, in a process of its own.
-    weights, flow_weights, decoder, decoder_threads, batch_size
+    fusion_weights, weights, flow_weights, decoder, decoder_threads, batch_size
         As for `asl_kit.prediction.trained_model.load_model`.
     workers, time_limit_s
         As for `asl_kit.prediction.trained_model.TrainedModel.detect_all`, for each device.
@@ -45,6 +45,7 @@ class PredictionOptions:
     """
 
     device: str = "auto"
+    fusion_weights: Sequence[float] | None = None
     weights: Sequence[str | Path] = ()
     flow_weights: str | Path | None = None
     decoder: str | None = None
@@ -79,7 +80,7 @@ class PredictionSummary(OutputSummary):
 
 def predict_videos(
     videos: str | Path | Sequence[str | Path],
-    checkpoint: str | Path,
+    checkpoint: str | Path | Sequence[str | Path],
     out: str | Path,
     *,
     report: str | Path | None = None,
@@ -96,8 +97,8 @@ def predict_videos(
     ----------
     videos : path or sequence of paths
         Files, folders and patterns: see `asl_extract.videos.find_videos`.
-    checkpoint : path
-        A trained model.
+    checkpoint : path or sequence of paths
+        A trained model, or several whose outputs are averaged: see `asl_kit.checkpoint.ensemble.load_ensemble`.
     out : path
         File of all detections: a table if the suffix is ``.csv``, else ActivityNet's JSON. With several vocabularies
         each has its own: see `asl_kit.detections.table.DetectionTables.files`.
@@ -158,10 +159,13 @@ def predict_videos(
     )
 
 
-def _open_model(checkpoint: str | Path, options: PredictionOptions) -> tuple[TrainedModel | ModelOnDevices, int | None]:
+def _open_model(
+    checkpoint: str | Path | Sequence[str | Path], options: PredictionOptions
+) -> tuple[TrainedModel | ModelOnDevices, int | None]:
     """Return the model on the devices that the options name, and the number of decoder processes for each."""
     devices = choose_devices(options.device)
     loading: dict[str, Any] = {
+        "fusion_weights": options.fusion_weights,
         "weights": options.weights,
         "flow_weights": options.flow_weights,
         "decoder": options.decoder,
@@ -171,7 +175,7 @@ def _open_model(checkpoint: str | Path, options: PredictionOptions) -> tuple[Tra
     if len(devices) == 1:
         return load_model(checkpoint, device=devices[0], **loading), options.workers
     model = load_model(checkpoint, device="cpu", **loading)  # what is wrong is said once, before processes start
-    decoder = options.decoder or model.checkpoint.extraction[0].decoder_name
+    decoder = options.decoder or model.ensemble.extraction[0].decoder_name
     workers = options.workers
     for device in devices:
         check_decoder(decoder, device=device, workers=workers)

@@ -10,8 +10,7 @@ from pathlib import Path
 from asl_extract.decoders import VideoSource
 from asl_extract.extractor import ExtractedVideo, Extractor
 from asl_extract.videos import VideoFile, video_at
-from asl_kit.checkpoint.files import load_checkpoint
-from asl_kit.checkpoint.model import Checkpoint
+from asl_kit.checkpoint.ensemble import Ensemble, load_ensemble
 from asl_kit.dataset.streams import FeatureStream, join_streams, joined_grid
 from asl_kit.detections.per_video import VideoDetections
 from asl_kit.errors import AslKitError, FeatureError, UsageError
@@ -19,8 +18,9 @@ from asl_kit.inference.detector import Detector
 
 
 def load_model(
-    checkpoint: str | Path,
+    checkpoint: str | Path | Sequence[str | Path],
     *,
+    fusion_weights: Sequence[float] | None = None,
     device: str = "auto",
     weights: str | Path | Sequence[str | Path] = (),
     flow_weights: str | Path | None = None,
@@ -32,8 +32,11 @@ def load_model(
 
     Parameters
     ----------
-    checkpoint : path
-        A file that ``asl-kit train`` wrote: ``model.ckpt``. It records how its features are made.
+    checkpoint : path or sequence of paths
+        A file that ``asl-kit train`` wrote: ``model.ckpt``. It records how its features are made. The outputs of
+        several are averaged: see `asl_kit.checkpoint.ensemble.load_ensemble`.
+    fusion_weights : sequence of float, optional
+        Weight of each checkpoint. Default: equal.
     device : str
         ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
     weights : path or sequence of paths
@@ -55,8 +58,8 @@ def load_model(
     UsageError
         If the number of weights is not the number of feature stores.
     """
-    trained = load_checkpoint(Path(checkpoint))
-    specs = trained.extraction
+    ensemble = load_ensemble([checkpoint] if isinstance(checkpoint, str | Path) else checkpoint, fusion_weights)
+    specs = ensemble.extraction
     given = [str(one) for one in ([weights] if isinstance(weights, str | Path) else weights)]
     if given and len(given) != len(specs):
         backbones = ", ".join(spec.backbone for spec in specs)
@@ -76,26 +79,26 @@ def load_model(
         )
         for spec, one in itertools.zip_longest(specs, given)
     ]
-    return TrainedModel(trained, extractors, device=device)
+    return TrainedModel(ensemble, extractors, device=device)
 
 
 class TrainedModel:
-    """A trained network and the extractors that make its features; use `load_model` to create it.
+    """Trained networks and the extractors that make their features; use `load_model` to create it.
 
     Parameters
     ----------
-    checkpoint : Checkpoint
-        The network, its classes and settings.
+    ensemble : Ensemble
+        The networks, their classes and settings.
     extractors : sequence of Extractor
         One for each feature stream, in order.
     device : str
-        Device that runs the network.
+        Device that runs the networks.
     """
 
-    def __init__(self, checkpoint: Checkpoint, extractors: Sequence[Extractor], *, device: str = "auto") -> None:
-        self.checkpoint = checkpoint
+    def __init__(self, ensemble: Ensemble, extractors: Sequence[Extractor], *, device: str = "auto") -> None:
+        self.ensemble = ensemble
         self._extractors = list(extractors)
-        self._detector = Detector.from_checkpoint(checkpoint, device)
+        self._detector = Detector.from_ensemble(ensemble, device)
 
     def detect(self, video: str | Path, *, image_fps: float | None = None) -> VideoDetections:
         """Detect the actions in one video: a file, or a folder or tar of images with the frame rate `image_fps`.
@@ -182,10 +185,10 @@ class TrainedModel:
                 return result
             extracted.append(result)
         video = extracted[0]
-        grid = joined_grid(video.grid, self.checkpoint.recipe.data)
+        grid = joined_grid(video.grid, self.ensemble.recipe.data)
         streams = [
             FeatureStream(part.features, part.grid, f"{file.path}: {spec.backbone}")
-            for part, spec in zip(extracted, self.checkpoint.extraction, strict=True)
+            for part, spec in zip(extracted, self.ensemble.extraction, strict=True)
         ]
         try:
             features = join_streams(streams, grid)

@@ -1,15 +1,13 @@
-"""The detections of a checkpoint in annotated videos, which are then scored."""
+"""The detections of trained models in annotated videos, which are then scored."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from asl_evaluate.coverage import GridCoverage
 from asl_kit.annotations import AnnotationSet
-from asl_kit.checkpoint.files import load_checkpoint
-from asl_kit.checkpoint.model import Checkpoint
+from asl_kit.checkpoint.ensemble import Ensemble
 from asl_kit.dataset.feature_reader import FeatureReader
 from asl_kit.dataset.split import load_split
 from asl_kit.detections.table import DetectionTables
@@ -18,22 +16,22 @@ from asl_kit.inference.detector import Detector
 
 
 def detect_split(
-    checkpoint: Path, annotations: AnnotationSet, features: Sequence[Path], *, split: str, device: str = "auto"
+    ensemble: Ensemble, annotations: AnnotationSet, features: Sequence[Path], *, split: str, device: str = "auto"
 ) -> tuple[DetectionTables, GridCoverage]:
-    """Detect the actions in the videos of a split with a trained model.
+    """Detect the actions in the videos of a split.
 
     Parameters
     ----------
-    checkpoint : Path
-        A trained model.
+    ensemble : Ensemble
+        One trained model, or several.
     annotations : AnnotationSet
         Unified annotations.
     features : sequence of Path
-        Feature stores, in the order in which the model was trained on them.
+        Feature stores, in the order of the ensemble's streams.
     split : str
         Name of the split.
     device : str
-        As for `asl_kit.inference.detector.Detector.from_checkpoint`.
+        As for `asl_kit.inference.detector.Detector.from_ensemble`.
 
     Returns
     -------
@@ -45,24 +43,23 @@ def detect_split(
     Raises
     ------
     CheckpointError
-        If the checkpoint cannot be read, or the annotations contain a class that the model does not have.
+        If the annotations contain a class that the model does not have.
     SpecConflictError
         If the features were not made like those that the model was trained on.
     """
-    trained = load_checkpoint(checkpoint)
-    reader = FeatureReader(features, trained.recipe.data)
-    check_streams(trained, reader, checkpoint)
-    # A vocabulary whose name the checkpoint does not know is the only one of the annotations.
-    vocabularies = {annotations.vocabulary(name or None): names for name, names in trained.vocabularies.items()}
-    for vocabulary, known in vocabularies.items():
-        check_classes(known, annotations.classes(vocabulary), checkpoint)
-    items = load_split(annotations, split, reader, vocabularies).items
-    detector = Detector.from_checkpoint(replace(trained, vocabularies=vocabularies), device)
+    reader = FeatureReader(features, ensemble.recipe.data)
+    check_streams(ensemble, reader)
+    if "" in ensemble.vocabularies:
+        ensemble = ensemble.named(annotations.vocabulary())
+    for vocabulary, known in ensemble.vocabularies.items():
+        check_classes(known, annotations.classes(vocabulary), ensemble.source)
+    items = load_split(annotations, split, reader, ensemble.vocabularies).items
+    detector = Detector.from_ensemble(ensemble, device)
     coverage = GridCoverage.measure(annotations.split(split), {item.video_id: item.grid for item in items})
     return detector.detect_videos(items, reader), coverage
 
 
-def check_streams(checkpoint: Checkpoint, reader: FeatureReader, path: Path) -> None:
+def check_streams(ensemble: Ensemble, reader: FeatureReader) -> None:
     """Refuse features that were not made like those that the model was trained on.
 
     Raises
@@ -70,22 +67,25 @@ def check_streams(checkpoint: Checkpoint, reader: FeatureReader, path: Path) -> 
     SpecConflictError
         Names each difference with both values.
     """
-    if len(reader.specs) != len(checkpoint.extraction):
+    wanted = ensemble.extraction
+    if len(reader.specs) != len(wanted):
+        streams = ", ".join(f"{spec.backbone} {spec.weights}".strip() for spec in wanted)
         raise SpecConflictError(
-            f"{path}: trained on {len(checkpoint.extraction)} feature streams, {len(reader.specs)} given",
+            f"{ensemble.source}: trained on {len(wanted)} feature streams ({streams}), {len(reader.specs)} given",
             hint="give the stores in the same order: --features STORE,STORE",
         )
-    for store, trained_spec in zip(reader.stores, checkpoint.extraction, strict=True):
+    for store, trained_spec in zip(reader.stores, wanted, strict=True):
         differences = trained_spec.differences(store.spec)
         if differences:
             raise SpecConflictError(
-                f"{store.path}: not made like the features that {path} was trained on:\n  " + "\n  ".join(differences),
+                f"{store.path}: not made like the features that {ensemble.source} was trained on:\n  "
+                + "\n  ".join(differences),
                 hint="extract the videos as the model's features were (trained on the first value, found the second)",
             )
 
 
-def check_classes(known: Sequence[str], classes: Sequence[str], path: Path) -> None:
-    """Refuse annotations with a class that the model does not have.
+def check_classes(known: Sequence[str], classes: Sequence[str], model: str) -> None:
+    """Refuse annotations with a class that a model, which is named in the message, does not have.
 
     Raises
     ------
@@ -95,6 +95,6 @@ def check_classes(known: Sequence[str], classes: Sequence[str], path: Path) -> N
     unknown = [name for name in classes if name not in known]
     if unknown:
         raise CheckpointError(
-            f"{path}: the model does not know {len(unknown)} of the annotations' classes: {first_few(unknown)}",
+            f"{model}: the model does not know {len(unknown)} of the annotations' classes: {first_few(unknown)}",
             hint=f"it was trained on {len(known)} classes: {first_few(known, 10)}",
         )

@@ -105,25 +105,29 @@ def evaluate_predictions(
 
 
 def evaluate_checkpoint(
-    checkpoint: str | Path,
+    checkpoint: str | Path | Sequence[str | Path],
     annotations: str | Path,
     features: str | Path | Sequence[str | Path],
     options: ScoringOptions = DEFAULTS,
     *,
+    fusion_weights: Sequence[float] | None = None,
     device: str = "auto",
 ) -> CheckpointScores:
     """Detect actions in the videos of a split with a trained model, and score them, like ``asl-kit eval --checkpoint``.
 
     Parameters
     ----------
-    checkpoint : path
-        A trained model.
+    checkpoint : path or sequence of paths
+        A trained model, or several whose outputs are averaged: see `asl_kit.checkpoint.ensemble.load_ensemble`.
     annotations : path
         Unified annotations.
     features : path or sequence of paths
-        Feature stores, in the order in which the model was trained on them.
+        Feature stores, in the order in which the model was trained on them; those of a further model follow, if it
+        takes others.
     options : ScoringOptions
         How to score.
+    fusion_weights : sequence of float, optional
+        Weight of each checkpoint. Default: equal.
     device : str
         ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
 
@@ -136,9 +140,11 @@ def evaluate_checkpoint(
     Raises
     ------
     AslKitError
-        As `score`, `read_annotations` and `asl_evaluate.checkpoint_detections.detect_split`.
+        As `score`, `read_annotations`, `asl_kit.checkpoint.ensemble.load_ensemble` and
+        `asl_evaluate.checkpoint_detections.detect_split`.
     """
     from asl_evaluate.checkpoint_detections import detect_split  # loads torch
+    from asl_kit.checkpoint.ensemble import load_ensemble
 
     if options.table != DEFAULT_TABLE:
         raise UsageError("columns or an encoding are stated, but no table is read: they are for --predictions x.csv")
@@ -146,10 +152,12 @@ def evaluate_checkpoint(
     annotation_set = read_annotations(Path(annotations))
     stores = [Path(one) for one in ([features] if isinstance(features, str | Path) else features)]
     split = options.split_of(annotation_set)
-    tables, grid = detect_split(Path(checkpoint), annotation_set, stores, split=split, device=device)
+    paths = [checkpoint] if isinstance(checkpoint, str | Path) else checkpoint
+    ensemble = load_ensemble(paths, fusion_weights)
+    tables, grid = detect_split(ensemble, annotation_set, stores, split=split, device=device)
     if options.vocabulary is not None and options.vocabulary not in tables.by_vocabulary:
         trained = ", ".join(tables.by_vocabulary)
-        raise UsageError(f"{checkpoint}: not trained on vocabulary '{options.vocabulary}', but on {trained}")
+        raise UsageError(f"{ensemble.source}: not trained on vocabulary '{options.vocabulary}', but on {trained}")
     protocol = options.protocol_for(annotation_set.dataset)
 
     def scored(table: Detections, vocabulary: str | None) -> Scores:

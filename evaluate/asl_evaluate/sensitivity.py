@@ -29,6 +29,7 @@ from asl_evaluate.options import DEFAULTS, ScoringOptions
 from asl_kit.annotations import AnnotationSet, read_annotations
 from asl_kit.base.console import progress_bar
 from asl_kit.base.files import write_text
+from asl_kit.checkpoint.ensemble import Ensemble
 from asl_kit.checkpoint.files import load_checkpoint
 from asl_kit.checkpoint.model import Checkpoint
 from asl_kit.dataset.feature_reader import FeatureReader
@@ -95,8 +96,9 @@ def write_sensitivity(
     videos = None
     if trained.recipe.sensitivity.instance_level:
         reader = FeatureReader(features, trained.recipe.data)
-        check_streams(trained, reader, checkpoint)
-        videos = video_curves(trained, annotation_set, reader, split=split, device=device)
+        ensemble = Ensemble((checkpoint,), (trained,))
+        check_streams(ensemble, reader)
+        videos = video_curves(ensemble, annotation_set, reader, split=split, device=device)
     document = {
         "format": "asl-kit/sensitivity",
         "version": 1,
@@ -146,11 +148,11 @@ def class_curves(checkpoint: Checkpoint) -> dict[str, Any] | None:
 
 
 def video_curves(
-    checkpoint: Checkpoint, annotations: AnnotationSet, reader: FeatureReader, *, split: str, device: str = "auto"
+    ensemble: Ensemble, annotations: AnnotationSet, reader: FeatureReader, *, split: str, device: str = "auto"
 ) -> dict[str, Any]:
     """Return the predicted curves of every video of a split that has features, one number a feature."""
-    detector = Detector.from_checkpoint(checkpoint, device)
-    items = load_split(annotations, split, reader, checkpoint.vocabularies).items
+    detector = Detector.from_ensemble(ensemble, device)
+    items = load_split(annotations, split, reader, ensemble.vocabularies).items
     curves = {}
     with progress_bar("sensitivity", len(items)) as bar:
         for item in items:

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 
 from asl_kit.grid import FeatureGrid
+from asl_kit.inference.averaging import Member
 from asl_kit.inference.detector import Detector
 from asl_kit.model.decoding import Candidates
 from asl_kit.model.network import Localizer, Shape
@@ -72,7 +73,7 @@ def main() -> None:
     options = parser.parse_args()
     network = make_network(options)
     names = {"action": [str(label) for label in range(options.classes)]}
-    window_length = options.window_length or Detector(network, names, InferenceRecipe()).window_length
+    window_length = options.window_length or Detector([Member(network)], names, InferenceRecipe()).window_length
     print(f"{options}; windows of {window_length} features, outputs reach {network.reach} to either side")
     for times in options.times:
         length = times * options.sequence_length
@@ -81,7 +82,7 @@ def main() -> None:
         seconds = []
         for one_window in (window_length, length):  # the smaller memory first: the peak never falls
             started_s = time.perf_counter()
-            detector = Detector(network, names, InferenceRecipe(window_length=one_window))
+            detector = Detector([Member(network)], names, InferenceRecipe(window_length=one_window))
             grid = FeatureGrid(0.0, 1.0, length)  # so that ends are in steps
             (candidates,) = detector.detect(features.numpy(), grid, float(length))
             seconds.append(time.perf_counter() - started_s)

@@ -39,6 +39,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from asl_kit.grid import FeatureGrid
+from asl_kit.inference.averaging import Member
 from asl_kit.inference.detector import Detector
 from asl_kit.inference.windows import run_windows
 from asl_kit.model.decoding import decode
@@ -95,7 +96,7 @@ def our_inference(video: Tensor, device: torch.device, precision: str, *, whole:
     grid = FeatureGrid.from_windows(fps=30.0, window_frames=16, stride_frames=4, length=len(video))
     dtype, settings = choose_precision(precision, device), recipe.inference
     if whole:
-        detector = Detector(network, {"action": [str(label) for label in range(CLASSES)]}, settings, dtype)
+        detector = Detector([Member(network)], {"action": [str(label) for label in range(CLASSES)]}, settings, dtype)
         return lambda: detector.detect(video.cpu().numpy(), grid, 1e4)
 
     def candidates() -> None:

@@ -37,6 +37,7 @@ import asl_kit.inference.detector as detector_module
 from asl_kit.dataset.split import VideoItem
 from asl_kit.detections.table import DetectionTables
 from asl_kit.grid import FeatureGrid
+from asl_kit.inference.averaging import Member
 from asl_kit.inference.detector import Detector
 from asl_kit.model.network import Localizer, Shape
 from asl_kit.recipes.files import load_recipe
@@ -72,7 +73,7 @@ def make_detector(device: str, precision: str) -> Detector:
             torch.nn.init.normal_(parameter, std=0.2)
     chosen = choose_device(device)
     names = {"action": [str(label) for label in range(CLASSES)]}
-    return Detector(network.to(chosen), names, recipe.inference, choose_precision(precision, chosen))
+    return Detector([Member(network.to(chosen))], names, recipe.inference, choose_precision(precision, chosen))
 
 
 def timed_parts(seconds: dict[str, float]) -> None:

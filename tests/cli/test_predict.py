@@ -236,7 +236,7 @@ def test_detections_are_those_of_stored_features(
     reader = FeatureReader(tmp_path / "store")
     assert reader.video_ids() == ["two"]
     info = reader.info("two")
-    detector = Detector.from_checkpoint(model.checkpoint, "cpu")
+    detector = Detector.from_ensemble(model.ensemble, "cpu")
     candidates = detector.detect(reader.read("two"), info.grid, info.duration_s)
     expected = detector.tables(["two"], [candidates]).by_vocabulary["action"]
 

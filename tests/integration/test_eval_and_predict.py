@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -10,14 +11,16 @@ from helpers.support import make_annotation_set, write_model, write_video
 
 from asl_kit.annotations import write_annotations
 from asl_kit.cli import main
+from asl_kit.detections.json_format import read_predictions
 from asl_kit.store import FeatureStore
 
 STRIDES = (16, 4)
 
 
-def succeed(*arguments: str | Path) -> None:
+def succeed(*arguments: str | Path) -> str:
     result = CliRunner().invoke(main, [str(word) for word in arguments])
     assert result.exit_code == 0, result.output
+    return result.output
 
 
 @pytest.fixture(scope="module")
@@ -53,3 +56,23 @@ def test_the_same_detections(folder: Path, order: tuple[int, int], data: dict[st
     evaluated = (tmp_path / "detections.json").read_bytes()
     assert evaluated.count(b"segment") > 10
     assert (tmp_path / "predicted.json").read_bytes() == evaluated
+
+
+def test_several_models(folder: Path, tmp_path: Path) -> None:
+    """The same detections from stores and from the video; of all streams, each model gets those that it takes."""
+    specs = [FeatureStore.open(folder / f"{stride}.zarr").spec for stride in STRIDES]
+    both, one = write_model(tmp_path / "both.ckpt", *specs), write_model(tmp_path / "one.ckpt", specs[0], width=32)
+    common = ("--checkpoint", both, "--checkpoint", one, "--device", "cpu")
+    features = ",".join(str(folder / f"{stride}.zarr") for stride in STRIDES)
+    scored = ("--annotations", folder / "annotations.json", "--features", features)
+    files = []
+    for weights in ("1,1", "3,1"):
+        out = tmp_path / weights
+        files.append(out / "detections.json")
+        succeed("eval", *common, *scored, "--fusion-weights", weights, "--out", out)
+        succeed("predict", folder / "video.mp4", *common, "--fusion-weights", weights, "-o", out / "predicted.json")
+        assert (out / "predicted.json").read_bytes() == files[-1].read_bytes()
+    assert files[0].read_bytes() != files[1].read_bytes()
+    printed = succeed("fuse", *files, "-o", tmp_path / "fused.json")
+    assert re.search(r"fused\.json: [0-9,]+ detections in 1 videos, from 2 files", printed.replace("\n", " "))
+    assert read_predictions(tmp_path / "fused.json").video_ids == ("video",)

@@ -19,6 +19,7 @@ from asl_kit.checkpoint.model import Checkpoint
 from asl_kit.dataset.held_features import HeldFeatures
 from asl_kit.dataset.split import feature_statistics
 from asl_kit.errors import CheckpointError, TrainingError
+from asl_kit.inference.averaging import Member
 from asl_kit.inference.detector import Detector
 from asl_kit.model.collectives import world_size
 from asl_kit.model.loss_terms import find_loss_terms
@@ -273,7 +274,7 @@ class Trainer:
         scores = {}
         settings = self.recipe.inference.model_copy(update={"combined_classes": 0})  # combinations are not scored
         for name, network in candidates.items():
-            detector = Detector(network.eval(), self.data.vocabularies, settings, self.precision)
+            detector = Detector([Member(network.eval())], self.data.vocabularies, settings, self.precision)
             score = average_map(detector, self.data.validation, self.data)
             scores[f"average mAP of {name}"] = score
             if self.best is None or score > self.best:

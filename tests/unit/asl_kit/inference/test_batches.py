@@ -17,6 +17,7 @@ from asl_kit.dataset.feature_reader import FeatureReader
 from asl_kit.dataset.split import VideoItem
 from asl_kit.detections.table import Detections
 from asl_kit.grid import FeatureGrid
+from asl_kit.inference.averaging import Member
 from asl_kit.inference.batches import ALIKE, plan_batches, run_together
 from asl_kit.inference.detector import Detector
 from asl_kit.inference.suppression import suppress
@@ -61,7 +62,7 @@ def items() -> list[VideoItem]:
 
 def make_detector(name: str, precision: torch.dtype = torch.float32, **settings: Any) -> Detector:
     names = {"verb": ["take", "wash"], "noun": ["cup", "pan", "tap"]}
-    return Detector(network_of(name), names, InferenceRecipe(window_length=120, **settings), precision)
+    return Detector([Member(network_of(name))], names, InferenceRecipe(window_length=120, **settings), precision)
 
 
 def columns_of(found: Detections) -> NDArray[np.float64]:
@@ -121,7 +122,7 @@ def test_no_video_and_videos_without_detections() -> None:
 )
 def test_batches_are_bounded_and_of_like_length(lengths: list[int], most: int, name: str) -> None:
     network = network_of(name)
-    batches = list(plan_batches(lengths, network, most))
+    batches = list(plan_batches(lengths, [network], most))
     assert sorted(index for batch in batches for index in batch) == list(range(len(lengths)))
     for batch in batches:
         padded = [network.padded_length(lengths[index]) for index in batch]
@@ -131,7 +132,7 @@ def test_batches_are_bounded_and_of_like_length(lengths: list[int], most: int, n
 
 
 def test_videos_of_one_length_fill_a_batch() -> None:
-    assert list(map(len, plan_batches([20] * 10, network_of("spare padding"), 100))) == [4, 4, 2]  # padded to 24
+    assert list(map(len, plan_batches([20] * 10, [network_of("spare padding")], 100))) == [4, 4, 2]  # padded to 24
 
 
 def test_suppression_takes_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -154,12 +155,14 @@ def test_suppression_takes_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_long_window_makes_no_larger_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
 
-    def plan(lengths: list[int], network: Localizer, most: int) -> Any:
+    def plan(lengths: list[int], networks: list[Localizer], most: int) -> Any:
         asked.append(most)
-        return plan_batches(lengths, network, most)
+        return plan_batches(lengths, networks, most)
 
     monkeypatch.setattr("asl_kit.inference.detector.plan_batches", plan)
     for window in ("auto", 10**6, 120):
-        detector = Detector(network_of("spare padding"), {"all": list("abcde")}, InferenceRecipe(window_length=window))
+        detector = Detector(
+            [Member(network_of("spare padding"))], {"all": list("abcde")}, InferenceRecipe(window_length=window)
+        )
         detector.detect_videos([], Reader())
     assert asked == [4096, 4096, 120]

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from asl_kit.detections.table import DetectionTables
 from asl_kit.grid import FeatureGrid
+from asl_kit.inference.averaging import Member
 from asl_kit.inference.detector import Detector
 from asl_kit.inference.windows import plan_windows, run_whole
 from asl_kit.model.decoding import Candidates
@@ -111,7 +112,7 @@ def test_windowed_detection_equals_detection_in_one_piece() -> None:
     features = torch.randn(700, 6, generator=torch.Generator().manual_seed(0))
     found = []
     for length in (1000, 160):
-        detector = Detector(network, TWO, InferenceRecipe(max_detections=50, window_length=length))
+        detector = Detector([Member(network)], TWO, InferenceRecipe(max_detections=50, window_length=length))
         found += detector.detect(features.numpy(), FeatureGrid(0.25, 0.5, 700), 350.0)
     assert len(found[0].scores) == 50
     for whole, windowed in zip(*found, strict=True):
@@ -121,7 +122,7 @@ def test_windowed_detection_equals_detection_in_one_piece() -> None:
 @pytest.mark.parametrize("length", [1, 2, 5])
 def test_very_short_videos(length: int) -> None:
     network = make_network(feature_dims=(6,), classes=2, attention_window=3).eval()
-    detector = Detector(network, TWO, InferenceRecipe(min_score=0.0))
+    detector = Detector([Member(network)], TWO, InferenceRecipe(min_score=0.0))
     (found,) = detector.detect(torch.randn(length, 6).numpy(), FeatureGrid(0.5, 1.0, length), float(length))
     assert (found.segments >= 0).all()
     assert (found.segments <= length).all()
@@ -140,7 +141,7 @@ def test_combinations_are_a_table_of_their_own() -> None:
         [candidates((0, 1, 0.5, 1)), candidates((0, 2, 0.25, 2)), candidates((0, 1, 0.75, 5), (1, 2, 0.5, 1))],
         [candidates(), candidates(), candidates()],
     ]
-    detector = Detector(make_network(classes=5), vocabularies, InferenceRecipe())
+    detector = Detector([Member(make_network(classes=5))], vocabularies, InferenceRecipe())
     found_tables = detector.tables(["a", "b"], found)
     tables = found_tables.named
     assert list(tables) == ["verb", "noun", "verb,noun"]
@@ -172,6 +173,6 @@ def test_scores_are_multiplied_by_the_sensitivity_of_their_point(power: float) -
     best = [(score * factor[lasting]).max().item() for score in (first, second, (first * second) ** 0.5)]
 
     settings = InferenceRecipe(sensitivity_power=power, min_length_steps=0.0)
-    detector = Detector(network, {"verb": ["take", "wash"], "noun": ["cup", "pan", "tap"]}, settings)
+    detector = Detector([Member(network)], {"verb": ["take", "wash"], "noun": ["cup", "pan", "tap"]}, settings)
     found = detector.detect(features.numpy(), FeatureGrid(0.5, 1.0, 40), 40.0)
     assert [one.scores[0].item() for one in found] == pytest.approx(best, rel=1e-6)
