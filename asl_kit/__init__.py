@@ -24,6 +24,7 @@ __all__ = [
     "evaluate_predictions",
     "extract_videos",
     "find_videos",
+    "fuse_files",
     "import_features",
     "load_model",
     "predict_videos",
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from asl_kit.annotations.conversion import convert
     from asl_kit.annotations.tables import TableOptions
     from asl_kit.dataset.feature_reader import FeatureReader
+    from asl_kit.detections.fusion import fuse_files
     from asl_kit.feature_import import ImportSettings, import_features
     from asl_kit.outputs.viewing import ViewingFiles
     from asl_kit.prediction.predict_videos import PredictionOptions, predict_videos
@@ -61,6 +63,7 @@ else:
         "evaluate_predictions": "asl_evaluate.scoring",
         "extract_videos": "asl_extract.extraction",
         "find_videos": "asl_extract.videos",
+        "fuse_files": "asl_kit.detections.fusion",
         "import_features": "asl_kit.feature_import",
         "load_model": "asl_kit.prediction.trained_model",
         "predict_videos": "asl_kit.prediction.predict_videos",
