@@ -13,10 +13,10 @@ would lower the mean.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -129,7 +129,7 @@ def fuse(tables: Sequence[Detections], weights: Sequence[float], *, min_tiou: fl
         searched[videos] += weight
         groups.append(videos[one.video] * len(class_names) + classes[one.label])
         rows.append(_Rows(one.start_s, one.end_s, weight * score, np.full(len(one), source)))
-    joined = _Rows(*map(np.concatenate, zip(*rows, strict=True)))
+    joined = _Rows.join(rows)
     group = np.concatenate(groups)
     # Of equal scores, the earlier file comes first, and in a file the earlier row.
     order = np.lexsort((-joined.score, group))
@@ -160,7 +160,13 @@ class _Rows(NamedTuple):
 
     def take(self, which: Indices) -> _Rows:
         """Return some rows."""
-        return _Rows(*(column[which] for column in self))
+        return _Rows(self.start_s[which], self.end_s[which], self.score[which], self.source[which])
+
+    @classmethod
+    def join(cls, parts: Sequence[_Rows]) -> _Rows:
+        """Return all rows as one."""
+        columns: Iterable[Any] = (np.concatenate(column) for column in zip(*parts, strict=True))
+        return cls(*columns)
 
 
 def _places(names: Sequence[str], everything: Sequence[str]) -> Indices:
@@ -195,7 +201,7 @@ def _fuse_groups(group: Indices, rows: _Rows, min_tiou: float) -> tuple[Indices,
         line, fused = _fuse_table(rows, first[some], size[some], min_tiou)
         found.append((group[first[some]][line], fused))
     groups, parts = zip(*found, strict=True)
-    return np.concatenate(groups), _Rows(*map(np.concatenate, zip(*parts, strict=True)))
+    return np.concatenate(groups), _Rows.join(parts)
 
 
 def _fuse_table(rows: _Rows, first: Indices, size: Indices, min_tiou: float) -> tuple[Indices, _Rows]:
@@ -233,4 +239,4 @@ def _fuse_table(rows: _Rows, first: Indices, size: Indices, min_tiou: float) -> 
         score[place] += own.score
         sources[place] |= bit
     line, column = np.nonzero(sources)
-    return line, _Rows(*(table[line, column] for table in (start, end, score, sources)))
+    return line, _Rows(start[line, column], end[line, column], score[line, column], sources[line, column])
