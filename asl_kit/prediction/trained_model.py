@@ -9,6 +9,7 @@ from pathlib import Path
 
 from asl_extract.decoders import VideoSource
 from asl_extract.extractor import ExtractedVideo, Extractor
+from asl_extract.imported import describe_differences, specs_like
 from asl_extract.videos import VideoFile, video_at
 from asl_kit.checkpoint.files import load_checkpoint
 from asl_kit.checkpoint.model import Checkpoint
@@ -16,6 +17,8 @@ from asl_kit.dataset.streams import FeatureStream, join_streams, joined_grid
 from asl_kit.detections.per_video import VideoDetections
 from asl_kit.errors import AslKitError, FeatureError, UsageError
 from asl_kit.inference.detector import Detector
+from asl_kit.store.spec import ExtractionSpec
+from asl_kit.torch_utils.device import choose_device, default_precision
 
 
 def load_model(
@@ -33,12 +36,14 @@ def load_model(
     Parameters
     ----------
     checkpoint : path
-        A file that ``asl-kit train`` wrote: ``model.ckpt``. It records how its features are made.
+        A file that ``asl-kit train`` wrote: ``model.ckpt``. It records how its features are made. Features that were
+        imported as a preset are extracted as the preset states, if asl-kit has its backbones.
     device : str
         ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
     weights : path or sequence of paths
         The backbone's weights, if they came from a file. A model of several feature stores needs one for each, in
-        the order in which it was trained on them: a file, ``default`` or ``random``.
+        the order in which it was trained on them: a file, ``default`` or ``random``. A store that was imported as a
+        preset of two backbones needs two.
     flow_weights : path, optional
         The weights of the optical flow method, if they came from a file.
     decoder : str, optional
@@ -53,10 +58,11 @@ def load_model(
     SpecConflictError
         If features cannot be made here as the checkpoint records.
     UsageError
-        If the number of weights is not the number of feature stores.
+        If the number of weights is not the number of backbones.
     """
     trained = load_checkpoint(Path(checkpoint))
-    specs = trained.extraction
+    precision = default_precision(choose_device(device))
+    specs = [spec for recorded in trained.extraction for spec in _specs_of(recorded, precision)]
     given = [str(one) for one in ([weights] if isinstance(weights, str | Path) else weights)]
     if given and len(given) != len(specs):
         backbones = ", ".join(spec.backbone for spec in specs)
@@ -79,6 +85,10 @@ def load_model(
     return TrainedModel(trained, extractors, device=device)
 
 
+def _specs_of(recorded: ExtractionSpec, precision: str) -> list[ExtractionSpec]:
+    return specs_like(recorded, precision=precision) if recorded.is_imported else [recorded]
+
+
 class TrainedModel:
     """A trained network and the extractors that make its features; use `load_model` to create it.
 
@@ -87,15 +97,26 @@ class TrainedModel:
     checkpoint : Checkpoint
         The network, its classes and settings.
     extractors : sequence of Extractor
-        One for each feature stream, in order.
+        One for each feature stream, in order; several for a store that was imported as a preset of several backbones.
     device : str
         Device that runs the network.
+
+    Attributes
+    ----------
+    notes : list of str
+        For each store that was imported: how its features are extracted here, and what may differ.
     """
 
     def __init__(self, checkpoint: Checkpoint, extractors: Sequence[Extractor], *, device: str = "auto") -> None:
         self.checkpoint = checkpoint
+        self.notes = [describe_differences(spec) for spec in checkpoint.extraction if spec.is_imported]
         self._extractors = list(extractors)
         self._detector = Detector.from_checkpoint(checkpoint, device)
+
+    @property
+    def decoder_name(self) -> str:
+        """The library that decodes video files."""
+        return self._extractors[0].spec.decoder_name
 
     def detect(self, video: str | Path, *, image_fps: float | None = None) -> VideoDetections:
         """Detect the actions in one video: a file, or a folder or tar of images with the frame rate `image_fps`.
@@ -184,8 +205,8 @@ class TrainedModel:
         video = extracted[0]
         grid = joined_grid(video.grid, self.checkpoint.recipe.data.resize_length)
         streams = [
-            FeatureStream(part.features, part.grid, f"{file.path}: {spec.backbone}")
-            for part, spec in zip(extracted, self.checkpoint.extraction, strict=True)
+            FeatureStream(part.features, part.grid, f"{file.path}: {extractor.spec.backbone}")
+            for part, extractor in zip(extracted, self._extractors, strict=True)
         ]
         try:
             features = join_streams(streams, grid)
