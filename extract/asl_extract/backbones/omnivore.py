@@ -33,7 +33,7 @@ _RENAMED = (
 
 def build(width: int, *, depths: list[int], heads: list[int], window: list[int]) -> nn.Module:
     """Return the network without a head: (B, 3, T, S, S) -> (B, 8 width)."""
-    network = SwinTransformer3d(
+    network: nn.Module = SwinTransformer3d(
         patch_size=[2, 4, 4], embed_dim=width, depths=depths, num_heads=heads, window_size=window
     )
     network.head = nn.Identity()
