@@ -39,7 +39,7 @@ class _Attention(nn.Module):
 
         def grouped(parts: Tensor) -> Tensor:  # (B, T N, D) -> (B groups, members, D)
             by_frame = parts.unflatten(1, (frames, -1))
-            by_group = by_frame.transpose(1, 2) if over_time else by_frame
+            by_group: Tensor = by_frame.transpose(1, 2) if over_time else by_frame
             return by_group.flatten(0, 1)
 
         groups = frames if not over_time else (tokens.shape[1] - 1) // frames
