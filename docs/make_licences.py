@@ -32,9 +32,9 @@ libraries. Each has its own terms.
 
 asl-kit contains no weights and no data. `--weights default` downloads a backbone's weights from its publisher, see
 [Backbones](backbones.md). Weights trained on Kinetics, ImageNet or ActivityNet may not be permitted for
-every use, whatever the licence of the code that reads them: ask the publisher. Those of VideoMAE are licensed under
-CC BY-NC 4.0, which excludes commercial use; the terms of VideoMAE V2 and InternVideo2 are stated where they are
-handed out. The licence of a dataset is stated in its [manifest](glossary.md#manifest) (`licence`).
+every use, whatever the licence of the code that reads them: ask the publisher. Those of VideoMAE and Omnivore are
+licensed under CC BY-NC 4.0, which excludes commercial use; the terms of VideoMAE V2 and InternVideo2 are stated where
+they are handed out. The licence of a dataset is stated in its [manifest](glossary.md#manifest) (`licence`).
 """
 
 STATED_ELSEWHERE = {"torchcodec": "BSD-3-Clause (its README)"}

@@ -56,7 +56,7 @@ class _ListFile(click.File):
     "--weights",
     multiple=True,
     metavar="FILE",
-    help="Weights of the backbone, if from a file; with several feature stores, give one for each, in order.",
+    help="Weights of the backbone, if from a file; with several backbones, give one for each, in order.",
 )
 @click.option("--flow-weights", metavar="FILE", help="Weights of the optical flow method, if from a file.")
 @options.image_fps

@@ -14,7 +14,7 @@ from asl_extract.decoders.image_files import is_image_sequence
 from asl_extract.decoding.workers import choose_workers
 from asl_extract.videos import find_videos, with_image_fps
 from asl_kit.base.child_process import TIME_LIMIT_S
-from asl_kit.base.console import progress_bar
+from asl_kit.base.console import err, progress_bar, warn
 from asl_kit.detections.per_video import VideoDetections
 from asl_kit.detections.table import DetectionTables
 from asl_kit.errors import AslKitError
@@ -172,15 +172,17 @@ def _open_model(
         "decoder_threads": options.decoder_threads,
         "batch_size": options.batch_size,
     }
+    # With several devices, what is wrong is said once, before processes start.
+    model = load_model(checkpoint, device=devices[0] if len(devices) == 1 else "cpu", **loading)
+    for note in model.notes:
+        warn(err(), note, what="note")
     if len(devices) == 1:
-        return load_model(checkpoint, device=devices[0], **loading), options.workers
-    model = load_model(checkpoint, device="cpu", **loading)  # what is wrong is said once, before processes start
-    decoder = options.decoder or model.ensemble.extraction[0].decoder_name
+        return model, options.workers
     workers = options.workers
     for device in devices:
-        check_decoder(decoder, device=device, workers=workers)
+        check_decoder(model.decoder_name, device=device, workers=workers)
     if workers is None:
-        workers = choose_workers(choose_device(devices[0]).type, decoder=decoder, devices=len(devices))
+        workers = choose_workers(choose_device(devices[0]).type, decoder=model.decoder_name, devices=len(devices))
     return ModelOnDevices(devices, checkpoint, loading), workers
 
 

@@ -9,12 +9,15 @@ from pathlib import Path
 
 from asl_extract.decoders import VideoSource
 from asl_extract.extractor import ExtractedVideo, Extractor
+from asl_extract.imported import describe_differences, specs_like
 from asl_extract.videos import VideoFile, video_at
 from asl_kit.checkpoint.ensemble import Ensemble, load_ensemble
 from asl_kit.dataset.streams import FeatureStream, join_streams, joined_grid
 from asl_kit.detections.per_video import VideoDetections
 from asl_kit.errors import AslKitError, FeatureError, UsageError
 from asl_kit.inference.detector import Detector
+from asl_kit.store.spec import ExtractionSpec
+from asl_kit.torch_utils.device import choose_device, default_precision
 
 
 def load_model(
@@ -33,15 +36,17 @@ def load_model(
     Parameters
     ----------
     checkpoint : path or sequence of paths
-        A file that ``asl-kit train`` wrote: ``model.ckpt``. It records how its features are made. The outputs of
-        several are averaged: see `asl_kit.checkpoint.ensemble.load_ensemble`.
+        A file that ``asl-kit train`` wrote: ``model.ckpt``. It records how its features are made. Features that were
+        imported as a preset are extracted as the preset states, if asl-kit has its backbones. The outputs of several
+        checkpoints are averaged: see `asl_kit.checkpoint.ensemble.load_ensemble`.
     fusion_weights : sequence of float, optional
         Weight of each checkpoint. Default: equal.
     device : str
         ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
     weights : path or sequence of paths
         The backbone's weights, if they came from a file. A model of several feature stores needs one for each, in
-        the order in which it was trained on them: a file, ``default`` or ``random``.
+        the order in which it was trained on them: a file, ``default`` or ``random``. A store that was imported as a
+        preset of two backbones needs two.
     flow_weights : path, optional
         The weights of the optical flow method, if they came from a file.
     decoder : str, optional
@@ -56,10 +61,11 @@ def load_model(
     SpecConflictError
         If features cannot be made here as the checkpoint records.
     UsageError
-        If the number of weights is not the number of feature stores.
+        If the number of weights is not the number of backbones.
     """
     ensemble = load_ensemble([checkpoint] if isinstance(checkpoint, str | Path) else checkpoint, fusion_weights)
-    specs = ensemble.extraction
+    precision = default_precision(choose_device(device))
+    specs = [spec for recorded in ensemble.extraction for spec in _specs_of(recorded, precision)]
     given = [str(one) for one in ([weights] if isinstance(weights, str | Path) else weights)]
     if given and len(given) != len(specs):
         backbones = ", ".join(spec.backbone for spec in specs)
@@ -82,6 +88,10 @@ def load_model(
     return TrainedModel(ensemble, extractors, device=device)
 
 
+def _specs_of(recorded: ExtractionSpec, precision: str) -> list[ExtractionSpec]:
+    return specs_like(recorded, precision=precision) if recorded.is_imported else [recorded]
+
+
 class TrainedModel:
     """Trained networks and the extractors that make their features; use `load_model` to create it.
 
@@ -90,15 +100,26 @@ class TrainedModel:
     ensemble : Ensemble
         The networks, their classes and settings.
     extractors : sequence of Extractor
-        One for each feature stream, in order.
+        One for each feature stream, in order; several for a store that was imported as a preset of several backbones.
     device : str
         Device that runs the networks.
+
+    Attributes
+    ----------
+    notes : list of str
+        For each store that was imported: how its features are extracted here, and what may differ.
     """
 
     def __init__(self, ensemble: Ensemble, extractors: Sequence[Extractor], *, device: str = "auto") -> None:
         self.ensemble = ensemble
+        self.notes = [describe_differences(spec) for spec in ensemble.extraction if spec.is_imported]
         self._extractors = list(extractors)
         self._detector = Detector.from_ensemble(ensemble, device)
+
+    @property
+    def decoder_name(self) -> str:
+        """The library that decodes video files."""
+        return self._extractors[0].spec.decoder_name
 
     def detect(self, video: str | Path, *, image_fps: float | None = None) -> VideoDetections:
         """Detect the actions in one video: a file, or a folder or tar of images with the frame rate `image_fps`.
@@ -187,8 +208,8 @@ class TrainedModel:
         video = extracted[0]
         grid = joined_grid(video.grid, self.ensemble.recipe.data)
         streams = [
-            FeatureStream(part.features, part.grid, f"{file.path}: {spec.backbone}")
-            for part, spec in zip(extracted, self.ensemble.extraction, strict=True)
+            FeatureStream(part.features, part.grid, f"{file.path}: {extractor.spec.backbone}")
+            for part, extractor in zip(extracted, self._extractors, strict=True)
         ]
         try:
             features = join_streams(streams, grid)

@@ -51,6 +51,8 @@ class About(StrictModel):
     """Name of the dataset's manifest."""
     features: tuple[str, ...]
     """Feature sets of the manifest; several streams are separated by commas, in the order of ``--features``."""
+    extracted: tuple[str, ...] = ()
+    """Those of them that ``asl-kit extract --preset`` makes from videos."""
     settings: str
     """The configuration with these values: repository, file and commit."""
     published: tuple[PublishedResult, ...] = ()
@@ -117,16 +119,17 @@ def recipes_table() -> Table:
     """Return a table of the built-in recipes with their feature sets, published results and sources."""
     table = Table(title="Built-in recipes")
     table.add_column("recipe", no_wrap=True)
-    for column in ("features (presets)", "published average mAP in %", "settings from"):
+    for column in ("features (presets)", "extract --preset makes", "published average mAP in %", "settings from"):
         table.add_column(column, overflow="fold")
     for name in built_in_recipes():
         about = read_recipe(name).about
         if about is None:
-            table.add_row(name, "any, for few short videos", "", "asl-kit")
+            table.add_row(name, "any, for few short videos", "", "", "asl-kit")
             continue
         table.add_row(
             name,
             "\n".join(f"{about.dataset}/{features}" for features in about.features),
+            "\n".join(about.extracted) or "none",
             "\n".join(describe_result(result) for result in about.published),
             about.settings,
         )

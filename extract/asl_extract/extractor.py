@@ -111,7 +111,7 @@ class Extractor:
         if spec.is_imported:
             raise SpecConflictError(
                 "these features were imported: how to extract them from a video is not known",
-                hint="predict from features made by the same tool, or train on features that asl-kit extracted",
+                hint="`asl_extract.imported.specs_like` returns how, if they were imported as a preset",
             )
         check_numbers(batch_size=batch_size)
         if decoder is not None:

@@ -150,6 +150,25 @@ def test_checkpoints_load(case: str, keys: list[str], tmp_path: Path) -> None:
         assert torch.equal(tensor, own[name])
 
 
+def test_a_checkpoint_of_mmaction2_loads(tmp_path: Path) -> None:
+    spec = small("videomae-small")
+    own = weights_of(spec)
+    # vit_mae.py of MMAction2 at 0f1d96b, with mmcv's PatchEmbed and FFN
+    theirs = {
+        "patch_embed.proj.": "patch_embed.projection.",
+        "mlp.fc1.": "mlp.layers.0.0.",
+        "mlp.fc2.": "mlp.layers.1.",
+    }
+    state = {"backbone.pos_embed": torch.zeros(1, 32, 24), "cls_head.fc_cls.bias": torch.zeros(400)}
+    for name, tensor in own.items():
+        for old, new in theirs.items():
+            name = name.replace(old, new)
+        state[f"backbone.{name}"] = tensor
+    torch.save({"state_dict": state, "meta": {}}, tmp_path / "vit-large.pth")
+    loaded = load_backbone(spec, weights=str(tmp_path / "vit-large.pth"), frame_size=224)
+    assert loaded.weights_sha256 == state_sha256(own)
+
+
 def test_vision_encoder_of_stage_2_loads(tmp_path: Path) -> None:
     spec = small("internvideo2-small")
     own = weights_of(spec)

@@ -18,8 +18,10 @@ if TYPE_CHECKING:
 ENTRY_POINT_GROUP = "asl_kit.backbones"
 
 _FAMILIES = {
+    "egovlp": ("egovlp",),
     "inception_i3d": ("i3d_rgb", "i3d_flow"),
     "internvideo2": ("internvideo2_s", "internvideo2_b", "internvideo2_l", "internvideo2_1b", "internvideo2_6b"),
+    "omnivore": ("omnivore_swin_t", "omnivore_swin_s", "omnivore_swin_b", "omnivore_swin_l"),
     "pytorchvideo_csn": ("csn_r101",),
     "pytorchvideo_resnet": ("i3d_r50", "slow_r50"),
     "pytorchvideo_slowfast": ("slowfast_r50", "slowfast_r101"),

@@ -3,7 +3,8 @@
 The network follows https://github.com/OpenGVLab/VideoMAEv2 at 29eab1e, `models/modeling_finetune.py`, and has its names
 of parameters, which are also those of https://github.com/MCG-NJU/VideoMAE. Both hand out weights by forms and links
 that change, without hashes, so `--weights` takes a file. Pre-trained weights without fine-tuning lack the final norm,
-and are refused.
+and are refused. MMAction2 and OpenTAD hand out weights of the same networks under names of their own
+(https://github.com/open-mmlab/mmaction2 at 0f1d96b, `mmaction/models/backbones/vit_mae.py`).
 
 The input of `videomae_*` is that of the authors' validation: short side 224, rounded to uint8, centre crop 224,
 ImageNet's mean and standard deviation. The input of `videomaev2_*` is that of `extract_tad_feature.py`, which made the
@@ -21,7 +22,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from asl_extract.backbones._transformer import Mlp, PatchEmbed, attend
-from asl_extract.backbones.spec import BackboneSpec
+from asl_extract.backbones.spec import BackboneSpec, StateDict
 from asl_extract.frames import ResizeRule
 
 _FRAMES, _TUBELET = 16, 2
@@ -102,6 +103,24 @@ class VideoMae(nn.Module):
         return feature
 
 
+_MMACTION = "backbone."
+_RENAMED = {".projection.": ".proj.", ".mlp.layers.0.0.": ".mlp.fc1.", ".mlp.layers.1.": ".mlp.fc2."}
+
+
+def convert(state: StateDict) -> StateDict:
+    """Return the tensors of MMAction2's network under the authors' names; other tensors as they are."""
+    converted = {}
+    for name, tensor in state.items():
+        if name.startswith(_MMACTION):
+            name = name.removeprefix(_MMACTION)
+            if name == "pos_embed":  # fixed, and not in the authors' files
+                continue
+            for old, new in _RENAMED.items():
+                name = name.replace(old, new)
+        converted[name] = tensor
+    return converted
+
+
 # Width, blocks, heads, width inside an MLP, patch.
 _SIZES = {
     "s": (384, 12, 6, 1536, 16),
@@ -135,7 +154,8 @@ def _videomae(
         feature_dim=_SIZES[size][0],
         frame_step=1,
         build=partial(_build, size),
-        classifier=("head.",),
+        convert=convert,
+        classifier=("head.", "cls_head."),
         weights_page=weights_page,
         fixed_size=True,
         large=True,

@@ -22,7 +22,7 @@ from asl_kit.torch_utils.saved_tensors import find_unsound, load_saved
 RANDOM = "random"
 DEFAULT = "default"
 _RANDOM_SEED = 0
-_NESTED_UNDER = ("model_state", "state_dict", "model", "module")
+_NESTED_UNDER = ("model_state", "state_dict", "model", "module", "trunk")
 _NAMES_SHOWN = 5
 
 

@@ -61,7 +61,7 @@ UNFUSED = dict.fromkeys(("use_flash_attn", "use_fused_rmsnorm", "use_fused_mlp")
 def random_tensor(name: str, shape: tuple[int, ...]) -> torch.Tensor:
     """Return a tensor by a fixed rule that depends on its name and shape only, so that features stay near 1."""
     values = np.random.RandomState(zlib.crc32(name.encode())).standard_normal(shape).astype(np.float32)
-    if name.endswith(("norm.weight", "norm1.weight", "norm2.weight", "gamma")):
+    if name.endswith(("norm.weight", "norm1.weight", "norm2.weight", "norm3.weight", "gamma")):
         values = 1 + 0.1 * values
     elif name.endswith("weight"):
         values /= np.prod(shape[1:]) ** 0.5

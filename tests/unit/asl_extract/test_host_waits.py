@@ -28,6 +28,7 @@ from asl_extract.frames import FramePreparer, ResizeRule
 CUDA = torch.device("cuda:0")
 LARGE = {"csn_r101", "slowfast_r101", "vit_l_16", "swin_b", "convnext_base", "swin3d_s", "swin3d_b", "x3d_m", "x3d_l"}
 SAME = {name for name in BACKBONES if name.startswith(("videomae", "internvideo2")) and not name.endswith("_s")}
+SAME |= {"omnivore_swin_s", "omnivore_swin_b", "omnivore_swin_l"}
 """Wider and deeper than the smallest of their family, and otherwise the same."""
 """Slow to build, and of the same code as others."""
 

@@ -38,6 +38,16 @@ STATED: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
         {},
         {"backbone": "internvideo2_6b", "window_frames": 16, "stride_frames": 8, "fps": 30.0},
     ),
+    "EgoVLP": (  # 1.87 features a second: README.md of EgoVLP at 928406c
+        "ego4d-mq/egovlp-actionformer",
+        {},
+        {"backbone": "egovlp", "window_frames": 16, "stride_frames": 16, "fps": 30.0},
+    ),
+    "Omnivore": (  # Ego4D's ego4d/features/configs/omnivore_video.yaml at a44f40b
+        "ego4d-mq/omnivore-actionformer",
+        {},
+        {"backbone": "omnivore_swin_l", "window_frames": 32, "stride_frames": 16, "fps": 30.0},
+    ),
     "RGB stream": (
         "thumos14/i3d-actionformer",
         {"backbone": "i3d_rgb"},
@@ -65,10 +75,10 @@ def test_settings(name: str, given: dict[str, Any], settings: dict[str, Any]) ->
 REFUSED = {
     "unknown": ("ego4d-mq/slowfst", {}, "no preset named 'ego4d-mq/slowfst'", "Did you mean ego4d-mq/slowfast "),
     "no backbone": (
-        "charades/videomae-l-opentad",
+        "charades/i3d-rgb-opentad",
         {},
-        r"--preset charades/videomae-l-opentad: asl-kit cannot extract these features \(VideoMAE-L",
-        "asl-kit import-features DIR -o STORE --preset charades/videomae-l-opentad",
+        r"--preset charades/i3d-rgb-opentad: asl-kit cannot extract these features \(I3D fine-tuned on Charades",
+        "asl-kit import-features DIR -o STORE --preset charades/i3d-rgb-opentad",
     ),
     "stated": (
         "activitynet13/tsp",
@@ -116,14 +126,17 @@ def test_backbones_make_what_the_preset_states(name: str) -> None:
     backbones = [get_backbone(backbone) for backbone in preset.backbones]
     assert sum(backbone.feature_dim for backbone in backbones) == preset.dimensions
     assert all(backbone.whole_window or backbone.clip_frames <= preset.window_frames for backbone in backbones)
-    assert (preset.offset_s, preset.resized_to) == (0.0, None)
+    assert preset.resized_to is None
+    # Windows cannot start before the video does; those of a published set may.
+    assert preset.offset_s <= 0
+    assert bool(preset.offset_s) == any("first window starts with the video" in n for n in preset.extraction_notes)
     assert bool(preset.flow) == any(backbone.frames == "flow" for backbone in backbones)
     assert not preset.flow or preset.flow in FLOW_METHODS
     assert preset.extraction_notes
 
 
 def test_only_presets_with_a_backbone_say_how_it_extracts() -> None:
-    assert len(EXTRACTED) == 19
+    assert len(EXTRACTED) == 25
     assert not any(
         preset.flow or preset.extraction_notes for name, preset in list_presets().items() if name not in EXTRACTED
     )

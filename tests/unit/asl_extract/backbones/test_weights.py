@@ -51,7 +51,7 @@ def test_random_weights_repeat_and_leave_the_random_state_alone() -> None:
     assert not any(parameter.requires_grad for parameter in first.backbone.parameters())
 
 
-@pytest.mark.parametrize("nested", [None, "state_dict", "model_state", "model", "module"])
+@pytest.mark.parametrize("nested", [None, "state_dict", "model_state", "model", "module", "trunk"])
 def test_weights_from_a_file(nested: str | None, whole_state: StateDict, tmp_path: Path) -> None:
     path = tmp_path / "mine.pyth"
     torch.save(whole_state if nested is None else {"epoch": 3, nested: whole_state}, path)

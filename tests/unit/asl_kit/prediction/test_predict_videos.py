@@ -22,6 +22,7 @@ from asl_kit.prediction.predict_videos import PredictionOptions, predict_videos
 class Model:
     """Detects one action in each video; "bad" fails, and `ends_at` ends the run."""
 
+    notes: tuple[str, ...] = ()
     ends_at: BaseException | None = None
 
     def detect_all(

@@ -101,8 +101,10 @@ def test_the_table_lists_every_recipe_with_its_figures() -> None:
         zip(table.columns[0].cells, zip(*(column.cells for column in table.columns[1:]), strict=True), strict=True)
     )
     assert list(rows) == built_in_recipes()
-    features, figures, settings = rows["thumos14-i3d"]
+    features, extracted, figures, settings = rows["thumos14-i3d"]
     assert features == "thumos14/i3d-actionformer"
+    assert extracted == "i3d-actionformer"
+    assert rows["charades-i3d"][1] == "none"
     assert figures == "ASL 67.90\nActionFormer 66.83"
     assert settings == "ActionFormer configs/thumos_i3d.yaml at 61ea7eb"
     about = read_recipe("activitynet13-tsp").about
