@@ -135,7 +135,7 @@ def test_streams_that_a_preset_has_side_by_side(tmp_path: Path) -> None:
         for name in OWN.backbones
     ]
     features = np.concatenate([part.features for part in parts], axis=1)
-    detector = Detector.from_checkpoint(model.checkpoint, "cpu")
+    detector = Detector.from_ensemble(model.ensemble, "cpu")
     expected = detector.tables(["new"], [detector.detect(features, parts[0].grid, parts[0].duration_s)])
     assert len(expected.named["action"].rows("new")) > 10
     assert model.detect(video).tables.named["action"].rows("new") == expected.named["action"].rows("new")
