@@ -34,8 +34,8 @@ from asl_kit.cli.output import print_results
 )
 @click.option(
     "--flow",
-    type=click.Choice(["raft_large", "raft_small", "tvl1"]),
-    help="Optical flow method, for backbones that take optical flow.",
+    type=click.Choice(["raft_large", "raft_small", "tvl1", "images"]),
+    help="Optical flow method, for backbones that take optical flow; images: the videos are images of it.",
 )
 @click.option(
     "--flow-weights",

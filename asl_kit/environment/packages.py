@@ -13,6 +13,7 @@ REQUIRED = {
     "pytorchvideo": "pytorchvideo.models",
     "pyyaml": "yaml",
     "rich": "rich",
+    "simplejpeg": "simplejpeg",
     "tensorboard": "tensorboard.summary.writer.record_writer",
     "torch": "torch",
     "torchvision": "torchvision",

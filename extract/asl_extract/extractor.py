@@ -17,7 +17,13 @@ from asl_extract.decoders import GPU_DECODERS, VideoSource, check_decoder, get_d
 from asl_extract.decoding.events import DecodeSettings, decode_here
 from asl_extract.decoding.threads import decode_in_threads
 from asl_extract.decoding.workers import choose_workers, decode_in_workers
-from asl_extract.flow.preparation import FlowPreparer, get_flow_method, published_weights
+from asl_extract.flow.preparation import (
+    IMAGES,
+    FlowImagePreparer,
+    FlowPreparer,
+    get_flow_method,
+    published_weights,
+)
 from asl_extract.frames import FramePreparer, Preparer
 from asl_extract.pipeline import FeaturePipeline, FrameCount
 from asl_extract.settings import check_numbers, complete_spec
@@ -126,7 +132,14 @@ class Extractor:
         loaded = load_backbone(backbone, weights=str(weights), frame_size=spec.frame_size, precision=precision)
         found: dict[str, str | None] = {"weights": loaded.weights, "weights_sha256": loaded.weights_sha256}
         rule = backbone.resize.scaled_to(spec.frame_size)
-        if spec.flow:
+        if spec.flow_method == IMAGES:
+            if spec.flow == IMAGES:
+                spec = spec.model_copy(update={"flow": FlowImagePreparer.description})
+            found["flow"] = FlowImagePreparer.description
+            self._prepare: Preparer = FlowImagePreparer(
+                rule=rule, mean=backbone.mean, std=backbone.std, device=self.device
+            )
+        elif spec.flow:
             if flow_weights is None:
                 published = published_weights(spec.flow_method)
                 flow_weights = _weights_of(
@@ -140,7 +153,7 @@ class Extractor:
             }
             if spec.flow == spec.flow_method:  # details are left open
                 spec = spec.model_copy(update={"flow": method.description})
-            self._prepare: Preparer = FlowPreparer(
+            self._prepare = FlowPreparer(
                 rule=rule, mean=backbone.mean, std=backbone.std, method=method, device=self.device
             )
         else:
@@ -238,7 +251,8 @@ class Extractor:
             stride_frames=self.spec.stride_frames,
             clip_frames=self.spec.clip_frames,
             resample_fps=self.spec.fps,
-            every_frame=bool(self.spec.flow),
+            every_frame=bool(self.spec.flow) and self.spec.flow_method != IMAGES,
+            flow_images=self.spec.flow_method == IMAGES,
             device=str(self.device),
         )
         pipeline = FeaturePipeline(

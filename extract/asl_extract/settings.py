@@ -11,7 +11,7 @@ from typing import Any
 
 from asl_extract.backbones import get_backbone
 from asl_extract.decoders import DEFAULT_DECODER, get_decoder
-from asl_extract.flow.preparation import FLOW_METHODS
+from asl_extract.flow.preparation import FLOW_METHODS, IMAGES
 from asl_extract.presets import preset_settings
 from asl_extract.videos import parse_shard
 from asl_kit.base.child_process import TIME_LIMIT_S
@@ -59,7 +59,8 @@ class ExtractionSettings:
     frame_size : int, optional
         Height and width of the backbone's input, in pixels.
     flow : str, optional
-        A name in `asl_extract.flow.preparation.FLOW_METHODS`, for a backbone that looks at optical flow.
+        A name in `asl_extract.flow.preparation.FLOW_METHODS`, for a backbone that looks at optical flow; or
+        ``images``: the videos are images of it.
     flow_weights : path, optional
         Weights of the flow method, as `weights`.
     precision : {'float32', 'float16', 'bfloat16'}, optional
@@ -144,6 +145,8 @@ class ExtractionSettings:
         backbone = get_backbone(chosen.backbone)
         if chosen.flow is None and chosen.flow_weights is not None:
             raise UsageError(f"--flow-weights {chosen.flow_weights} is given without --flow")
+        if chosen.flow == IMAGES and chosen.flow_weights is not None:
+            raise UsageError(f"--flow {IMAGES} computes no flow: leave out --flow-weights {chosen.flow_weights}")
         spec = ExtractionSpec(
             backbone=backbone.name,
             weights="",
@@ -250,12 +253,17 @@ def complete_spec(spec: ExtractionSpec) -> ExtractionSpec:
     if backbone.frames == "flow" and not spec.flow:
         raise UsageError(
             f"{backbone.name} looks at optical flow, and no method was named that computes it",
-            hint=f"pass --flow METHOD, one of: {', '.join(FLOW_METHODS)}",
+            hint=f"pass --flow METHOD, one of: {', '.join(FLOW_METHODS)}; or --flow {IMAGES} if you have it as images",
         )
     if backbone.frames != "flow" and spec.flow:
         raise UsageError(
             f"{backbone.name} looks at the video's own frames, not at optical flow, got --flow {spec.flow_method}",
             hint="leave --flow out, or use a backbone for flow: i3d_flow",
+        )
+    if spec.flow_method == IMAGES and spec.fps is not None:
+        raise UsageError(
+            f"--flow {IMAGES} and --fps {spec.fps:g}: images hold the motion between frames of their own rate",
+            hint="leave out --fps, or compute the flow from the frames: --flow tvl1",
         )
     check_numbers(
         window_frames=spec.window_frames, stride_frames=spec.stride_frames, fps=spec.fps, frame_size=spec.frame_size

@@ -12,7 +12,7 @@ from pathlib import Path
 from asl_extract.decoders import VideoSource
 from asl_extract.decoders.image_files import ImageSequence, holds_images, is_image_sequence
 from asl_kit.annotations.video_names import VIDEO_SUFFIXES
-from asl_kit.base.image_names import image_kind, split_number, tar_stem
+from asl_kit.base.image_names import FLOW_FOLDERS, image_kind, split_number, tar_stem
 from asl_kit.errors import MissingFileError, StoreError, UsageError, VideoError
 from asl_kit.store import encode_id
 
@@ -95,7 +95,8 @@ def find_videos(sources: Sequence[str | Path], *, same_names: bool = False) -> l
     and the folders that links lead to. Broken links, pipes and files without read permission are found too: reading
     them fails with the reason.
 
-    A folder of numbered images is a video, and so is a tar of numbered images. In a folder that also holds videos or
+    A folder of numbered images is a video, and so is a tar of numbered images. A folder is one video of optical flow
+    if its folders u and v both hold numbered images. In a folder that also holds videos or
     folders of videos, images are ignored.
 
     Parameters
@@ -247,7 +248,14 @@ def _search(folder: Path) -> list[Path]:
         if not here and not is_hidden and any(image_kind(name) and split_number(name) for name in names):
             with_images.append(Path(place))
     tars = [tar for tar in tars if holds_images(tar)]
-    return [*files, *tars, *_image_folders(with_images, files, tars)]
+    return [*files, *tars, *_image_folders(_with_flow_joined(with_images), files, tars)]
+
+
+def _with_flow_joined(folders: Sequence[Path]) -> list[Path]:
+    """Return folders with images; in place of folders u and v, which hold optical flow, the one that they lie in."""
+    parents = [{folder.parent for folder in folders if folder.name == name} for name in FLOW_FOLDERS]
+    videos = set.intersection(*parents) - set(folders)
+    return [*videos, *(folder for folder in folders if folder.name not in FLOW_FOLDERS or folder.parent not in videos)]
 
 
 def _is_video_file(name: str) -> bool:

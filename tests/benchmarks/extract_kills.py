@@ -1,6 +1,7 @@
 """Extractions that are killed at random moments: is anything lost? ``python tests/benchmarks/extract_kills.py``.
 
-Small real videos are extracted once without disturbance, by one process: the reference. Then, for each way
+Small real videos, a third of them as folders and a third as tars of images, are extracted once without disturbance,
+by one process: the reference. Then, for each way
 to extract, ``asl-kit extract`` processes on a new store are killed with signal 9 at moments drawn uniformly
 from the start of the work (a first video is open) to its estimated end: the run itself, or a process that
 works for it. Up to three kills hit the same store, one after the other; what a killed run has left is gone on
@@ -44,13 +45,14 @@ from helpers.processes import (
     wait_until,
     workers_of,
 )
-from helpers.support import write_video
+from helpers.support import make_images, write_video
 from rich.console import Console
 from rich.table import Table
 
 from asl_kit.store import FeatureStore
 
 SETTINGS = ["--backbone", "x3d_xs", "--weights", "random", "--window", "16", "--stride", "4", "--size", "48"]
+SETTINGS += ["--image-fps", "25"]
 RUN, DECODER, ACTOR, COORDINATOR, NODE = (
     "the run",
     "a decoder",
@@ -414,7 +416,9 @@ def main() -> int:
         random = Random(options.seed)
         frames = {f"v{number:02}": random.randint(60, 500) for number in range(options.videos)}
         for video_id, count in frames.items():
-            write_video(folder / "videos" / f"{video_id}.mp4", frames=count, fps=25)
+            video = write_video(folder / "videos" / f"{video_id}.mp4", frames=count, fps=25)
+            if kind := int(video_id[1:]) % 3:
+                make_images(video, tar=kind == 1)
         environment = dict(ENVIRONMENT) | {"RAY_TMPDIR": name}
         bench = Bench(folder, frames, environment, random, console)
         console.print(

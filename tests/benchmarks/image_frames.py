@@ -1,8 +1,9 @@
 """Frames that are images: speed against OpenCV's imread in a loop, and memory by the number of frames.
 
-Folder, tar and loop take turns in one process, each with one thread. The memory is that of processes of their own.
+Folder, tar and loop take turns in one process, each decoding with one thread. The memory is that of processes of their
+own. With ``--wait-ms``, reading the bytes of an image takes that much longer, as on a network disk, for all three.
 
-    python tests/benchmarks/image_frames.py [--frames 20000] [--size 456x256] [--kind jpg|png] [--rounds 5]
+    python tests/benchmarks/image_frames.py [--frames 20000] [--size 456x256] [--kind jpg|png] [--wait-ms 1]
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ import sys
 import tarfile
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -22,6 +25,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from asl_extract.decoders import image_files
 from asl_extract.decoders.image_files import ImageSequence
 from asl_extract.decoders.image_reader import ImageReader
 from asl_extract.videos import find_videos
@@ -52,8 +56,23 @@ def read(path: Path) -> int:
     return frames
 
 
-def loop(folder: Path) -> int:
-    return sum(cv2.imread(str(path)) is not None for path in sorted(folder.iterdir()))
+def loop(folder: Path, *, wait_s: float = 0.0) -> int:
+    count = 0
+    for path in sorted(folder.iterdir()):
+        if wait_s:
+            time.sleep(wait_s)
+        count += cv2.imread(str(path)) is not None
+    return count
+
+
+def make_reading_wait(wait_s: float) -> None:
+    read_bytes = image_files._read
+
+    def read_late(*arguments: Any, **options: Any) -> bytearray:
+        time.sleep(wait_s)
+        return read_bytes(*arguments, **options)
+
+    image_files._read = read_late
 
 
 def time_of(function: object, path: Path) -> float:
@@ -83,7 +102,11 @@ def main() -> None:
     parser.add_argument("--size", default="456x256")
     parser.add_argument("--kind", choices=["jpg", "png"], default="jpg")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--wait-ms", type=float, default=0.0)
     arguments = parser.parse_args()
+    wait_s = arguments.wait_ms / 1000
+    if wait_s:
+        make_reading_wait(wait_s)
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
     width, height = map(int, arguments.size.split("x"))
@@ -95,15 +118,18 @@ def main() -> None:
             make_images(folder, count, width=width, height=height, kind=arguments.kind)
             with tarfile.open(tars[count], "w") as archive:
                 archive.add(folder, ".")
-        ways = {"imread": (loop, folders[1_000]), "folder": (read, folders[1_000]), "tar": (read, tars[1_000])}
+        ways = {
+            "imread": (partial(loop, wait_s=wait_s), folders[1_000]),
+            "folder": (read, folders[1_000]),
+            "tar": (read, tars[1_000]),
+        }
         times: dict[str, list[float]] = {name: [] for name in ways}
-        for _ in range(arguments.rounds):
-            for name, (function, path) in ways.items():
+        for turn in range(arguments.rounds):
+            for name, (function, path) in sorted(ways.items(), reverse=bool(turn % 2)):
                 times[name].append(time_of(function, path))
         for name, seconds in times.items():
-            print(
-                f"{name}: {1_000 / min(seconds):.0f} frames/s at best, median {1_000 / float(np.median(seconds)):.0f}"
-            )
+            ratio = float(np.median(np.divide(times["imread"], seconds)))
+            print(f"{name}: {1_000 / min(seconds):.0f} frames/s at best, {ratio:.2f} of imread's speed (median)")
         count = arguments.frames
         print(f"{count} images, {width}x{height} {arguments.kind}:")
         print(f"  found in {time_of(lambda path: find_videos([path]), folders[count].parent):.2f} s")

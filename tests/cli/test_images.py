@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import shutil
 import subprocess
 import tarfile
 from pathlib import Path
 
+import av
+import cv2
 import numpy as np
 import pytest
+import torch
 from click.testing import Result
 from helpers.command_line import run
 from helpers.extraction import make_extractor
 from helpers.support import write_model, write_video
 
+from asl_extract.backbones import get_backbone
+from asl_extract.backbones.weights import load_backbone
 from asl_extract.decoders import pyav_reader
 from asl_kit.annotations import read_annotations
 from asl_kit.store import FeatureStore
@@ -188,3 +194,50 @@ def test_init_and_convert(data: Path, tmp_path: Path) -> None:
     table.write_text("video,start,end,label,split\na,0.5,4.5,run,train\nb,0,2,run,test\n")
     late = run(*words)
     assert (late.exit_code, "must be within the 4 s of" in late.output) == (1, True)
+
+
+def test_flow_images_are_used_in_place_of_computed_flow(data: Path, tmp_path: Path) -> None:
+    """TV-L1's flow of a real video, in 8 bits, gives the features of that flow fed to the network in a plain loop."""
+    with av.open(str(data / "videos" / "a.mp4")) as container:
+        grey = [cv2.resize(frame.to_ndarray(format="gray"), (40, 37)) for frame in container.decode(video=0)][:21]
+    flow = np.stack([cv2.optflow.DualTVL1OpticalFlow_create().calc(*pair, None) for pair in itertools.pairwise(grey)])
+    levels = ((flow.clip(-20, 20) + 20) * 255 / 40).round().astype(np.uint8)  # denseflow's convertFlowToImage
+    assert len(np.unique(levels)) > 20
+    folders = {"beside": ("flow_x_{:05d}.png", "flow_y_{:05d}.png"), "apart": ("u/{:010d}.png", "v/{:010d}.png")}
+    for name, patterns in folders.items():
+        for axis, pattern in enumerate(patterns):
+            for number, image in enumerate(levels[..., axis], 1):
+                path = tmp_path / "flow" / name / pattern.format(number)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                cv2.imwrite(str(path), image)
+        with tarfile.open(tmp_path / "flow" / f"{name}-tar.tar", "w") as archive:
+            archive.add(tmp_path / "flow" / name, ".")
+    words = ["--backbone", "i3d_flow", "--weights", "random", "--window", 16, "--stride", 2, "--size", 32]
+    words += ["--device", "cpu", "--image-fps", 10, "--dtype", "float32", "--flow", "images"]
+    store = tmp_path / "store"
+    result = run("extract", tmp_path / "flow", "-o", store, *words)
+    assert result.exit_code == 0, result.output
+
+    network = load_backbone(get_backbone("i3d_flow"), weights="random", frame_size=32).backbone
+    motion = torch.from_numpy(levels[:, 2:34, 4:36].astype(np.float32) / 255 * 40 - 20)  # the centre of 37 x 40
+    with torch.inference_mode():
+        clips = torch.stack([motion[start : start + 16] for start in (0, 2, 4)]).permute(0, 4, 1, 2, 3)
+        expected = network(clips / 20)
+    stored = FeatureStore.open(store)
+    assert stored.spec.flow == "images, 0 to 255 for -20 to 20 pixels"
+    assert stored.video_ids() == ["apart", "apart-tar", "beside", "beside-tar"]
+    for name in stored.video_ids():
+        np.testing.assert_allclose(stored.read(name), expected, rtol=1e-4, atol=1e-6)
+        assert (stored.info(name).image_decoder, stored.info(name).fps) == (pyav_reader.version(), 10)
+
+    again = run("extract", tmp_path / "flow", "-o", store, *words)
+    assert (again.exit_code, "4 already in the store" in again.output) == (0, True)
+    (tmp_path / "flow" / "apart" / "v" / "0000000003.png").write_bytes(b"other")
+    changed = run("extract", tmp_path / "flow", "-o", store, *words)
+    assert (changed.exit_code, "made from another file" in changed.output) == (1, True)
+    rgb = extract(tmp_path / "flow", tmp_path / "rgb", "--image-fps", 10)
+    assert rgb.exit_code == 1
+    assert "hold optical flow (u/0000000001.png, v/0000000001.png), and RGB frames are expected" in rgb.output
+    for source, fault in (("frames", "found only frame_1.png to frame_40.png"), ("videos", "a.mp4: a video file, and")):
+        refused = run("extract", data / source, "-o", tmp_path / source, *words)
+        assert (refused.exit_code, fault in refused.output) == (1, True), refused.output

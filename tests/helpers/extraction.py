@@ -29,9 +29,15 @@ def make_extractor(
 
 
 def run_extraction(
-    videos: list[Path], store: Path, *, annotations: Path | None = None, **options: Any
+    videos: list[Path],
+    store: Path,
+    *,
+    annotations: Path | None = None,
+    image_fps: float | None = None,
+    **options: Any,
 ) -> ExtractionSummary:
     """Extract videos; `options` are those of `ExtractionSettings` and `RunOptions`."""
     own = {field.name for field in fields(RunOptions)}
     run = RunOptions(**{name: options.pop(name) for name in list(options) if name in own})
-    return extract_videos(videos, store, ExtractionSettings(**options), run, annotations=annotations)
+    settings = ExtractionSettings(**options)
+    return extract_videos(videos, store, settings, run, annotations=annotations, image_fps=image_fps)

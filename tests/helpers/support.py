@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
+import tarfile
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import av
+import cv2
 import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -87,6 +90,22 @@ def write_video(
         for packet in stream.encode():
             container.mux(packet)
     return path
+
+
+def make_images(video: Path, *, tar: bool) -> Path:
+    """Put a folder of JPEG images, or a tar of them, in the place of a video."""
+    folder = video.with_suffix("")
+    folder.mkdir()
+    with av.open(str(video)) as container:
+        for number, frame in enumerate(container.decode(video=0), 1):
+            cv2.imwrite(str(folder / f"frame_{number:010d}.jpg"), frame.to_ndarray(format="bgr24"))
+    video.unlink()
+    if not tar:
+        return folder
+    with tarfile.open(folder.with_suffix(".tar"), "w") as archive:
+        archive.add(folder, ".")
+    shutil.rmtree(folder)
+    return folder.with_suffix(".tar")
 
 
 def write_uneven_video(path: Path, *, start_ms: int = 0) -> Path:

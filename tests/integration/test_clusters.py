@@ -14,7 +14,7 @@ import pytest
 import torch
 from helpers.extraction import run_extraction
 from helpers.processes import ENVIRONMENT, assert_same_store
-from helpers.support import make_task, write_video
+from helpers.support import make_images, make_task, write_video
 from helpers.training_runs import SMALL, words
 
 from asl_kit.store import FeatureStore
@@ -64,12 +64,13 @@ def run(text: str, place: Path, **variables: object) -> subprocess.CompletedProc
 def videos(place: Path) -> list[Path]:
     (place / "videos").mkdir()
     videos = [write_video(place / "videos" / f"{name}.mp4", frames=60, size=(64, 48)) for name in "ab"]
+    make_images(videos[1], tar=True)
     settings = {"backbone": "x3d_xs", "weights": "random", "frame_size": 48, "window_frames": 16, "stride_frames": 4}
-    run_extraction(videos, place / "one.zarr", device="cpu", **settings)
+    run_extraction([place / "videos"], place / "one.zarr", device="cpu", image_fps=25.0, **settings)
     return videos
 
 
-SMALLER = {"x3d_xs": "x3d_xs --weights random --size 48"}
+SMALLER = {"x3d_xs": "x3d_xs --weights random --size 48 --image-fps 25"}
 
 
 @pytest.mark.usefixtures("videos")

@@ -22,7 +22,7 @@ from helpers.processes import (
     wait_until,
     workers_of,
 )
-from helpers.support import write_video
+from helpers.support import make_images, write_video
 
 from asl_kit.store import FeatureStore
 
@@ -30,6 +30,7 @@ pytestmark = pytest.mark.slow
 
 VIDEOS = 16
 SETTINGS = ["--backbone", "x3d_xs", "--weights", "random", "--window", "16", "--stride", "4", "--size", "48"]
+SETTINGS += ["--image-fps", "25"]
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +39,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (place / "videos").mkdir()
     for number in range(VIDEOS):
         write_video(place / "videos" / f"{number:02}.mp4", frames=200 + 20 * number, fps=25, size=(64, 48))
+    for number in range(0, VIDEOS, 4):  # a quarter as folders of images, a quarter as tars of them
+        make_images(place / "videos" / f"{number:02}.mp4", tar=False)
+        make_images(place / "videos" / f"{number + 1:02}.mp4", tar=True)
     (place / "videos" / "broken.mp4").write_bytes(b"no video")
     with start(place, "one.zarr", []) as run:
         run.communicate(timeout=240)

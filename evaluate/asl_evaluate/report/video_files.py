@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import quote
 
 from asl_kit.annotations.video_names import VIDEO_SUFFIXES
-from asl_kit.base.image_names import image_kind, tar_stem
+from asl_kit.base.image_names import FLOW_FOLDERS, image_kind, tar_stem
 from asl_kit.errors import MissingFileError, UsageError
 
 
@@ -42,7 +42,7 @@ def find_video_files(folder: Path, paths: Mapping[str, str | None]) -> dict[str,
         if path.suffix.lower() in VIDEO_SUFFIXES:
             files.append(path)
         elif image_kind(path.name) is not None:
-            of_images.add(path.parent.name)
+            of_images.add((path.parent.parent if path.parent.name in FLOW_FOLDERS else path.parent).name)
         elif (stem := tar_stem(path.name)) is not None:
             of_images.add(stem)
     named = by_name(files)

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asl_extract.decoders.image_files import ImageSequence
-from asl_kit.errors import MissingDependencyError, UsageError
+from asl_kit.errors import MissingDependencyError, UsageError, VideoError
 
 if TYPE_CHECKING:  # decoder processes must start fast
     from torch import Tensor
@@ -66,7 +66,8 @@ class FrameReader(Protocol):
     def blocks(self, max_frames: int) -> Iterator[Frames] | Iterator[Tensor]:
         """Yield every frame once, in order, in blocks (up to max_frames, height, width, 3) of RGB, uint8.
 
-        An empty block means that the reader is still working.
+        The last dimension of images of optical flow is 2: horizontal and vertical. An empty block means that the
+        reader is still working.
 
         Raises
         ------
@@ -110,12 +111,21 @@ def check_decoder(name: str, *, device: str, workers: int | None) -> None:
         )
 
 
-def open_reader(source: VideoSource, decoder: str, *, threads: int, device: str) -> FrameReader:
-    """Open a video file with a decoder, or images; raises as `get_decoder` and the reader."""
+def open_reader(
+    source: VideoSource, decoder: str, *, threads: int, device: str, flow_images: bool = False
+) -> FrameReader:
+    """Open a video file with a decoder, or images; raises as `get_decoder` and the reader.
+
+    With `flow_images`, the images must hold optical flow, and a video file is refused with a VideoError.
+    """
     if isinstance(source, ImageSequence):
         from asl_extract.decoders.image_reader import ImageReader
 
-        return ImageReader(source)
+        return ImageReader(source, flow=flow_images)
+    if flow_images:
+        raise VideoError(
+            f"{source}: a video file, and images of optical flow are expected", hint="compute the flow: --flow tvl1"
+        )
     return get_decoder(decoder).open_reader(source, threads=threads, device=device)
 
 

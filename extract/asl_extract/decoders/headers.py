@@ -43,4 +43,4 @@ def _read(source: VideoSource) -> VideoHeader:
     if not isinstance(source, ImageSequence):
         return read_header(source)
     with closing(open_images(source.path)) as images:  # none is read
-        return VideoHeader(len(images.names) / source.fps, source.fps)
+        return VideoHeader(images.frame_count / source.fps, source.fps)

@@ -35,25 +35,31 @@ class SequentialReader(ABC):
 
     @abstractmethod
     def _next(self, index: int) -> Frames:
-        """Decode the next frame, number `index`: (height, width, 3) of RGB."""
+        """Decode the next frame, number `index`: (height, width, 3) of RGB, or (height, width, 2) of optical flow."""
+
+    def _next_into(self, index: int, out: Frames) -> None:
+        """Decode the next frame into `out`, which has the size of the first one."""
+        frame = self._next(index)
+        if frame.shape != out.shape:
+            raise VideoError(
+                f"{self._path}: frame {index} is {frame.shape[1]}x{frame.shape[0]}, "
+                f"the first is {self.width}x{self.height}"
+            )
+        out[...] = frame
 
     @abstractmethod
     def _check(self) -> Generator[None, None, None]:
         """Raise if the frames so far are damaged; it is called after each block, and yields during long work."""
 
     def blocks(self, max_frames: int) -> Iterator[Frames]:
-        """Yield every frame once, in order, in blocks (up to max_frames, height, width, 3) of RGB."""
+        """Yield every frame once, in order, in blocks (up to max_frames, height, width, 3 or 2)."""
         for start in range(0, self.frame_count, max_frames):
             size = min(max_frames, self.frame_count - start)
-            block = np.empty((size, self.height, self.width, 3), dtype=np.uint8)
-            for offset in range(size):
-                frame = self._first if start + offset == 0 else self._next(start + offset)
-                if frame.shape != self._first.shape:
-                    raise VideoError(
-                        f"{self._path}: frame {start + offset} is {frame.shape[1]}x{frame.shape[0]}, "
-                        f"the first is {self.width}x{self.height}"
-                    )
-                block[offset] = frame
+            block = np.empty((size, *self._first.shape), dtype=np.uint8)
+            if start == 0:
+                block[0] = self._first
+            for offset in range(start == 0, size):
+                self._next_into(start + offset, block[offset])
             for _ in self._check():
                 yield block[:0]
             yield block

@@ -52,6 +52,8 @@ class DecodeSettings:
         As in `ClipPlan`.
     every_frame : bool
         As in `ClipPlan`.
+    flow_images : bool
+        Whether videos are images of optical flow.
     device : str
         Where a decoder in `asl_extract.decoders.GPU_DECODERS` decodes.
     memory_bytes : int
@@ -65,6 +67,7 @@ class DecodeSettings:
     clip_frames: int
     resample_fps: float | None = None
     every_frame: bool = False
+    flow_images: bool = False
     device: str = "cpu"
     memory_bytes: int = MEMORY_BYTES
 
@@ -114,7 +117,8 @@ class Decoded:
     count : int
         Frames that came out of the decoder; 0 without `frames`: the decoder is still at work.
     frames : ndarray or Tensor
-        Those in ``plan.source_frames``, as often as they are in it: (N, H, W, 3) uint8, N from 0 to `BLOCK_FRAMES`.
+        Those in ``plan.source_frames``, as often as they are in it: (N, H, W, 3) uint8, N from 0 to `BLOCK_FRAMES`;
+        (N, H, W, 2) if they are optical flow.
     release : callable
         To be called when `frames` has been used: its memory is then overwritten.
     ready : torch.cuda.Event, optional
@@ -148,7 +152,13 @@ def decode_video(path: VideoSource, settings: DecodeSettings) -> Iterator[Event]
     Frames after the last one that is needed are decoded too, to detect damaged files.
     """
     try:
-        reader = open_reader(path, settings.decoder, threads=settings.threads, device=settings.device)
+        reader = open_reader(
+            path,
+            settings.decoder,
+            threads=settings.threads,
+            device=settings.device,
+            flow_images=settings.flow_images,
+        )
         try:
             _check_duration(path, reader, settings)
             plan = settings.plan(reader)

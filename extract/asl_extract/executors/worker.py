@@ -22,6 +22,7 @@ from asl_extract.executors.work_queue import WorkQueue
 from asl_extract.extractor import Extractor
 from asl_extract.settings import RunOptions
 from asl_extract.videos import VideoFile
+from asl_kit.base.image_names import FLOW_FOLDERS, scan_images
 from asl_kit.errors import AslKitError, StoreError
 from asl_kit.store import FeatureStore
 from asl_kit.store.identity import FileIdentity, SourceCheck
@@ -194,10 +195,10 @@ def _identity_of(path: Path) -> FileIdentity | None:
 def _has_changed_since(path: Path, attempt: Attempt) -> bool:
     """Whether a file, or one in a folder of images, was replaced or repaired after an attempt at it."""
     try:
-        times_s = [_changed_s(path.stat())]
+        folders = [path, *(folder for name in FLOW_FOLDERS if (folder := path / name).is_dir())]
+        times_s = [_changed_s(folder.stat()) for folder in folders]
         if path.is_dir():
-            with os.scandir(path) as entries:
-                times_s += [_changed_s(entry.stat()) for entry in entries]
+            times_s += [_changed_s(entry.stat()) for _, entry in scan_images(path)]
     except OSError:
         return False
     return max(times_s) > datetime.fromisoformat(attempt.time).timestamp()

@@ -3,7 +3,9 @@
 It is prepared as by the authors of I3D (Carreira and Zisserman, CVPR 2017; README of
 https://github.com/google-deepmind/kinetics-i3d): frames are resized, the flow between consecutive frames is
 measured in pixels of the resized frame, truncated to [-20, 20], scaled to a fixed range, and centre-cropped.
-Their method is TV-L1. The flow is not rounded to 8 bits, unlike in pipelines that store it as images.
+Their method is TV-L1. The flow is not rounded to 8 bits, unlike in pipelines that store it as images. Such images
+are read too: 0 to 255 stand for -20 to 20 pixels, as denseflow (``convertFlowToImage`` in
+https://github.com/open-mmlab/denseflow, with its bound of 20) and EPIC-KITCHENS write them.
 
 Shapes: N frames or pairs of frames, resized height H and width W, backbone input size S.
 """
@@ -25,6 +27,11 @@ from asl_kit.errors import UsageError
 
 MAX_MOTION = 20.0
 """Motions are truncated to this many pixels along each axis."""
+
+IMAGES = "images"
+"""Stands for a method where the flow was computed before, and is read from images."""
+
+_IMAGES_DESCRIPTION = f"{IMAGES}, 0 to 255 for -20 to 20 pixels"
 
 FLOW_METHODS = {
     "raft_large": "asl_extract.flow.raft",
@@ -114,6 +121,58 @@ def _module(name: str) -> Any:
     return importlib.import_module(FLOW_METHODS[name])
 
 
+class _MotionScale:
+    """Truncates motion to -20 to 20 pixels, maps that to [0, 1], subtracts `mean` and divides by `std`."""
+
+    def __init__(self, mean: Sequence[float], std: Sequence[float], *, device: torch.device) -> None:
+        self._scale = torch.tensor([1 / (2 * MAX_MOTION * s) for s in std], device=device)
+        self._shift = torch.tensor([(0.5 - m) / s for m, s in zip(mean, std, strict=True)], device=device)
+
+    def __call__(self, motion: Tensor) -> Tensor:
+        """Return the backbone's input: pixels to the right and downwards, (N, 2, S, S) -> (N, S, S, 2)."""
+        return motion.permute(0, 2, 3, 1).clamp(-MAX_MOTION, MAX_MOTION) * self._scale + self._shift
+
+
+class FlowImagePreparer:
+    """Turn images of optical flow into a flow backbone's input.
+
+    Where images are resized, the motion that they hold is scaled with them, so that it is in pixels of the resized
+    image, as computed flow is.
+
+    Parameters
+    ----------
+    rule : ResizeRule
+        How to resize and to crop.
+    mean, std : sequence of float
+        As for `FlowPreparer`.
+    device : torch.device
+        Device of the work and of the result.
+    """
+
+    description = _IMAGES_DESCRIPTION
+
+    def __init__(self, *, rule: ResizeRule, mean: Sequence[float], std: Sequence[float], device: torch.device) -> None:
+        self.rule = rule
+        self.device = device
+        self._scaled = _MotionScale(mean, std, device=device)
+
+    def stream(self) -> VideoPreparer:
+        """Return this object: images are prepared independently, so one object serves all videos."""
+        return self
+
+    def finish(self) -> Tensor:
+        """Return no frames: none are held back."""
+        return torch.empty((0, self.rule.crop, self.rule.crop, 2), device=self.device)
+
+    def __call__(self, frames: NDArray[np.uint8] | Tensor) -> Tensor:
+        """Return prepared flow: horizontal and vertical, (N, H, W, 2) uint8 -> (N, S, S, 2)."""
+        images = self.rule.resize(frames, device=self.device)
+        height, width = frames.shape[1:3]
+        ratios = torch.tensor([images.shape[3] / width, images.shape[2] / height]).to(self.device, non_blocking=True)
+        motion = self.rule.centre(images) * (2 * MAX_MOTION / 255) - MAX_MOTION
+        return self._scaled(motion * ratios[:, None, None])
+
+
 class FlowPreparer:
     """Turn decoded frames into a flow backbone's input. Prepared frame i is the flow from frame i to frame i + 1.
 
@@ -145,8 +204,7 @@ class FlowPreparer:
         self.rule = rule
         self.method = method
         self.device = device
-        self._scale = torch.tensor([1 / (2 * MAX_MOTION * s) for s in std], device=device)
-        self._shift = torch.tensor([(0.5 - m) / s for m, s in zip(mean, std, strict=True)], device=device)
+        self._scaled = _MotionScale(mean, std, device=device)
 
     def stream(self) -> VideoPreparer:
         """Return a preparer for the frames of one video."""
@@ -163,8 +221,7 @@ class FlowPreparer:
             elif moved.any():
                 # Without the repeated frames, the motions between those that are left are the ones asked for.
                 flow[moved] = self.method(frames[torch.cat([moved.new_ones(1), moved])])
-        centre = self.rule.centre(flow).permute(0, 2, 3, 1)
-        return centre.clamp(-MAX_MOTION, MAX_MOTION) * self._scale + self._shift
+        return self._scaled(self.rule.centre(flow))
 
 
 class _FlowStream:

@@ -225,6 +225,8 @@ def test_the_current_folder_has_a_name(frames: Path, monkeypatch: pytest.MonkeyP
         (["cover.jpg", "P/1.jpg", "P/masks/readme.txt"], ["P"]),
         (["P/1.jpg", "P/.thumbnails/1.jpg"], ["P"]),
         (["a.mp4", "notes/scan.png"], ["a"]),
+        (["P/u/1.jpg", "P/v/1.jpg", "Q/u/1.jpg", "Q/v/1.jpg", "R/1.jpg"], ["P", "Q", "R"]),  # optical flow
+        (["u/1.jpg", "v/readme.txt"], ["u"]),
     ],
 )
 def test_which_folders_are_videos(tmp_path: Path, names: list[str], ids: list[str]) -> None:
@@ -240,6 +242,13 @@ def test_images_beside_folders_of_images(tmp_path: Path) -> None:
         (tmp_path / name).touch()
     with pytest.raises(UsageError, match=r"P: holds images and, in .*P/flow, the images of another video"):
         find_videos([tmp_path])
+
+
+def test_a_folder_of_flow_by_its_own_name(tmp_path: Path) -> None:
+    for name in ("P/u/1.jpg", "P/v/1.jpg"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).touch()
+    assert find_videos([tmp_path / "P"]) == find_videos([tmp_path]) == [VideoFile("P", tmp_path / "P")]
 
 
 def test_a_video_and_its_frames_have_one_id(frames: Path) -> None:

@@ -28,7 +28,7 @@ from asl_extract.backbones import get_backbone
 from asl_extract.backbones.weights import state_sha256
 from asl_extract.clip_plan import ClipPlan
 from asl_extract.extractor import Extractor
-from asl_extract.flow.preparation import FlowPreparer, get_flow_method
+from asl_extract.flow.preparation import FlowImagePreparer, FlowPreparer, get_flow_method
 from asl_extract.flow.raft import ITERATIONS
 from asl_extract.frames import ResizeRule
 from asl_kit.errors import (
@@ -378,6 +378,36 @@ def test_equals_torchs_resize(real_frames: NDArray[np.uint8]) -> None:
     assert flow.shape == (2, 56, 56, 2)
 
 
+# Images of optical flow
+
+
+def from_images(rule: ResizeRule, *, x: float, y: float, size: tuple[int, int]) -> Tensor:
+    """Return prepared flow of one frame whose images have these motions everywhere, in pixels."""
+    levels = np.array([x, y]) / 40 * 255 + 127.5
+    images = np.broadcast_to(levels.round().astype(np.uint8), (1, *size, 2))
+    return FlowImagePreparer(rule=rule, mean=HALF, std=HALF, device=CPU)(np.ascontiguousarray(images))
+
+
+@pytest.mark.parametrize(
+    ("rule", "size", "x", "y", "expected"),
+    [
+        pytest.param(SMALL, (16, 20), -20, 20, (-1.0, 1.0), id="the whole range"),
+        pytest.param(SMALL, (16, 20), 4, -8, (0.2, -0.4), id="no resizing"),
+        pytest.param(SMALL, (32, 40), 4, -8, (0.1, -0.2), id="half the size, half the motion"),
+        pytest.param(SMALL, (8, 8), 4, -16, (0.4, -1.0), id="twice the size, clipped"),
+        pytest.param(ResizeRule((16, 32), 16, rounded=False), (16, 16), 4, 4, (0.4, 0.2), id="one axis alone"),
+    ],
+)
+def test_flow_images(
+    rule: ResizeRule, size: tuple[int, int], x: float, y: float, expected: tuple[float, float]
+) -> None:
+    flow = from_images(rule, x=x, y=y, size=size)
+    assert flow.shape == (1, 16, 16, 2)
+    # Half a level of 8 bits is 0.08 pixels: 0.004 of the range, 0.008 where images are enlarged.
+    torch.testing.assert_close(flow[0, 3, 5], torch.tensor(expected), rtol=0, atol=0.0081)
+    assert flow.std(dim=(0, 1, 2)).max() < 1e-6
+
+
 # In an extractor
 
 
@@ -386,6 +416,28 @@ def flow_spec() -> ExtractionSpec:
     return make_extractor(
         backbone="i3d_flow", weights="random", flow="raft_small", flow_weights="random", frame_size=32, device="cpu"
     ).spec
+
+
+def test_spec_of_flow_images_is_repeated() -> None:
+    spec = make_extractor(backbone="i3d_flow", weights="random", flow="images", frame_size=32).spec
+    assert (spec.flow, spec.flow_weights) == ("images, 0 to 255 for -20 to 20 pixels", "")
+    assert Extractor(spec, device="cpu").spec == spec
+    with pytest.raises(SpecConflictError, match="0 to 255 for -32 to 32 pixels' against 'images, 0 to 255 for -20"):
+        Extractor(spec.model_copy(update={"flow": "images, 0 to 255 for -32 to 32 pixels"}), device="cpu")
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"fps": 25.0}, "--flow images and --fps 25: images hold the motion between frames of their own rate"),
+        ({"flow_weights": "default"}, "--flow images computes no flow: leave out --flow-weights default"),
+        ({"backbone": "x3d_xs"}, "x3d_xs looks at the video's own frames, not at optical flow, got --flow images"),
+    ],
+    ids=["fps", "weights", "RGB"],
+)
+def test_flow_images_with_what_does_not_suit_them(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        make_extractor(**{"backbone": "i3d_flow", "weights": "random", "flow": "images"} | settings)
 
 
 def test_spec_is_repeated(flow_spec: ExtractionSpec) -> None:

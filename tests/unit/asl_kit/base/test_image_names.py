@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asl_kit.base.image_names import image_kind, split_number, tar_stem
+from asl_kit.base.image_names import flow_axis, image_kind, series_of, split_number, tar_stem
 
 
 @pytest.mark.parametrize(
@@ -50,3 +50,25 @@ def test_no_number(name: str) -> None:
 )
 def test_tar_stem(name: str, stem: str | None) -> None:
     assert tar_stem(name) == stem
+
+
+@pytest.mark.parametrize(
+    ("name", "series", "axis"),
+    [
+        ("flow_x_00001.jpg", "flow_x_", (0, "flow_?_")),
+        ("flow_y_00001.jpg", "flow_y_", (1, "flow_?_")),
+        ("x_1.jpg", "x_", (0, "?_")),
+        ("P01-y7.png", "P01-y", (1, "P01-?")),
+        ("u/frame_0000000001.jpg", "u/frame_", (0, "?/frame_")),
+        ("v/1.jpg", "v/", (1, "?/")),
+        ("frame_1.jpg", "frame_", None),
+        ("galaxy_1.jpg", "galaxy_", None),
+        ("u_1.jpg", "u_", None),
+        ("1.jpg", "", None),
+    ],
+)
+def test_axes_of_optical_flow(name: str, series: str, axis: tuple[int, str] | None) -> None:
+    found = series_of(name)
+    assert found is not None
+    assert found[0] == series
+    assert flow_axis(series) == axis
