@@ -148,9 +148,7 @@ def test_two_threads_repeat_bit_for_bit(task: tuple[Path, Path], tmp_path: Path)
     torch.set_num_threads(2)
     try:
         for name in ("one", "two"):
-            train_here(
-                task, tmp_path / name, *words("model.width=64", "optimizer.epochs=1", "optimizer.warmup_epochs=0")
-            )
+            train_here(task, tmp_path / name, *words("model.width=64", "optimizer.epochs=2"))
     finally:
         torch.set_num_threads(threads)
     assert_same_run(tmp_path / "one", tmp_path / "two")
