@@ -340,9 +340,9 @@ def test_memory_that_runs_out_in_a_term_is_said_as_elsewhere(offer: Offer, task:
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize("processes", [2, 3])  # 3: more than videos in a batch
-def test_several_processes_train_as_one(offer: Offer, task: Task, processes: int, tmp_path: Path) -> None:
+def test_several_processes_train_as_one(offer: Offer, task: Task, tmp_path: Path) -> None:
     offer(CODE)
+    processes = 3  # more than videos in a batch
     train(task, tmp_path / "one", *BOUNDARY)
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}", "-m"]
     path = os.pathsep.join([str(tmp_path / "site"), os.environ.get("PYTHONPATH", "")])
