@@ -18,7 +18,7 @@ from asl_extract.decoding.events import DecodeSettings, decode_here
 from asl_extract.decoding.threads import decode_in_threads
 from asl_extract.decoding.workers import choose_workers, decode_in_workers
 from asl_extract.flow.preparation import FlowPreparer, get_flow_method, published_weights
-from asl_extract.frames import FramePreparer, Preparer
+from asl_extract.frames import FramePreparer, Preparer, ResizeRule
 from asl_extract.pipeline import FeaturePipeline, FrameCount
 from asl_extract.settings import check_numbers, complete_spec
 from asl_extract.videos import video_at
@@ -118,7 +118,7 @@ class Extractor:
             spec = spec.model_copy(update={"decoder": get_decoder(decoder).version()})
         self.device = use_device(device)
         made_here = complete_spec(spec)
-        backbone = get_backbone(spec.backbone)
+        backbone = get_backbone(spec.backbone, pooling=spec.pooling)
         if weights is None:
             published = backbone.published.name if backbone.published else ""
             weights = _weights_of(spec.weights, spec.weights_sha256, published, option="--weights")
@@ -127,6 +127,7 @@ class Extractor:
         found: dict[str, str | None] = {"weights": loaded.weights, "weights_sha256": loaded.weights_sha256}
         rule = backbone.resize.scaled_to(spec.frame_size)
         if spec.flow:
+            assert isinstance(rule, ResizeRule)  # BackboneSpec sees to it
             if flow_weights is None:
                 published = published_weights(spec.flow_method)
                 flow_weights = _weights_of(
