@@ -1,8 +1,8 @@
 """Image networks of timm (https://github.com/huggingface/pytorch-image-models): ``timm:MODEL``, a feature per frame.
 
 Size, crop, interpolation, mean and standard deviation are those of timm's own data configuration; frames are resized
-by timm's own transform as tensors, whose bytes differ from Pillow's by two at most. The feature is what timm gives for
-``num_classes=0``: pooled as the network's configuration says.
+by timm's own transform as tensors, which rounds some pixels one level up or down from what it makes of Pillow's images.
+The feature is what timm gives for ``num_classes=0``: pooled as the network's configuration says.
 """
 
 from __future__ import annotations
