@@ -22,6 +22,7 @@ from helpers.support import write_model, write_video
 
 from asl_extract.backbones import get_backbone
 from asl_extract.backbones.hugging_face import _ARCHITECTURES
+from asl_extract.backbones.videomae import VideoMae
 from asl_extract.backbones.weights import load_backbone
 from asl_kit.errors import (
     AslKitError,
@@ -158,6 +159,44 @@ def test_mean_of_patch_tokens(folders: Folders, kind: str, first_patch: int) -> 
     ours = load_backbone(spec, frame_size=32).backbone(clips)
     torch.testing.assert_close(ours, tokens[:, first_patch:].mean(1))
     assert spec.pooling == "mean"
+
+
+OUR_NAMES = {
+    "videomae.embeddings.patch_embeddings.projection": "patch_embed.proj",
+    "videomae.encoder.layer": "blocks",
+    "attention.attention.query.bias": "attn.q_bias",
+    "attention.attention.value.bias": "attn.v_bias",
+    "attention.output.dense": "attn.proj",
+    "layernorm_before": "norm1",
+    "layernorm_after": "norm2",
+    "intermediate.dense": "mlp.fc1",
+    "output.dense": "mlp.fc2",
+}
+
+
+@torch.inference_mode()
+def test_our_own_videomae_is_that_of_transformers() -> None:
+    torch.manual_seed(1)
+    config = transformers.VideoMAEConfig(**_IMAGES, intermediate_size=64, num_frames=16, layer_norm_eps=1e-6)
+    theirs = transformers.VideoMAEForVideoClassification(config).eval()
+    theirs.fc_norm.eps = 1e-6  # as in the authors' code; transformers leaves it at 1e-5
+    theirs.classifier = torch.nn.Identity()
+    for parameter in theirs.parameters():
+        parameter += 0.1 * torch.randn_like(parameter)  # biases, too
+    state = {}
+    for name, value in theirs.state_dict().items():
+        for old, new in OUR_NAMES.items():
+            name = name.replace(old, new)
+        state[name] = value
+    for block in ("blocks.0", "blocks.1"):
+        parts = [state.pop(f"{block}.attention.attention.{part}.weight") for part in ("query", "key", "value")]
+        state[f"{block}.attn.qkv.weight"] = torch.cat(parts)
+    ours = VideoMae(32, depth=2, heads=2, hidden=64, patch=8, frame_size=32).eval()
+    ours.load_state_dict(state)
+    clips = torch.randn(2, 3, 16, 32, 32)
+    expected = theirs(clips.transpose(1, 2)).logits
+    assert expected.std() > 0.1
+    torch.testing.assert_close(ours(clips), expected, rtol=1e-4, atol=1e-4)
 
 
 def test_every_architecture_is_tested() -> None:
