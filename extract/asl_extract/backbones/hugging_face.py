@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -110,16 +110,14 @@ def make_backbone(model: str, *, pooling: str = "") -> BackboneSpec:
     architecture = _read_architecture(folder, of=name)
     if pooling and pooling not in architecture.poolings:
         raise UsageError(f"{name} has no pooling {pooling!r}", hint=f"give {' or '.join(architecture.poolings)}")
-    config, processor = _read_settings(folder, of=name)
+    config, processor, size = _read_settings(folder, of=name)
     make = partial(_Encoder, architecture=architecture, pooling=pooling or architecture.poolings[0], of=name)
     return BackboneSpec(
         name=name,
         clip_frames=getattr(config, architecture.clip_frames) if architecture.clip_frames else 1,
-        resize=LibraryTransform(
-            partial(_prepare, processor), crop=_input_size(processor, of=name), description=_describe(processor)
-        ),
-        mean=tuple(map(float, processor.image_mean)) if processor.do_normalize else (0.0,) * 3,
-        std=tuple(map(float, processor.image_std)) if processor.do_normalize else (1.0,) * 3,
+        resize=LibraryTransform(partial(_prepare, processor), crop=size, description=_describe(processor)),
+        mean=_each_channel(processor.image_mean if processor.do_normalize else 0.0),
+        std=_each_channel(processor.image_std if processor.do_normalize else 1.0),
         feature_dim=config.hidden_size,
         frame_step=1,
         build=partial(_build, make, config),
@@ -182,7 +180,7 @@ def _check_extra() -> None:
 def _find(model: str) -> tuple[str, Path]:
     """Return the full name of a model and the folder with its settings."""
     folder = Path(model).expanduser()
-    if folder.is_dir():
+    if model and folder.is_dir():
         return str(folder.absolute()), folder
     if model.startswith(("/", ".", "~")) or not model:
         raise MissingFileError(
@@ -212,8 +210,8 @@ def _read_architecture(folder: Path, *, of: str) -> _Architecture:
     return architecture
 
 
-def _read_settings(folder: Path, *, of: str) -> tuple[Any, Any]:
-    """Return the configuration of the encoder, and the processor."""
+def _read_settings(folder: Path, *, of: str) -> tuple[Any, Any, int]:
+    """Return the configuration of the encoder, the processor, and the height and width of what it makes of frames."""
     from transformers import AutoConfig, AutoImageProcessor, AutoVideoProcessor
 
     auto = AutoVideoProcessor if (folder / _VIDEO_PROCESSOR).exists() else AutoImageProcessor
@@ -221,12 +219,19 @@ def _read_settings(folder: Path, *, of: str) -> tuple[Any, Any]:
         with _quiet():
             config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
             processor = auto.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+            shapes = {tuple(_prepare(processor, torch.zeros(1, 3, *size, dtype=torch.uint8)).shape) for size in _SIZES}
     except Exception as fault:  # transformers may raise anything for what it does not understand
         raise CheckpointError(
             f"{of}: its config.json and preprocessor_config.json cannot be used: {_first_line(fault)}",
             hint="do both lie there? Newer architectures need a newer transformers",
         ) from fault
-    return getattr(config, "vision_config", config), processor
+    _, _, height, width = shapes.pop()
+    if shapes or height != width:
+        raise CheckpointError(
+            f"{of}: its processor does not make square images of one size of all frames: {_describe(processor)}",
+            hint="state a crop_size or a size with equal height and width in its preprocessor_config.json",
+        )
+    return getattr(config, "vision_config", config), processor, height
 
 
 def _build(make: partial[_Encoder], config: Any, frame_size: int) -> nn.Module:
@@ -280,16 +285,8 @@ def _prepare(processor: Any, frames: Tensor) -> Tensor:
     return pixels.flatten(0, -4).to(frames.device)
 
 
-def _input_size(processor: Any, *, of: str) -> int:
-    """Return the height and width of what a processor makes of frames of any size."""
-    shapes = {tuple(_prepare(processor, torch.zeros(1, 3, *size, dtype=torch.uint8)).shape) for size in _SIZES}
-    _, _, height, width = shapes.pop()
-    if shapes or height != width:
-        raise CheckpointError(
-            f"{of}: its processor does not make square images of one size of all frames: {_describe(processor)}",
-            hint="state a crop_size or a size with equal height and width in its preprocessor_config.json",
-        )
-    return int(height)
+def _each_channel(values: float | Sequence[float]) -> tuple[float, ...]:
+    return tuple(map(float, values if isinstance(values, Sequence) else [values] * 3))
 
 
 def _describe(processor: Any) -> str:
