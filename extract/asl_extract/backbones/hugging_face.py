@@ -110,8 +110,9 @@ def make_backbone(model: str, *, pooling: str = "") -> BackboneSpec:
     architecture = _read_architecture(folder, of=name)
     if pooling and pooling not in architecture.poolings:
         raise UsageError(f"{name} has no pooling {pooling!r}", hint=f"give {' or '.join(architecture.poolings)}")
+    pooling = pooling or architecture.poolings[0]
     config, processor, size = _read_settings(folder, of=name)
-    make = partial(_Encoder, architecture=architecture, pooling=pooling or architecture.poolings[0], of=name)
+    make = partial(_Encoder, architecture=architecture, pooling=pooling, of=name)
     return BackboneSpec(
         name=name,
         clip_frames=getattr(config, architecture.clip_frames) if architecture.clip_frames else 1,
@@ -124,7 +125,7 @@ def make_backbone(model: str, *, pooling: str = "") -> BackboneSpec:
         classifier=(),
         published=PublishedWeights("model.safetensors", load=partial(_load, make, config, model=name, folder=folder)),
         fixed_size=True,
-        pooling=pooling or architecture.poolings[0],
+        pooling=pooling,
     )
 
 
