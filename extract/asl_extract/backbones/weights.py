@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -201,6 +202,7 @@ def _read(path: Path, *, option: str) -> StateDict:
             f"{path}: no such weights file", hint=f"{option} takes default, random, or the path of a state dict"
         )
     try:
+        state: Any
         if path.suffix == ".safetensors":
             state = _read_safetensors(path)
         else:

@@ -100,7 +100,10 @@ def test_published_weights_come_from_the_hub(monkeypatch: pytest.MonkeyPatch, tm
         assert torch.equal(value, published[name]), name
 
 
-def test_what_cannot_be_used_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_cannot_be_used_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "damaged.safetensors").write_bytes(b"12345678")
+    with pytest.raises(CheckpointError, match=r"damaged\.safetensors: not a state dict that can be loaded safely"):
+        load_backbone(get_backbone("timm:test_vit"), frame_size=160, weights=str(tmp_path / "damaged.safetensors"))
     with pytest.raises(UsageError, match=r"has no model 'resnet_18'") as caught:
         get_backbone("timm:resnet_18")
     assert "resnet18" in str(caught.value.hint)
