@@ -14,7 +14,9 @@ from asl_kit.cli.output import print_results
 @click.command()
 @click.argument("videos", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="VIDEO_OR_DIR...")
 @click.option("-o", "--out", "store", required=True, type=click.Path(path_type=Path), help="The feature store.")
-@click.option("--backbone", help="Network that makes the features.")
+@click.option(
+    "--backbone", help="Network that makes the features; also hf:MODEL_OR_FOLDER (transformers) and timm:MODEL."
+)
 @click.option(
     "--preset", metavar="DATASET/NAME", help="Use the backbone, window, stride and fps of a published feature set."
 )
@@ -23,6 +25,11 @@ from asl_kit.cli.output import print_results
     "--weights",
     metavar="default|random|FILE",
     help="Weights: the publisher's, downloaded; random with a fixed seed; or a state dict.  [default: default]",
+)
+@click.option(
+    "--pooling",
+    type=click.Choice(["mean", "class", "pooler"]),
+    help="Make the feature of an hf: backbone of its patch tokens, its class token or its pooler.",
 )
 @click.option("--window", "window_frames", type=int, help="Frames that one feature covers.  [default: the backbone's]")
 @click.option(

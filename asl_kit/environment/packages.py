@@ -25,6 +25,9 @@ OPTIONAL = {
     "h5py": ("h5py", "features and annotations in HDF5 files"),
     "opencv-contrib-python-headless": ("opencv", "TV-L1 optical flow"),
     "ray": ("ray", "extract --ray"),
+    "safetensors": ("hf", "weights in safetensors"),
+    "timm": ("timm", "backbones timm:MODEL"),
+    "transformers": ("hf", "backbones hf:MODEL"),
 }
 """Extra of asl-kit and purpose, by package. torchcodec is checked as a decoder."""
 

@@ -42,6 +42,7 @@ def _extract_options(spec: ExtractionSpec) -> dict[str, object]:
     return {
         "--backbone": spec.backbone,
         "--weights": spec.weights,
+        "--pooling": spec.pooling,
         "--window": spec.window_frames,
         "--stride": spec.stride_frames,
         "--fps": spec.fps,

@@ -42,6 +42,8 @@ class ExtractionSpec(StrictModel):
     """Video frames from one feature to the next; 0: not known, of imported features."""
     fps: Annotated[float, Field(gt=0, strict=True)] | None = None
     """Frame rate that videos are resampled to; None: each video's own."""
+    pooling: str = ""
+    """How tokens become a feature, as `asl-kit extract --pooling` takes it; empty for backbones without a choice."""
     clip_frames: Frames
     """Frames given to the backbone: the window, sampled evenly; 0: not known, of imported features."""
     sampling: str = "uniform"

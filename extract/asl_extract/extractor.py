@@ -24,7 +24,7 @@ from asl_extract.flow.preparation import (
     get_flow_method,
     published_weights,
 )
-from asl_extract.frames import FramePreparer, Preparer
+from asl_extract.frames import FramePreparer, Preparer, ResizeRule
 from asl_extract.pipeline import FeaturePipeline, FrameCount
 from asl_extract.settings import check_numbers, complete_spec
 from asl_extract.videos import video_at
@@ -124,7 +124,7 @@ class Extractor:
             spec = spec.model_copy(update={"decoder": get_decoder(decoder).version()})
         self.device = use_device(device)
         made_here = complete_spec(spec)
-        backbone = get_backbone(spec.backbone)
+        backbone = get_backbone(spec.backbone, pooling=spec.pooling)
         if weights is None:
             published = backbone.published.name if backbone.published else ""
             weights = _weights_of(spec.weights, spec.weights_sha256, published, option="--weights")
@@ -132,6 +132,7 @@ class Extractor:
         loaded = load_backbone(backbone, weights=str(weights), frame_size=spec.frame_size, precision=precision)
         found: dict[str, str | None] = {"weights": loaded.weights, "weights_sha256": loaded.weights_sha256}
         rule = backbone.resize.scaled_to(spec.frame_size)
+        assert isinstance(rule, ResizeRule) or not spec.flow  # BackboneSpec sees to it
         if spec.flow_method == IMAGES:
             if spec.flow == IMAGES:
                 spec = spec.model_copy(update={"flow": FlowImagePreparer.description})

@@ -6,7 +6,7 @@ Shapes: N frames, height H, width W, backbone input size S.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
@@ -103,6 +103,33 @@ class ResizeRule:
         return f"{size}, {self.interpolation}, {antialias}{rounded}, centre crop {self.crop}"
 
 
+@dataclass(frozen=True)
+class LibraryTransform:
+    """Another library's own preparation of frames, used as it is: no rule of ours gives the same values.
+
+    Parameters
+    ----------
+    apply : callable
+        Turns frames, uint8 (N, 3, H, W), into the normalised input of a backbone, float32 (N, 3, S, S).
+    crop : int
+        Height and width of the result, S, in pixels.
+    description : str
+        What it does, as an `ExtractionSpec` records it.
+    """
+
+    apply: Callable[[Tensor], Tensor]
+    crop: int
+    description: str
+
+    def scaled_to(self, crop: int) -> LibraryTransform:
+        """Return this transform, which makes one size only."""
+        return self
+
+    def describe(self) -> str:
+        """Return the description."""
+        return self.description
+
+
 class VideoPreparer(Protocol):
     """Prepares the frames of one video, block by block; it returns as many frames as it is given, in order."""
 
@@ -133,15 +160,22 @@ class FramePreparer:
 
     Parameters
     ----------
-    rule : ResizeRule
-        How to resize and crop.
+    rule : ResizeRule or LibraryTransform
+        How to resize and crop; or the whole preparation.
     mean, std : sequence of float
-        Per channel; values in [0, 1] are shifted by `mean` and divided by `std`.
+        Per channel; values in [0, 1] are shifted by `mean` and divided by `std`. A `LibraryTransform` does so itself.
     device : torch.device
         Device of the work and of the result.
     """
 
-    def __init__(self, *, rule: ResizeRule, mean: Sequence[float], std: Sequence[float], device: torch.device) -> None:
+    def __init__(
+        self,
+        *,
+        rule: ResizeRule | LibraryTransform,
+        mean: Sequence[float],
+        std: Sequence[float],
+        device: torch.device,
+    ) -> None:
         self.rule = rule
         self.device = device
         # (x / 255 - mean) / std as one multiplication and one addition.
@@ -158,5 +192,7 @@ class FramePreparer:
 
     def __call__(self, frames: NDArray[np.uint8] | Tensor) -> Tensor:
         """Return prepared frames, float32: (N, H, W, 3) uint8 -> (N, S, S, 3)."""
+        if isinstance(self.rule, LibraryTransform):
+            return self.rule.apply(torch.as_tensor(frames).to(self.device).permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
         centre = self.rule.centre(self.rule.resize(frames, device=self.device)).permute(0, 2, 3, 1)
         return centre * self._scale + self._shift

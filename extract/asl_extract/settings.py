@@ -29,6 +29,7 @@ _OPTIONS = {
     "window_frames": "--window",
     "stride_frames": "--stride",
     "fps": "--fps",
+    "pooling": "--pooling",
     "frame_size": "--size",
     "flow": "--flow",
     "precision": "--precision",
@@ -45,13 +46,15 @@ class ExtractionSettings:
     Parameters
     ----------
     backbone : str, optional
-        A name in `asl_extract.backbones.BACKBONES`; required without `preset` and `like`.
+        A name that `asl_extract.backbones.get_backbone` takes; required without `preset` and `like`.
     preset : str, optional
         ``DATASET/NAME``: a manifest states backbone, window, stride and frame rate.
     like : path, optional
         A store: its settings are used. Weights that came from a file must be given, and are checked by their hash.
     weights : path, optional
         ``default``, ``random`` or the path of a state dict; see `asl_extract.backbones.weights.load_backbone`.
+    pooling : str, optional
+        How tokens become a feature, for backbones of `asl_extract.backbones.hugging_face`.
     window_frames, stride_frames : int, optional
         Frames that a feature looks at, and frames from one feature to the next.
     fps : float, optional
@@ -80,6 +83,7 @@ class ExtractionSettings:
     preset: str | None = None
     like: str | Path | None = None
     weights: str | Path | None = None
+    pooling: str | None = None
     window_frames: int | None = None
     stride_frames: int | None = None
     fps: float | None = None
@@ -142,7 +146,7 @@ class ExtractionSettings:
                 "no backbone is named",
                 hint="give --backbone NAME, --preset DATASET/NAME or --like STORE; --list-backbones shows all names",
             )
-        backbone = get_backbone(chosen.backbone)
+        backbone = get_backbone(chosen.backbone, pooling=chosen.pooling or "")
         if chosen.flow is None and chosen.flow_weights is not None:
             raise UsageError(f"--flow-weights {chosen.flow_weights} is given without --flow")
         if chosen.flow == IMAGES and chosen.flow_weights is not None:
@@ -150,6 +154,7 @@ class ExtractionSettings:
         spec = ExtractionSpec(
             backbone=backbone.name,
             weights="",
+            pooling=backbone.pooling,
             feature_dim=backbone.feature_dim,
             window_frames=chosen.window_frames or backbone.window_frames,
             stride_frames=chosen.stride_frames or backbone.stride_frames,
@@ -249,7 +254,7 @@ def complete_spec(spec: ExtractionSpec) -> ExtractionSpec:
     UsageError, MissingDependencyError
         If a choice is wrong, or not available here.
     """
-    backbone = get_backbone(spec.backbone)
+    backbone = get_backbone(spec.backbone, pooling=spec.pooling)
     if backbone.frames == "flow" and not spec.flow:
         raise UsageError(
             f"{backbone.name} looks at optical flow, and no method was named that computes it",
@@ -273,6 +278,7 @@ def complete_spec(spec: ExtractionSpec) -> ExtractionSpec:
     return spec.model_copy(
         update={
             "feature_dim": backbone.feature_dim,
+            "pooling": backbone.pooling,
             "clip_frames": spec.window_frames if backbone.whole_window else backbone.clip_frames,
             "sampling": "uniform",
             "resize": backbone.resize.scaled_to(spec.frame_size).describe(),

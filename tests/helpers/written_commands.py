@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from asl_extract.backbones import backbone_names
+from asl_extract.backbones import LIBRARIES, backbone_names
 from asl_kit.annotations.conversion import find_converter
 from asl_kit.cli import COMMANDS, main
 from asl_kit.feature_import.presets import get_preset
@@ -106,6 +106,7 @@ def check_command(line: str) -> None:
     if command.name == "convert" and given.get("dataset", "") not in ("", *EXAMPLES):
         find_converter(given["dataset"])
     if "backbone" in given:
-        assert given["backbone"] in backbone_names(), f"no such backbone: {line}"
+        name, colon, _ = given["backbone"].partition(":")
+        assert name in (LIBRARIES if colon else backbone_names()), f"no such backbone: {line}"
     if "preset" in given:
         get_preset(given["preset"])

@@ -1,5 +1,6 @@
 """Backbones by name. A family's module, and torch with it, is imported when one of its names is used.
 
+``hf:MODEL`` and ``timm:MODEL`` are networks of other libraries, which `LIBRARIES` makes backbones of.
 Other packages add backbones through the entry point group `ENTRY_POINT_GROUP`: see docs/plugins.md.
 """
 
@@ -41,22 +42,40 @@ _FAMILIES = {
 BACKBONES = {name: f"asl_extract.backbones.{family}" for family, names in _FAMILIES.items() for name in names}
 """Module of each built-in backbone; the module's ``BACKBONES`` maps the name to a `BackboneSpec`."""
 
+LIBRARIES = {"hf": "asl_extract.backbones.hugging_face", "timm": "asl_extract.backbones.timm_images"}
+"""Module of each library by its prefix; ``make_backbone`` makes a `BackboneSpec` of a name without the prefix."""
+
 
 def backbone_names() -> list[str]:
     """Return the names of all backbones, including those of other packages, sorted."""
     return sorted({*BACKBONES, *entry_names(ENTRY_POINT_GROUP)})
 
 
-def get_backbone(name: str) -> BackboneSpec:
+def get_backbone(name: str, *, pooling: str = "") -> BackboneSpec:
     """Return a backbone by name.
+
+    Parameters
+    ----------
+    name : str
+        A name in `backbone_names`, ``hf:MODEL`` or ``timm:MODEL``.
+    pooling : str
+        How tokens become a feature; empty: as the backbone's network does by default.
 
     Raises
     ------
     UsageError
-        If no backbone has that name (the hint lists all), or several packages provide it.
+        If no backbone has that name (the hint lists all), several packages provide it, or it has no such pooling.
     MissingDependencyError
         If the package that provides it cannot be imported, or provides something else.
+    MissingFileError, CheckpointError
+        If a library cannot find the model, or make a backbone of it.
     """
+    library, colon, model = name.partition(":")
+    if colon and library in LIBRARIES:
+        made: BackboneSpec = importlib.import_module(LIBRARIES[library]).make_backbone(model, pooling=pooling)
+        return made
+    if pooling:
+        raise UsageError(f"{name} has one way to pool, got --pooling {pooling}", hint="leave --pooling out")
     entry = find_entry(ENTRY_POINT_GROUP, name, kind="backbone", built_in=BACKBONES)
     if name in BACKBONES:
         family: dict[str, BackboneSpec] = importlib.import_module(BACKBONES[name]).BACKBONES
@@ -67,4 +86,6 @@ def get_backbone(name: str) -> BackboneSpec:
         return load_third_party(entry)
     close = close_matches(name, backbone_names())
     meant = f"Did you mean {close[0]!r}? " if close else ""
-    raise UsageError(f"unknown backbone {name!r}", hint=f"{meant}Backbones: {', '.join(backbone_names())}")
+    raise UsageError(
+        f"unknown backbone {name!r}", hint=f"{meant}Backbones: {', '.join(backbone_names())}; or hf:MODEL, timm:MODEL"
+    )

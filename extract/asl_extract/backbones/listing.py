@@ -22,7 +22,11 @@ def describe(spec: BackboneSpec) -> tuple[str, ...]:
 
 def backbones_table() -> Table:
     """Return a table of all backbones; if one cannot be loaded or described, its row gives the reason."""
-    table = Table(box=box.SIMPLE_HEAD, caption="window and stride: defaults, in frames; size: of the input, in pixels")
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        caption="window and stride: defaults, in frames; size: of the input, in pixels\n"
+        "also: hf:MODEL_OR_FOLDER, an encoder of transformers, and timm:MODEL, an image network of timm",
+    )
     for column in COLUMNS:
         text = column in ("backbone", "input", "frames", "weights")
         table.add_column(column, justify="left" if text else "right", no_wrap=column == "backbone", overflow="fold")

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from asl_extract.device_ranges import ranges_on
-from asl_extract.frames import ResizeRule
+from asl_extract.frames import LibraryTransform, ResizeRule
 
 StateDict = dict[str, Tensor]
 
@@ -44,10 +44,10 @@ class BackboneSpec:
         Its name for ``--backbone``.
     clip_frames : int
         Frames per clip, T; with `whole_window`, of the default window.
-    resize : ResizeRule
+    resize : ResizeRule or LibraryTransform
         Turns a frame into an input of ``resize.crop`` pixels square.
     mean, std : tuple of float
-        Per channel, for values in [0, 1].
+        Per channel, for values in [0, 1]; of a `LibraryTransform`, which applies them itself, for the record.
     feature_dim : int
         Length of a feature, D.
     frame_step : int
@@ -70,6 +70,8 @@ class BackboneSpec:
         Whether the network takes clips of any length. A clip is then every frame of the window.
     frames : {'rgb', 'flow'}
         The network's input: the frames of the video, or the optical flow between them.
+    pooling : str
+        How tokens become a feature, where ``--pooling`` can choose it; else empty.
     large : bool
         Whether weights are loaded without creating initial ones first, and kept in the precision of the computation.
         `build` is then called on the meta device: tensors outside the state dict must be created on the CPU.
@@ -77,7 +79,7 @@ class BackboneSpec:
 
     name: str
     clip_frames: int
-    resize: ResizeRule
+    resize: ResizeRule | LibraryTransform
     mean: tuple[float, ...]
     std: tuple[float, ...]
     feature_dim: int
@@ -91,6 +93,7 @@ class BackboneSpec:
     fixed_size: bool = False
     whole_window: bool = False
     frames: Literal["rgb", "flow"] = "rgb"
+    pooling: str = ""
     large: bool = False
 
     def __post_init__(self) -> None:
@@ -101,7 +104,7 @@ class BackboneSpec:
         for name in ("clip_frames", "frame_step", "feature_dim"):
             if not isinstance(value := getattr(self, name), int) or value < 1:
                 raise TypeError(f"{name} of a BackboneSpec must be an integer of 1 or more, found {value!r:.60}")
-        if not isinstance(self.resize, ResizeRule):
+        if not isinstance(self.resize, ResizeRule if self.frames == "flow" else ResizeRule | LibraryTransform):
             raise TypeError(f"resize of a BackboneSpec must be a ResizeRule, found {self.resize!r:.60}")
         if not callable(self.build):
             raise TypeError(f"build of a BackboneSpec must be a function, found {self.build!r:.60}")

@@ -10,13 +10,14 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from asl_extract.backbones.published import allow_options
 from asl_extract.backbones.spec import AUTOCAST_LAYERS, Backbone, BackboneSpec, PublishedWeights, StateDict
-from asl_kit.errors import CheckpointError, MissingFileError, UsageError
+from asl_kit.errors import AslKitError, CheckpointError, MissingDependencyError, MissingFileError, UsageError
 from asl_kit.torch_utils.saved_tensors import find_unsound, load_saved
 
 RANDOM = "random"
@@ -57,7 +58,7 @@ def load_backbone(
     weights : str
         ``random``: the initial values of the constructor with seed 0, the same in every run; ``default``, or their
         name in the extraction spec: the publisher's, downloaded to torch.hub's folder; anything else: the path of a
-        file with a state dict.
+        file with a state dict, by torch.save or in safetensors.
     frame_size : int
         Height and width of the input, in pixels.
     precision : torch.dtype
@@ -170,6 +171,8 @@ def _add(digest: hashlib._Hash, name: str, tensor: Tensor) -> None:
 def _download(published: PublishedWeights, *, of: str, option: str) -> StateDict:
     try:
         return published.load()
+    except AslKitError:
+        raise
     except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError) as fault:
         raise CheckpointError(
             f"weights {published.name} of {of} cannot be downloaded: {fault}",
@@ -199,8 +202,14 @@ def _read(path: Path, *, option: str) -> StateDict:
             f"{path}: no such weights file", hint=f"{option} takes default, random, or the path of a state dict"
         )
     try:
-        with allow_options():
-            state = load_saved(path, mmap=True)
+        state: Any
+        if path.suffix == ".safetensors":
+            state = _read_safetensors(path)
+        else:
+            with allow_options():
+                state = load_saved(path, mmap=True)
+    except MissingDependencyError:
+        raise
     except Exception as fault:  # as in _download
         raise CheckpointError(
             f"{path}: not a state dict that can be loaded safely: {_reason(fault)}",
@@ -217,6 +226,17 @@ def _read(path: Path, *, option: str) -> StateDict:
     if (unsound := find_unsound(state)) is not None:
         raise CheckpointError(f"{path}: {unsound} is not a tensor of finite numbers")
     return {name.removeprefix("module."): value for name, value in state.items()}
+
+
+def _read_safetensors(path: Path) -> StateDict:
+    try:
+        from safetensors.torch import load_file
+    except ImportError as fault:
+        raise MissingDependencyError(
+            f"{path}: reading it needs safetensors: {fault}", hint="pip install 'asl-kit[hf]'"
+        ) from fault
+    state: StateDict = load_file(path)
+    return state
 
 
 def _fit(network: nn.Module, state: StateDict, *, of: str, source: str) -> StateDict:

@@ -36,6 +36,7 @@ def test_spec_says_everything(spec: ExtractionSpec) -> None:
     assert spec.model_dump(exclude={"weights_sha256"}) == {
         "backbone": "x3d_xs",
         "weights": "random",
+        "pooling": "",
         "feature_dim": 2048,
         "window_frames": 8,
         "stride_frames": 4,

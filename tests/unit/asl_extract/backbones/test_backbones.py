@@ -319,7 +319,10 @@ def test_ego4ds_feature_is_the_mean_of_what_the_head_is_given() -> None:
 def test_unknown_name_lists_all() -> None:
     with pytest.raises(UsageError, match="unknown backbone 'x3d'") as caught:
         get_backbone("x3d")
-    assert caught.value.hint == "Did you mean 'x3d_s'? Backbones: " + ", ".join(sorted(BACKBONES))
+    assert (
+        caught.value.hint
+        == "Did you mean 'x3d_s'? Backbones: " + ", ".join(sorted(BACKBONES)) + "; or hf:MODEL, timm:MODEL"
+    )
     assert len(BACKBONES) == 46
 
 
