@@ -6,6 +6,7 @@ from collections.abc import Callable, Generator, Iterable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -132,33 +133,29 @@ class Extractor:
         loaded = load_backbone(backbone, weights=str(weights), frame_size=spec.frame_size, precision=precision)
         found: dict[str, str | None] = {"weights": loaded.weights, "weights_sha256": loaded.weights_sha256}
         rule = backbone.resize.scaled_to(spec.frame_size)
-        assert isinstance(rule, ResizeRule) or not spec.flow  # BackboneSpec sees to it
-        if spec.flow_method == IMAGES:
-            if spec.flow == IMAGES:
-                spec = spec.model_copy(update={"flow": FlowImagePreparer.description})
-            found["flow"] = FlowImagePreparer.description
-            self._prepare: Preparer = FlowImagePreparer(
-                rule=rule, mean=backbone.mean, std=backbone.std, device=self.device
-            )
-        elif spec.flow:
-            if flow_weights is None:
-                published = published_weights(spec.flow_method)
-                flow_weights = _weights_of(
-                    spec.flow_weights, spec.flow_weights_sha256, published, option="--flow-weights"
-                )
-            method = get_flow_method(spec.flow_method, weights=str(flow_weights), device=self.device)
-            found |= {
-                "flow": method.description,
-                "flow_weights": method.weights,
-                "flow_weights_sha256": method.weights_sha256,
-            }
-            if spec.flow == spec.flow_method:  # details are left open
-                spec = spec.model_copy(update={"flow": method.description})
-            self._prepare = FlowPreparer(
-                rule=rule, mean=backbone.mean, std=backbone.std, method=method, device=self.device
-            )
+        inputs: dict[str, Any] = {"mean": backbone.mean, "std": backbone.std, "device": self.device}
+        if not spec.flow:
+            self._prepare: Preparer = FramePreparer(rule=rule, **inputs)
         else:
-            self._prepare = FramePreparer(rule=rule, mean=backbone.mean, std=backbone.std, device=self.device)
+            assert isinstance(rule, ResizeRule)  # BackboneSpec sees to it
+            if spec.flow_method == IMAGES:
+                found["flow"] = FlowImagePreparer.description
+                self._prepare = FlowImagePreparer(rule=rule, **inputs)
+            else:
+                if flow_weights is None:
+                    published = published_weights(spec.flow_method)
+                    flow_weights = _weights_of(
+                        spec.flow_weights, spec.flow_weights_sha256, published, option="--flow-weights"
+                    )
+                method = get_flow_method(spec.flow_method, weights=str(flow_weights), device=self.device)
+                found |= {
+                    "flow": method.description,
+                    "flow_weights": method.weights,
+                    "flow_weights_sha256": method.weights_sha256,
+                }
+                self._prepare = FlowPreparer(rule=rule, method=method, **inputs)
+            if spec.flow == spec.flow_method:  # details are left open
+                spec = spec.model_copy(update={"flow": found["flow"]})
         # The same tensors under another file name are the same weights.
         self.spec = spec.model_copy(update={name: value for name, value in found.items() if not getattr(spec, name)})
         names = {"weights": self.spec.weights, "flow_weights": self.spec.flow_weights}
