@@ -114,8 +114,8 @@ class Detector:
     def detect_videos(self, items: Sequence[VideoItem], reader: FeatureReader) -> DetectionTables:
         """Return the actions in several videos whose features are stored; those of like length are computed together.
 
-        The detections are those of `detect`, up to rounding: scores before soft-NMS differ by less than 1e-6, as they
-        do from those of the same network in float64; soft-NMS multiplies many of them.
+        The detections are those of `detect`, up to rounding, which is that of the network in float32: see
+        tests/benchmarks/validation_speed.py.
         """
         found: list[list[Candidates]] = [[]] * len(items)
         # A recipe's long window is for long videos, not for more memory with short ones.

@@ -112,7 +112,7 @@ def test_outputs_together_are_as_exact_as_one_by_one(name: str) -> None:
             exact = wide(features, torch.arange(padded)[None] < len(video))
         kept = [each.logits[row][each.mask[row]] for each, row in ((together, number), (alone, 0), (exact, 0))]
         for found in kept[:2]:
-            torch.testing.assert_close(found.double().sigmoid(), kept[2].sigmoid(), rtol=0, atol=1e-6)
+            torch.testing.assert_close(found.double().sigmoid(), kept[2].sigmoid(), rtol=0, atol=2e-6)
 
 
 @pytest.mark.parametrize("precision", [torch.bfloat16, torch.float16])
