@@ -135,7 +135,8 @@ class Detector:
     def detect_videos(self, items: Sequence[VideoItem], reader: FeatureReader) -> DetectionTables:
         """Return the actions in several videos whose features are stored; those of like length are computed together.
 
-        The detections are those of `detect`, up to rounding.
+        The detections are those of `detect`, up to rounding, which is that of the network in float32: see
+        tests/benchmarks/validation_speed.py.
         """
         found: list[list[Candidates]] = [[]] * len(items)
         # A recipe's long window is for long videos, not for more memory with short ones.

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+WINOGRAD_KERNELS = ((1.0, 0.0, 0.0), (0.5, 0.5, 0.5), (0.5, -0.5, 0.5), (0.0, 0.0, 1.0))
 SMALLEST_BLOCK = 32  # steps; with smaller blocks, neighbours share more keys, which are copied for each
 
 
@@ -57,11 +58,13 @@ def convolve(x: Tensor, conv: nn.Conv1d) -> Tensor:
     """Return a convolution over time: (B, T, C) -> (B, T / stride, C').
 
     The fastest form is used (tests/benchmarks/train_step.py): the convolution of an image that is one row high, with
-    channels last. On a CPU in float32, kernels of 3 take half the time with channels first, and kernels of 1 are fast
-    as images; in every other case a kernel of 1 is a matrix product.
+    channels last. On a CPU in float32, kernels of 3 take half the time with channels first, and less with `winograd`
+    where no gradient is wanted; kernels of 1 are fast as images; in every other case a kernel of 1 is a matrix product.
     """
     exact_on_cpu = x.device.type == "cpu" and x.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
     kernel = conv.kernel_size[0]
+    if exact_on_cpu and not torch.is_grad_enabled() and (kernel, *conv.stride, conv.groups) == (3, 1, 1):
+        return winograd(x, conv.weight, conv.bias)
     if kernel == 1 and not exact_on_cpu:
         return F.linear(x, conv.weight.squeeze(2), conv.bias)
     image = x.transpose(1, 2).unsqueeze(2)  # (B, C, 1, T), a view
@@ -76,6 +79,44 @@ def convolve(x: Tensor, conv: nn.Conv1d) -> Tensor:
         groups=conv.groups,
     )
     return y.squeeze(2).transpose(1, 2)
+
+
+def winograd(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """Return a convolution over time with a kernel of 3, without gradient: 4 products for 2 steps in place of 6.
+
+    Parameters
+    ----------
+    x : Tensor
+        (B, T, C).
+    weight : Tensor
+        (C', C, 3), as of `torch.nn.Conv1d`.
+    bias : Tensor, optional
+        (C',).
+
+    Returns
+    -------
+    Tensor
+        (B, T, C').
+
+    References
+    ----------
+    Lavin and Gray: Fast Algorithms for Convolutional Neural Networks, CVPR 2016, section 4.1: F(2, 3).
+    """
+    steps = x.shape[1]
+    pairs = F.pad(x, (0, 0, 1, 1 + steps % 2)).unflatten(1, (-1, 2))
+    first, second = pairs[:, :-1].unbind(2)  # (B, T / 2, C): the four steps that each pair of outputs depends on
+    third, fourth = pairs[:, 1:].unbind(2)
+    inputs = x.new_empty(4, *first.shape)
+    torch.sub(first, third, out=inputs[0])
+    torch.add(second, third, out=inputs[1])
+    torch.sub(third, second, out=inputs[2])
+    torch.sub(second, fourth, out=inputs[3])
+    kernels = (x.new_tensor(WINOGRAD_KERNELS) @ weight.flatten(0, 1).mT).unflatten(1, weight.shape[:2])
+    a, b, c, d = torch.bmm(inputs.flatten(1, 2), kernels.mT)
+    if bias is not None:
+        b += bias
+    y = torch.stack((a.add_(b).add_(c), b.sub_(c).sub_(d)), dim=1)
+    return y.view(len(x), -1, len(weight))[:, :steps]
 
 
 class ScaledDropPath(nn.Module):

@@ -15,6 +15,9 @@ to ActionFormer in float32, the median over rounds.
   them; ActionFormer pads every video to 2,304;
 - ``--inference``: one video of 2,304 steps to candidates, in place of the step; and ours to detections, with the
   suppression that ActionFormer has in its compiled part;
+- ``--before CHECKOUT``: the step of the default recipe, or with ``--inference`` the way to detections, beside that of
+  another checkout of asl-kit, for example ``git worktree add ../before COMMIT``; nothing else. Each runs in a process
+  of its own;
 - ``--count``: how many operations a step dispatches, in place of its time. Views, which compute nothing, do not count.
 """
 
@@ -22,7 +25,9 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
+import os
 import statistics
+import subprocess
 import sys
 import time
 import types
@@ -45,7 +50,8 @@ from asl_kit.inference.windows import run_windows
 from asl_kit.model.decoding import decode
 from asl_kit.model.network import Localizer, Shape
 from asl_kit.recipes.files import load_recipe
-from asl_kit.torch_utils.device import autocast, choose_precision, use_device
+from asl_kit.torch_utils import device as devices
+from asl_kit.torch_utils.device import autocast, choose_precision
 from asl_train.sequences import TrainingSequence, collate, plan_batches
 from asl_train.trainable_model import TrainableModel
 
@@ -54,6 +60,14 @@ SHAPE = Shape(feature_dims=(DIMS,), sequence_length=LONGEST, levels=LEVELS)
 BASELINE = ["sensitivity.class_level=false", "sensitivity.instance_level=false", "contrastive.enabled=false"]
 ALL = "contrastive.enabled=true"  # the rest of ASL is on by default
 Work = Callable[[], object]
+use_device = getattr(devices, "use_device", devices.choose_device)  # the former is newer than some checkouts
+
+
+def use_small_shape() -> None:
+    """Make everything small, for tests: what is measured then means nothing."""
+    global LONGEST, DIMS, SHAPE
+    LONGEST, DIMS = 256, 64
+    SHAPE = Shape(feature_dims=(DIMS,), sequence_length=LONGEST, levels=LEVELS)
 
 
 def make_sequences(lengths: list[int]) -> list[TrainingSequence]:
@@ -244,6 +258,49 @@ def serve_peer(options: argparse.Namespace, batches: list[list[TrainingSequence]
         pipe.send(timed(works[name], torch.device(options.device)))
 
 
+def serve(options: argparse.Namespace) -> None:
+    """Do what `compare` times, with the code of the checkout on the path, for each line on stdin."""
+    device, (precision,) = use_device(options.device), options.precision
+    sequences = make_sequences([LONGEST] * BATCH)
+    if options.inference:
+        work = our_inference(sequences[0].features, device, precision, whole=True)
+    else:
+        work = our_step([sequences], device, precision, [])
+    for _ in sys.stdin:
+        print(timed(work, device), flush=True)
+
+
+def compare(options: argparse.Namespace) -> None:
+    """Print the seconds that two checkouts take in turns, and the ratio."""
+    for precision in options.precision:
+        processes = []
+        for root in (options.before, Path(__file__).parents[2]):
+            folders = [str(root), *(str(root / name) for name in ("extract", "train", "evaluate"))]
+            words = [sys.executable, __file__, "--serve", "--device", options.device, "--precision", precision]
+            words += ["--inference"] * options.inference
+            words += ["--threads", str(options.threads)] if options.threads else []
+            environment = os.environ | {"PYTHONPATH": os.pathsep.join(folders)}
+            pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "env": environment}
+            processes.append(subprocess.Popen(words, **pipes))
+        rounds = []
+        for _ in range(options.rounds + 1):
+            seconds = []
+            for process in processes:
+                process.stdin.write("\n")
+                process.stdin.flush()
+                seconds.append(float(process.stdout.readline()))
+            rounds.append(seconds)
+        for process in processes:
+            process.stdin.close()
+            process.wait()
+        rounds = rounds[1:]  # the first round warms up
+        before_s, after_s = (statistics.median(column) for column in zip(*rounds, strict=True))
+        ratio = statistics.median(after / before for before, after in rounds)
+        print(
+            f"{precision}: before {before_s:.3f} s, this tree {after_s:.3f} s, ratio {ratio:.3f}, medians over rounds"
+        )
+
+
 def timed(work: Work, device: torch.device) -> float:
     """Return the seconds that some work takes."""
     started_s = time.perf_counter()
@@ -266,10 +323,15 @@ def main() -> None:
     parser.add_argument("--count", action="store_true")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int)
+    parser.add_argument("--before", type=Path, metavar="CHECKOUT")
+    parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.threads:
         torch.set_num_threads(options.threads)
     torch.manual_seed(0)
+    if options.serve or options.before:
+        serve(options) if options.serve else compare(options)
+        return
     device = use_device(options.device)
     if options.count:
         short = make_sequences([60, 40])  # the count does not depend on lengths

@@ -5,6 +5,7 @@ threshold, and every video has the maximum of 2,000 detections. Each checkout ru
 a few videos, so that other work on the machine meets both alike. Compared: every detection of both.
 
 - ``--before CHECKOUT``: another checkout of asl-kit, for example ``git worktree add ../before COMMIT``;
+- ``--rounding``: no times, but how far detections of some videos together, alone, and alone in float64 are apart;
 - ``--busy``: another process keeps one core busy; times with ``--threads`` of more than 1 show who waits for whom.
 
 Printed: milliseconds a video (median and fastest turn), and of which forward, candidates, suppression with voting.
@@ -186,6 +187,33 @@ class Comparison:
         )
 
 
+def compare_rounding(videos: int) -> None:
+    """Print how far probabilities and detections together, alone, and alone in float64 are apart."""
+    torch.set_num_threads(1)
+    detector, wide = make_detector("cpu", "float32"), make_detector("cpu", "float32")
+    wide._network.double()
+    features = [DrawnFeatures().read(str(number)) for number in range(videos)]
+    whole = detector.run(features)
+    probabilities = {"together": whole.logits[whole.mask]}
+    for name, own in {"alone": detector, "float64": wide}.items():
+        outputs = [own.run([each]) for each in features]
+        probabilities[name] = torch.cat([output.logits[output.mask] for output in outputs])
+    nothing: tuple[Any, Any] = (np.zeros((0, 2)), np.zeros((0, 1), np.int64))
+    items = [VideoItem(str(n), float(STEPS), FeatureGrid(0.5, 1.0, STEPS), *nothing) for n in range(videos)]
+    reader: Any = DrawnFeatures()
+    with tempfile.TemporaryDirectory() as folder:
+        for name, own, turn in (("together", detector, videos), ("alone", detector, 1), ("float64", wide, 1)):
+            turns = [items[first : first + turn] for first in range(0, videos, turn)]
+            found = DetectionTables.join([own.detect_videos(each, reader) for each in turns]).by_vocabulary["action"]
+            columns = {column: getattr(found, column) for column in COLUMNS}
+            np.savez(Path(folder) / f"{name}.npz", **columns)
+        for first, second in (("together", "alone"), ("together", "float64"), ("alone", "float64")):
+            apart = probabilities[first].sigmoid() - probabilities[second].sigmoid()
+            comparison = Comparison()
+            comparison.add(Path(folder) / f"{first}.npz", Path(folder) / f"{second}.npz")
+            print(f"{first} and {second}: probabilities {apart.abs().max():.1e} apart; {comparison}")
+
+
 @contextmanager
 def busy_core(wanted: bool) -> Iterator[None]:
     """Keep one core busy with another process."""
@@ -215,11 +243,12 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--precision", default="float32")
+    parser.add_argument("--rounding", action="store_true")
     parser.add_argument("--busy", action="store_true")
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.serve:
-        serve(options)
+    if options.serve or options.rounding:
+        serve(options) if options.serve else compare_rounding(18)
         return
     roots = {"this tree": Path(__file__).parents[2]}
     if options.before:

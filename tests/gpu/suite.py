@@ -68,6 +68,7 @@ SECTIONS = (
     Section("limits", 40),
     Section("tests", 120),
     Section("training_step", 120),
+    Section("captured_step", 100),
     Section("training_epoch", 60),
     Section("inference", 40),
     Section("backbones", 150),

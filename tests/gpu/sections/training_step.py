@@ -18,8 +18,7 @@ def measure(options: Options) -> Iterator[Measure]:
     """Yield the seconds of each kind of step; a figure is the median of many steps."""
     device = options.device
     if options.small:
-        train_step.LONGEST, train_step.DIMS = 256, 64
-        train_step.SHAPE = train_step.Shape(feature_dims=(64,), sequence_length=256, levels=6)
+        train_step.use_small_shape()
     own = ["model.width=32"] if options.small else []
     repeats, warmup = (2, 1) if options.small else (200, 10)
     batches = [train_step.make_sequences([train_step.LONGEST] * train_step.BATCH)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 from typing import Any
 
@@ -94,6 +95,25 @@ def test_detected_together_as_one_by_one(name: str, per_class: bool, monkeypatch
             np.testing.assert_allclose(found[0], values[0], atol=1e-4)  # scores, in descending order
             # Those of equal scores up to rounding may come in another order: each has a partner nevertheless.
             assert (np.abs(found[:, :, None] - values[:, None]).max(0) < 1e-3).any(0).all()
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_outputs_together_are_as_exact_as_one_by_one(name: str) -> None:
+    """Probabilities in float32, together and alone, beside those of the same network in float64."""
+    network, wide = network_of(name), copy.deepcopy(network_of(name)).double()
+    videos = [torch.from_numpy(Reader().read(video)) for video in ("1", "4", "7")]  # 40, 39 and 37 features
+    if len(list(plan_batches([40, 39, 37], network, 4096))) > 1:
+        videos = videos[:1] * 3  # run together only where they are padded to one length
+    together = run_together(network, videos, precision=torch.float32)
+    for number, video in enumerate(videos):
+        alone = run_together(network, [video], precision=torch.float32)
+        padded = network.padded_length(len(video))
+        features = torch.nn.functional.pad(video.double(), (0, 0, 0, padded - len(video)))[None]
+        with torch.inference_mode():
+            exact = wide(features, torch.arange(padded)[None] < len(video))
+        kept = [each.logits[row][each.mask[row]] for each, row in ((together, number), (alone, 0), (exact, 0))]
+        for found in kept[:2]:
+            torch.testing.assert_close(found.double().sigmoid(), kept[2].sigmoid(), rtol=0, atol=2e-6)
 
 
 @pytest.mark.parametrize("precision", [torch.bfloat16, torch.float16])
