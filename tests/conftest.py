@@ -17,7 +17,7 @@ settings.register_profile("deep", deadline=None, max_examples=2000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 
-LONGEST = ("test_readme.py", "test_quick_start.py", "test_fleet.py", "test_own_data.py", "test_training_processes.py")
+LONGEST = ("test_quick_start.py", "test_fleet.py", "test_own_data.py", "test_training_processes.py")
 """Files whose tests take minutes: they start first, so that several processes end at about the same time."""
 
 
