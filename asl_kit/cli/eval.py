@@ -58,7 +58,7 @@ def evaluate(
 
     annotations, device = others["annotations"], others["device"]
     scoring = options.make_record(ScoringOptions, others)
-    stores = options.split_paths(features)
+    stores = options.split_stores(features)
     detections = None
     if checkpoint is None:
         scores = evaluate_predictions(options.split_paths(predictions, "--predictions"), annotations, scoring)

@@ -15,10 +15,16 @@ from asl_kit.dataset.split import load_split
 from asl_kit.detections.table import DetectionTables
 from asl_kit.errors import CheckpointError, SpecConflictError, first_few
 from asl_kit.inference.detector import Detector
+from asl_kit.remote.address import Address
 
 
 def detect_split(
-    checkpoint: Path, annotations: AnnotationSet, features: Sequence[Path], *, split: str, device: str = "auto"
+    checkpoint: Path,
+    annotations: AnnotationSet,
+    features: Sequence[Path | Address],
+    *,
+    split: str,
+    device: str = "auto",
 ) -> tuple[DetectionTables, GridCoverage]:
     """Detect the actions in the videos of a split with a trained model.
 
@@ -28,7 +34,7 @@ def detect_split(
         A trained model.
     annotations : AnnotationSet
         Unified annotations.
-    features : sequence of Path
+    features : sequence of Path or Address
         Feature stores, in the order in which the model was trained on them.
     split : str
         Name of the split.
