@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
@@ -51,11 +51,13 @@ class _Files(Protocol):
 def check_packages(addresses: Iterable[Address]) -> None:
     """Raise MissingDependencyError if a package is missing that these addresses need."""
     for scheme in {address.scheme for address in addresses} & BUCKETS.keys():
-        if importlib.util.find_spec(BUCKETS[scheme]) is None:
+        try:
+            importlib.import_module(BUCKETS[scheme])
+        except ImportError as fault:
             raise MissingDependencyError(
-                f"{scheme}:// needs the package {BUCKETS[scheme]}, which is not installed",
+                f"{scheme}:// needs the package {BUCKETS[scheme]}, which cannot be imported: {fault}",
                 hint="pip install 'asl-kit[remote]'",
-            )
+            ) from fault
 
 
 def read_facts(address: Address, *, silence_s: float = SILENCE_S) -> RemoteFacts:
@@ -129,7 +131,12 @@ def download(
         while True:
             before = file.tell()
             try:
-                with files.stream(address, before) as (facts, start, chunks):
+                # Without a version it is not known whether the rest belongs to the same file.
+                with files.stream(address, before if known is not None and known.version else 0) as (
+                    facts,
+                    start,
+                    chunks,
+                ):
                     known = _place(file, start, known, facts)
                     for chunk in chunks:
                         if stop.is_set():
@@ -146,7 +153,10 @@ def download(
 
 def _place(file: FileIO, start: int, known: RemoteFacts | None, facts: RemoteFacts) -> RemoteFacts:
     """Go to where an answer starts; begin anew if it is another file than the answer before."""
-    is_same = known is None or (known.size_bytes, known.version) == (facts.size_bytes, facts.version)
+    is_same = known is None or (
+        known.version == facts.version
+        and (known.size_bytes or facts.size_bytes) == (facts.size_bytes or known.size_bytes)
+    )
     if start not in (0, file.tell()) or (start and not is_same):
         file.seek(0)
         file.truncate()

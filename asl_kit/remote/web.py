@@ -148,6 +148,7 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
     ) -> urllib.request.Request | None:
         scheme = urlsplit(newurl).scheme.lower()
         if scheme not in WEB or (req.type == "https" and scheme != "https"):
+            fp.close()
             raise RemoteFault(f"the server redirects from {req.type} to {scheme}, which is not followed")
         return super().redirect_request(req, fp, code, msg, headers, newurl)  # type: ignore[arg-type]
 
@@ -209,6 +210,8 @@ def _start_of(response: http.client.HTTPResponse) -> int:
 
 
 def _fault_of_status(answer: urllib.error.HTTPError) -> RemoteFault:
+    if 300 <= answer.code < 400:  # the reason would name the other address, which may be signed
+        return RemoteFault("the server redirects in a circle, or to another kind of address")
     said = f"the server says {answer.code} {answer.reason}".rstrip()
     if answer.code in _TEMPORARY:
         wait = answer.headers.get("Retry-After", "")

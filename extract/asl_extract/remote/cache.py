@@ -36,6 +36,8 @@ CACHE_SIZE_GB = 20.0
 """Default size of a process's copies at most, in 10^9 bytes."""
 
 _POLL_S = 0.1
+_END_S = 1.0
+_PREFIX = "asl-kit-"
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _SUFFIX = re.compile(r"(\.tar)?\.[A-Za-z0-9]{1,8}$")
 
@@ -114,6 +116,7 @@ class VideoCache:
         self._count = 0
         self._changed = threading.Condition()
         self._stop = threading.Event()
+        self._fetching = threading.Lock()
 
     def __enter__(self) -> VideoCache:
         return self
@@ -122,6 +125,9 @@ class VideoCache:
         self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stop.set()
+        is_idle = self._fetching.acquire(timeout=_END_S)  # a server that is silent is not waited for
+        if is_idle:
+            self._fetching.release()
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
             _lock_of(self._folder).unlink(missing_ok=True)
@@ -137,6 +143,12 @@ class VideoCache:
         UsageError
             If the folder cannot be used.
         """
+        with self._fetching:
+            return self._fetch_one(video)
+
+    def _fetch_one(self, video: RemoteVideo) -> LocalCopy:
+        if self._stop.is_set():
+            raise StoppedError
         if self._folder is None:
             self._folder, self._lock = _make_own_folder(self._settings)
         self._count += 1
@@ -209,8 +221,8 @@ def say_what_is_fetched(videos: Iterable[Video], settings: CacheSettings) -> Non
     if not remote:
         return
     err().print(
-        f"{len(remote)} videos are fetched to {settings.path}, at most {settings.size_gb:g} GB at a time per process,"
-        " and deleted after use"
+        f"{len(remote)} videos are at addresses: one after the other is fetched to {settings.path}"
+        f" (at most {settings.size_gb:g} GB at a time per process) and deleted after use"
     )
     if secret := sum(video.path.has_secrets for video in remote):
         err().print(f"{secret} addresses have a login or a query, which are not recorded or printed")
@@ -227,10 +239,10 @@ def _make_own_folder(settings: CacheSettings) -> tuple[Path, int]:
         cache.mkdir(mode=0o700, parents=True, exist_ok=True)
         if settings.folder is None and cache.stat().st_uid != os.getuid():
             raise UsageError(f"{cache}: belongs to another user", hint="name a folder with --cache")
-        with _locked(cache / "lock"):
-            for lock in cache.glob("*-*.lock"):
+        with _locked(cache / f"{_PREFIX}cache"):
+            for lock in cache.glob(f"{_PREFIX}*.lock"):
                 _remove_abandoned(lock)
-            own = Path(tempfile.mkdtemp(prefix=f"{socket.gethostname()}-{os.getpid()}-", dir=cache))
+            own = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{socket.gethostname()}-{os.getpid()}-", dir=cache))
             descriptor = os.open(_lock_of(own), os.O_RDWR | os.O_CREAT, 0o600)
             with suppress(OSError):  # not every file system has locks: what is left there is never removed
                 fcntl.flock(descriptor, fcntl.LOCK_EX)
