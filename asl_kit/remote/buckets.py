@@ -33,7 +33,13 @@ class BucketFiles:
 
     @contextmanager
     def stream(self, address: Address, start: int) -> Iterator[tuple[RemoteFacts, int, Iterator[bytes]]]:
-        """Yield facts, where the answer starts, and the bytes from there."""
+        """Open a file from a byte on, for a ``with`` statement.
+
+        Yields
+        ------
+        (RemoteFacts, int, iterator of bytes)
+            What the server says, where its answer starts (0 if it sends whole files only), and the content from there.
+        """
         facts = self.facts(address)
         assert facts.size_bytes is not None
         start = min(start, facts.size_bytes)

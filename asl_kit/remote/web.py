@@ -58,7 +58,13 @@ class WebFiles:
 
     @contextmanager
     def stream(self, address: Address, start: int) -> Iterator[tuple[RemoteFacts, int, Iterator[bytes]]]:
-        """Yield facts, where the answer starts (0 if the server sends whole files only), and the bytes from there."""
+        """Open a file from a byte on, for a ``with`` statement.
+
+        Yields
+        ------
+        (RemoteFacts, int, iterator of bytes)
+            What the server says, where its answer starts (0 if it sends whole files only), and the content from there.
+        """
         try:
             response = self._open(address, f"bytes={start}-" if start else "")
         except _NotInRangeError:  # the file has become shorter
