@@ -76,7 +76,7 @@ def _run(
     loading: dict[str, Any],
     workers: int | None,
     time_limit_s: float | None,
-    cache: CacheSettings | None,
+    cache: CacheSettings | None = None,
 ) -> None:
     """Detect in the videos of a queue, in a device's process."""
     queue = DeviceQueue(connection)
