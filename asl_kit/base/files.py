@@ -13,7 +13,7 @@ import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from asl_kit.errors import AslKitError, MissingFileError, OutputError
 
@@ -84,7 +84,14 @@ def write_text(path: Path, text: str, *, errors: str = "strict") -> None:
         temporary.write_text(text, encoding="utf-8", errors=errors, newline="\n")
 
 
-def read_json(path: Path, error: type[AslKitError]) -> Any:
+class Readable(Protocol):
+    """A path, or what can be read like one; as text it names itself."""
+
+    def read_bytes(self) -> bytes:
+        """Return the content; raises `OSError`."""
+
+
+def read_json(path: Readable, error: type[AslKitError]) -> Any:
     """Read a JSON file.
 
     Raises
@@ -126,7 +133,7 @@ def read_toml(path: Path, error: type[AslKitError]) -> dict[str, Any]:
         raise error(f"{path}: not a TOML file: {exception}") from exception
 
 
-def _read_bytes(path: Path) -> bytes:
+def _read_bytes(path: Readable) -> bytes:
     try:
         return path.read_bytes()
     except (FileNotFoundError, IsADirectoryError):

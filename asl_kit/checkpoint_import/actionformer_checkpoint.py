@@ -18,6 +18,7 @@ from asl_kit.checkpoint_import.actionformer_weights import read_weights, transla
 from asl_kit.errors import CheckpointError, SpecConflictError
 from asl_kit.manifests.files import load_manifest
 from asl_kit.model.network import Localizer, Shape
+from asl_kit.remote.address import Address
 from asl_kit.store import FeatureStore
 from asl_kit.store.spec import IMPORTED, ExtractionSpec
 
@@ -69,7 +70,7 @@ def import_checkpoint(
     weights: str = "ema",
     annotations: Path | None = None,
     vocabulary: str | None = None,
-    features: Sequence[Path] = (),
+    features: Sequence[Path | Address] = (),
 ) -> ImportedCheckpoint:
     """Convert a checkpoint that ActionFormer wrote.
 
@@ -91,7 +92,7 @@ def import_checkpoint(
         the manifest of its `dataset_name`.
     vocabulary : str, optional
         Vocabulary that the model was trained on. Default: the only one with the right number of classes.
-    features : sequence of Path
+    features : sequence of Path or Address
         Feature stores for the model, whose specs the checkpoint then records. Needed if the configuration joins
         folders without stating the number of values of each.
 
@@ -216,7 +217,9 @@ def _label_ids(path: Path, count: int) -> dict[int, str]:
     return names
 
 
-def _extraction(config: ActionFormerConfig, path: Path, features: Sequence[Path]) -> tuple[ExtractionSpec, ...]:
+def _extraction(
+    config: ActionFormerConfig, path: Path, features: Sequence[Path | Address]
+) -> tuple[ExtractionSpec, ...]:
     """Return the spec of each feature stream."""
     data = config.dataset
     window, stride = (0, 0) if config.resized else (data.num_frames, data.feat_stride)

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import click
 
-from asl_kit.cli.options import json_option
+from asl_kit.cli.options import PathOrAddress, json_option
+from asl_kit.remote.address import Address
 
 FILE = click.argument("file", type=click.Path(path_type=Path))
 AS_JSON = json_option("the result")
@@ -41,8 +42,10 @@ def validate(file: Path, json_path: str | None) -> None:
 @click.option(
     "--step", "step_s", type=click.FloatRange(0, min_open=True), help="Time between two features, in seconds."
 )
-@click.option("--features", "store", type=click.Path(path_type=Path), help="Store that states the step of each video.")
-def stats(file: Path, json_path: str | None, html_path: Path | None, step_s: float | None, store: Path | None) -> None:
+@click.option("--features", "store", type=PathOrAddress(), metavar="STORE", help="States the step of each video.")
+def stats(
+    file: Path, json_path: str | None, html_path: Path | None, step_s: float | None, store: Path | Address | None
+) -> None:
     """Print counts of videos, segments and classes, lengths, overlaps and class balance.
 
     With --features or --step, also count the segments that are shorter than one feature step.

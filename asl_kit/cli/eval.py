@@ -58,7 +58,7 @@ def evaluate(
 
     annotations, device, weights = others["annotations"], others["device"], others["fusion_weights"]
     scoring = options.make_record(ScoringOptions, others)
-    stores = options.split_paths(features)
+    stores = options.split_stores(features)
     detections = None
     if not checkpoint:
         scores = evaluate_predictions(options.split_paths(predictions, "--predictions"), annotations, scoring)

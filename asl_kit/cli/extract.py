@@ -3,24 +3,38 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from asl_kit.cli.options import decoding, devices, image_fps, json_option, list_option, make_record, on_error
+from asl_kit.cli.options import (
+    PathOrAddress,
+    cache,
+    decoding,
+    devices,
+    image_fps,
+    json_option,
+    list_option,
+    make_record,
+    on_error,
+    videos,
+)
 from asl_kit.cli.output import print_results
+
+if TYPE_CHECKING:
+    from asl_kit.remote.address import Address
 
 
 @click.command()
-@click.argument("videos", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="VIDEO_OR_DIR...")
-@click.option("-o", "--out", "store", required=True, type=click.Path(path_type=Path), help="The feature store.")
+@videos
+@click.option("-o", "--out", "store", required=True, type=PathOrAddress(), metavar="PATH", help="The feature store.")
 @click.option(
     "--backbone", help="Network that makes the features; also hf:MODEL_OR_FOLDER (transformers) and timm:MODEL."
 )
 @click.option(
     "--preset", metavar="DATASET/NAME", help="Use the backbone, window, stride and fps of a published feature set."
 )
-@click.option("--like", metavar="STORE", type=click.Path(path_type=Path), help="Use all settings of another store.")
+@click.option("--like", metavar="STORE", type=PathOrAddress(), help="Use all settings of another store.")
 @click.option(
     "--weights",
     metavar="default|random|FILE",
@@ -62,6 +76,7 @@ from asl_kit.cli.output import print_results
     help="Precision of the backbone.  [default: float32 on a CPU, half precision on a GPU]",
 )
 @decoding("pyav")
+@cache
 @click.option(
     "--dtype",
     type=click.Choice(["float16", "float32"]),
@@ -81,8 +96,8 @@ from asl_kit.cli.output import print_results
 def extract(
     ctx: click.Context,
     /,
-    videos: tuple[Path, ...],
-    store: Path,
+    videos: list[str],
+    store: Path | Address,
     annotations: Path | None,
     image_fps: float | None,
     json_path: str | None,
@@ -91,7 +106,8 @@ def extract(
     """Extract features from videos into a store.
 
     A video's id is its file name without the suffix. A folder or a tar of numbered images
-    is a video too, with the folder's or the tar's name. Run the same command again after an
+    is a video too, with the folder's or the tar's name. Videos at addresses (https://,
+    s3://, gs://; s3://bucket/folder/ for all in it) are fetched one by one. Run the same command again after an
     interruption: videos in the store are skipped. Videos that failed before are also
     skipped, unless their files have changed: see --retry-failed. A stored video whose
     file has changed is an error: see --replace-changed.

@@ -43,7 +43,7 @@ def import_checkpoint(features: str | None, **options: Any) -> None:
     """
     from asl_kit.base.console import escape_control_characters
     from asl_kit.checkpoint_import import import_checkpoint as run
-    from asl_kit.cli.options import split_paths
+    from asl_kit.cli.options import split_stores
 
-    imported = run(**options, features=split_paths(features))
+    imported = run(**options, features=split_stores(features))
     click.echo(escape_control_characters(imported.to_text()))

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from asl_kit.cli.options import json_option, list_option, on_error
+from asl_kit.cli.options import PathOrAddress, json_option, list_option, on_error
+
+if TYPE_CHECKING:
+    from asl_kit.remote.address import Address
 
 
 @click.command("import-features")
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
-@click.option("-o", "--out", "store", required=True, type=click.Path(path_type=Path), help="The feature store.")
+@click.option("-o", "--out", "store", required=True, type=PathOrAddress(), metavar="PATH", help="The feature store.")
 @click.option(
     "--annotations",
     type=click.Path(path_type=Path),
@@ -53,7 +56,7 @@ def import_features(
     ctx: click.Context,
     /,
     folder: Path,
-    store: Path,
+    store: Path | Address,
     annotations: Path | None,
     on_error: str,
     replace_changed: bool,

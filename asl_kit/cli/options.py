@@ -9,7 +9,7 @@ from dataclasses import fields
 from functools import wraps
 from importlib import import_module
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 
 import click
 
@@ -17,6 +17,7 @@ from asl_evaluate.protocols import PROTOCOLS
 from asl_kit.base.console import out
 from asl_kit.cli.output import REDIRECTION, stdout_to_stderr
 from asl_kit.errors import UsageError
+from asl_kit.remote.address import Address, path_or_address
 
 Record = TypeVar("Record")
 
@@ -24,7 +25,49 @@ Option = Callable[[Callable[..., Any]], Callable[..., Any]]
 """A decorator that adds options to a command."""
 
 
-def split_paths(text: str | None, option: str = "--features") -> list[Path]:
+class PathOrAddress(click.Path):
+    """A path, or an address such as ``s3://bucket/features.zarr``."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the path or the address."""
+        return path_or_address(value)
+
+
+class _ListFile(click.File):
+    """As `click.File`, which ends with a traceback if the standard input is closed."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> IO[Any]:
+        if value == "-" and sys.stdin is None:
+            self.fail("the standard input is closed", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+def videos(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the argument VIDEO_OR_DIR and ``--list``, which are passed on as one list, `videos`."""
+
+    @click.argument("videos", nargs=-1, metavar="[VIDEO_OR_DIR]...")
+    @click.option(
+        "--list",
+        "listed",
+        type=_ListFile(encoding="utf-8", errors="surrogateescape"),
+        help="More videos: a file with one path or address per line; - for stdin.",
+    )
+    @wraps(command)
+    def with_videos(*args: Any, videos: tuple[str, ...], listed: IO[str] | None, **others: Any) -> Any:
+        named = [*videos, *(line for line in map(str.strip, listed or ()) if line)]
+        if not named:
+            raise click.UsageError("no videos: give files, folders or addresses, or --list FILE")
+        return command(*args, videos=named, **others)
+
+    return with_videos
+
+
+def split_stores(text: str | None) -> list[Path | Address]:
+    """Return the paths and addresses of ``--features``, which are separated by commas; raises as `split_paths`."""
+    return [] if text is None else [path_or_address(part) for part in _split(text, "--features")]
+
+
+def split_paths(text: str | None, option: str) -> list[Path]:
     """Return the paths of a comma-separated option; none if it is not given.
 
     Raises
@@ -32,10 +75,14 @@ def split_paths(text: str | None, option: str = "--features") -> list[Path]:
     UsageError
         If one is empty.
     """
-    parts = [] if text is None else [part.strip() for part in text.split(",")]
+    return [] if text is None else [Path(part) for part in _split(text, option)]
+
+
+def _split(text: str, option: str) -> list[str]:
+    parts = [part.strip() for part in text.split(",")]
     if not all(parts):
         raise UsageError(f"{option} {text}: an empty path between commas")
-    return [Path(part) for part in parts]
+    return parts
 
 
 def make_record(record: type[Record], options: Mapping[str, Any]) -> Record:
@@ -171,6 +218,25 @@ required_annotations = click.option(
     required=True,
     help="Unified annotations (asl-kit convert).",
 )
+
+cache = together(
+    click.option(
+        "--cache",
+        metavar="DIR",
+        type=click.Path(path_type=Path, file_okay=False),
+        help="Where videos at addresses are kept while they are needed.  [default: in the folder for temporary files]",
+    ),
+    click.option(
+        "--cache-size",
+        "cache_size_gb",
+        metavar="GB",
+        type=click.FloatRange(min=0, min_open=True),
+        default=20.0,
+        show_default=True,
+        help="Size of the videos that each process keeps there at most.",
+    ),
+)
+"""Options of `asl-kit extract` and `predict`."""
 
 on_error = click.option(
     "--on-error",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,31 +10,14 @@ import click
 from asl_kit.cli import options
 
 if TYPE_CHECKING:
-    from typing import IO
-
     from asl_kit.detections.per_video import VideoDetections
 
 SHOWN = 10
 """Detections printed for each video."""
 
 
-class _ListFile(click.File):
-    """As `click.File`, which ends with a traceback if the standard input is closed."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> IO[Any]:
-        if value == "-" and sys.stdin is None:
-            self.fail("the standard input is closed", param, ctx)
-        return super().convert(value, param, ctx)
-
-
 @click.command()
-@click.argument("videos", nargs=-1, metavar="[VIDEO_OR_DIR]...")
-@click.option(
-    "--list",
-    "listed",
-    type=_ListFile(encoding="utf-8", errors="surrogateescape"),
-    help="More videos: a file with one per line; - for stdin.",
-)
+@options.videos
 @options.checkpoints(required=True)
 @click.option(
     "-o",
@@ -62,12 +44,12 @@ class _ListFile(click.File):
 @options.image_fps
 @options.devices
 @options.decoding("as in training")
+@options.cache
 @click.pass_context
 def predict(
     ctx: click.Context,
     /,
-    videos: tuple[str, ...],
-    listed: IO[str] | None,
+    videos: list[str],
     checkpoint: tuple[Path, ...],
     output: Path,
     report: Path | None,
@@ -76,7 +58,8 @@ def predict(
     """Find actions in new videos.
 
     Videos are files, folders to search, and patterns such as 'videos/**/*.mp4'.
-    A folder or a tar of numbered images is a video too.
+    A folder or a tar of numbered images is a video too. Videos at addresses
+    (https://, s3://, gs://) are fetched one by one.
     Features are extracted as recorded in the checkpoint.
     A video that cannot be read does not stop the others; the exit code is then 1.
     Subtitles, edit lists and clips are written after each video, everything else at the end.
@@ -86,12 +69,9 @@ def predict(
     from asl_kit.outputs.viewing import ViewingFiles
     from asl_kit.prediction.predict_videos import PredictionOptions, predict_videos
 
-    sources = [*videos, *(line for line in map(str.strip, listed or ()) if line)]
-    if not sources:
-        raise click.UsageError("no videos: give files or folders, or --list FILE")
     viewing = options.make_record(ViewingFiles, others)
     how = options.make_record(PredictionOptions, others)
-    summary = predict_videos(sources, checkpoint, output, report=report, viewing=viewing, options=how, check=False)
+    summary = predict_videos(videos, checkpoint, output, report=report, viewing=viewing, options=how, check=False)
     for video in summary.videos:
         _print_best(video)
     for path in summary.written:

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from asl_kit.cli.options import json_option
+from asl_kit.cli.options import PathOrAddress, json_option
 
 if TYPE_CHECKING:
+    from asl_kit.remote.address import Address
     from asl_kit.store import FeatureStore, SourceComparison
 
-store_argument = click.argument("path", metavar="STORE", type=click.Path(path_type=Path))
+store_argument = click.argument("path", metavar="STORE", type=PathOrAddress())
 as_json = json_option("the result")
 
 
@@ -24,7 +25,7 @@ def store() -> None:
 @store.command()
 @store_argument
 @as_json
-def info(path: Path, json_path: str | None) -> None:
+def info(path: Path | Address, json_path: str | None) -> None:
     """Print how the features were made, how many there are, and which videos failed."""
     from asl_kit.cli.output import print_results
     from asl_kit.store import FeatureStore, describe
@@ -36,7 +37,7 @@ def info(path: Path, json_path: str | None) -> None:
 @store.command(name="list")
 @store_argument
 @as_json
-def list_(path: Path, json_path: str | None) -> None:
+def list_(path: Path | Address, json_path: str | None) -> None:
     """Print a table of the videos."""
     from asl_kit.cli.output import print_results
     from asl_kit.store import FeatureStore, list_videos, table
@@ -52,11 +53,11 @@ def list_(path: Path, json_path: str | None) -> None:
     "--against",
     metavar="VIDEO_OR_DIR",
     multiple=True,
-    type=click.Path(path_type=Path),
+    type=PathOrAddress(),
     help="Also check that the features were made from these files; may be repeated.",
 )
 @as_json
-def verify(path: Path, quick: bool, against: tuple[Path, ...], json_path: str | None) -> None:
+def verify(path: Path | Address, quick: bool, against: tuple[Path | Address, ...], json_path: str | None) -> None:
     """Read all features and compare them with their checksums; exit code 1 if anything is wrong."""
     from asl_kit.cli.output import print_results
     from asl_kit.errors import StoreError
@@ -84,8 +85,8 @@ def verify(path: Path, quick: bool, against: tuple[Path, ...], json_path: str | 
         )
 
 
-def _compare_sources(store: FeatureStore, sources: tuple[Path, ...]) -> SourceComparison:
-    from asl_extract.videos import find_videos
+def _compare_sources(store: FeatureStore, sources: tuple[Path | Address, ...]) -> SourceComparison:
+    from asl_extract.videos import find_sources
     from asl_kit.errors import UsageError
     from asl_kit.store import compare_sources
 
@@ -94,4 +95,4 @@ def _compare_sources(store: FeatureStore, sources: tuple[Path, ...]) -> SourceCo
             f"--against: the features of {store.path} were imported, not made from videos",
             hint="run `asl-kit import-features` again: it compares the features with their files",
         )
-    return compare_sources(store, {file.video_id: file.path for file in find_videos(sources)})
+    return compare_sources(store, {file.video_id: file.path for file in find_sources(sources)})

@@ -6,14 +6,15 @@ from pathlib import Path
 
 import click
 
+from asl_kit.cli.options import PathOrAddress, list_option, split_stores
 from asl_kit.cli.options import device as device_option
-from asl_kit.cli.options import list_option, split_paths
+from asl_kit.remote.address import Address
 
 
 @click.command()
 @click.option("--annotations", type=click.Path(path_type=Path), help="Unified annotations (JSON).")
 @click.option("--features", metavar="STORE[,STORE]", help="Feature store, or one for each stream.")
-@click.option("--out", type=click.Path(path_type=Path), help="Folder of the run.")
+@click.option("--out", type=PathOrAddress(), metavar="PATH", help="Folder of the run.")
 @click.option("--recipe", metavar="NAME|FILE", help="Built-in recipe or TOML file. Default: the default values.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a key: optimizer.epochs=20.")
 @list_option("--list-recipes", "asl_kit.recipes.files:recipes_table", "the built-in recipes with published results")
@@ -23,7 +24,7 @@ from asl_kit.cli.options import list_option, split_paths
 def train(
     annotations: Path | None,
     features: str | None,
-    out: Path | None,
+    out: Path | Address | None,
     recipe: str | None,
     settings: tuple[str, ...],
     print_recipe: bool,
@@ -52,7 +53,7 @@ def train(
     from asl_train.trainer import train_model
 
     try:
-        result = train_model(annotations, split_paths(features), out, chosen, resume=resume, device=device)
+        result = train_model(annotations, split_stores(features), out, chosen, resume=resume, device=device)
     except KeyboardInterrupt:
         click.echo("stopped; run the same command with --resume to continue", err=True)
         raise click.exceptions.Exit(130) from None

@@ -6,13 +6,13 @@ import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from asl_kit.dataset.streams import FeatureStream, join_streams, joined_grid
 from asl_kit.recipes.schema import DataRecipe
+from asl_kit.remote.address import Place
 from asl_kit.store import FeatureStore, VideoInfo
 from asl_kit.store.spec import ExtractionSpec
 
@@ -22,7 +22,7 @@ class FeatureReader:
 
     Parameters
     ----------
-    paths : path or sequence of paths
+    paths : path, address or sequence of them
         Feature stores. Features of the others are interpolated linearly at the centres of the first store's grid.
     recipe : DataRecipe, optional
         Its `resize_length` and `time_scale`: what every video is resized to, by linear interpolation over the same
@@ -34,8 +34,8 @@ class FeatureReader:
         If a path is not a feature store.
     """
 
-    def __init__(self, paths: str | Path | Sequence[str | Path], recipe: DataRecipe | None = None) -> None:
-        self.stores = [FeatureStore.open(path) for path in ([paths] if isinstance(paths, str | Path) else paths)]
+    def __init__(self, paths: Place | Sequence[Place], recipe: DataRecipe | None = None) -> None:
+        self.stores = [FeatureStore.open(path) for path in ([paths] if isinstance(paths, Place) else paths)]
         self._recipe = recipe or DataRecipe()
 
     @property

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from asl_kit.detections.table import Detection, DetectionTables
 from asl_kit.errors import UsageError
+from asl_kit.remote.address import Address
 
 
 @dataclass(frozen=True, eq=False)
@@ -17,7 +18,7 @@ class VideoDetections:
     ----------
     video_id : str
         Names the video in `tables`: the name of its file without the suffix.
-    path : Path
+    path : Path or Address
         The video file.
     duration_s : float
         Length of the video: its frames divided by its frame rate.
@@ -30,7 +31,7 @@ class VideoDetections:
     """
 
     video_id: str
-    path: Path
+    path: Path | Address
     duration_s: float
     fps: float
     frames: int

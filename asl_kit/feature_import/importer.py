@@ -7,7 +7,6 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from asl_kit.feature_import.readers import Source, find_sources, identity, read,
 from asl_kit.feature_import.settings import ImportSettings
 from asl_kit.feature_import.summary import SHOWN, ImportSummary
 from asl_kit.feature_import.timing import Length, Timing, part_of_parent, suggest
+from asl_kit.remote.address import Place, local_path
 from asl_kit.store import FeatureStore, FileIdentity, SourceVideo, encode_id
 from asl_kit.store.spec import UNNAMED
 
@@ -41,7 +41,7 @@ class _Imported:
 
 def import_features(
     folder: str | Path,
-    store: str | Path,
+    store: Place,
     settings: ImportSettings,
     *,
     annotations: str | Path | None = None,
@@ -98,7 +98,7 @@ def import_features(
     >>> import_features("i3d", "features.zarr", settings).done
     ['video_1']
     """
-    folder, store = Path(folder), Path(store)
+    folder, store = Path(folder), local_path(store, what="a feature store")
     if on_error not in ("skip", "stop"):
         raise UsageError(f"on_error is {on_error!r}, expected skip or stop")
     settings, timing = settings.resolve()
@@ -301,7 +301,7 @@ def _is_wanted(job: _Job, source: Source, video_id: str, summary: ImportSummary)
     """Return whether a video is to be imported; otherwise note in the summary why not."""
     if video_id not in job.store:
         return True
-    check = job.store.check_source(video_id, partial(identity, source))
+    check = job.store.check_source(video_id, lambda _: identity(source))
     if check.state == "changed":
         summary.changed.append(video_id)
         if job.replace_changed:

@@ -98,13 +98,13 @@ class ViewingWriter:
         if (wanted.subtitles, wanted.edl, wanted.clips) == (None, None, None):
             return
         shown = select_shown(video, min_score=wanted.min_score)
-        start = read_start(video.path)
+        start = read_start(_file_of(video))
         name = self._names[video.video_id]
         if wanted.subtitles is not None:
             path = Path(wanted.subtitles) / f"{name}.actions.{wanted.subtitle_format}"
             self._try(path, partial(write_subtitles, shown=shown, duration_s=video.duration_s, gap_s=start.gap_s), bar)
         if wanted.edl is not None:
-            text = to_edl(video.path.name, shown, fps=video.fps, start_timecode=start.timecode)
+            text = to_edl(_file_of(video).name, shown, fps=video.fps, start_timecode=start.timecode)
             self._try(Path(wanted.edl) / f"{name}.edl", partial(write_text, text=text), bar)
         if wanted.clips is not None and wanted.max_clips is None:
             for path, row in self._list_clips(Path(wanted.clips), video):
@@ -129,7 +129,8 @@ class ViewingWriter:
         return [(folder / f"{names[row]}.mp4", row) for row in shown]
 
     def _cut(self, path: Path, video: VideoDetections, row: Detection, bar: ProgressBar) -> None:
-        self._try(path, lambda path: cut_clip(path, video.path, row, read_start(video.path)), bar)
+        file = _file_of(video)
+        self._try(path, lambda path: cut_clip(path, file, row, read_start(file)), bar)
 
     def _try(self, path: Path, write: Callable[[Path], None], bar: ProgressBar) -> None:
         try:
@@ -140,3 +141,8 @@ class ViewingWriter:
         else:
             self.written.append(path)
             bar.note(f"wrote {path.name}")
+
+
+def _file_of(video: VideoDetections) -> Path:
+    assert isinstance(video.path, Path)  # for videos at addresses these files are refused before the work
+    return video.path

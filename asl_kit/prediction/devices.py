@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import chain
@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from asl_extract.executors.devices import LOST, PROGRESS, RESULT, DeviceQueue, work_on_devices
-from asl_extract.videos import VideoFile
+from asl_extract.remote.cache import CacheSettings
+from asl_extract.videos import Video
 from asl_kit.detections.per_video import VideoDetections
 from asl_kit.errors import AslKitError, VideoError
 from asl_kit.prediction.trained_model import load_model
@@ -39,12 +40,13 @@ class ModelOnDevices:
 
     def detect_all(
         self,
-        videos: Sequence[VideoFile],
+        videos: Sequence[Video],
         *,
         workers: int | None = None,
         time_limit_s: float | None = None,
-        on_frames: Callable[[VideoFile, float, int], None] | None = None,
-    ) -> Generator[tuple[VideoFile, VideoDetections | AslKitError], None, None]:
+        on_frames: Callable[[Video, float, int], None] | None = None,
+        cache: CacheSettings | None = None,
+    ) -> Generator[tuple[Video, VideoDetections | AslKitError], None, None]:
         """Yield the detections in each of many videos, or the error of that video, as soon as they are known.
 
         The parameters are those of `asl_kit.prediction.trained_model.TrainedModel.detect_all`; `workers` are for each
@@ -55,7 +57,7 @@ class ModelOnDevices:
         AslKitError
             If the model cannot be loaded or a device has too little memory; or if processes die at their start.
         """
-        arguments = (self.checkpoint, self.loading, workers, time_limit_s)
+        arguments = (self.checkpoint, self.loading, workers, time_limit_s, cache)
         with closing(work_on_devices(self.devices, videos, _run, *arguments)) as messages:
             for kind, content in messages:
                 if kind == RESULT:
@@ -74,15 +76,16 @@ def _run(
     loading: dict[str, Any],
     workers: int | None,
     time_limit_s: float | None,
+    cache: CacheSettings | None = None,
 ) -> None:
     """Detect in the videos of a queue, in a device's process."""
     queue = DeviceQueue(connection)
     try:
         model = load_model(checkpoint, device=device, **loading)
         while (first := queue.get()) is not None:
-            videos = chain([first], iter(queue.get, None))
+            videos: Iterator[Video] = chain([first], iter(queue.get, None))
             results = model.detect_all(
-                videos, workers=workers, time_limit_s=time_limit_s, on_frames=queue.send_progress
+                videos, workers=workers, time_limit_s=time_limit_s, on_frames=queue.send_progress, cache=cache
             )
             with closing(results):
                 for file, found in results:

@@ -12,18 +12,21 @@ from asl_evaluate.report import write_detections_report
 from asl_extract.decoders import check_decoder
 from asl_extract.decoders.image_files import is_image_sequence
 from asl_extract.decoding.workers import choose_workers
-from asl_extract.videos import find_videos, with_image_fps
+from asl_extract.remote.cache import CACHE_SIZE_GB, CacheSettings, say_what_is_fetched
+from asl_extract.videos import RemoteVideo, Video, find_sources, with_image_fps
 from asl_kit.base.child_process import TIME_LIMIT_S
 from asl_kit.base.console import err, progress_bar, warn
 from asl_kit.detections.per_video import VideoDetections
 from asl_kit.detections.table import DetectionTables
-from asl_kit.errors import AslKitError
+from asl_kit.errors import AslKitError, UsageError
 from asl_kit.outputs.summary import OutputSummary, failure_line
 from asl_kit.outputs.table import write_detections
 from asl_kit.outputs.viewing import ViewingFiles, ViewingWriter
 from asl_kit.prediction.devices import ModelOnDevices
 from asl_kit.prediction.frame_progress import FrameProgress
 from asl_kit.prediction.trained_model import TrainedModel, load_model
+from asl_kit.remote.access import SILENCE_S
+from asl_kit.remote.address import Place
 from asl_kit.torch_utils.device import choose_device, choose_devices
 
 
@@ -42,6 +45,8 @@ class PredictionOptions:
         As for `asl_kit.prediction.trained_model.TrainedModel.detect_all`, for each device.
     image_fps : float, optional
         Frame rate of videos whose frames are images.
+    cache, cache_size_gb
+        As for `asl_extract.settings.RunOptions`.
     """
 
     device: str = "auto"
@@ -54,6 +59,13 @@ class PredictionOptions:
     workers: int | None = None
     time_limit_s: float = TIME_LIMIT_S
     image_fps: float | None = None
+    cache: str | Path | None = None
+    cache_size_gb: float = CACHE_SIZE_GB
+
+    @property
+    def cache_settings(self) -> CacheSettings:
+        """Where videos at addresses are kept."""
+        return CacheSettings(self.cache, self.cache_size_gb, min(SILENCE_S, self.time_limit_s))
 
 
 @dataclass(frozen=True)
@@ -79,7 +91,7 @@ class PredictionSummary(OutputSummary):
 
 
 def predict_videos(
-    videos: str | Path | Sequence[str | Path],
+    videos: Place | Sequence[Place],
     checkpoint: str | Path | Sequence[str | Path],
     out: str | Path,
     *,
@@ -95,8 +107,8 @@ def predict_videos(
 
     Parameters
     ----------
-    videos : path or sequence of paths
-        Files, folders and patterns: see `asl_extract.videos.find_videos`.
+    videos : path, address or sequence of them
+        Files, folders, patterns and addresses: see `asl_extract.videos.find_sources`.
     checkpoint : path or sequence of paths
         A trained model, or several whose outputs are averaged: see `asl_kit.checkpoint.ensemble.load_ensemble`.
     out : path
@@ -119,8 +131,10 @@ def predict_videos(
         If the run cannot continue, for example because the disk is full.
     """
     options = options or PredictionOptions()
-    files = find_videos([videos] if isinstance(videos, str | Path) else videos, same_names=True)
-    files = with_image_fps(files, options.image_fps, {})
+    sources = [videos] if isinstance(videos, Place) else videos
+    files = with_image_fps(find_sources(sources, same_names=True), options.image_fps, {})
+    _check_viewing(files, viewing)
+    say_what_is_fetched(files, options.cache_settings)
     model, workers = _open_model(checkpoint, options)
     writer = ViewingWriter(viewing or ViewingFiles(), [file.video_id for file in files])
     found: list[VideoDetections] = []
@@ -130,7 +144,13 @@ def predict_videos(
         progress = FrameProgress(bar, files)
         try:
             with closing(
-                model.detect_all(files, workers=workers, time_limit_s=options.time_limit_s, on_frames=progress.advance)
+                model.detect_all(
+                    files,
+                    workers=workers,
+                    time_limit_s=options.time_limit_s,
+                    on_frames=progress.advance,
+                    cache=options.cache_settings,
+                )
             ) as results:
                 for file, result in results:
                     progress.finish(file)
@@ -157,6 +177,16 @@ def predict_videos(
         videos=found,
         stopped_by=stopped_by,
     )
+
+
+def _check_viewing(videos: Sequence[Video], viewing: ViewingFiles | None) -> None:
+    """Refuse files for people that are made from the video files, if those are not kept."""
+    first = next((video for video in videos if isinstance(video, RemoteVideo)), None)
+    if first is not None and viewing is not None and (viewing.subtitles, viewing.edl, viewing.clips) != (None,) * 3:
+        raise UsageError(
+            f"{first.path}: subtitles, edit lists and clips need the video file, which is deleted after use",
+            hint="download the videos; `asl-kit render` makes these files from the detections, also later",
+        )
 
 
 def _open_model(
@@ -193,8 +223,12 @@ def _write_all(videos: Sequence[VideoDetections], out: Path, report: str | Path 
             Path(report),
             DetectionTables.join([video.tables for video in videos]).shown,
             durations_s={video.video_id: video.duration_s for video in videos},
-            # A page cannot play images.
-            files={video.video_id: video.path for video in videos if not is_image_sequence(video.path)},
+            # A page cannot play images, and loads nothing from elsewhere.
+            files={
+                video.video_id: video.path
+                for video in videos
+                if isinstance(video.path, Path) and not is_image_sequence(video.path)
+            },
         )
         written.append(Path(report))
     return written

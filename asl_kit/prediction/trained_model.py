@@ -7,10 +7,13 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
 
-from asl_extract.decoders import VideoSource
+from asl_extract.decoding.events import NextVideo
 from asl_extract.extractor import ExtractedVideo, Extractor
 from asl_extract.imported import describe_differences, specs_like
-from asl_extract.videos import VideoFile, video_at
+from asl_extract.remote.ahead import share_ready
+from asl_extract.remote.cache import CacheSettings, VideoCache
+from asl_extract.remote.ready import ReadyVideo, fetch_ahead
+from asl_extract.videos import Video, video_at
 from asl_kit.checkpoint.ensemble import Ensemble, load_ensemble
 from asl_kit.dataset.streams import FeatureStream, join_streams, joined_grid
 from asl_kit.detections.per_video import VideoDetections
@@ -131,7 +134,7 @@ class TrainedModel:
         FeatureError
             If a feature is not finite.
         """
-        with closing(self.detect_all([video_at(Path(video), image_fps)], workers=0)) as results:
+        with closing(self.detect_all([video_at(video, image_fps)], workers=0)) as results:
             _, found = next(results)
         if isinstance(found, AslKitError):
             raise found
@@ -139,20 +142,21 @@ class TrainedModel:
 
     def detect_all(
         self,
-        videos: Iterable[VideoFile],
+        videos: Iterable[Video],
         *,
         workers: int | None = None,
         time_limit_s: float | None = None,
-        on_frames: Callable[[VideoFile, float, int], None] | None = None,
-    ) -> Generator[tuple[VideoFile, VideoDetections | AslKitError], None, None]:
+        on_frames: Callable[[Video, float, int], None] | None = None,
+        cache: CacheSettings | None = None,
+    ) -> Generator[tuple[Video, VideoDetections | AslKitError], None, None]:
         """Yield the detections in each of many videos, or the error of that video, as soon as they are known.
 
         Close the generator to end all workers.
 
         Parameters
         ----------
-        videos : iterable of VideoFile
-            As returned by `asl_extract.videos.find_videos`; taken one by one as they are decoded.
+        videos : iterable of Video
+            As returned by `asl_extract.videos.find_sources`; taken one by one as they are decoded.
         workers : int, optional
             Processes that decode; 0: this process decodes; None: see `asl_extract.decoding.workers.choose_workers`.
         time_limit_s : float, optional
@@ -160,30 +164,36 @@ class TrainedModel:
         on_frames : callable, optional
             Called with (video, frames just decoded, frames in the file). If several streams each decode the video, a
             frame of one stream counts as a fraction.
+        cache : CacheSettings, optional
+            Where videos at addresses are kept.
 
         Raises
         ------
         AslKitError
             If the device has too little memory, workers cannot be started, or the disk is full.
         """
-        files: dict[str, VideoFile] = {}
+        ready: dict[str, ReadyVideo] = {}
 
         def count(video_id: str, frames: int, total: int) -> None:
             if on_frames is not None:
-                on_frames(files[video_id], frames / len(self._extractors), total)
+                on_frames(ready[video_id].video, frames / len(self._extractors), total)
 
-        def sources(videos: Iterable[VideoFile]) -> Iterator[tuple[str, VideoSource | AslKitError]]:
-            for file in videos:
-                files[file.video_id] = file
-                yield file.video_id, file.id_fault or file.source
+        def sources(videos: Iterable[ReadyVideo | None]) -> Iterator[NextVideo]:
+            for video in videos:
+                if video is None:
+                    yield None
+                    continue
+                ready[video.video.video_id] = video
+                yield video.video.video_id, video.source
 
         def extract(
-            extractor: Extractor, videos: Iterable[VideoFile]
+            extractor: Extractor, videos: Iterable[ReadyVideo | None]
         ) -> Generator[tuple[str, ExtractedVideo | AslKitError], None, None]:
             return extractor.extract_all(sources(videos), workers=workers, time_limit_s=time_limit_s, on_frames=count)
 
-        of_each = itertools.tee(videos, len(self._extractors))
         with ExitStack() as stack:
+            fetched = stack.enter_context(VideoCache(cache or CacheSettings()))
+            of_each = share_ready(fetch_ahead(videos, fetched), len(self._extractors))
             extractions = [
                 stack.enter_context(closing(extract(*both))) for both in zip(self._extractors, of_each, strict=True)
             ]
@@ -194,11 +204,11 @@ class TrainedModel:
                     parts.setdefault(video_id, {})[number] = result
                     if len(parts[video_id]) == len(extractions):
                         of_video = [part for _, part in sorted(parts.pop(video_id).items())]
-                        yield files[video_id], self._detect(files[video_id], of_video)
+                        video = ready.pop(video_id)
+                        fetched.release(video.copy)
+                        yield video.video, self._detect(video.video, [video.named(part) for part in of_video])
 
-    def _detect(
-        self, file: VideoFile, results: Sequence[ExtractedVideo | AslKitError]
-    ) -> VideoDetections | AslKitError:
+    def _detect(self, file: Video, results: Sequence[ExtractedVideo | AslKitError]) -> VideoDetections | AslKitError:
         """Return the detections in a video, given what each extraction yielded for it; or the first error."""
         extracted = []
         for result in results:

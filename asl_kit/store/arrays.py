@@ -20,6 +20,8 @@ import google_crc32c
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from asl_kit.remote.folder import AnyFolder
+
 MAX_CHUNK_ROWS = 1024
 DTYPES = ("float16", "float32")
 
@@ -31,7 +33,7 @@ _CHUNK_KEYS = {"name": "default", "configuration": {"separator": "."}}  # one fl
 class StoredArray:
     """An array on disk: its metadata, and methods to read its values."""
 
-    folder: Path
+    folder: AnyFolder
     """Folder of ``zarr.json`` and the chunk files."""
     shape: tuple[int, int]
     """(T, D)."""
@@ -45,7 +47,7 @@ class StoredArray:
     """Attributes of the array."""
 
     @classmethod
-    def open(cls, folder: Path) -> StoredArray:
+    def open(cls, folder: AnyFolder) -> StoredArray:
         """Read an array's metadata.
 
         Raises
@@ -117,16 +119,22 @@ class StoredArray:
         if not self.plain:
             import zarr
 
+            place = self.folder if isinstance(self.folder, Path) else self.folder.address.url
             try:
-                rows[...] = zarr.open_array(self.folder, mode="r")[start:stop]
+                rows[...] = zarr.open_array(place, mode="r")[start:stop]
             except OSError:
                 raise
             except Exception as fault:  # Zarr and its codecs may raise anything for a damaged array
                 raise ValueError(f"Zarr cannot read it: {' '.join(str(fault).split())}") from fault
             return
         name = f"c.{start // self.chunk_rows}.0"
-        with (self.folder / name).open("rb", buffering=0) as file:
-            count = file.readinto(rows.data.cast("B"))
+        if isinstance(self.folder, Path):
+            with (self.folder / name).open("rb", buffering=0) as file:
+                count = file.readinto(rows.data.cast("B"))
+        else:
+            data = (self.folder / name).read_bytes()[: rows.nbytes]
+            count = len(data)
+            rows.data.cast("B")[:count] = data
         if count != rows.nbytes:
             raise ValueError(f"{name} holds {count} bytes, expected {rows.nbytes}")
 

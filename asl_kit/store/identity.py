@@ -1,5 +1,7 @@
 """The identity of a file: its size, and a hash of samples of its content; also of a folder of images.
 
+Of a file at an address the samples are read alone, unless the server says that it has not changed.
+
 Samples keep the cost low, whatever the size (tests/benchmarks/source_identity.py). They
 show that another file has taken the place of the first one, because that differs nearly
 everywhere. An edit of a few bytes of a large file may go unnoticed.
@@ -11,13 +13,15 @@ import hashlib
 import os
 import stat
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
 from asl_kit.base.image_names import image_sizes
 from asl_kit.errors import FeatureError
+from asl_kit.remote.address import Address
+from asl_kit.remote.faults import RemoteFacts
 
 BLOCK_BYTES = 32 * 1024
 MAX_BLOCKS = 16
@@ -35,16 +39,28 @@ class FileIdentity:
     """Where the file was; a note, never compared."""
     modified_s: float = field(compare=False)
     """When it was modified last, in seconds since 1970 UTC; a note, never compared."""
+    version: str = field(default="", compare=False)
+    """What the server of an address calls this content: its ETag, or when it was changed; empty: not stated."""
 
     @classmethod
-    def of(cls, path: Path) -> FileIdentity:
+    def of(cls, path: Path | Address, recorded: FileIdentity | None = None) -> FileIdentity:
         """Read the identity of a file, or of a folder of images: their names, their sizes and parts of some.
+
+        Parameters
+        ----------
+        path : Path or Address
+            The file or folder.
+        recorded : FileIdentity, optional
+            Returned if the server at an address says that the file is still this one.
 
         Raises
         ------
         OSError
-            If it is neither a regular file nor a folder of images, or cannot be read.
+            If it is neither a regular file nor a folder of images, or cannot be read; or if a server sends whole files
+            only.
         """
+        if isinstance(path, Address):
+            return cls._at(path, recorded)
         if path.is_dir():
             return cls._of_images(path)
         if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe would wait for its writer
@@ -83,6 +99,25 @@ class FileIdentity:
         )
 
     @classmethod
+    def _at(cls, address: Address, recorded: FileIdentity | None) -> FileIdentity:
+        from asl_kit.remote.access import read_facts, read_part
+
+        facts = read_facts(address)
+        if recorded is not None and recorded._is_at(address, facts):
+            return recorded
+        if facts.size_bytes is None or not facts.has_parts:
+            raise OSError(f"{address}: the server sends whole files only")
+        size = facts.size_bytes
+        blocks = (read_part(address, start, min(start + BLOCK_BYTES, size)) for start in _block_starts(size))
+        found = cls.of_blocks(blocks, size_bytes=size, path=str(address), modified_s=facts.modified_s)
+        return replace(found, version=facts.version)
+
+    def _is_at(self, address: Address, facts: RemoteFacts) -> bool:
+        """Whether this was read from that address, and the server says that the file has not changed."""
+        same = self.path == str(address) and self.version == facts.version
+        return same and bool(self.version) and facts.size_bytes in (None, self.size_bytes)
+
+    @classmethod
     def from_json(cls, fields: dict[str, Any]) -> FileIdentity:
         """Return the identity for what `to_json` returned.
 
@@ -96,11 +131,12 @@ class FileIdentity:
             blake2b=str(fields["blake2b"]),
             path=str(fields["path"]),
             modified_s=float(fields["modified_s"]),
+            version=str(fields.get("version", "")),
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Return the fields, JSON-ready."""
-        return asdict(self)
+        """Return the fields, JSON-ready; without `version` if there is none."""
+        return {name: value for name, value in asdict(self).items() if name != "version" or value}
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +149,7 @@ class SourceCheck:
     """What differs, or why they cannot be compared."""
 
 
-def check_source(recorded: FileIdentity | None, read: Callable[[], FileIdentity]) -> SourceCheck:
+def check_source(recorded: FileIdentity | None, read: Callable[[FileIdentity], FileIdentity]) -> SourceCheck:
     """Compare a file with a store's record.
 
     Parameters
@@ -121,12 +157,12 @@ def check_source(recorded: FileIdentity | None, read: Callable[[], FileIdentity]
     recorded : FileIdentity, optional
         What the store records; None: nothing.
     read : callable
-        Returns the identity of the file that belongs to the video now.
+        Returns the identity of the file that belongs to the video now, given the recorded one.
     """
     if recorded is None:
         return SourceCheck("unknown", "the store does not record which file they were made from")
     try:
-        found = read()
+        found = read(recorded)
     except (OSError, FeatureError):
         return SourceCheck("unknown", "the file cannot be read")
     if found == recorded:

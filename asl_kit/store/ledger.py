@@ -8,10 +8,12 @@ import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Literal
 
+from asl_kit.base.files import Readable
 from asl_kit.errors import StoreError
+from asl_kit.remote.address import local_path
+from asl_kit.remote.folder import AnyFolder
 from asl_kit.store.ids import encode_id
 
 Outcome = Literal["done", "failed", "skipped"]
@@ -45,11 +47,11 @@ class Ledger:
 
     Parameters
     ----------
-    folder : Path
+    folder : Path or RemoteFolder
         Folder of the ``<worker>.jsonl`` files; created by the first record.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: AnyFolder) -> None:
         self.folder = folder
 
     def record(
@@ -71,9 +73,10 @@ class Ledger:
             "reason": reason,
             "seconds": round(seconds, 3),
         }
-        path = self.folder / f"{encode_id(worker)}.jsonl"
+        folder = local_path(str(self.folder), what="a ledger")
+        path = folder / f"{encode_id(worker)}.jsonl"
         try:
-            self.folder.mkdir(exist_ok=True)
+            folder.mkdir(exist_ok=True)
             with path.open("ab+") as file:
                 end = file.seek(0, os.SEEK_END)
                 if end:
@@ -86,7 +89,8 @@ class Ledger:
 
     def attempts(self) -> Iterator[Attempt]:
         """Yield every attempt of every worker in order of time; lines that a kill cut short are ignored."""
-        found = [attempt for path in sorted(self.folder.glob("*.jsonl")) for attempt in _read(path)]
+        paths: list[Readable] = sorted(self.folder.glob("*.jsonl"), key=str)
+        found = [attempt for path in paths for attempt in _read(path)]
         yield from sorted(found, key=lambda attempt: attempt.time)
 
     def last_attempts(self) -> dict[str, Attempt]:
@@ -102,7 +106,7 @@ class Ledger:
         return {video_id: attempt.reason for video_id, attempt in self.failed_attempts().items()}
 
 
-def _read(path: Path) -> Iterator[Attempt]:
+def _read(path: Readable) -> Iterator[Attempt]:
     for line in path.read_bytes().splitlines():
         try:
             attempt = Attempt(**json.loads(line))

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from asl_kit.errors import first_few
+from asl_kit.remote.address import Address
 from asl_kit.store.identity import FileIdentity
 from asl_kit.store.store import FeatureStore
 
@@ -50,14 +51,14 @@ class SourceComparison:
         return "\n".join([*lines, f"{len(self.same)} of {total + len(self.missing)} videos were made from these files"])
 
 
-def compare_sources(store: FeatureStore, files: Mapping[str, Path]) -> SourceComparison:
+def compare_sources(store: FeatureStore, files: Mapping[str, Path | Address]) -> SourceComparison:
     """Compare every video of a store with its file.
 
     Parameters
     ----------
     store : FeatureStore
         The store.
-    files : mapping of str to Path
+    files : mapping of str to Path or Address
         Files by video id.
     """
     stored = store.video_ids()

@@ -29,6 +29,9 @@ from asl_kit.base.files import read_json
 from asl_kit.base.validation import check_version, validate
 from asl_kit.errors import FeatureError, MissingFileError, SpecConflictError, StoreError, UsageError
 from asl_kit.grid import FeatureGrid
+from asl_kit.remote.address import Place, local_path
+from asl_kit.remote.faults import RemoteFault
+from asl_kit.remote.folder import AnyFolder, RemoteFolder, open_folder
 from asl_kit.store.arrays import DTYPES, MAX_CHUNK_ROWS, StoredArray, checksum_of, little_endian, write_array
 from asl_kit.store.identity import FileIdentity, SourceCheck, check_source
 from asl_kit.store.ids import decode_id, encode_id
@@ -49,23 +52,24 @@ class FeatureStore:
 
     Parameters
     ----------
-    path : Path
-        Folder of the store.
+    path : Path or RemoteFolder
+        Folder of the store; at an address it can only be read.
     spec : ExtractionSpec
         How its features were made.
     dtype : {"float16", "float32"}
         Type of the stored values.
     """
 
-    def __init__(self, path: Path, spec: ExtractionSpec, dtype: str) -> None:
+    def __init__(self, path: AnyFolder, spec: ExtractionSpec, dtype: str) -> None:
         self.path = path
         self.spec = spec
         self.dtype = dtype
         self.ledger = Ledger(path / "ledger")
+        self._arrays: dict[str, StoredArray] = {}  # at an address, where each would be asked for several times
 
     @classmethod
-    def open(cls, path: Path | str) -> FeatureStore:
-        """Open an existing store.
+    def open(cls, path: Place | RemoteFolder) -> FeatureStore:
+        """Open an existing store, in a folder or at an address (``s3://bucket/features.zarr``).
 
         Raises
         ------
@@ -74,13 +78,13 @@ class FeatureStore:
         StoreError
             If it is not a store, is damaged, or has another format version.
         """
-        path = Path(path)
+        path = open_folder(path)
         document = path / "zarr.json"
         not_a_store = f"{path}: not a feature store"
         try:
             fields = read_json(document, StoreError)
         except MissingFileError:
-            if not path.exists():
+            if isinstance(path, RemoteFolder) or not path.exists():
                 raise MissingFileError(f"{path}: no such feature store", hint="`asl-kit extract` makes one") from None
             raise StoreError(
                 f"{not_a_store}: it has no zarr.json", hint="name the folder that `asl-kit extract` wrote to"
@@ -94,7 +98,8 @@ class FeatureStore:
                 fault.message, hint=f"{path / 'videos' / 'zarr.json'} is a copy of it: restore it from there"
             ) from None
         except OSError as fault:
-            raise StoreError(f"{document}: cannot be read: {describe_fault(fault)}") from fault
+            hint = fault.hint if isinstance(fault, RemoteFault) else None
+            raise StoreError(f"{document}: cannot be read: {describe_fault(fault)}", hint=hint) from fault
         attributes = fields.get("attributes") if isinstance(fields, dict) else None
         if not isinstance(attributes, dict) or attributes.get("format") != FORMAT:
             raise StoreError(
@@ -119,11 +124,12 @@ class FeatureStore:
             error=StoreError,
             hint="the store's metadata is damaged, or was written by a newer asl-kit",
         )
-        restore(path / "tmp", path / "videos")
+        if isinstance(path, Path):
+            restore(path / "tmp", path / "videos")
         return cls(path, spec, dtype)
 
     @classmethod
-    def open_or_create(cls, path: Path | str, spec: ExtractionSpec, dtype: str = "float16") -> FeatureStore:
+    def open_or_create(cls, path: Place, spec: ExtractionSpec, dtype: str = "float16") -> FeatureStore:
         """Open a store for writing, or create it. Any number of processes may do so at the same time.
 
         Parameters
@@ -142,7 +148,7 @@ class FeatureStore:
         StoreError
             If the folder holds something else, or cannot be written.
         """
-        path = Path(path)
+        path = local_path(path, what="a feature store")
         if dtype not in DTYPES:
             raise UsageError(f"dtype is {dtype!r}, expected {' or '.join(DTYPES)}")
         try:
@@ -172,9 +178,23 @@ class FeatureStore:
 
     def __contains__(self, video_id: object) -> bool:
         try:
-            return isinstance(video_id, str) and (self.folder(video_id) / "zarr.json").is_file()
+            if not isinstance(video_id, str):
+                return False
+            document = self.folder(video_id) / "zarr.json"
         except StoreError:
             return False  # not a possible id
+        return document.is_file() if isinstance(document, Path) else self._is_at_address(video_id)
+
+    def _is_at_address(self, video_id: str) -> bool:
+        try:
+            self._open(video_id)
+        except FileNotFoundError:
+            return False
+        except OSError as fault:  # it is not known whether it is there
+            raise StoreError(f"{self.path}: video {video_id!r}: {describe_fault(fault)}") from fault
+        except ValueError:
+            pass  # damaged: reading it will say how
+        return True
 
     def info(self, video_id: str) -> VideoInfo:
         """Return the metadata of a video: grid, duration, frame rate, shape.
@@ -247,7 +267,7 @@ class FeatureStore:
             If the id cannot be stored or the disk refuses; the store is then unchanged.
         """
         video_id = video.video_id
-        target = self.folder(video_id)
+        target = local_path(str(self.path), what="features") / "videos" / encode_id(video_id)
         place = f"{self.path}: video {video_id!r}"
         self._check_shape(place, features, video.grid)
         checksum = checksum_of(_checked_blocks(place, features, self.dtype))
@@ -271,8 +291,11 @@ class FeatureStore:
             self.ledger.record(video_id, "skipped", "already in the store", seconds=seconds)
         return published
 
-    def check_source(self, video_id: str, read: Callable[[], FileIdentity]) -> SourceCheck:
-        """Compare the file that a video of the store was made from with the one whose identity `read` returns."""
+    def check_source(self, video_id: str, read: Callable[[FileIdentity], FileIdentity]) -> SourceCheck:
+        """Compare the file that a video of the store was made from with the one whose identity `read` returns.
+
+        `read` gets the recorded identity.
+        """
         try:
             recorded = self.info(video_id).source
         except StoreError:
@@ -310,7 +333,7 @@ class FeatureStore:
                     bar.advance()
         return problems
 
-    def folder(self, video_id: str) -> Path:
+    def folder(self, video_id: str) -> AnyFolder:
         """Return the folder of a video's array, which need not exist."""
         return self.path / "videos" / encode_id(video_id)
 
@@ -318,12 +341,13 @@ class FeatureStore:
         try:
             return [path.name for path in (self.path / "videos").iterdir()]
         except OSError as fault:
-            raise StoreError(f"{self.path}: damaged store: {describe_fault(fault)}") from fault
+            what = "cannot be listed" if isinstance(fault, RemoteFault) else "damaged store"
+            raise StoreError(f"{self.path}: {what}: {describe_fault(fault)}") from fault
 
     def _open_array(self, video_id: str) -> StoredArray:
         folder = self.folder(video_id)
         try:
-            return StoredArray.open(folder)
+            return self._open(video_id)
         except FileNotFoundError:
             raise StoreError(
                 f"{self.path}: no video {video_id!r} in this store", hint="`asl-kit store list` prints the ids it has"
@@ -332,6 +356,13 @@ class FeatureStore:
             raise StoreError(
                 f"{folder}: video {video_id!r} is damaged: {describe_fault(fault)}", hint=_DAMAGED_VIDEO_HINT
             ) from fault
+
+    def _open(self, video_id: str) -> StoredArray:
+        if isinstance(self.path, Path):
+            return StoredArray.open(self.folder(video_id))
+        if video_id not in self._arrays:
+            self._arrays[video_id] = StoredArray.open(self.folder(video_id))
+        return self._arrays[video_id]
 
     def _check_shape(self, place: str, features: NDArray[Any], grid: FeatureGrid) -> None:
         if features.ndim != 2 or not np.issubdtype(features.dtype, np.floating):
@@ -356,7 +387,7 @@ class FeatureStore:
             return self._publish_once(target, features, info, is_replaced=is_replaced)
 
     def _publish_once(self, target: Path, features: NDArray[Any], info: VideoInfo, *, is_replaced: bool) -> bool:
-        with staging_folder(self.path / "tmp") as folder:
+        with staging_folder(target.parents[1] / "tmp") as folder:
             write_array(folder, features, self.dtype, info.attributes())
             written = StoredArray.open(folder)
             checksum = written.crc32c()
@@ -429,7 +460,7 @@ def _raise_write_error(fault: OSError, what: str) -> NoReturn:
     raise StoreError(f"{what}: {fault.strerror or fault}", hint=hints.get(fault.errno or 0)) from fault
 
 
-def _bytes_or_none(path: Path) -> bytes | None:
+def _bytes_or_none(path: AnyFolder) -> bytes | None:
     try:
         return path.read_bytes()
     except OSError:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections import Counter
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from asl_kit.store.command import command_for
 from asl_kit.store.spec import OWN_FPS
@@ -34,7 +38,9 @@ class StoreSummary:
     @property
     def command(self) -> str:
         """The command that makes the store again; see `command_for`."""
-        return command_for(self.store.spec, dtype=self.store.dtype, store=self.store.path)
+        # A store at an address was copied there.
+        path = self.store.path if isinstance(self.store.path, Path) else Path(self.store.path.name)
+        return command_for(self.store.spec, dtype=self.store.dtype, store=path)
 
     def to_json(self) -> dict[str, Any]:
         """Return everything, JSON-ready."""
@@ -86,7 +92,7 @@ def describe(store: FeatureStore) -> StoreSummary:
         videos=len(infos),
         features=sum(info.grid.length for info in infos),
         hours=sum(info.duration_s for info in infos) / 3600,
-        size_bytes=sum(_size_bytes(store.folder(info.video_id)) for info in infos),
+        size_bytes=sum(_size_bytes(store, info) for info in infos),
         attempts=dict(Counter(attempt.outcome for attempt in store.ledger.attempts())),
         failed={video_id: reason for video_id, reason in store.ledger.failures().items() if video_id not in store},
     )
@@ -120,7 +126,10 @@ def table(infos: list[VideoInfo]) -> str:
     )
 
 
-def _size_bytes(folder: os.PathLike[str]) -> int:
+def _size_bytes(store: FeatureStore, info: VideoInfo) -> int:
+    folder = store.folder(info.video_id)
+    if not isinstance(folder, Path):
+        return math.prod(info.shape) * np.dtype(info.dtype).itemsize
     with os.scandir(folder) as entries:
         return sum(entry.stat().st_size for entry in entries)
 

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from asl_kit.remote.folder import AnyFolder
 from asl_kit.store.arrays import StoredArray
 from asl_kit.store.ids import decode_id, encode_id
 from asl_kit.store.ledger import Attempt
@@ -47,12 +48,12 @@ def lost_videos(last_attempts: Mapping[str, Attempt], names: Collection[str]) ->
     ]
 
 
-def check_video(folder: Path, *, feature_dim: int, dtype: str, deep: bool) -> list[str]:
+def check_video(folder: AnyFolder, *, feature_dim: int, dtype: str, deep: bool) -> list[str]:
     """Return the defects of one entry of ``videos/``.
 
     Parameters
     ----------
-    folder : Path
+    folder : Path or RemoteFolder
         Folder of the video's array.
     feature_dim : int
         Values per feature according to the store's spec.

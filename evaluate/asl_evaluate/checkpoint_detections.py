@@ -13,10 +13,16 @@ from asl_kit.dataset.split import load_split
 from asl_kit.detections.table import DetectionTables
 from asl_kit.errors import CheckpointError, SpecConflictError, first_few
 from asl_kit.inference.detector import Detector
+from asl_kit.remote.address import Address
 
 
 def detect_split(
-    ensemble: Ensemble, annotations: AnnotationSet, features: Sequence[Path], *, split: str, device: str = "auto"
+    ensemble: Ensemble,
+    annotations: AnnotationSet,
+    features: Sequence[Path | Address],
+    *,
+    split: str,
+    device: str = "auto",
 ) -> tuple[DetectionTables, GridCoverage]:
     """Detect the actions in the videos of a split.
 
@@ -26,7 +32,7 @@ def detect_split(
         One trained model, or several.
     annotations : AnnotationSet
         Unified annotations.
-    features : sequence of Path
+    features : sequence of Path or Address
         Feature stores, in the order of the ensemble's streams.
     split : str
         Name of the split.

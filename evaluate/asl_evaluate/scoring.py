@@ -23,6 +23,7 @@ from asl_kit.base.files import write_text
 from asl_kit.detections.json_format import read_predictions, write_predictions
 from asl_kit.detections.table import Detections, DetectionTables
 from asl_kit.errors import PredictionError, UsageError, error_context
+from asl_kit.remote.address import Place, path_or_address
 
 
 class CheckpointScores(NamedTuple):
@@ -107,7 +108,7 @@ def evaluate_predictions(
 def evaluate_checkpoint(
     checkpoint: str | Path | Sequence[str | Path],
     annotations: str | Path,
-    features: str | Path | Sequence[str | Path],
+    features: Place | Sequence[Place],
     options: ScoringOptions = DEFAULTS,
     *,
     fusion_weights: Sequence[float] | None = None,
@@ -150,7 +151,7 @@ def evaluate_checkpoint(
         raise UsageError("columns or an encoding are stated, but no table is read: they are for --predictions x.csv")
     video_scores = _video_scores(options)
     annotation_set = read_annotations(Path(annotations))
-    stores = [Path(one) for one in ([features] if isinstance(features, str | Path) else features)]
+    stores = [path_or_address(one) for one in ([features] if isinstance(features, Place) else features)]
     split = options.split_of(annotation_set)
     paths = [checkpoint] if isinstance(checkpoint, str | Path) else checkpoint
     ensemble = load_ensemble(paths, fusion_weights)

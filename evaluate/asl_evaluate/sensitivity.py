@@ -37,6 +37,7 @@ from asl_kit.dataset.split import load_split
 from asl_kit.errors import CheckpointError
 from asl_kit.inference.detector import Detector
 from asl_kit.model.sensitivity import ClassSensitivity
+from asl_kit.remote.address import Address
 
 POSITIONS = 101  # in a segment, for the curves of a class
 CURVES = ("classification", "start", "end")
@@ -63,7 +64,7 @@ def write_sensitivity(
     path: Path,
     checkpoint: Path,
     annotations: Path,
-    features: Sequence[Path],
+    features: Sequence[Path | Address],
     options: ScoringOptions = DEFAULTS,
     *,
     device: str = "auto",
@@ -78,7 +79,7 @@ def write_sensitivity(
         A trained model.
     annotations : Path
         Unified annotations.
-    features : sequence of Path
+    features : sequence of Path or Address
         Feature stores, in the order in which the model was trained on them.
     options : ScoringOptions
         Its `split` names the videos.

@@ -12,10 +12,12 @@ from typing import Any
 from asl_extract.executors import open_executor
 from asl_extract.executors.base import Job
 from asl_extract.executors.results import VideoResult
+from asl_extract.remote.cache import say_what_is_fetched
 from asl_extract.settings import ExtractionSettings, RunOptions
 from asl_extract.videos import select_videos
 from asl_kit.annotations import read_annotations
 from asl_kit.base.console import ProgressBar, err, progress_bar
+from asl_kit.remote.address import Place, local_path
 from asl_kit.store.sources import compared_lines
 
 _NAMES_SHOWN = 5
@@ -137,8 +139,8 @@ def decoding_lines(waited_s: float, seconds: float, *, workers: int | None) -> l
 
 
 def extract_videos(
-    videos: str | Path | Sequence[str | Path],
-    store: str | Path,
+    videos: Place | Sequence[Place],
+    store: Place,
     settings: ExtractionSettings,
     options: RunOptions = RunOptions(),  # noqa: B008  (frozen)
     *,
@@ -153,8 +155,8 @@ def extract_videos(
 
     Parameters
     ----------
-    videos : path or sequence of paths
-        Video files, folders to search, and patterns; see `asl_extract.videos.find_videos`.
+    videos : path, address or sequence of them
+        Video files, folders to search, patterns and addresses; see `asl_extract.videos.find_sources`.
     store : path
         The feature store; created if it does not exist.
     settings : ExtractionSettings
@@ -187,7 +189,8 @@ def extract_videos(
     >>> summary.failed
     {}
     """
-    sources = [videos] if isinstance(videos, str | Path) else videos
+    sources = [videos] if isinstance(videos, Place) else videos
+    store = local_path(store, what="a feature store")
     listed = None if annotations is None else read_annotations(Path(annotations)).videos
     files, missing = select_videos(
         sources,
@@ -201,8 +204,9 @@ def extract_videos(
         more = f" and {len(missing) - _NAMES_SHOWN} more" if len(missing) > _NAMES_SHOWN else ""
         err().print(f"{len(missing)} videos of {annotations} have no file: {', '.join(missing[:_NAMES_SHOWN])}{more}")
     summary = ExtractionSummary(store=str(store), missing=missing)
+    say_what_is_fetched(files, options.cache_settings)
     with open_executor(options) as executor:
-        job = executor.prepare(Job(Path(store), settings, options))
+        job = executor.prepare(Job(store, settings, options))
         summary.workers = job.options.workers
         with progress_bar("extract", len(files)) as bar:
             executor.execute(files, job, _Reporter(summary, bar))

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from asl_extract.backbones import get_backbone
 from asl_extract.backbones.weights import DEFAULT, RANDOM, load_backbone
-from asl_extract.decoders import GPU_DECODERS, VideoSource, check_decoder, get_decoder
-from asl_extract.decoding.events import DecodeSettings, decode_here
+from asl_extract.decoders import GPU_DECODERS, check_decoder, get_decoder
+from asl_extract.decoding.events import DecodeSettings, NextVideo, decode_here
 from asl_extract.decoding.threads import decode_in_threads
 from asl_extract.decoding.workers import choose_workers, decode_in_workers
 from asl_extract.flow.preparation import (
@@ -195,7 +195,7 @@ class Extractor:
             If it is a folder or tar of images, and no frame rate is given.
         """
         results = self.extract_all(
-            [("", video_at(Path(video), image_fps).source)],
+            [("", video_at(video, image_fps).source)],
             workers=0,
             on_frames=None if on_frames is None else lambda _, frames, total: on_frames(frames, total),
         )
@@ -208,7 +208,7 @@ class Extractor:
 
     def extract_all(
         self,
-        videos: Iterable[tuple[str, VideoSource | AslKitError]],
+        videos: Iterable[NextVideo],
         *,
         workers: int | None = None,
         time_limit_s: float | None = None,
@@ -221,8 +221,8 @@ class Extractor:
 
         Parameters
         ----------
-        videos : iterable of (str, VideoSource or AslKitError)
-            Ids, each once, and videos or why they must not be extracted; taken one by one as they are decoded.
+        videos : iterable of NextVideo
+            Each id once; taken one by one as they are decoded.
         workers : int, optional
             Processes that decode; 0: this one does; None: see `asl_extract.decoding.workers.choose_workers`.
         time_limit_s : float, optional

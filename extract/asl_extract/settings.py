@@ -13,9 +13,12 @@ from asl_extract.backbones import get_backbone
 from asl_extract.decoders import DEFAULT_DECODER, get_decoder
 from asl_extract.flow.preparation import FLOW_METHODS, IMAGES
 from asl_extract.presets import preset_settings
+from asl_extract.remote.cache import CACHE_SIZE_GB, CacheSettings
 from asl_extract.videos import parse_shard
 from asl_kit.base.child_process import TIME_LIMIT_S
 from asl_kit.errors import SpecConflictError, UsageError
+from asl_kit.remote.access import SILENCE_S
+from asl_kit.remote.address import Place
 from asl_kit.store import FeatureStore
 from asl_kit.store.arrays import DTYPES
 from asl_kit.store.spec import MAX_FRAME_SIZE, MAX_WINDOW_FRAMES, ExtractionSpec
@@ -49,7 +52,7 @@ class ExtractionSettings:
         A name that `asl_extract.backbones.get_backbone` takes; required without `preset` and `like`.
     preset : str, optional
         ``DATASET/NAME``: a manifest states backbone, window, stride and frame rate.
-    like : path, optional
+    like : path or address, optional
         A store: its settings are used. Weights that came from a file must be given, and are checked by their hash.
     weights : path, optional
         ``default``, ``random`` or the path of a state dict; see `asl_extract.backbones.weights.load_backbone`.
@@ -81,7 +84,7 @@ class ExtractionSettings:
 
     backbone: str | None = None
     preset: str | None = None
-    like: str | Path | None = None
+    like: Place | None = None
     weights: str | Path | None = None
     pooling: str | None = None
     window_frames: int | None = None
@@ -214,6 +217,11 @@ class RunOptions:
         Whether to try videos again that failed before.
     replace_changed : bool
         Whether to extract videos again whose files have changed since they were stored; otherwise they fail.
+    cache : path, optional
+        Folder in which each process keeps the videos at addresses that it is working on, and fetches the next one;
+        None: one of the user in the system's folder for temporary files.
+    cache_size_gb : float
+        Size of the videos that each process keeps there, at most, in 10^9 bytes.
 
     Raises
     ------
@@ -231,9 +239,12 @@ class RunOptions:
     on_error: str = "skip"
     retry_failed: bool = False
     replace_changed: bool = False
+    cache: str | Path | None = None
+    cache_size_gb: float = CACHE_SIZE_GB
 
     def __post_init__(self) -> None:
         check_numbers(batch_size=self.batch_size)
+        _ = self.cache_settings
         if self.on_error not in ("skip", "stop"):
             raise UsageError(f"on_error is {self.on_error!r}, expected skip or stop")
         if self.workers is not None and self.workers < 0:
@@ -244,6 +255,11 @@ class RunOptions:
             parse_shard(self.shard)
         if self.ray is not None and self.device != "auto":
             raise UsageError(f"--ray gives each actor its device: leave out --device {self.device}")
+
+    @property
+    def cache_settings(self) -> CacheSettings:
+        """Where videos at addresses are kept."""
+        return CacheSettings(self.cache, self.cache_size_gb, min(SILENCE_S, self.time_limit_s))
 
 
 def complete_spec(spec: ExtractionSpec) -> ExtractionSpec:

@@ -1,4 +1,7 @@
-"""Which videos an extraction works on, and under which ids: files, and folders and tars of numbered images."""
+"""Which videos an extraction works on, and under which ids: files, and folders and tars of numbered images.
+
+Videos at addresses are found too; they are fetched later, one by one.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +11,16 @@ import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 from asl_extract.decoders import VideoSource
 from asl_extract.decoders.image_files import ImageSequence, holds_images, is_image_sequence
 from asl_kit.annotations.video_names import VIDEO_SUFFIXES
 from asl_kit.base.image_names import FLOW_FOLDERS, image_kind, split_number, tar_stem
-from asl_kit.errors import MissingFileError, StoreError, UsageError, VideoError
+from asl_kit.errors import AslKitError, MissingFileError, StoreError, UsageError, VideoError
+from asl_kit.remote.access import check_packages, list_names
+from asl_kit.remote.address import BUCKETS, Address, Place, is_address, path_or_address
+from asl_kit.remote.faults import RemoteFault
 from asl_kit.store import encode_id
 
 MAX_FPS = 1000
@@ -46,34 +53,70 @@ class VideoFile:
     @property
     def id_fault(self) -> VideoError | None:
         """Why the id cannot be stored: too long for a file name, or not Unicode text. None: it can."""
-        try:
-            encode_id(self.video_id)
-        except StoreError as fault:
-            return VideoError(f"{self.path}: {fault.message}", hint=fault.hint)
-        return None
+        return _id_fault(self)
+
+
+@dataclass(frozen=True)
+class RemoteVideo:
+    """A video at an address, and its id: as of a `VideoFile`, from the last part of the address.
+
+    Parameters
+    ----------
+    video_id : str
+        The id.
+    path : Address
+        The video file, or the tar of images.
+    image_fps : float, optional
+        Frame rate of images; see `with_image_fps`.
+    """
+
+    video_id: str
+    path: Address
+    image_fps: float | None = None
+
+    @property
+    def id_fault(self) -> VideoError | None:
+        """As of a `VideoFile`."""
+        return _id_fault(self)
+
+    def source_at(self, copy: Path) -> VideoSource:
+        """Return what a decoder opens, for a local copy."""
+        return copy if self.image_fps is None else ImageSequence(copy, self.image_fps)
+
+
+Video = VideoFile | RemoteVideo
+AnyVideo = TypeVar("AnyVideo", VideoFile, RemoteVideo, Video)
+
+
+def _id_fault(video: Video) -> VideoError | None:
+    try:
+        encode_id(video.video_id)
+    except StoreError as fault:
+        return VideoError(f"{video.path}: {fault.message}", hint=fault.hint)
+    return None
 
 
 def select_videos(
-    sources: Sequence[str | Path],
+    sources: Sequence[Place],
     *,
     listed: Collection[str] | None = None,
     list_name: str = "",
     shard: str | None = None,
     image_fps: float | None = None,
     frame_rates: Mapping[str, float | None] | None = None,
-) -> tuple[list[VideoFile], list[str]]:
+) -> tuple[list[Video], list[str]]:
     """Return the videos that a run works on, sorted by id, and the sorted ids that are listed but have no file.
 
-    Of what `find_videos` returns these are the videos whose ids are in `listed`, which `list_name` names for
+    Of what `find_sources` returns these are the videos whose ids are in `listed`, which `list_name` names for
     messages; and of those every N-th from the I-th on, if `shard` is ``I/N``. Images get their frame rates from
     `image_fps` and `frame_rates`, as by `with_image_fps`.
 
     Raises
     ------
     MissingFileError, UsageError
-        As `find_videos`, `with_image_fps` and `parse_shard`, or if no video is listed.
+        As `find_sources`, `with_image_fps` and `parse_shard`, or if no video is listed.
     """
-    files = find_videos(sources)
+    files = find_sources(sources)
     missing: list[str] = []
     if listed is not None:
         missing = sorted(set(listed) - {file.video_id for file in files})
@@ -88,8 +131,10 @@ def select_videos(
     return files[index - 1 :: count], missing
 
 
-def find_videos(sources: Sequence[str | Path], *, same_names: bool = False) -> list[VideoFile]:
+def find_videos(sources: Sequence[Place], *, same_names: bool = False) -> list[VideoFile]:
     """Return the videos that files, folders and patterns name, sorted by id.
+
+    Those at addresses are refused: see `find_sources`.
 
     A file is taken whatever its suffix. A folder is searched for files with a video's suffix, with its subfolders
     and the folders that links lead to. Broken links, pipes and files without read permission are found too: reading
@@ -121,16 +166,51 @@ def find_videos(sources: Sequence[str | Path], *, same_names: bool = False) -> l
     Traceback (most recent call last):
     asl_kit.errors.MissingFileError: no/such/*.mp4: no file or folder fits this pattern
     """
-    named: dict[str, dict[str, Path]] = {}
     for source in sources:
-        for path in _files_of(Path(source)):
-            named.setdefault(_without_suffix(path).name, {}).setdefault(os.path.realpath(path), path)
+        if is_address(source):
+            raise UsageError(
+                f"{path_or_address(source)}: an address, expected a file or folder",
+                hint="`asl-kit extract` and `asl-kit predict` fetch videos; for anything else, download them first",
+            )
+    return [video for video in find_sources(sources, same_names=same_names) if isinstance(video, VideoFile)]
+
+
+def find_sources(sources: Sequence[Place], *, same_names: bool = False) -> list[Video]:
+    """Return the videos that files, folders, patterns and addresses name, sorted by id.
+
+    Paths are searched as by `find_videos`. The address of a folder in a bucket (``s3://bucket/videos/``) is searched
+    for files with a video's suffix, also in folders below it; any other address is a file, whatever its suffix.
+
+    Parameters
+    ----------
+    sources : sequence of str, Path or Address
+        Paths, patterns and addresses.
+    same_names : bool
+        As for `find_videos`.
+
+    Raises
+    ------
+    MissingFileError, UsageError
+        As `find_videos`, or if an address is wrong.
+    MissingDependencyError
+        If a package is needed for an address.
+    AslKitError
+        If a bucket cannot be listed.
+    """
+    named: dict[str, dict[str, Path | Address]] = {}
+    places = [path_or_address(source) for source in sources]
+    check_packages([place for place in places if isinstance(place, Address)])
+    for place in places:
+        for path in _addresses_of(place) if isinstance(place, Address) else _files_of(place):
+            # The whole address: different queries may be different videos.
+            key = path.url if isinstance(path, Address) else os.path.realpath(path)
+            named.setdefault(_without_suffix(_as_path(path)).name, {}).setdefault(key, path)
     if not named:
         raise UsageError(
-            f"no videos found in {', '.join(map(str, sources))}",
+            f"no videos found in {', '.join(map(str, places))}",
             hint=f"suffixes that are looked for: {' '.join(VIDEO_SUFFIXES)}; and folders and tars of numbered images",
         )
-    found: dict[str, Path] = {}
+    found: dict[str, Path | Address] = {}
     for name, files in named.items():
         first, *others = files.values()
         if not others:
@@ -143,13 +223,33 @@ def find_videos(sources: Sequence[str | Path], *, same_names: bool = False) -> l
     for files in named.values():
         if len(files) > 1:
             found |= _tell_apart(list(files.values()), found.keys() | named.keys())
-    return [VideoFile(video_id, found[video_id]) for video_id in sorted(found)]
+    return [_video(video_id, found[video_id]) for video_id in sorted(found)]
 
 
-def _tell_apart(paths: Sequence[Path], taken: Collection[str]) -> dict[str, Path]:
+def _video(video_id: str, path: Path | Address) -> Video:
+    return RemoteVideo(video_id, path) if isinstance(path, Address) else VideoFile(video_id, path)
+
+
+def _as_path(path: Path | Address) -> Path:
+    """Return a path of the same names as an address, which is not opened."""
+    return Path("/", *str(path).partition("://")[2].split("/")[:-1], path.name) if isinstance(path, Address) else path
+
+
+def _addresses_of(address: Address) -> list[Address]:
+    if not address.is_folder:
+        return [address]
+    try:
+        names = list_names(address, deep=True)
+    except RemoteFault as fault:
+        kind = MissingFileError if fault.is_missing else AslKitError if address.scheme in BUCKETS else UsageError
+        raise kind(f"{address}: {fault.reason}", hint=fault.hint) from fault
+    return [address / name for name in names if _is_video_file(name.rpartition("/")[2])]
+
+
+def _tell_apart(paths: Sequence[Path | Address], taken: Collection[str]) -> dict[str, Path | Address]:
     """Return files of one name by ids of their own: as few folders before it as it takes, else the suffix behind it."""
     # Without ``..``, and links by their own names.
-    places = [Path(os.path.abspath(path)) for path in paths]  # noqa: PTH100
+    places = [Path(os.path.abspath(_as_path(path))) for path in paths]  # noqa: PTH100
     for as_named in ([_without_suffix(place) for place in places], places):
         for count in range(1, max(len(place.parts) for place in places)):
             ids = ["/".join(place.parts[1:][-count:]) for place in as_named]
@@ -166,21 +266,27 @@ def _without_suffix(path: Path) -> Path:
     return Path(os.path.abspath(path)) if path.is_dir() else path.with_suffix("")  # noqa: PTH100
 
 
-def video_at(path: Path, image_fps: float | None) -> VideoFile:
+def video_at(path: Place, image_fps: float | None) -> VideoFile:
     """Return the video at a path: a file, or a folder or tar of images.
 
     Raises
     ------
     UsageError
-        If its frames are images, and there is no frame rate.
+        If its frames are images, and there is no frame rate; or if it is an address.
     """
+    if is_address(path):
+        raise UsageError(
+            f"{path_or_address(path)}: an address, expected a file",
+            hint="`asl_kit.extract_videos` and `asl_kit.predict_videos` fetch videos",
+        )
+    path = Path(path)  # type: ignore[arg-type]
     [file] = with_image_fps([VideoFile(_without_suffix(path).name, path)], image_fps, {})
     return file
 
 
 def with_image_fps(
-    files: Iterable[VideoFile], image_fps: float | None, frame_rates: Mapping[str, float | None]
-) -> list[VideoFile]:
+    files: Iterable[AnyVideo], image_fps: float | None, frame_rates: Mapping[str, float | None]
+) -> list[AnyVideo]:
     """Return videos, those of images with a frame rate: `image_fps`, else the one by id in `frame_rates`.
 
     Raises
@@ -193,7 +299,8 @@ def with_image_fps(
     found = []
     for file in files:
         fps = None
-        if is_image_sequence(file.path):
+        path = file.path
+        if tar_stem(path.name) is not None if isinstance(path, Address) else is_image_sequence(path):
             fps = image_fps or frame_rates.get(file.video_id)
             if fps is None:
                 raise UsageError(

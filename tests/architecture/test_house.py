@@ -126,6 +126,7 @@ def test_files_are_written_whole_or_not_at_all() -> None:
     own = {
         "asl_kit/store/arrays.py",  # into a folder that is renamed when it is whole
         "asl_kit/store/ledger.py",  # appends lines
+        "asl_kit/remote/access.py",  # into a cache, whose users take what is whole
         "train/asl_train/run_folder.py",  # appends lines
         "asl_kit/environment/import_probes.py",  # a pipe
     }

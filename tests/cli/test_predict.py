@@ -103,7 +103,7 @@ def test_a_list_holds_names_as_the_file_system_has_them(folder: Path, tmp_path: 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "no videos: give files or folders, or --list FILE"),
+        ([], "no videos: give files, folders or addresses, or --list FILE"),
         (["nowhere.mp4"], "nowhere.mp4: no such file or folder"),
         (["none*.mp4"], "none*.mp4: no file or folder fits this pattern"),
         (["--list", "nowhere.txt"], "'nowhere.txt': No such file or directory"),

@@ -27,6 +27,7 @@ from asl_kit.model.network import Localizer, Shape
 from asl_kit.model.sensitivity import COLLAPSED_SIGMA
 from asl_kit.recipes.files import load_recipe
 from asl_kit.recipes.schema import Recipe
+from asl_kit.remote.address import Place, local_path, path_or_address
 from asl_kit.torch_utils.device import choose_precision
 from asl_train.checkpoint_writer import CheckpointWriter
 from asl_train.derived_shape import derive_shape, shape_table
@@ -57,8 +58,8 @@ class TrainingResult:
 
 def train_model(
     annotations: str | Path,
-    features: str | Path | Sequence[str | Path],
-    out: str | Path,
+    features: Place | Sequence[Place],
+    out: Place,
     recipe: str | Path | Recipe | None = None,
     *,
     settings: Sequence[str] = (),
@@ -71,7 +72,7 @@ def train_model(
     ----------
     annotations : str or Path
         Unified annotations.
-    features : str, Path or sequence of them
+    features : path, address or sequence of them
         One feature store, or one for each feature stream.
     out : str or Path
         Folder of the run, the same for all processes; created if absent.
@@ -111,11 +112,12 @@ def train_model(
     PosixPath('run/model.ckpt')
     """
     chosen_recipe = load_recipe(recipe, settings)
-    stores = [features] if isinstance(features, str | Path) else features
+    stores = [features] if isinstance(features, Place) else features
+    out = local_path(out, what="a run")
     with training_processes(device) as chosen, memory_error_context(chosen_recipe, chosen):
         find_loss_terms(chosen_recipe.loss.terms)  # fails before the folder is made and the data are read
-        with RunFolder(Path(out), resume=resume) as folder:
-            data = load_training_data(Path(annotations), [Path(store) for store in stores], chosen_recipe)
+        with RunFolder(out, resume=resume) as folder:
+            data = load_training_data(Path(annotations), [path_or_address(store) for store in stores], chosen_recipe)
             trainer = Trainer(data, chosen_recipe, folder, chosen)
             if resume and folder.last.exists():
                 trainer.resume()

@@ -23,6 +23,7 @@ from asl_kit.errors import AnnotationError, TrainingError, first_few
 from asl_kit.manifests.files import default_tiou_thresholds, find_manifest
 from asl_kit.model.assignment import UNLABELLED
 from asl_kit.recipes.schema import Recipe
+from asl_kit.remote.address import Address
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class TrainingData:
     provenance: dict[str, Any]
 
 
-def load_training_data(annotations: Path, features: Sequence[Path], recipe: Recipe) -> TrainingData:
+def load_training_data(annotations: Path, features: Sequence[Path | Address], recipe: Recipe) -> TrainingData:
     """Join annotations with stores into the splits of a run.
 
     Raises

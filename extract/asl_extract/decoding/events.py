@@ -32,6 +32,12 @@ MAX_RESAMPLED_FRAMES = 2**22
 MAX_REPEATS = 1000
 """How often each frame of a longer file may be shown, on average."""
 
+NextVideo = tuple[str, VideoSource | AslKitError] | None
+"""An id with its video, or with why it must not be decoded; None: the next one is not ready yet."""
+
+NOT_READY_S = 0.02
+"""Time until a video that was not ready is asked for again."""
+
 BLOCK_BYTES = 32 * 2**20
 """Size of a block at most, unless a single frame is larger: 5 frames of 1920 x 1080."""
 
@@ -102,6 +108,37 @@ class Opened:
     plan: ClipPlan
     decoder: str = ""
     note: str = ""
+
+
+class NextVideos:
+    """Takes videos as decoders become free, without waiting for one that is not ready.
+
+    Parameters
+    ----------
+    videos : iterable of NextVideo
+        The videos.
+
+    Attributes
+    ----------
+    is_late : bool
+        Whether the last answer was that the next video is not ready.
+    """
+
+    def __init__(self, videos: Iterable[NextVideo]) -> None:
+        self._left = iter(videos)
+        self.is_late = False
+
+    def take(self) -> NextVideo:
+        """Return the next video; None if there is none, or it is not ready."""
+        for video in self._left:
+            self.is_late = video is None
+            return video
+        self.is_late = False
+        return None
+
+    def limit_s(self, limit_s: float | None) -> float | None:
+        """Return how long to wait for something else, at most `limit_s`, before the next video is asked for."""
+        return min(NOT_READY_S, limit_s or NOT_READY_S) if self.is_late else limit_s
 
 
 def _nothing() -> None:
@@ -221,7 +258,7 @@ def stalled(path: VideoSource, time_limit_s: float) -> VideoError:
 
 
 def decode_here(
-    videos: Iterable[tuple[str, VideoSource | AslKitError]],
+    videos: Iterable[NextVideo],
     settings: DecodeSettings,
     *,
     time_limit_s: float | None = None,
@@ -230,14 +267,18 @@ def decode_here(
 
     Parameters
     ----------
-    videos : iterable of (str, VideoSource or AslKitError)
-        Ids, and videos or why they must not be decoded; taken one by one as they are decoded.
+    videos : iterable of NextVideo
+        Taken one by one as they are decoded.
     settings : DecodeSettings
         How to decode.
     time_limit_s : float, optional
         A video fails when a block took longer. Checked between blocks only: this process cannot interrupt itself.
     """
-    for key, path in videos:
+    for video in videos:
+        if video is None:
+            time.sleep(NOT_READY_S)
+            continue
+        key, path = video
         if isinstance(path, AslKitError):
             yield key, Failed(path)
             continue

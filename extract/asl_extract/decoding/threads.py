@@ -16,7 +16,17 @@ from queue import Empty, SimpleQueue
 import torch
 
 from asl_extract.decoders import VideoSource
-from asl_extract.decoding.events import Decoded, DecodeSettings, Event, Failed, Finished, decode_video, stalled
+from asl_extract.decoding.events import (
+    Decoded,
+    DecodeSettings,
+    Event,
+    Failed,
+    Finished,
+    NextVideo,
+    NextVideos,
+    decode_video,
+    stalled,
+)
 from asl_kit.errors import AslKitError
 
 VIDEOS_AT_ONCE = 4
@@ -27,7 +37,7 @@ _END_S = 5.0
 
 
 def decode_in_threads(
-    videos: Iterable[tuple[str, VideoSource | AslKitError]],
+    videos: Iterable[NextVideo],
     settings: DecodeSettings,
     *,
     threads: int = VIDEOS_AT_ONCE,
@@ -39,8 +49,8 @@ def decode_in_threads(
 
     Parameters
     ----------
-    videos : iterable of (str, VideoSource or AslKitError)
-        Ids, and files or why they must not be decoded; taken one by one as threads become free.
+    videos : iterable of NextVideo
+        Taken one by one as threads become free.
     settings : DecodeSettings
         How to decode.
     threads : int
@@ -50,21 +60,21 @@ def decode_in_threads(
     """
     events: SimpleQueue[tuple[_Thread, Event]] = SimpleQueue()
     slots = [_Thread(settings, events) for _ in range(threads)]
-    waiting = iter(videos)
+    waiting = NextVideos(videos)
     try:
         while True:
             for slot in slots:
-                while slot.video is None and (video := next(waiting, None)) is not None:
+                while slot.video is None and (video := waiting.take()) is not None:
                     video_id, path = video
                     if isinstance(path, AslKitError):
                         yield video_id, Failed(path)
                     else:
                         slot.give(video_id, path)
             busy = [slot for slot in slots if slot.video is not None]
-            if not busy:
+            if not busy and not waiting.is_late:
                 return
             try:
-                slot, event = events.get(timeout=_wait_limit_s(busy, time_limit_s))
+                slot, event = events.get(timeout=waiting.limit_s(_wait_limit_s(busy, time_limit_s)))
             except Empty:
                 for index, slot in enumerate(slots):
                     if slot.video is not None and time_limit_s is not None and slot.silent_s > time_limit_s:
@@ -89,7 +99,7 @@ def decode_in_threads(
 
 def _wait_limit_s(busy: list[_Thread], time_limit_s: float | None) -> float | None:
     """Return how long to wait for events before the first thread exceeds its time limit."""
-    if time_limit_s is None:
+    if time_limit_s is None or not busy:
         return None
     return max(0.0, time_limit_s - max(slot.silent_s for slot in busy)) + 0.01
 

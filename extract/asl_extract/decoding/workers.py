@@ -30,6 +30,8 @@ from asl_extract.decoding.events import (
     Event,
     Failed,
     Finished,
+    NextVideo,
+    NextVideos,
     decode_video,
     stalled,
 )
@@ -73,7 +75,7 @@ def choose_workers(device_type: str, *, decoder: str, devices: int = 1) -> int:
 
 
 def decode_in_workers(
-    videos: Iterable[tuple[str, VideoSource | AslKitError]],
+    videos: Iterable[NextVideo],
     settings: DecodeSettings,
     *,
     workers: int,
@@ -87,8 +89,8 @@ def decode_in_workers(
 
     Parameters
     ----------
-    videos : iterable of (str, VideoSource or AslKitError)
-        Ids, and videos or why they must not be decoded; taken one by one as workers become free.
+    videos : iterable of NextVideo
+        Taken one by one as workers become free.
     settings : DecodeSettings
         How to decode.
     workers : int
@@ -116,19 +118,20 @@ def decode_in_workers(
         for index in range(workers)
     ]
     try:
-        waiting = iter(videos)
+        waiting = NextVideos(videos)
         while True:
             for slot in slots:
-                while slot.video is None and (video := next(waiting, None)) is not None:
+                while slot.video is None and (video := waiting.take()) is not None:
                     video_id, path = video
                     if isinstance(path, AslKitError):
                         yield video_id, Failed(path)
                     else:
                         slot.start((video_id, path))
             busy = [slot for slot in slots if slot.video is not None]
-            if not busy:
+            if not busy and not waiting.is_late:
                 return
-            ready = wait([slot.connection for slot in busy], timeout=_wait_limit_s(busy, time_limit_s))
+            limit_s = waiting.limit_s(_wait_limit_s(busy, time_limit_s))
+            ready = wait([slot.connection for slot in busy], timeout=limit_s)
             for slot in busy:
                 if slot.connection in ready:
                     event = slot.receive()
@@ -243,7 +246,7 @@ class _WorkerSlot:
 
 def _wait_limit_s(busy: list[_WorkerSlot], time_limit_s: float | None) -> float | None:
     """Return how long to wait for messages before the first worker exceeds its time limit."""
-    if time_limit_s is None:
+    if time_limit_s is None or not busy:
         return None
     return max(0.0, time_limit_s - max(slot.silent_s for slot in busy)) + 0.01
 

@@ -11,7 +11,7 @@ from asl_extract.decoders import check_decoder
 from asl_extract.executors.results import VideoResult
 from asl_extract.extractor import Extractor
 from asl_extract.settings import ExtractionSettings, RunOptions
-from asl_extract.videos import VideoFile
+from asl_extract.videos import Video
 from asl_kit.base.console import err
 from asl_kit.store import FeatureStore
 from asl_kit.torch_utils.device import choose_device, default_precision
@@ -78,7 +78,7 @@ class Executor(Protocol):
             What every worker would raise; nothing is created then.
         """
 
-    def execute(self, files: Sequence[VideoFile], job: Job, callbacks: Callbacks) -> None:
+    def execute(self, files: Sequence[Video], job: Job, callbacks: Callbacks) -> None:
         """Extract videos, taken in this order.
 
         Raises

@@ -17,7 +17,7 @@ from asl_extract.executors.base import Callbacks, Job
 from asl_extract.executors.results import VideoResult, fail_video
 from asl_extract.executors.work_queue import Coordinator
 from asl_extract.executors.worker import work
-from asl_extract.videos import VideoFile
+from asl_extract.videos import Video
 from asl_kit.base.child_process import MAX_FAILED_STARTS, ChildDiedError, ChildProcess
 from asl_kit.errors import AslKitError
 from asl_kit.store import FeatureStore
@@ -41,7 +41,7 @@ class Devices:
         workers = choose_workers(first.type, decoder=extractor.spec.decoder_name, devices=len(self._devices))
         return job.start(f"{', '.join(self._devices)}: one process per device", workers=workers)
 
-    def execute(self, files: Sequence[VideoFile], job: Job, callbacks: Callbacks) -> None:
+    def execute(self, files: Sequence[Video], job: Job, callbacks: Callbacks) -> None:
         """Extract videos with one process for each device; see `Executor`."""
         store = FeatureStore.open(job.store)
         try:
@@ -56,11 +56,11 @@ class Devices:
                         callbacks.on_result(fail_video(store, file.video_id, reason))
         finally:
             with suppress(OSError):
-                clear_stale(store.path / "tmp")  # of workers that were killed while they wrote
+                clear_stale(job.store / "tmp")  # of workers that were killed while they wrote
 
 
 def work_on_devices(
-    devices: Sequence[str], files: Sequence[VideoFile], target: Callable[..., None], *arguments: object
+    devices: Sequence[str], files: Sequence[Video], target: Callable[..., None], *arguments: object
 ) -> Generator[tuple[str, Any], None, None]:
     """Yield the messages of one process for each device, which share the videos. Close the generator to end all.
 
@@ -68,7 +68,7 @@ def work_on_devices(
     ----------
     devices : sequence of str
         Names of devices; one may be named several times.
-    files : sequence of VideoFile
+    files : sequence of Video
         The videos, handed out in this order.
     target : callable
         A module's function; each process runs ``target(connection, device, *arguments)`` with a `DeviceQueue` on the
@@ -79,7 +79,7 @@ def work_on_devices(
     Yields
     ------
     (str, object)
-        `RESULT` or `PROGRESS` with what a process sent, or `LOST` with (VideoFile, reason): a video over which several
+        `RESULT` or `PROGRESS` with what a process sent, or `LOST` with (Video, reason): a video over which several
         processes died.
 
     Raises
@@ -161,10 +161,10 @@ class DeviceQueue:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def get(self) -> VideoFile | None:
+    def get(self) -> Video | None:
         """Return the next video; None if there is none: see `WorkQueue`."""
         self._connection.send((_GET, None))
-        file: VideoFile | None = self._connection.recv()
+        file: Video | None = self._connection.recv()
         return file
 
     def send_result(self, video_id: str, content: object) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from asl_extract.decoding.workers import choose_workers
 from asl_extract.executors.base import Callbacks, Job
 from asl_extract.executors.worker import Worker
-from asl_extract.videos import VideoFile
+from asl_extract.videos import Video
 
 
 class InProcess:
@@ -23,6 +23,6 @@ class InProcess:
         workers = choose_workers(device.type, decoder=self._extractor.spec.decoder_name)
         return job.start(f"{device}, {self._extractor.batch_size} clips per batch", workers=workers)
 
-    def execute(self, files: Sequence[VideoFile], job: Job, callbacks: Callbacks) -> None:
+    def execute(self, files: Sequence[Video], job: Job, callbacks: Callbacks) -> None:
         """Extract videos one after the other; see `Executor`."""
         Worker(self._extractor, self._store, job.options, callbacks).process(files)

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -19,7 +20,7 @@ from asl_extract.executors.base import Callbacks, Job
 from asl_extract.executors.results import VideoResult, fail_video
 from asl_extract.executors.work_queue import Coordinator
 from asl_extract.executors.worker import work
-from asl_extract.videos import VideoFile
+from asl_extract.videos import Video, VideoFile
 from asl_kit.base.child_process import MAX_FAILED_STARTS
 from asl_kit.base.console import err
 from asl_kit.errors import AslKitError, MissingDependencyError, UsageError
@@ -83,12 +84,14 @@ class RayCluster:
     def prepare(self, job: Job) -> Job:
         """Check the job on this host's CPU, and create the store; see `Executor`."""
         settings = job.settings.with_precision("bfloat16" if self._has_gpus else "float32")
-        job = replace(job, store=job.store.absolute(), settings=settings)
+        cache = job.options.cache
+        options = replace(job.options, cache=None if cache is None else Path(cache).absolute())
+        job = replace(job, store=job.store.absolute(), settings=settings, options=options)
         job.open("cpu", workers_on=["cuda" if self._has_gpus else "cpu"])
         err().print(f"{self._actors} Ray actors, one a {'GPU' if self._has_gpus else 'node'}")
         return job
 
-    def execute(self, files: Sequence[VideoFile], job: Job, callbacks: Callbacks) -> None:
+    def execute(self, files: Sequence[Video], job: Job, callbacks: Callbacks) -> None:
         """Extract videos with actors; every node must see the files under the same paths. See `Executor`."""
         try:
             self._run(files, job, callbacks)
@@ -100,13 +103,13 @@ class RayCluster:
         with suppress(OSError):
             clear_stale(job.store / "tmp")  # of actors that were lost while they wrote
 
-    def _run(self, files: Sequence[VideoFile], job: Job, callbacks: Callbacks) -> None:
+    def _run(self, files: Sequence[Video], job: Job, callbacks: Callbacks) -> None:
         """Extract videos; a lost coordinator raises `RayActorError`, in the driver or in an actor."""
         ray = self._ray
         store = FeatureStore.open(job.store)
         here = ray.get_runtime_context().get_node_id()
         stay = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(here, soft=False)
-        absolute = [replace(file, path=file.path.absolute()) for file in files]
+        absolute = [replace(file, path=file.path.absolute()) if isinstance(file, VideoFile) else file for file in files]
         # The coordinator runs beside the driver: it must not be lost with a node.
         coordinator = ray.remote(num_cpus=0, scheduling_strategy=stay)(_RayCoordinator).remote(absolute)
         worker_type = ray.remote(num_cpus=1, num_gpus=int(self._has_gpus), scheduling_strategy="SPREAD")(_RayWorker)
@@ -153,11 +156,11 @@ def _first_line(fault: Exception) -> str:
 class _RayCoordinator:
     """The coordinator, as an actor; it keeps the workers' messages until the driver asks."""
 
-    def __init__(self, files: list[VideoFile]) -> None:
+    def __init__(self, files: list[Video]) -> None:
         self._coordinator = Coordinator(deque(files))
         self._messages: list[VideoResult | tuple[float, str]] = []
 
-    def get(self, worker: str) -> tuple[VideoFile | None, bool]:
+    def get(self, worker: str) -> tuple[Video | None, bool]:
         """Return the next video for a worker, or None and whether it should ask again."""
         is_idle = self._coordinator.is_idle(worker)
         file = self._coordinator.assign(worker)
@@ -170,7 +173,7 @@ class _RayCoordinator:
     def on_progress(self, videos: float, note: str) -> None:
         self._messages.append((videos, note))
 
-    def lost(self, worker: str, reason: str) -> list[tuple[VideoFile, str]]:
+    def lost(self, worker: str, reason: str) -> list[tuple[Video, str]]:
         return self._coordinator.lost(worker, reason)
 
     def take_messages(self) -> tuple[list[VideoResult | tuple[float, str]], bool]:
@@ -188,11 +191,11 @@ class _RayQueue:
         self._coordinator = coordinator
         self._videos, self._sent_s = 0.0, 0.0
 
-    def get(self) -> VideoFile | None:
+    def get(self) -> Video | None:
         while True:
             file, ask_again = self._ray.get(self._coordinator.get.remote(self._worker))
             if not ask_again:
-                found: VideoFile | None = file
+                found: Video | None = file
                 return found
             time.sleep(_POLL_S)
 

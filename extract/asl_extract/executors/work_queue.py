@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from asl_extract.executors.base import Callbacks
-from asl_extract.videos import VideoFile
+from asl_extract.videos import Video
 
 ATTEMPTS = 2
 """Workers that may be lost while they work on a video, before it fails: it might end every worker."""
@@ -21,7 +21,7 @@ ATTEMPTS = 2
 class WorkQueue(Callbacks, Protocol):
     """A worker's source of videos, and where it reports to."""
 
-    def get(self) -> VideoFile | None:
+    def get(self) -> Video | None:
         """Return the next video; None if there is none.
 
         For a worker without videos None is final: this waits until no other worker's videos can come back. For a
@@ -33,11 +33,11 @@ class WorkQueue(Callbacks, Protocol):
 class Coordinator:
     """Assigns the `waiting` videos to workers in this order, and those of a lost worker to others."""
 
-    waiting: deque[VideoFile]
-    _assigned: dict[str, dict[str, VideoFile]] = field(default_factory=dict)
+    waiting: deque[Video]
+    _assigned: dict[str, dict[str, Video]] = field(default_factory=dict)
     _losses: dict[str, int] = field(default_factory=dict)
 
-    def assign(self, worker: str) -> VideoFile | None:
+    def assign(self, worker: str) -> Video | None:
         """Return the next video for a worker; None if there is none now."""
         if not self.waiting:
             return None
@@ -49,7 +49,7 @@ class Coordinator:
         """Record that a worker has finished a video, with whatever result."""
         self._assigned.get(worker, {}).pop(video_id, None)
 
-    def lost(self, worker: str, reason: str) -> list[tuple[VideoFile, str]]:
+    def lost(self, worker: str, reason: str) -> list[tuple[Video, str]]:
         """Put the videos of a lost worker at the head of the queue.
 
         Those that have lost `ATTEMPTS` workers are returned instead, each with why it failed; `reason` is how the

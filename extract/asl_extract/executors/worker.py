@@ -2,31 +2,29 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
-from datetime import datetime
-from functools import partial
 from itertools import chain
 from pathlib import Path
 
-from asl_extract.decoders import VideoSource
+from asl_extract.decoding.events import NextVideo
 from asl_extract.executors.base import Callbacks, Job
-from asl_extract.executors.results import VideoResult, refuse_changed, store_video
+from asl_extract.executors.intake import Accepted, Intake
+from asl_extract.executors.results import VideoResult, store_video
 from asl_extract.executors.work_queue import WorkQueue
 from asl_extract.extractor import Extractor
+from asl_extract.remote.ahead import prepare_ahead
+from asl_extract.remote.cache import VideoCache
+from asl_extract.remote.ready import is_remote
 from asl_extract.settings import RunOptions
-from asl_extract.videos import VideoFile
-from asl_kit.base.image_names import FLOW_FOLDERS, scan_images
-from asl_kit.errors import AslKitError, StoreError
+from asl_extract.videos import Video
+from asl_kit.errors import StoreError
 from asl_kit.store import FeatureStore
-from asl_kit.store.identity import FileIdentity, SourceCheck
-from asl_kit.store.ledger import Attempt
 
 _MAX_WRITES = 2  # writing takes a few milliseconds, in which the device would wait; features take memory
 _PARTS_PER_VIDEO = 1024  # a power of two: the parts of a video add up to exactly 1
@@ -66,7 +64,7 @@ class Worker:
         # If a failure is to stop the run, no later video may be written before it is known.
         self._max_writes = 0 if options.on_error == "stop" else _MAX_WRITES
 
-    def process(self, files: Iterable[VideoFile]) -> None:
+    def process(self, videos: Iterable[Video]) -> None:
         """Extract videos, taken one by one as decoders become free.
 
         Raises
@@ -74,29 +72,33 @@ class Worker:
         AslKitError
             If a video fails and the options say to stop then, or the store cannot be written.
         """
-        folder = self._store.path / "tmp"
+        folder = Path(str(self._store.path)) / "tmp"
         folder.mkdir(exist_ok=True)
-        pending = self._pending(files)
-        results = self._extractor.extract_all(
-            pending,
-            workers=self._options.workers,
-            time_limit_s=self._options.time_limit_s,
-            folder=folder,
-            on_frames=self._on_frames,
-        )
-        with ThreadPoolExecutor(1, "asl-kit writer") as writer, closing(results):
+        with ExitStack() as stack:
+            cache = stack.enter_context(VideoCache(self._options.cache_settings))
+            intake = Intake(self._store, self._options, cache)
+            results = self._extractor.extract_all(
+                self._pending(videos, intake),
+                workers=self._options.workers,
+                time_limit_s=self._options.time_limit_s,
+                folder=folder,
+                on_frames=self._on_frames,
+            )
+            writer = stack.enter_context(ThreadPoolExecutor(1, "asl-kit writer"))
+            stack.enter_context(closing(results))
             for video_id, extracted in results:
                 video = self._videos[video_id]
                 write = writer.submit(
                     store_video,
                     self._store,
                     video_id,
-                    extracted,
-                    source=video.source,
-                    is_changed=video.is_changed,
+                    video.accepted.ready.named(extracted),
+                    source=video.accepted.identity,
+                    is_changed=video.accepted.is_changed,
                     seconds=time.monotonic() - video.started_s,
                     on_error=self._options.on_error,
                 )
+                cache.release(video.accepted.ready.copy)
                 self._writes.append((video_id, write))
                 self._report_written(leave=self._max_writes)
             self._report_written(leave=0)
@@ -112,38 +114,17 @@ class Worker:
                 del self._videos[video_id]
             self._report(result)
 
-    def _pending(self, files: Iterable[VideoFile]) -> Iterator[tuple[str, VideoSource | AslKitError]]:
-        """Yield the videos to extract; report the others."""
-        failed = {} if self._options.retry_failed else self._store.ledger.failed_attempts()
-        for file in files:
-            before = failed.get(file.video_id)
-            is_changed = False
-            if file.video_id in self._store:
-                check = self._check(file)
-                is_changed = check.state == "changed"
-                if not is_changed:
-                    self._report(VideoResult(file.video_id, "skipped", check.reason), videos=1.0)
-                    continue
-                if not self._options.replace_changed:
-                    refused = refuse_changed(file.video_id, check.reason, on_error=self._options.on_error)
-                    self._report(refused, videos=1.0)
-                    continue
-            elif before is not None and not _has_changed_since(file.path, before):
-                self._report(VideoResult(file.video_id, "failed_before", before.reason), videos=1.0)
-                continue
-            self._videos[file.video_id] = _VideoProgress(time.monotonic(), _identity_of(file.path), is_changed)
-            yield file.video_id, file.id_fault or file.source
-
-    def _check(self, file: VideoFile) -> SourceCheck:
-        """Compare a stored video with its file, or with its images and their frame rate."""
-        check = self._store.check_source(file.video_id, partial(FileIdentity.of, file.path))
-        if check.state != "same" or file.image_fps is None:
-            return check
-        fps = self._store.info(file.video_id).fps
-        if file.image_fps == fps:
-            return check
-        reason = f"the stored features were made at {fps:g} images per second, not {file.image_fps:g}"
-        return SourceCheck("changed", f"{file.path}: {reason}")
+    def _pending(self, videos: Iterable[Video], intake: Intake) -> Iterator[NextVideo]:
+        """Yield the videos to extract, or None as long as the next one is being fetched; report the others."""
+        for decided in prepare_ahead(videos, intake.decide, is_slow=is_remote):
+            if decided is None:
+                yield None
+            elif isinstance(decided, VideoResult):
+                self._report(decided, videos=1.0)
+            else:
+                video_id = decided.ready.video.video_id
+                self._videos[video_id] = _VideoProgress(time.monotonic(), decided)
+                yield video_id, decided.ready.source
 
     def _report(self, result: VideoResult, *, videos: float = 0.0) -> None:
         if videos:
@@ -176,33 +157,6 @@ class Worker:
 @dataclass
 class _VideoProgress:
     started_s: float
-    source: FileIdentity | None
-    """The file before it is decoded: if it is still being written, a later run finds that it has changed."""
-    is_changed: bool
-    """Whether the store holds features of another file under this id."""
+    accepted: Accepted
     frames: int = 0
     parts: int = 0
-
-
-def _identity_of(path: Path) -> FileIdentity | None:
-    """Return a file's identity; None if it cannot be read, which the decoder then reports."""
-    try:
-        return FileIdentity.of(path)
-    except OSError:
-        return None
-
-
-def _has_changed_since(path: Path, attempt: Attempt) -> bool:
-    """Whether a file, or one in a folder of images, was replaced or repaired after an attempt at it."""
-    try:
-        folders = [path, *(folder for name in FLOW_FOLDERS if (folder := path / name).is_dir())]
-        times_s = [_changed_s(folder.stat()) for folder in folders]
-        if path.is_dir():
-            times_s += [_changed_s(entry.stat()) for _, entry in scan_images(path)]
-    except OSError:
-        return False
-    return max(times_s) > datetime.fromisoformat(attempt.time).timestamp()
-
-
-def _changed_s(found: os.stat_result) -> float:
-    return max(found.st_mtime, found.st_ctime)
