@@ -59,6 +59,7 @@ class _ListFile(click.File):
     help="Weights of the backbone, if from a file; with several feature stores, give one for each, in order.",
 )
 @click.option("--flow-weights", metavar="FILE", help="Weights of the optical flow method, if from a file.")
+@options.video_scores
 @options.image_fps
 @options.devices
 @options.decoding("as in training")

@@ -68,7 +68,7 @@ class Detector:
         chosen = use_device(device)
         recipe = checkpoint.recipe
         precision = choose_precision(recipe.run.precision, chosen)
-        return cls(checkpoint.build().to(chosen), checkpoint.vocabularies, recipe.inference, precision)
+        return cls(checkpoint.build().to(chosen), checkpoint.outputs, recipe.inference, precision)
 
     @property
     def window_length(self) -> int:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from asl_evaluate.report import write_detections_report
+from asl_evaluate.video_score_files import read_video_scores
+from asl_evaluate.video_scores import DEFAULT_TOP_K, VideoScores, fuse_tables, only_vocabulary
 from asl_extract.decoders import check_decoder
 from asl_extract.decoders.image_files import is_image_sequence
 from asl_extract.decoding.workers import choose_workers
@@ -29,7 +31,7 @@ from asl_kit.torch_utils.device import choose_device, choose_devices
 
 @dataclass(frozen=True)
 class PredictionOptions:
-    """How a model and its videos are loaded; nothing of it changes which features are made.
+    """How a model and its videos are loaded, and what names classes; nothing of it changes which features are made.
 
     Parameters
     ----------
@@ -42,6 +44,10 @@ class PredictionOptions:
         As for `asl_kit.prediction.trained_model.TrainedModel.detect_all`, for each device.
     image_fps : float, optional
         Frame rate of videos whose frames are images.
+    video_scores : path, optional
+        Scores of whole videos, which name the classes of the detections: see `asl_evaluate.video_score_files`.
+    top_k : int
+        Number of classes that each detection gets from `video_scores`.
     """
 
     device: str = "auto"
@@ -53,6 +59,8 @@ class PredictionOptions:
     workers: int | None = None
     time_limit_s: float = TIME_LIMIT_S
     image_fps: float | None = None
+    video_scores: str | Path | None = None
+    top_k: int = DEFAULT_TOP_K
 
 
 @dataclass(frozen=True)
@@ -112,7 +120,7 @@ def predict_videos(
 
     Raises
     ------
-    UsageError, MissingFileError, MissingDependencyError, CheckpointError, SpecConflictError
+    UsageError, MissingFileError, MissingDependencyError, CheckpointError, SpecConflictError, PredictionError
         If a parameter is wrong; nothing has been written then.
     AslKitError
         If the run cannot continue, for example because the disk is full.
@@ -120,7 +128,10 @@ def predict_videos(
     options = options or PredictionOptions()
     files = find_videos([videos] if isinstance(videos, str | Path) else videos, same_names=True)
     files = with_image_fps(files, options.image_fps, {})
-    model, workers = _open_model(checkpoint, options)
+    naming = read_video_scores(Path(options.video_scores)) if options.video_scores is not None else None
+    if naming is not None:
+        naming.require_videos(file.video_id for file in files)
+    model, workers = _open_model(checkpoint, options, naming)
     writer = ViewingWriter(viewing or ViewingFiles(), [file.video_id for file in files])
     found: list[VideoDetections] = []
     failed: list[str] = []
@@ -137,6 +148,8 @@ def predict_videos(
                         failed.append(result.message)
                         bar.message(failure_line(result))
                     else:
+                        if naming is not None:
+                            result = replace(result, tables=fuse_tables(result.tables, naming, options.top_k))
                         found.append(result)
                         writer.write(result, bar)
         except (KeyboardInterrupt, Exception) as fault:
@@ -158,7 +171,9 @@ def predict_videos(
     )
 
 
-def _open_model(checkpoint: str | Path, options: PredictionOptions) -> tuple[TrainedModel | ModelOnDevices, int | None]:
+def _open_model(
+    checkpoint: str | Path, options: PredictionOptions, naming: VideoScores | None
+) -> tuple[TrainedModel | ModelOnDevices, int | None]:
     """Return the model on the devices that the options name, and the number of decoder processes for each."""
     devices = choose_devices(options.device)
     loading: dict[str, Any] = {
@@ -168,9 +183,15 @@ def _open_model(checkpoint: str | Path, options: PredictionOptions) -> tuple[Tra
         "decoder_threads": options.decoder_threads,
         "batch_size": options.batch_size,
     }
-    if len(devices) == 1:
-        return load_model(checkpoint, device=devices[0], **loading), options.workers
-    model = load_model(checkpoint, device="cpu", **loading)  # what is wrong is said once, before processes start
+    several = len(devices) > 1
+    # With several, what is wrong is said once, before processes start.
+    model = load_model(checkpoint, device="cpu" if several else devices[0], **loading)
+    if naming is not None:
+        vocabularies = model.checkpoint.vocabularies
+        name = only_vocabulary(vocabularies)
+        naming.require_classes(vocabularies[name], name)
+    if not several:
+        return model, options.workers
     decoder = options.decoder or model.checkpoint.extraction[0].decoder_name
     workers = options.workers
     for device in devices:

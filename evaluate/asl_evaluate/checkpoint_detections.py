@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from asl_evaluate.coverage import GridCoverage
+from asl_evaluate.video_scores import VideoScores
 from asl_kit.annotations import AnnotationSet
 from asl_kit.checkpoint.files import load_checkpoint
 from asl_kit.checkpoint.model import Checkpoint
@@ -15,10 +16,18 @@ from asl_kit.dataset.split import load_split
 from asl_kit.detections.table import DetectionTables
 from asl_kit.errors import CheckpointError, SpecConflictError, first_few
 from asl_kit.inference.detector import Detector
+from asl_kit.recipes.schema import ONE_CLASS
 
 
 def detect_split(
-    checkpoint: Path, annotations: AnnotationSet, features: Sequence[Path], *, split: str, device: str = "auto"
+    checkpoint: Path,
+    annotations: AnnotationSet,
+    features: Sequence[Path],
+    *,
+    split: str,
+    device: str = "auto",
+    video_scores: VideoScores | None = None,
+    needs_classes: bool = False,
 ) -> tuple[DetectionTables, GridCoverage]:
     """Detect the actions in the videos of a split with a trained model.
 
@@ -31,21 +40,29 @@ def detect_split(
     features : sequence of Path
         Feature stores, in the order in which the model was trained on them.
     split : str
-        Name of the split.
+        Name of the split, or of several, joined by commas.
     device : str
         As for `asl_kit.inference.detector.Detector.from_checkpoint`.
+    video_scores : VideoScores, optional
+        Scores of videos that will name the classes: they must have all videos that the model runs on.
+    needs_classes : bool
+        Refuse a model of one class without `video_scores`.
 
     Returns
     -------
     DetectionTables
-        Detections in every video of the split that has features.
+        Detections in every video of the split that has features and is annotated; if none is annotated, in all that
+        have features.
     GridCoverage
         Which part of the ground truth the features cover.
 
     Raises
     ------
     CheckpointError
-        If the checkpoint cannot be read, or the annotations contain a class that the model does not have.
+        If the checkpoint cannot be read, the annotations contain a class that the model does not have, or the model
+        has one class and classes are needed.
+    PredictionError
+        If `video_scores` lack a video.
     SpecConflictError
         If the features were not made like those that the model was trained on.
     """
@@ -54,12 +71,28 @@ def detect_split(
     check_streams(trained, reader, checkpoint)
     # A vocabulary whose name the checkpoint does not know is the only one of the annotations.
     vocabularies = {annotations.vocabulary(name or None): names for name, names in trained.vocabularies.items()}
+    one_class = trained.recipe.data.one_class
+    if one_class:  # it detects actions of any classes
+        vocabularies = {name: tuple(annotations.classes(name)) for name in vocabularies}
     for vocabulary, known in vocabularies.items():
         check_classes(known, annotations.classes(vocabulary), checkpoint)
-    items = load_split(annotations, split, reader, vocabularies).items
+    if one_class and needs_classes and video_scores is None:
+        raise CheckpointError(
+            f"{checkpoint}: this model knows one class, {ONE_CLASS!r}, and does not name those of its detections",
+            hint="name them with --video-scores FILE, or score without classes: --class-agnostic, --protocol proposals",
+        )
+    blind = not is_annotated(annotations, split)
+    items = load_split(annotations, split, reader, vocabularies, with_unannotated=blind).items
+    if video_scores is not None:
+        video_scores.require_videos(item.video_id for item in items)
     detector = Detector.from_checkpoint(replace(trained, vocabularies=vocabularies), device)
     coverage = GridCoverage.measure(annotations.split(split), {item.video_id: item.grid for item in items})
     return detector.detect_videos(items, reader), coverage
+
+
+def is_annotated(annotations: AnnotationSet, split: str) -> bool:
+    """Return whether a video of the split is annotated; the labels of a test split may be withheld."""
+    return any(video.segments is not None for video in annotations.split(split).values())
 
 
 def check_streams(checkpoint: Checkpoint, reader: FeatureReader, path: Path) -> None:

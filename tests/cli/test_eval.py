@@ -88,6 +88,7 @@ def test_a_checkpoint_is_run_and_its_detections_kept(folder: Path, monkeypatch: 
 
     inference = ModuleType("asl_evaluate.checkpoint_detections")
     inference.detect_split = detect_split  # type: ignore[attr-defined]
+    inference.is_annotated = lambda *_: True  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "asl_evaluate.checkpoint_detections", inference)
 
     result = run("--checkpoint m.pt --annotations a.json --features s1,s2 --device cpu --out results --json -")
@@ -99,6 +100,8 @@ def test_a_checkpoint_is_run_and_its_detections_kept(folder: Path, monkeypatch: 
         "features": [Path("s1"), Path("s2")],
         "split": "test",
         "device": "cpu",
+        "video_scores": None,
+        "needs_classes": True,
     }
     assert json.loads(result.stdout)["coverage"]["videos_without_features"] == ["v2"]
     assert read_predictions(folder / "results/detections.json").rows("v1") == PREDICTIONS.rows("v1")

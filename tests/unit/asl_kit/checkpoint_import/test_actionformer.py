@@ -132,12 +132,6 @@ NOT_SUPPORTED = {
     "downsampling": ("dataset", "downsample_rate", 2, "only 1 is supported"),
     "sampling": ("train_cfg", "center_sample", "box", "only 'radius' and 'none' are supported"),
     "hard NMS": ("test_cfg", "nms_method", "hard", "only 'soft' is supported"),
-    "external scores": (
-        "test_cfg",
-        "ext_score_file",
-        "cuhk.json",
-        "only null is supported: no scores of another",
-    ),
 }
 
 
