@@ -87,14 +87,19 @@ def test_scores_of_videos_name_the_classes(task: tuple[Path, Path], trained: tup
         assert result.exit_code == 0, result.output
         return json.loads((tmp_path / "s.json").read_text())
 
+    unnamed = run("eval", "--predictions", tmp_path / "alone" / "detections.json", "--annotations", task[0])
+    assert unnamed.exit_code == 1
+    assert "class 'action' is not among the 2" in unnamed.stderr
+    assert "--video-scores FILE of eval and predict does" in unnamed.stderr
     written = json.loads((out / "scores.json").read_text())
     assert of_file(out / "detections.json")["mAP"] == written["mAP"]
     assert of_file(tmp_path / "alone" / "detections.json", "--video-scores", str(scores))["mAP"] == written["mAP"]
     assert list(json.loads((out / "q.json").read_text())["classes"]) == ["action"]
     inputs = ("--predictions", out / "detections.json", "--annotations", task[0])
-    assert run("diagnose", *inputs, "--resamples", "10").exit_code == 0
+    assert run("diagnose", *inputs, "--resamples", "100").exit_code == 0
     page = ("--sensitivity", out / "q.json", "-o", tmp_path / "report.html")
     assert run("report", *inputs, *page).exit_code == 0
+    assert "Learned sensitivity" in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(
