@@ -35,7 +35,7 @@ SMALL: dict[str, dict[str, Any]] = {
         "head_dim": 64,
         "max_buffer_len_factor": 6.0,
     },
-    "opt": {"epochs": 15},
+    "opt": {"epochs": 10},
     "loader": {"batch_size": 2, "num_workers": 1},
     "train_cfg": {"init_loss_norm": 100},
 }
