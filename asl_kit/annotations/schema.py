@@ -13,6 +13,8 @@ from asl_kit.errors import AnnotationError
 
 FORMAT: Final = "asl-kit/annotations"
 VERSION: Final = 1
+SPLIT_SEPARATOR: Final = ","
+"""Joins the names of several splits that are used together."""
 
 Name = Annotated[str, Field(min_length=1)]
 Seconds = Annotated[float, Field(ge=0)]
@@ -112,18 +114,25 @@ class AnnotationSet(_Record):
         return dict(sorted(splits.items()))
 
     def split(self, name: str) -> dict[str, Video]:
-        """Return the videos of one split, by id.
+        """Return the videos of one split, or of several, by id.
+
+        Parameters
+        ----------
+        name : str
+            A split, or several joined by commas: ``train,validation``.
 
         Raises
         ------
         AnnotationError
-            If no video is in this split; the message lists the splits.
+            If no video is in such a split; the message lists the splits.
         """
         splits = self.by_split()
-        if name not in splits:
-            found = ", ".join(splits) or "none"
-            raise AnnotationError(f"dataset {self.dataset}: no video in split {name!r}; the splits are: {found}")
-        return splits[name]
+        names = [name] if name in splits else [part.strip() for part in name.split(SPLIT_SEPARATOR)]
+        for one in names:
+            if one not in splits:
+                found = ", ".join(splits) or "none"
+                raise AnnotationError(f"dataset {self.dataset}: no video in split {one!r}; the splits are: {found}")
+        return {video_id: video for one in names for video_id, video in splits[one].items()}
 
     def classes(self, vocabulary: str | None = None) -> list[str]:
         """Return the class names of a vocabulary; see `vocabulary`."""

@@ -71,6 +71,11 @@ class Ensemble:
                 found.setdefault(name, class_names)
         return found
 
+    @property
+    def outputs(self) -> dict[str, tuple[str, ...]]:
+        """The classes that the networks learned, by vocabulary."""
+        return self.recipe.data.output_classes(self.vocabularies)
+
     def named(self, vocabulary: str) -> Ensemble:
         """Return the models with this name for a vocabulary whose name they do not know."""
         return replace(self, checkpoints=tuple(_with_name(checkpoint, vocabulary) for checkpoint in self.checkpoints))
@@ -114,8 +119,8 @@ def load_ensemble(paths: Sequence[str | Path], weights: Sequence[float] | None =
     if len(names) == 1:
         ensemble = ensemble.named(names[0])
     for path, checkpoint in zip(paths, ensemble.checkpoints, strict=True):
-        for name, class_names in checkpoint.vocabularies.items():
-            _check_classes(ensemble.vocabularies[name], class_names, f"{path}: vocabulary {name!r}" if name else path)
+        for name, class_names in checkpoint.outputs.items():
+            _check_classes(ensemble.outputs[name], class_names, f"{path}: vocabulary {name!r}" if name else path)
     return ensemble
 
 
@@ -125,7 +130,7 @@ def _with_name(checkpoint: Checkpoint, vocabulary: str) -> Checkpoint:
 
 
 def _grid_facts(checkpoint: Checkpoint) -> dict[str, object]:
-    """Return what decides where in time the points of a model lie."""
+    """Return what decides where in time the points of a model lie, and what they mean."""
     spec, data = checkpoint.extraction[0], checkpoint.recipe.data
     return {
         "fps": spec.fps or "each video's own",
@@ -133,6 +138,7 @@ def _grid_facts(checkpoint: Checkpoint) -> dict[str, object]:
         "stride_frames": spec.stride_frames,
         "data.resize_length": data.resize_length,
         "data.time_scale": data.time_scale,
+        "data.one_class": data.one_class,
         "pyramid levels": checkpoint.shape.levels,
     }
 

@@ -24,7 +24,7 @@ class Checkpoint:
     """Weights of the network."""
     recipe: Recipe
     vocabularies: Mapping[str, tuple[str, ...]]
-    """Class names in the order of the network's outputs, by vocabulary; the key "" is a vocabulary of unknown name."""
+    """Class names by vocabulary, those of the dataset; the key "" is a vocabulary of unknown name."""
     shape: Shape
     extraction: tuple[ExtractionSpec, ...]
     """How the features of each stream were made."""
@@ -35,9 +35,14 @@ class Checkpoint:
     training: dict[str, Any] | None = None
 
     @property
+    def outputs(self) -> dict[str, tuple[str, ...]]:
+        """The classes that the network learned, in the order of its outputs, by vocabulary."""
+        return self.recipe.data.output_classes(self.vocabularies)
+
+    @property
     def class_names(self) -> tuple[str, ...]:
         """The classes of all vocabularies, in the order of the network's outputs."""
-        return tuple(name for names in self.vocabularies.values() for name in names)
+        return tuple(name for names in self.outputs.values() for name in names)
 
     def build(self) -> Localizer:
         """Return the network with its weights, in evaluation mode."""

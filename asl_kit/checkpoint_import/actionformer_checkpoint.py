@@ -35,7 +35,7 @@ class ImportedCheckpoint:
     classes_from: str
     """Source of the class names."""
     notes: tuple[str, ...]
-    """Settings that were not converted; none of them affects the outputs."""
+    """Settings that were not converted; none of them affects the outputs of the network."""
 
     def to_text(self) -> str:
         """Return a summary."""
@@ -47,7 +47,8 @@ class ImportedCheckpoint:
         lines = [
             f"{self.path}: {values:,} values, {checkpoint.provenance['weights']} weights"
             + (f" of epoch {epoch}" if epoch is not None else ""),
-            f"classes: {len(checkpoint.class_names)}, named by {self.classes_from}",
+            f"classes: {sum(map(len, checkpoint.vocabularies.values()))}, named by {self.classes_from}"
+            + (", learned as one" if checkpoint.recipe.data.one_class else ""),
             f"features: {dims} values, {_timing(specs[0])}",
             f"sequences of {shape.sequence_length} features, {shape.levels} pyramid levels",
             *(f"note: {note}" for note in self.notes),
@@ -114,7 +115,7 @@ def import_checkpoint(
         levels=their_config.levels,
     )
     try:
-        translated = translate(state, Localizer(recipe, shape, len(class_names)).state_dict())
+        translated = translate(state, Localizer(recipe, shape, their_config.dataset.num_classes).state_dict())
     except CheckpointError as fault:
         raise CheckpointError(
             f"{file}: {fault.message}", hint=f"{config} is not the configuration of these weights"
@@ -146,14 +147,17 @@ def import_checkpoint(
 def _class_names(
     config: ActionFormerConfig, path: Path, annotations: Path | None, vocabulary: str | None
 ) -> tuple[list[str], str | None, str]:
-    """Return the class names in order of ActionFormer's label ids, their vocabulary, and their source."""
-    count = config.dataset.num_classes
+    """Return the class names in order of ActionFormer's label ids, their vocabulary, and their source.
+
+    Classes that are learned as one are those of the dataset, whatever their number.
+    """
+    count = None if config.one_class else config.dataset.num_classes
     hint = "name the classes with --annotations FILE [--vocabulary NAME]"
     if annotations is not None:
         annotated = read_annotations(annotations)
         vocabulary = annotated.vocabulary(_of_size(annotated.vocabularies, count, vocabulary))
         names = annotated.classes(vocabulary)
-        if len(names) != count:
+        if count not in (None, len(names)):
             raise CheckpointError(
                 f"{annotations}: {len(names)} classes in vocabulary {vocabulary!r}; {path} says num_classes: {count}",
                 hint=hint,
@@ -164,12 +168,13 @@ def _class_names(
     vocabulary = _of_size(vocabularies, count, vocabulary)
     known = vocabularies.get(vocabulary or "", [])
     json_file = _find(config.dataset.json_file, path)
-    if json_file is not None and count > 1:
+    if json_file is not None and count != 1:
         ids = _label_ids(json_file, count)
+        count = len(ids) if count is None else count
         # EPIC-KITCHENS has nouns without a segment, which this file does not name.
         spare = known if len(known) == count else [f"class {number}" for number in range(count)]
         return [ids.get(number, spare[number]) for number in range(count)], vocabulary, str(json_file)
-    if len(known) != count or manifest is None:
+    if count not in (None, len(known)) or manifest is None:
         have = ", ".join(f"{name} {len(names)}" for name, names in vocabularies.items()) or "none"
         raise CheckpointError(
             f"{path}: dataset.num_classes: the names of {count} classes of dataset {config.dataset_name!r} are not"
@@ -179,9 +184,9 @@ def _class_names(
     return list(known), vocabulary, f"manifest {manifest.name}"
 
 
-def _of_size(vocabularies: dict[str, list[str]], count: int, wanted: str | None) -> str | None:
-    """Return the wanted vocabulary, or the only one with this number of classes, or None."""
-    fitting = [name for name, classes in vocabularies.items() if len(classes) == count]
+def _of_size(vocabularies: dict[str, list[str]], count: int | None, wanted: str | None) -> str | None:
+    """Return the wanted vocabulary, or the only one with this number of classes (None: any), or None."""
+    fitting = [name for name, classes in vocabularies.items() if count in (None, len(classes))]
     return wanted or (fitting[0] if len(fitting) == 1 else None)
 
 
@@ -193,8 +198,8 @@ def _find(name: str | None, config: Path) -> Path | None:
     return next((place for place in places if place.is_file()), None)
 
 
-def _label_ids(path: Path, count: int) -> dict[int, str]:
-    """Return the class names by id from an annotation file in ActionFormer's format."""
+def _label_ids(path: Path, count: int | None) -> dict[int, str]:
+    """Return the class names by id from an annotation file in ActionFormer's format; count None: any number."""
     document = read_json(path, CheckpointError)
     try:
         found = {
@@ -208,6 +213,7 @@ def _label_ids(path: Path, count: int) -> dict[int, str]:
             hint="name the classes with --annotations FILE",
         ) from fault
     names = dict(sorted(found))
+    count = len(names) if count is None else count
     for number, label in sorted(found):
         other = f"; it is also that of {names[number]!r}" if names[number] != label else ""
         if other or not 0 <= number < count:

@@ -158,6 +158,11 @@ class ActionFormerConfig(StrictModel):
         return dims if isinstance(dims, tuple) else (dims,)
 
     @property
+    def one_class(self) -> bool:
+        """Whether every segment is of one class; only ActivityNet's reader ignores the classes."""
+        return self.dataset_name == "anet" and self.dataset.num_classes == 1
+
+    @property
     def width(self) -> int:
         """Channels of the encoder."""
         width = self.model.embd_dim
@@ -242,9 +247,6 @@ def _unsupported(config: ActionFormerConfig) -> Iterator[tuple[str, str, object]
             found = getattr(found, part)
         if found != supported:
             yield place, f"only {supported!r} is supported", found
-    if config.test_cfg.ext_score_file is not None:
-        text = "only null is supported: no scores of another classifier"
-        yield "test_cfg.ext_score_file", text, config.test_cfg.ext_score_file
     if config.train_cfg.center_sample not in ("radius", "none"):
         yield "train_cfg.center_sample", "only 'radius' and 'none' are supported", config.train_cfg.center_sample
     data, model = config.dataset, config.model
@@ -279,7 +281,7 @@ def _unsupported(config: ActionFormerConfig) -> Iterator[tuple[str, str, object]
 
 
 def to_recipe(config: ActionFormerConfig, *, vocabulary: str | None, source: str) -> tuple[Recipe, list[str]]:
-    """Return the equivalent recipe, and notes on training settings that a recipe does not have."""
+    """Return the equivalent recipe, and notes on settings that a recipe does not have."""
     data, model, train, test, opt = config.dataset, config.model, config.train_cfg, config.test_cfg, config.opt
     notes = []
     for place, supported, found in (
@@ -291,11 +293,16 @@ def to_recipe(config: ActionFormerConfig, *, vocabulary: str | None, source: str
             notes.append(f"{place}: {found!r} is not converted: a recipe has only {supported!r}")
     if train.loss_weight <= 0:
         notes.append(f"train_cfg.loss_weight: {train.loss_weight} (balanced) is not converted: the recipe has 1.0")
+    if test.ext_score_file is not None:
+        notes.append(
+            f"test_cfg.ext_score_file: these scores name the classes: eval --video-scores {test.ext_score_file}"
+        )
     windows = config.windows
     warmup_epochs = opt.warmup_epochs if opt.warmup else 0
     fields: dict[str, Any] = {
         "data": {
             "vocabulary": vocabulary,
+            "one_class": config.one_class,
             "sequence_length": data.max_seq_len,
             "max_sequence_length": data.max_seq_len,
             "crop_ratio": data.crop_ratio or (1.0, 1.0),

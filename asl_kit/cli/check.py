@@ -19,7 +19,7 @@ _PATH = click.Path(path_type=Path)
 @click.command()
 @click.argument("predictions", type=_PATH)
 @options.required_annotations
-@click.option("--split", metavar="NAME", help="The split that the predictions are for. Default: all videos.")
+@click.option("--split", metavar="NAME[,NAME]", help="The split that the predictions are for. Default: all videos.")
 @click.option("--vocabulary", metavar="NAME", help="The vocabulary of the labels, if the annotations have several.")
 @click.option("-o", "--out", "output", type=_PATH, metavar="FILE", help="Write a mended file.")
 @options.table

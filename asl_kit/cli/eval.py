@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from asl_kit.cli import options
 from asl_kit.cli.output import show
+
+if TYPE_CHECKING:
+    from asl_evaluate.scores import Scores
 
 _PATH = click.Path(path_type=Path)
 
@@ -53,13 +56,12 @@ def evaluate(
     _check_sources(predictions, checkpoint, features, sensitivity)
 
     from asl_evaluate.options import ScoringOptions
-    from asl_evaluate.scoring import evaluate_checkpoint, evaluate_predictions, write_csv, write_results
-    from asl_evaluate.terminal_tables import print_scores
+    from asl_evaluate.scoring import detect_and_score, evaluate_predictions, write_csv, write_results
 
-    annotations, device, weights = others["annotations"], others["device"], others["fusion_weights"]
+    annotations, device = others["annotations"], others["device"]
     scoring = options.make_record(ScoringOptions, others)
     stores = options.split_stores(features)
-    detections = None
+    scores, detections = None, None
     if not checkpoint:
         scores = evaluate_predictions(options.split_paths(predictions, "--predictions"), annotations, scoring)
     else:
@@ -67,16 +69,28 @@ def evaluate(
             from asl_evaluate.sensitivity import load_sensitive, write_sensitivity  # loads torch
 
             load_sensitive(checkpoint[0])  # fails before the model runs
-        scores, detections = evaluate_checkpoint(
-            checkpoint, annotations, stores, scoring, fusion_weights=weights, device=device
+        how = {"fusion_weights": others["fusion_weights"], "device": device}
+        needs_scores = out is None or csv_file is not None or json_path is not None
+        scores, detections = detect_and_score(
+            checkpoint, annotations, stores, scoring, needs_scores=needs_scores, **how
         )
-    show(scores, print_scores, json_path)
-    if csv_file is not None:
+    _show(scores, json_path)
+    if csv_file is not None and scores is not None:
         write_csv(csv_file, scores)
     if out is not None:
         write_results(out, scores, detections)
     if sensitivity is not None:
         write_sensitivity(sensitivity, checkpoint[0], annotations, stores, scoring, device=device)
+
+
+def _show(scores: Scores | None, json_path: str | None) -> None:
+    from asl_evaluate.terminal_tables import print_scores
+    from asl_kit.base.console import err
+
+    if scores is None:
+        err().print("the labels of this split are withheld: its detections are written, and nothing is scored")
+    else:
+        show(scores, print_scores, json_path)
 
 
 def _check_sources(

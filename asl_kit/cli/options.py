@@ -247,7 +247,7 @@ on_error = click.option(
 )
 
 scoring = together(
-    click.option("--split", metavar="NAME", help="Default: the dataset's evaluation split."),
+    click.option("--split", metavar="NAME[,NAME]", help="Default: the dataset's evaluation split."),
     click.option(
         "--tiou",
         metavar="LO:HI:STEP",
@@ -278,13 +278,12 @@ protocol = together(
 )
 """Like `scoring`, for `asl-kit eval` and `report`."""
 
-video_scoring = together(
-    click.option("--class-agnostic", is_flag=True, help="Treat all classes as one."),
+video_scores = together(
     click.option(
         "--video-scores",
         type=click.Path(path_type=Path),
         metavar="FILE",
-        help="Take the classes from scores of whole videos, as in ActionFormer.",
+        help="Take the classes from scores of whole videos, as in ActionFormer: JSON, or UntrimmedNet's .npy.",
     ),
     click.option(
         "--top-k",
@@ -294,6 +293,9 @@ video_scoring = together(
         help="Number of classes that each detection gets from --video-scores.",
     ),
 )
+"""Options of `asl-kit eval` and `predict`, named like the fields of `ScoringOptions` and `PredictionOptions`."""
+
+video_scoring = together(click.option("--class-agnostic", is_flag=True, help="Treat all classes as one."), video_scores)
 """Like `scoring`, for `asl-kit eval`."""
 
 bootstrap = together(

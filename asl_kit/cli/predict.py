@@ -41,6 +41,7 @@ SHOWN = 10
     help="Weights of the backbone, if from a file; with several backbones, give one for each, in order.",
 )
 @click.option("--flow-weights", metavar="FILE", help="Weights of the optical flow method, if from a file.")
+@options.video_scores
 @options.image_fps
 @options.devices
 @options.decoding("as in training")

@@ -31,7 +31,7 @@ _PATH = click.Path(path_type=Path)
 )
 @options.required_annotations
 @click.option("-o", "--out", type=_PATH, metavar="FILE", required=True, help="The file to write.")
-@click.option("--split", metavar="NAME", help="Default: the split of all predicted videos.")
+@click.option("--split", metavar="NAME[,NAME]", help="Default: the split of all predicted videos.")
 @click.option(
     "--per-video",
     type=click.IntRange(min=1),

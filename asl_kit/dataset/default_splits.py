@@ -1,6 +1,6 @@
 """The splits to train on, to validate on and to score, where none is named.
 
-Capitals do not matter: `Test` is `test`.
+Capitals do not matter: `Test` is `test`. Several splits that are used together are one name, joined by commas.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from asl_kit.annotations import AnnotationSet
+from asl_kit.annotations.schema import SPLIT_SEPARATOR
 from asl_kit.errors import AnnotationError
 from asl_kit.manifests.files import find_manifest
 from asl_kit.manifests.schema import SplitRoles
@@ -16,8 +17,8 @@ TRAINING_NAMES = ("train", "training")
 VALIDATION_NAMES = ("val", "validation", "valid", "dev")
 
 
-def training_split(annotations: AnnotationSet, wanted: str) -> str:
-    """Return the split to train on: the named one; for `auto` the manifest's, or else `train` or `training`.
+def training_split(annotations: AnnotationSet, wanted: str | tuple[str, ...]) -> str:
+    """Return the split to train on: those named; for `auto` the manifest's, or else `train` or `training`.
 
     Raises
     ------
@@ -25,7 +26,7 @@ def training_split(annotations: AnnotationSet, wanted: str) -> str:
         If `auto` finds none.
     """
     if wanted != "auto":
-        return wanted
+        return _joined(wanted)
     manifest = _manifest_splits(annotations)
     names = TRAINING_NAMES if manifest is None else (manifest.train,)
     found = _first_split(annotations, names)
@@ -38,16 +39,21 @@ def training_split(annotations: AnnotationSet, wanted: str) -> str:
     return found
 
 
-def validation_split(annotations: AnnotationSet, wanted: str, trained_on: str) -> str | None:
+def validation_split(annotations: AnnotationSet, wanted: str | tuple[str, ...], trained_on: str) -> str | None:
     """Return the split to validate on while training, or None.
 
     `auto` never selects a split that results are reported on: choosing a checkpoint by it would bias the result.
     """
     if wanted != "auto":
-        return None if wanted == "none" else wanted
+        return None if wanted == "none" else _joined(wanted)
     manifest = _manifest_splits(annotations)
-    used = {trained_on.lower()} | ({manifest.evaluate} if manifest is not None else set())
+    trained = {video.split.lower() for video in annotations.split(trained_on).values()}
+    used = trained | ({manifest.evaluate} if manifest is not None else set())
     return _first_split(annotations, (name for name in VALIDATION_NAMES if name not in used))
+
+
+def _joined(names: str | tuple[str, ...]) -> str:
+    return names if isinstance(names, str) else SPLIT_SEPARATOR.join(names)
 
 
 def evaluation_split(annotations: AnnotationSet, names: Iterable[str]) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,9 +39,18 @@ class Split:
     without_features: list[str]
     not_annotated: list[str]
 
+    def as_one_class(self) -> Split:
+        """Return the split with all actions in class 0."""
+        return replace(self, items=[replace(item, labels=np.zeros_like(item.labels)) for item in self.items])
+
 
 def load_split(
-    annotations: AnnotationSet, name: str, reader: FeatureReader, vocabularies: Mapping[str, Sequence[str]]
+    annotations: AnnotationSet,
+    name: str,
+    reader: FeatureReader,
+    vocabularies: Mapping[str, Sequence[str]],
+    *,
+    with_unannotated: bool = False,
 ) -> Split:
     """Join a split's annotations with the features.
 
@@ -50,12 +59,14 @@ def load_split(
     annotations : AnnotationSet
         Unified annotations.
     name : str
-        The split.
+        The split, or several joined by commas.
     reader : FeatureReader
         The features.
     vocabularies : mapping of str to sequence of str
         The vocabularies to read ("": the only one), with their classes in order. A label's index is its place in
         all vocabularies, one after the other. Segments without a label in any of them are dropped.
+    with_unannotated : bool
+        Whether videos without annotation are items without segments.
 
     Raises
     ------
@@ -71,13 +82,13 @@ def load_split(
     items, without_features, not_annotated = [], [], []
     videos = annotations.split(name)
     for video_id, video in videos.items():
-        if video.segments is None:
+        if video.segments is None and not with_unannotated:
             not_annotated.append(video_id)
             continue
         if video_id not in reader or not (info := reader.info(video_id)).grid.length:
             without_features.append(video_id)
             continue
-        labelled = [segment for segment in video.segments if not indices.keys().isdisjoint(segment.labels)]
+        labelled = [segment for segment in video.segments or () if not indices.keys().isdisjoint(segment.labels)]
         for vocabulary, index in indices.items():
             unknown = {
                 segment.labels[vocabulary] for segment in labelled if vocabulary in segment.labels

@@ -67,13 +67,13 @@ class Detector:
     def from_ensemble(cls, ensemble: Ensemble, device: str = "auto") -> Detector:
         """Return the detector that checkpoints describe, on a device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``."""
         chosen = use_device(device)
-        recipe, vocabularies = ensemble.recipe, ensemble.vocabularies
+        recipe, vocabularies = ensemble.recipe, ensemble.outputs
         names = [(name, label) for name, labels in vocabularies.items() for label in labels]
         dims = [spec.feature_dim for spec in ensemble.extraction]
         columns = torch.arange(sum(dims)).split(dims)
         members = []
         for checkpoint, streams, weight in zip(ensemble.checkpoints, ensemble.streams, ensemble.weights, strict=True):
-            own = [(name, label) for name, labels in checkpoint.vocabularies.items() for label in labels]
+            own = [(name, label) for name, labels in checkpoint.outputs.items() for label in labels]
             members.append(
                 Member(
                     checkpoint.build().to(chosen),

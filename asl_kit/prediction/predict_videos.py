@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from asl_evaluate.report import write_detections_report
+from asl_evaluate.video_score_files import read_video_scores
+from asl_evaluate.video_scores import DEFAULT_TOP_K, VideoScores, fuse_tables, only_vocabulary
 from asl_extract.decoders import check_decoder
 from asl_extract.decoders.image_files import is_image_sequence
 from asl_extract.decoding.workers import choose_workers
@@ -32,7 +34,7 @@ from asl_kit.torch_utils.device import choose_device, choose_devices
 
 @dataclass(frozen=True)
 class PredictionOptions:
-    """How a model and its videos are loaded; nothing of it changes which features are made.
+    """How a model and its videos are loaded, and what names classes; nothing of it changes which features are made.
 
     Parameters
     ----------
@@ -47,6 +49,10 @@ class PredictionOptions:
         Frame rate of videos whose frames are images.
     cache, cache_size_gb
         As for `asl_extract.settings.RunOptions`.
+    video_scores : path, optional
+        Scores of whole videos, which name the classes of the detections: see `asl_evaluate.video_score_files`.
+    top_k : int
+        Number of classes that each detection gets from `video_scores`.
     """
 
     device: str = "auto"
@@ -61,6 +67,8 @@ class PredictionOptions:
     image_fps: float | None = None
     cache: str | Path | None = None
     cache_size_gb: float = CACHE_SIZE_GB
+    video_scores: str | Path | None = None
+    top_k: int = DEFAULT_TOP_K
 
     @property
     def cache_settings(self) -> CacheSettings:
@@ -125,7 +133,7 @@ def predict_videos(
 
     Raises
     ------
-    UsageError, MissingFileError, MissingDependencyError, CheckpointError, SpecConflictError
+    UsageError, MissingFileError, MissingDependencyError, CheckpointError, SpecConflictError, PredictionError
         If a parameter is wrong; nothing has been written then.
     AslKitError
         If the run cannot continue, for example because the disk is full.
@@ -135,7 +143,10 @@ def predict_videos(
     files = with_image_fps(find_sources(sources, same_names=True), options.image_fps, {})
     _check_viewing(files, viewing)
     say_what_is_fetched(files, options.cache_settings)
-    model, workers = _open_model(checkpoint, options)
+    naming = read_video_scores(Path(options.video_scores)) if options.video_scores is not None else None
+    if naming is not None:
+        naming.require_videos(file.video_id for file in files)
+    model, workers = _open_model(checkpoint, options, naming)
     writer = ViewingWriter(viewing or ViewingFiles(), [file.video_id for file in files])
     found: list[VideoDetections] = []
     failed: list[str] = []
@@ -158,6 +169,8 @@ def predict_videos(
                         failed.append(result.message)
                         bar.message(failure_line(result))
                     else:
+                        if naming is not None:
+                            result = replace(result, tables=fuse_tables(result.tables, naming, options.top_k))
                         found.append(result)
                         writer.write(result, bar)
         except (KeyboardInterrupt, Exception) as fault:
@@ -190,7 +203,7 @@ def _check_viewing(videos: Sequence[Video], viewing: ViewingFiles | None) -> Non
 
 
 def _open_model(
-    checkpoint: str | Path | Sequence[str | Path], options: PredictionOptions
+    checkpoint: str | Path | Sequence[str | Path], options: PredictionOptions, naming: VideoScores | None
 ) -> tuple[TrainedModel | ModelOnDevices, int | None]:
     """Return the model on the devices that the options name, and the number of decoder processes for each."""
     devices = choose_devices(options.device)
@@ -202,11 +215,16 @@ def _open_model(
         "decoder_threads": options.decoder_threads,
         "batch_size": options.batch_size,
     }
-    # With several devices, what is wrong is said once, before processes start.
-    model = load_model(checkpoint, device=devices[0] if len(devices) == 1 else "cpu", **loading)
+    several = len(devices) > 1
+    # With several, what is wrong is said once, before processes start.
+    model = load_model(checkpoint, device="cpu" if several else devices[0], **loading)
     for note in model.notes:
         warn(err(), note, what="note")
-    if len(devices) == 1:
+    if naming is not None:
+        vocabularies = model.ensemble.vocabularies
+        name = only_vocabulary(vocabularies)
+        naming.require_classes(vocabularies[name], name)
+    if not several:
         return model, options.workers
     workers = options.workers
     for device in devices:

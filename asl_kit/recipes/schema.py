@@ -9,6 +9,7 @@ and the annotations.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, JsonValue, model_validator
@@ -24,6 +25,10 @@ NonNegative = Annotated[float, Field(ge=0, strict=True)]
 Window = Annotated[int, Field(ge=0, le=2**24, strict=True)]
 Count = Annotated[int, Field(ge=1, le=2**24, strict=True)]
 Layers = Annotated[int, Field(ge=1, le=64, strict=True)]
+Names = str | Annotated[tuple[str, ...], Field(min_length=1)]
+
+ONE_CLASS = "action"
+"""The only class of a model that is trained with `data.one_class`."""
 
 
 class RecipeTable(StrictModel):
@@ -35,12 +40,14 @@ class RecipeTable(StrictModel):
 class DataRecipe(RecipeTable):
     """The data, and how it is cut into training sequences."""
 
-    train_split: str = "auto"
-    """Split to train on; auto: that of the dataset, else `train` or `training`; capitals do not matter."""
-    validation_split: str = "auto"
-    """Split that is scored during training; auto: one that is neither the training nor the test split; `none`: none."""
-    vocabulary: str | Annotated[tuple[str, ...], Field(min_length=1)] | None = None
+    train_split: Names = "auto"
+    """Split to train on, or several: ["train", "val"]; auto: that of the dataset, else `train` or `training`."""
+    validation_split: Names = "auto"
+    """Split, or several, scored during training; auto: one that is neither training nor test split; `none`: none."""
+    vocabulary: Names | None = None
     """Vocabulary that is learned, or several: ["verb", "noun"]; required if the annotations have several."""
+    one_class: bool = False
+    """Learn actions without their classes, which scores of whole videos name: `asl-kit eval --video-scores FILE`."""
     sequence_length: Count | Auto = "auto"
     """Features in a training sequence; auto: the longest training video, at most `max_sequence_length`."""
     max_sequence_length: Count = 2304
@@ -60,11 +67,19 @@ class DataRecipe(RecipeTable):
     def _check(self) -> DataRecipe:
         if self.crop_ratio[0] > self.crop_ratio[1]:
             raise ValueError("crop_ratio must be [smallest share, largest share]")
-        if isinstance(self.vocabulary, tuple) and len(set(self.vocabulary)) < len(self.vocabulary):
-            raise ValueError("vocabulary must not contain duplicates")
+        for key in ("train_split", "validation_split", "vocabulary"):
+            names = getattr(self, key)
+            if isinstance(names, tuple) and len(set(names)) < len(names):
+                raise ValueError(f"{key} must not contain duplicates")
+        if self.one_class and isinstance(self.vocabulary, tuple) and len(self.vocabulary) > 1:
+            raise ValueError("with one_class, vocabulary must be one: scores of videos name the classes of one")
         if self.resize_length is not None and self.time_scale != 1:
             raise ValueError("resize_length and time_scale exclude each other")
         return self
+
+    def output_classes(self, vocabularies: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+        """Return the classes of the network's outputs by vocabulary: all, or with `one_class` only `ONE_CLASS`."""
+        return {name: (ONE_CLASS,) if self.one_class else classes for name, classes in vocabularies.items()}
 
 
 class ModelRecipe(RecipeTable):

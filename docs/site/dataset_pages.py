@@ -12,8 +12,13 @@ from pathlib import Path
 from asl_kit.annotations.conversion import find_converter
 from asl_kit.manifests.files import load_manifest, manifest_paths
 from asl_kit.manifests.schema import FeatureSet, Manifest
-from asl_kit.recipes.files import About, built_in_recipes, describe_result, read_recipe
+from asl_kit.recipes.files import About, built_in_recipes, describe_result, load_recipe, read_recipe
 
+_ONE_CLASS = (
+    "The model learns [one class](../training.md#one-class); "
+    "[scores of whole videos](../evaluation.md#classes-from-video-level-scores) name it. The recipe's file names those "
+    "that were published."
+)
 _OWN_RATE = (
     "These features count frames at each video's own rate. If the annotations do not state it, add a table "
     "`video,duration,fps` to the files that you convert, or give [`--fps`](../datasets.md#features-you-already-have)."
@@ -100,6 +105,7 @@ def _steps(manifest: Manifest, convert: str, recipes: dict[str, About]) -> list[
     name, about = next(iter(recipes.items()))
     streams = about.features[0].split(",")
     stores = ",".join(_store(manifest, stream) for stream in streams)
+    one_class = load_recipe(name).data.one_class
     lines += [
         f"Import the published features into {'a store' if len(streams) == 1 else 'stores'} (replace the folder's name "
         f"by yours), train with the recipe `{name}`, and score:",
@@ -107,8 +113,10 @@ def _steps(manifest: Manifest, convert: str, recipes: dict[str, About]) -> list[
         *_shell(
             *(_import(manifest, stream, annotations) for stream in streams),
             f"asl-kit train --annotations {annotations} --features {stores} --recipe {name} --out {name}-run",
-            f"asl-kit eval --checkpoint {name}-run/model.ckpt --annotations {annotations} --features {stores}",
+            f"asl-kit eval --checkpoint {name}-run/model.ckpt --annotations {annotations} --features {stores}"
+            + (" --video-scores video_scores.json" if one_class else ""),
         ),
+        *([_ONE_CLASS, ""] if one_class else []),
         *([_OWN_RATE, ""] if any(manifest.features[stream].fps is None for stream in streams) else []),
         "To train the baseline, ActionFormer, with the same recipe: `asl-kit train ... --set "
         "sensitivity.class_level=false --set sensitivity.instance_level=false --set contrastive.enabled=false`.",

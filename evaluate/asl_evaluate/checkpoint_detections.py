@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from asl_evaluate.coverage import GridCoverage
+from asl_evaluate.video_scores import VideoScores
 from asl_kit.annotations import AnnotationSet
 from asl_kit.checkpoint.ensemble import Ensemble
 from asl_kit.dataset.feature_reader import FeatureReader
@@ -13,6 +14,7 @@ from asl_kit.dataset.split import load_split
 from asl_kit.detections.table import DetectionTables
 from asl_kit.errors import CheckpointError, SpecConflictError, first_few
 from asl_kit.inference.detector import Detector
+from asl_kit.recipes.schema import ONE_CLASS
 from asl_kit.remote.address import Address
 
 
@@ -23,6 +25,8 @@ def detect_split(
     *,
     split: str,
     device: str = "auto",
+    video_scores: VideoScores | None = None,
+    needs_classes: bool = False,
 ) -> tuple[DetectionTables, GridCoverage]:
     """Detect the actions in the videos of a split.
 
@@ -35,21 +39,29 @@ def detect_split(
     features : sequence of Path or Address
         Feature stores, in the order of the ensemble's streams.
     split : str
-        Name of the split.
+        Name of the split, or of several, joined by commas.
     device : str
         As for `asl_kit.inference.detector.Detector.from_ensemble`.
+    video_scores : VideoScores, optional
+        Scores of videos that will name the classes: they must have all videos that the model runs on.
+    needs_classes : bool
+        Refuse a model of one class without `video_scores`.
 
     Returns
     -------
     DetectionTables
-        Detections in every video of the split that has features.
+        Detections in every video of the split that has features and is annotated; if none is annotated, in all that
+        have features.
     GridCoverage
         Which part of the ground truth the features cover.
 
     Raises
     ------
     CheckpointError
-        If the annotations contain a class that the model does not have.
+        If the annotations contain a class that the model does not have, or the model has one class and classes are
+        needed.
+    PredictionError
+        If `video_scores` lack a video.
     SpecConflictError
         If the features were not made like those that the model was trained on.
     """
@@ -57,12 +69,29 @@ def detect_split(
     check_streams(ensemble, reader)
     if "" in ensemble.vocabularies:
         ensemble = ensemble.named(annotations.vocabulary())
-    for vocabulary, known in ensemble.vocabularies.items():
+    vocabularies = ensemble.vocabularies
+    one_class = ensemble.recipe.data.one_class
+    if one_class:  # it detects actions of any classes
+        vocabularies = {name: tuple(annotations.classes(name)) for name in vocabularies}
+    for vocabulary, known in vocabularies.items():
         check_classes(known, annotations.classes(vocabulary), ensemble.source)
-    items = load_split(annotations, split, reader, ensemble.vocabularies).items
+    if one_class and needs_classes and video_scores is None:
+        raise CheckpointError(
+            f"{ensemble.source}: this model knows one class, {ONE_CLASS!r}, and does not name those of its detections",
+            hint="name them with --video-scores FILE, or score without classes: --class-agnostic, --protocol proposals",
+        )
+    blind = not is_annotated(annotations, split)
+    items = load_split(annotations, split, reader, vocabularies, with_unannotated=blind).items
+    if video_scores is not None:
+        video_scores.require_videos(item.video_id for item in items)
     detector = Detector.from_ensemble(ensemble, device)
     coverage = GridCoverage.measure(annotations.split(split), {item.video_id: item.grid for item in items})
     return detector.detect_videos(items, reader), coverage
+
+
+def is_annotated(annotations: AnnotationSet, split: str) -> bool:
+    """Return whether a video of the split is annotated; the labels of a test split may be withheld."""
+    return any(video.segments is not None for video in annotations.split(split).values())
 
 
 def check_streams(ensemble: Ensemble, reader: FeatureReader) -> None:

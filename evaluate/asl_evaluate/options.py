@@ -31,7 +31,8 @@ class ScoringOptions:
     Parameters
     ----------
     split : str, optional
-        The split to score. Default: the manifest's evaluation split, else the first of test, validation and val.
+        The split to score, or several joined by commas. Default: the manifest's evaluation split, else the first of
+        test, validation and val.
     tiou : str or sequence of float, optional
         tIoU thresholds in (0, 1], or ``LO:HI:STEP``. Default: the protocol's, else the manifest's, else 0.3 to 0.7.
     duplicates : {"keep", "drop"}
@@ -44,7 +45,7 @@ class ScoringOptions:
     class_agnostic : bool
         Treat all classes as one.
     video_scores : path, optional
-        Scores of whole videos, which name the classes: see `asl_evaluate.video_scores`.
+        Scores of whole videos, which name the classes: see `asl_evaluate.video_score_files`.
     top_k : int
         Number of classes that each detection gets from `video_scores`.
     table : TableOptions

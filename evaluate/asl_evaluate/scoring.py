@@ -16,13 +16,14 @@ from asl_evaluate.options import DEFAULT_PROTOCOL, DEFAULTS, ScoringOptions
 from asl_evaluate.prediction_check import check_predictions, report_findings
 from asl_evaluate.scores import Scores
 from asl_evaluate.task import Task
-from asl_evaluate.video_scores import VideoScores, fuse, read_video_scores
+from asl_evaluate.video_score_files import read_video_scores
+from asl_evaluate.video_scores import VideoScores, fuse, fuse_tables, only_vocabulary
 from asl_kit.annotations import AnnotationSet, read_annotations
 from asl_kit.annotations.tables import DEFAULT_TABLE
 from asl_kit.base.files import write_text
 from asl_kit.detections.json_format import read_predictions, write_predictions
 from asl_kit.detections.table import Detections, DetectionTables
-from asl_kit.errors import PredictionError, UsageError, error_context
+from asl_kit.errors import AnnotationError, PredictionError, UsageError, error_context
 from asl_kit.remote.address import Place, path_or_address
 
 
@@ -135,16 +136,38 @@ def evaluate_checkpoint(
     Returns
     -------
     CheckpointScores
-        The scores of several vocabularies are `parts`, unless one is asked for; with a protocol that scores verbs and
-        nouns together, the parts are the protocol's.
+        With `options.video_scores`, the detections have the classes that these name. The scores of several
+        vocabularies are `parts`, unless one is asked for; with a protocol that scores verbs and nouns together, the
+        parts are the protocol's.
 
     Raises
     ------
     AslKitError
-        As `score`, `read_annotations`, `asl_kit.checkpoint.ensemble.load_ensemble` and
+        As `score`, `read_annotations`, `read_video_scores`, `asl_kit.checkpoint.ensemble.load_ensemble` and
         `asl_evaluate.checkpoint_detections.detect_split`.
     """
-    from asl_evaluate.checkpoint_detections import detect_split  # loads torch
+    scores, tables = detect_and_score(
+        checkpoint, annotations, features, options, fusion_weights=fusion_weights, device=device
+    )
+    assert scores is not None
+    return CheckpointScores(scores, tables)
+
+
+def detect_and_score(
+    checkpoint: str | Path | Sequence[str | Path],
+    annotations: str | Path,
+    features: Place | Sequence[Place],
+    options: ScoringOptions = DEFAULTS,
+    *,
+    fusion_weights: Sequence[float] | None = None,
+    device: str = "auto",
+    needs_scores: bool = True,
+) -> tuple[Scores | None, DetectionTables]:
+    """Return what `evaluate_checkpoint` does, which has the parameters; without scores if the labels are withheld.
+
+    `needs_scores` refuses a split whose labels are withheld, before the model runs.
+    """
+    from asl_evaluate.checkpoint_detections import detect_split, is_annotated  # loads torch
     from asl_kit.checkpoint.ensemble import load_ensemble
 
     if options.table != DEFAULT_TABLE:
@@ -153,26 +176,48 @@ def evaluate_checkpoint(
     annotation_set = read_annotations(Path(annotations))
     stores = [path_or_address(one) for one in ([features] if isinstance(features, Place) else features)]
     split = options.split_of(annotation_set)
-    paths = [checkpoint] if isinstance(checkpoint, str | Path) else checkpoint
-    ensemble = load_ensemble(paths, fusion_weights)
-    tables, grid = detect_split(ensemble, annotation_set, stores, split=split, device=device)
+    can_be_scored = is_annotated(annotation_set, split)
+    if needs_scores and not can_be_scored:
+        raise AnnotationError(
+            f"{annotations}: no video of split '{split}' is annotated: nothing can be scored",
+            hint="--out DIR writes the detections, and asl-kit submit what a benchmark's server takes",
+        )
+    if video_scores is not None:
+        vocabulary = annotation_set.vocabulary(options.vocabulary)
+        video_scores.require_classes(annotation_set.classes(vocabulary), vocabulary)
+    protocol = options.protocol_for(annotation_set.dataset)
+    ensemble = load_ensemble([checkpoint] if isinstance(checkpoint, str | Path) else checkpoint, fusion_weights)
+    tables, grid = detect_split(
+        ensemble,
+        annotation_set,
+        stores,
+        split=split,
+        device=device,
+        video_scores=video_scores,
+        needs_classes=not options.class_agnostic and not protocol.class_agnostic,
+    )
     if options.vocabulary is not None and options.vocabulary not in tables.by_vocabulary:
         trained = ", ".join(tables.by_vocabulary)
         raise UsageError(f"{ensemble.source}: not trained on vocabulary '{options.vocabulary}', but on {trained}")
-    protocol = options.protocol_for(annotation_set.dataset)
+    if video_scores is not None:
+        name = only_vocabulary(tables.by_vocabulary, options.vocabulary)
+        tables = fuse_tables(DetectionTables({name: tables.by_vocabulary[name]}), video_scores, options.top_k)
+
+    if not can_be_scored:
+        return None, tables
 
     def scored(table: Detections, vocabulary: str | None) -> Scores:
         own = replace(options, vocabulary=vocabulary)
-        return protocol.score(_task(table, annotation_set, own, video_scores, grid))
+        return protocol.score(own.task(table, annotation_set, grid=grid))
 
     actions = tables.combined if tuple(tables.by_vocabulary) == VOCABULARIES else None
     if options.vocabulary is None and actions is not None and protocol.joint:
-        return CheckpointScores(scored(actions, None), tables)
+        return scored(actions, None), tables
     parts = {
         name: scored(table, name) for name, table in tables.by_vocabulary.items() if options.vocabulary in (None, name)
     }
     scores = next(iter(parts.values()))
-    return CheckpointScores(replace(scores, parts=parts) if len(parts) > 1 else scores, tables)
+    return replace(scores, parts=parts) if len(parts) > 1 else scores, tables
 
 
 def read_tasks(predictions: Sequence[str | Path], annotations: str | Path, options: ScoringOptions) -> list[Task]:
@@ -217,6 +262,8 @@ def _task(
     task = options.task(detections, annotations, grid=grid)
     if video_scores is None:
         return task
+    vocabulary = annotations.vocabulary(task.vocabulary)
+    video_scores.require_classes(annotations.classes(vocabulary), vocabulary)
     videos = annotations.split(task.split)
     return replace(task, detections=fuse(detections, video_scores, options.top_k, videos=videos))
 
@@ -232,8 +279,8 @@ def _read(paths: Sequence[Path], annotations: AnnotationSet, options: ScoringOpt
     return read_predictions(paths[0], options.table)
 
 
-def write_results(folder: Path, scores: Scores, tables: DetectionTables | None = None) -> None:
-    """Write ``scores.json`` and, if given, ``detections.json`` (a file per vocabulary) into a folder; make it.
+def write_results(folder: Path, scores: Scores | None, tables: DetectionTables | None = None) -> None:
+    """Write ``scores.json`` and ``detections.json`` (a file per vocabulary), whichever are given, into a new folder.
 
     Raises
     ------
@@ -243,7 +290,8 @@ def write_results(folder: Path, scores: Scores, tables: DetectionTables | None =
     if tables is not None:
         for path, detections in tables.files(folder / "detections.json").items():
             write_predictions(path, detections)
-    write_text(folder / "scores.json", json.dumps(scores.to_json(), indent=2) + "\n")
+    if scores is not None:
+        write_text(folder / "scores.json", json.dumps(scores.to_json(), indent=2) + "\n")
 
 
 def write_csv(path: Path, scores: Scores) -> None:

@@ -127,8 +127,8 @@ def class_curves(checkpoint: Checkpoint) -> dict[str, Any] | None:
         reason = " ".join(str(fault).split())
         raise CheckpointError(f"damaged checkpoint: class-level sensitivity: {reason}") from fault
     names = [
-        name if len(checkpoint.vocabularies) == 1 else f"{vocabulary}: {name}"
-        for vocabulary, class_names in checkpoint.vocabularies.items()
+        name if len(checkpoint.outputs) == 1 else f"{vocabulary}: {name}"
+        for vocabulary, class_names in checkpoint.outputs.items()
         for name in class_names
     ]
     segments = checkpoint.provenance.get("train_segments") or [None] * len(names)

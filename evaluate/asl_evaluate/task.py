@@ -14,6 +14,7 @@ from asl_kit.base.similar_names import close_matches
 from asl_kit.detections.table import Detections
 from asl_kit.errors import AnnotationError, PredictionError, first_few
 from asl_kit.metrics import ScoredSegments, Segments, drop_duplicates
+from asl_kit.recipes.schema import ONE_CLASS
 
 Duplicates = Literal["keep", "drop"]
 
@@ -174,7 +175,11 @@ def require_known_classes(detections: Detections, classes: Sequence[str], vocabu
     video = detections.video_ids[detections.video[int(np.argmax(detections.label == label))]]
     known = first_few(classes, MAX_NAMES_SHOWN)
     close = close_matches(name, classes)
+    if name == ONE_CLASS:
+        hint = "a model of one class does not name classes: --video-scores FILE of eval and predict does"
+    else:
+        hint = f"did you mean '{close[0]}'?" if close else "predictions and annotations must be of the same dataset"
     raise PredictionError(
         f"video '{video}': class '{name}' is not among the {len(classes)} of vocabulary '{vocabulary}': {known}",
-        hint=f"did you mean '{close[0]}'?" if close else "predictions and annotations must be of the same dataset",
+        hint=hint,
     )

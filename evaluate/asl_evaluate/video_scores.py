@@ -2,36 +2,25 @@
 
 Most ActivityNet videos contain one class. Models detect segments without a class there, and a video classifier
 names it: every detection gets the classes with the highest scores in its video.
-
-The file is JSON in one of two layouts:
-
-- ``{"class": [NAME, ...], "results": {VIDEO: [SCORE, ...]}}``, one score per class in that order, like
-  the files that ActionFormer and OpenTAD use (``cuhk_val_simp_7.json``); ``classes`` is accepted too;
-- ``{"results": {VIDEO: {NAME: SCORE, ...}}}``.
-
-Video names may omit ``v_``. Scores are 0 or more.
+`asl_evaluate.video_score_files` reads the files that such classifiers left.
 """
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from asl_kit.base.files import read_json
-from asl_kit.detections.table import Detections
-from asl_kit.errors import PredictionError, first_few
+from asl_kit.base.similar_names import close_matches
+from asl_kit.detections.table import Detections, DetectionTables
+from asl_kit.errors import PredictionError, UsageError, first_few
 
 PER_VIDEO = 200
 """Detections of each video that are used, those of highest score; as in ActionFormer."""
 DEFAULT_TOP_K = 2
 NAME_PREFIX = "v_"
-FORMAT_HINT = 'expected {"class": [NAME, ...], "results": {VIDEO: [SCORE, ...]}} or {"results": {VIDEO: {NAME: SCORE}}}'
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +30,10 @@ class VideoScores:
     class_names: tuple[str, ...]
     scores: Mapping[str, NDArray[np.float64]]
     """(C,) by video id; 0 or more."""
+    source: str
+    """Names them in messages: the file."""
+    names_all: bool = True
+    """Whether `class_names` are all classes of the classifier, not only those with a score in some video."""
 
     def find(self, video_id: str) -> NDArray[np.float64] | None:
         """Return the scores of a video, (C,), named with or without ``v_``; None if there are none."""
@@ -49,56 +42,42 @@ class VideoScores:
                 return self.scores[name]
         return None
 
+    def require_classes(self, classes: Collection[str], vocabulary: str) -> None:
+        """Refuse scores of other classes than those of a vocabulary; their order does not matter.
 
-def read_video_scores(path: Path) -> VideoScores:
-    """Read scores of videos in either layout.
-
-    Raises
-    ------
-    MissingFileError
-        If there is no such file.
-    PredictionError
-        If it is neither layout, or a score is below 0 or not finite. Names file, video and class.
-    """
-    document = read_json(path, PredictionError)
-    results = document.get("results") if isinstance(document, dict) else None
-    if not isinstance(results, dict) or not results:
-        raise PredictionError(f"{path}: field 'results' must be an object with videos", hint=FORMAT_HINT)
-    names = document.get("class", document.get("classes"))
-    if names is None:
-        if not all(isinstance(entry, dict) for entry in results.values()):
-            raise PredictionError(f"{path}: field 'class' with the names of the classes is missing", hint=FORMAT_HINT)
-        names = list(dict.fromkeys(name for entry in results.values() for name in entry))
-    if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
-        raise PredictionError(f"{path}: class: expected a list of names", hint=FORMAT_HINT)
-    if len(set(names)) != len(names):
-        repeated = next(name for place, name in enumerate(names) if name in names[:place])
-        raise PredictionError(f"{path}: class: '{repeated}' occurs twice")
-    return VideoScores(
-        tuple(names), {video: _row(entry, names, f"{path}: video '{video}'") for video, entry in results.items()}
-    )
-
-
-def _row(entry: object, names: Sequence[str], place: str) -> NDArray[np.float64]:
-    if isinstance(entry, dict):
-        unknown = [name for name in entry if name not in names]
-        if unknown:
-            raise PredictionError(f"{place}: class '{unknown[0]}' is not among the {len(names)} of field 'class'")
-        entry = [entry.get(name, 0.0) for name in names]
-    if not isinstance(entry, list) or len(entry) != len(names):
-        found = f"{len(entry)}" if isinstance(entry, list) else type(entry).__name__
-        raise PredictionError(f"{place}: expected {len(names)} scores, one a class, found {found}", hint=FORMAT_HINT)
-    for name, value in zip(names, entry, strict=True):
-        if not _is_score(value):
+        Raises
+        ------
+        PredictionError
+            Names the classes.
+        """
+        of_vocabulary = f"the {len(classes)} of vocabulary '{vocabulary}'"
+        if unknown := [name for name in self.class_names if name not in classes]:
+            close = close_matches(unknown[0], classes)
             raise PredictionError(
-                f"{place}, class '{name}': expected a number not below 0, found {value!r}",
-                hint="take the exponential or the sigmoid of logits first",
+                f"{self.source}: {len(unknown)} of its {len(self.class_names)} classes are not among {of_vocabulary}:"
+                f" {first_few(unknown)}",
+                hint=f"did you mean '{close[0]}'?" if close else "the scores must be of the dataset's classes, by name",
             )
-    return np.array(entry, np.float64)
+        if self.names_all and (missing := [name for name in classes if name not in self.class_names]):
+            raise PredictionError(
+                f"{self.source}: has {len(self.class_names)} classes, and lacks {len(missing)} of {of_vocabulary}:"
+                f" {first_few(missing)}",
+                hint="the scores must be of all classes of the dataset, by name",
+            )
 
+    def require_videos(self, video_ids: Iterable[str]) -> None:
+        """Refuse scores that lack a video.
 
-def _is_score(value: Any) -> bool:
-    return type(value) in (int, float) and 0 <= value <= sys.float_info.max
+        Raises
+        ------
+        PredictionError
+            Names the videos.
+        """
+        if missing := [video_id for video_id in video_ids if self.find(video_id) is None]:
+            raise PredictionError(
+                f"{self.source}: no scores for {len(missing)} videos: {first_few(missing)}",
+                hint=f"it has scores for {len(self.scores)} videos, such as {next(iter(self.scores), '')}",
+            )
 
 
 def fuse(
@@ -141,16 +120,13 @@ def fuse(
     top_k = min(top_k, len(scores.class_names))
     best = np.zeros((len(detections.video_ids), top_k), np.int64)
     weight = np.zeros((len(detections.video_ids), top_k))
-    missing = []
-    for number in np.unique(video).tolist():
+    used = np.unique(video).tolist()
+    scores.require_videos(detections.video_ids[number] for number in used)
+    for number in used:
         found = scores.find(detections.video_ids[number])
-        if found is None:
-            missing.append(detections.video_ids[number])
-            continue
+        assert found is not None
         best[number] = np.argsort(-found, kind="stable")[:top_k]
         weight[number] = found[best[number]]
-    if missing:
-        raise PredictionError(f"no scores for {len(missing)} videos with detections: {first_few(missing)}")
     return Detections(
         video_ids=detections.video_ids,
         video=np.repeat(video, top_k),
@@ -160,3 +136,24 @@ def fuse(
         label=best[video].ravel(),
         class_names=scores.class_names,
     )
+
+
+def fuse_tables(tables: DetectionTables, scores: VideoScores, top_k: int = DEFAULT_TOP_K) -> DetectionTables:
+    """Return the only table of a model with the classes of its videos: see `fuse`."""
+    ((vocabulary, detections),) = tables.by_vocabulary.items()
+    return DetectionTables({vocabulary: fuse(detections, scores, top_k)})
+
+
+def only_vocabulary(vocabularies: Mapping[str, object], wanted: str | None = None) -> str:
+    """Return the vocabulary whose classes scores of videos name: the wanted one, or the only one.
+
+    Raises
+    ------
+    UsageError
+        If there are several and none is wanted.
+    """
+    if wanted is None and len(vocabularies) > 1:
+        raise UsageError(
+            f"scores of videos name the classes of one vocabulary; the model has several: {', '.join(vocabularies)}"
+        )
+    return wanted if wanted is not None else next(iter(vocabularies))

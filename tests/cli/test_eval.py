@@ -81,24 +81,30 @@ def test_a_checkpoint_is_run_and_its_detections_kept(folder: Path, monkeypatch: 
     called: dict[str, Any] = {}
 
     def detect_split(
-        checkpoint: Path, annotations: AnnotationSet, features: list[Path], **others: Any
+        ensemble: Any, annotations: AnnotationSet, features: list[Path], **others: Any
     ) -> tuple[DetectionTables, GridCoverage]:
-        called.update(checkpoint=checkpoint, annotations=annotations, features=features, **others)
+        called.update(ensemble=ensemble, annotations=annotations, features=features, **others)
         return DetectionTables({"action": PREDICTIONS}), GridCoverage(("v2",), (), ())
 
     inference = ModuleType("asl_evaluate.checkpoint_detections")
     inference.detect_split = detect_split  # type: ignore[attr-defined]
+    inference.is_annotated = lambda *_: True  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "asl_evaluate.checkpoint_detections", inference)
+    models = ModuleType("asl_kit.checkpoint.ensemble")
+    models.load_ensemble = lambda *which: which  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "asl_kit.checkpoint.ensemble", models)
 
     result = run("--checkpoint m.pt --annotations a.json --features s1,s2 --device cpu --out results --json -")
 
     assert result.exit_code == 0
     assert called.pop("annotations").dataset == "own"
     assert called == {
-        "checkpoint": Path("m.pt"),
+        "ensemble": ((Path("m.pt"),), None),
         "features": [Path("s1"), Path("s2")],
         "split": "test",
         "device": "cpu",
+        "video_scores": None,
+        "needs_classes": True,
     }
     assert json.loads(result.stdout)["coverage"]["videos_without_features"] == ["v2"]
     assert read_predictions(folder / "results/detections.json").rows("v1") == PREDICTIONS.rows("v1")

@@ -27,7 +27,7 @@ from asl_kit.model.objective import Objective
 from asl_train.sequences import Batch, TrainingSequence, collate
 
 FOLDER = Path(__file__).parent / "actionformer"
-CASES = ("local", "global", "position", "levels", "streams", "resized", "trained")
+CASES = ("local", "global", "position", "levels", "streams", "resized", "one_class", "trained")
 CLASSES = [f"class {number}" for number in range(3)]
 VIDEOS = range(3)  # shorter than, as long as, and longer than a training sequence
 FITTING = range(2)
@@ -88,7 +88,9 @@ def batch(arrays: Arrays, checkpoint: Checkpoint, network: Localizer, *indices: 
 @pytest.mark.parametrize("index", VIDEOS, ids=["shorter", "as long", "longer"])
 def test_outputs(imported: tuple[Path, Arrays, Checkpoint], index: int) -> None:
     _, arrays, checkpoint = imported
-    assert list(checkpoint.class_names) == CLASSES
+    one_class = checkpoint.recipe.data.one_class
+    assert list(checkpoint.vocabularies.values()) == [tuple(CLASSES)]
+    assert list(checkpoint.class_names) == (["action"] if one_class else CLASSES)
     network = checkpoint.build()
     with torch.no_grad():
         inputs = batch(arrays, checkpoint, network, index)
@@ -106,7 +108,7 @@ def test_losses_of_two_steps(imported: tuple[Path, Arrays, Checkpoint]) -> None:
     for module in network.modules():
         if isinstance(module, torch.nn.Dropout):
             module.p = 0.0
-    objective = Objective(checkpoint.recipe, [3]).train()
+    objective = Objective(checkpoint.recipe, [len(checkpoint.class_names)]).train()
     indices = VIDEOS if checkpoint.recipe.data.resize_length else FITTING
     inputs = batch(arrays, checkpoint, network, *indices)
     for step in range(2):  # the moving average of positives has moved in between
@@ -118,7 +120,10 @@ def test_losses_of_two_steps(imported: tuple[Path, Arrays, Checkpoint]) -> None:
 def test_detections_from_the_command_line(
     imported: tuple[Path, Arrays, Checkpoint], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Import of checkpoint and features, and eval, as a user does; with several streams, told how these were made."""
+    """Import of checkpoint and features, and eval, as a user does; with several streams, told how these were made.
+
+    Where one class is learned, eval takes the file of scores that ActionFormer fuses the detections with.
+    """
     folder, arrays, _ = imported
     monkeypatch.chdir(tmp_path)
     videos = {
@@ -151,6 +156,11 @@ def test_detections_from_the_command_line(
         f" -o model.ckpt{f' --features {stores}' if len(folders) > 1 else ''}",
         f"eval --checkpoint model.ckpt --annotations ours.json --features {stores} --device cpu --out results",
     ]
+    kind = "detected"
+    if "video_scores" in arrays:
+        kind = "fused"
+        Path("scores.json").write_text(str(arrays["video_scores"]), encoding="utf-8")
+        commands[-1] += " --video-scores scores.json"
     for command in commands:
         result = run(command)
         assert result.exit_code == 0, result.output
@@ -159,9 +169,10 @@ def test_detections_from_the_command_line(
     for index in VIDEOS:
         mine = found.video == found.video_ids.index(f"video_{index}")
         ours = np.stack([found.start_s[mine], found.end_s[mine], found.score[mine], names[found.label[mine]]], axis=1)
-        segments, scores, labels = (arrays[f"detected_{name}_{index}"] for name in ("segments", "scores", "labels"))
+        segments, scores, labels = (arrays[f"{kind}_{name}_{index}"] for name in ("segments", "scores", "labels"))
         theirs = np.concatenate([segments, scores[:, None], labels[:, None]], axis=1)
         assert len(theirs) > 20
+        theirs = theirs[np.argsort(-theirs[:, 2], kind="stable")]  # fused ones are in order of their classes
         np.testing.assert_allclose(ours[:, 2], theirs[:, 2], atol=1e-4)
         # Equal scores may come in either order: compare sorted by class, then start.
         ours, theirs = (rows[np.lexsort(rows[:, [2, 0, 3]].round(2).T)] for rows in (ours, theirs))

@@ -15,7 +15,8 @@ from asl_evaluate.protocols import find_protocol
 from asl_evaluate.scores import Scores
 from asl_evaluate.scoring import score
 from asl_evaluate.task import Task, prepare
-from asl_evaluate.video_scores import fuse, read_video_scores
+from asl_evaluate.video_score_files import read_video_scores
+from asl_evaluate.video_scores import fuse
 from asl_kit.annotations import AnnotationSet
 from asl_kit.detections.table import Detections
 from asl_kit.metrics import proposal_recall

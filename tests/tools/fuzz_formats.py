@@ -356,10 +356,13 @@ def _make_video_scores(folder: Path) -> None:
     Path("scores.json").write_text(json.dumps({"class": ["run", "jump"], "results": rows}))
     names = {video: {"run": 0.25, "jump": 0.5} for video in videos}
     Path("scores_by_name.json").write_text(json.dumps({"results": names}))
+    logits = {video: [row] for video, row in rows.items()}
+    Path("scores_of_logits.json").write_text(json.dumps({"class": ["run", "jump"], "results": logits}))
+    np.save("scores.npy", np.full((2, 101), 0.5, np.float32))
 
 
 def _video_scores_command(chance: random.Random) -> Command:
-    scores = chance.choice(("scores.json", "scores_by_name.json"))
+    scores = chance.choice(("scores.json", "scores_by_name.json", "scores_of_logits.json", "scores.npy"))
     scored = ["--predictions", "detections.json", "--annotations", "annotations.json", "--split", "test"]
     return ["eval", *scored, "--video-scores", scores, "--json", "out.json"]
 
@@ -426,7 +429,7 @@ FORMATS = {
     "last-checkpoint": Format("run/*", _copy_old_files, _resume_command, tested_cases=4),
     "store": Format("features.zarr/**/*", _copy_old_files, _store_command, _check_store),
     "extraction-spec": Format("spec.json", _make_spec, _spec_command, output="out.json", tested_cases=6),
-    "video-scores": Format("scores*.json", _make_video_scores, _video_scores_command),
+    "video-scores": Format("scores*", _make_video_scores, _video_scores_command),
     "sensitivity": Format("sensitivity.json", _copy_old_files, _sensitivity_command, tested_cases=6),
     "actionformer-checkpoint": Format("*.tar", _make_actionformer, _import_command),
     "actionformer-config": Format("*.yaml", _make_actionformer, _import_command),

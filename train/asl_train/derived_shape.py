@@ -63,7 +63,10 @@ def shape_table(shape: Shape, items: Sequence[VideoItem], recipe: Recipe, classe
     ]
     table = Table(title="Derived from the training videos", show_header=False)
     table.add_row("videos", f"{len(items)}, {_spread(videos)} features each")
-    table.add_row("segments", f"{len(lengths)} of {classes} classes, {_spread(lengths)} features each")
+    table.add_row(
+        "segments",
+        f"{len(lengths)} of {classes} {'class' if classes == 1 else 'classes'}, {_spread(lengths)} features each",
+    )
     table.add_row("feature step", _spread(np.array([item.grid.step_s for item in items]), "{:.3g}") + " s")
     table.add_row("sequence length", f"{shape.sequence_length} features")
     table.add_row("pyramid levels", str(shape.levels))

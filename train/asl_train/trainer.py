@@ -143,7 +143,7 @@ class Trainer:
         self.data, self.recipe, self.folder = data, recipe, folder
         self.precision = choose_precision(recipe.run.precision, device)
         self.shape: Shape = derive_shape(data.train.items, data.reader.dims, recipe)
-        classes = [len(names) for names in data.vocabularies.values()]
+        classes = [len(names) for names in data.outputs.values()]
         err().print(shape_table(self.shape, data.train.items, recipe, sum(classes)))
 
         torch.manual_seed(recipe.run.seed)
@@ -276,7 +276,7 @@ class Trainer:
         scores = {}
         settings = self.recipe.inference.model_copy(update={"combined_classes": 0})  # combinations are not scored
         for name, network in candidates.items():
-            detector = Detector([Member(network.eval())], self.data.vocabularies, settings, self.precision)
+            detector = Detector([Member(network.eval())], self.data.outputs, settings, self.precision)
             score = average_map(detector, self.data.validation, self.data)
             scores[f"average mAP of {name}"] = score
             if self.best is None or score > self.best:

@@ -35,6 +35,8 @@ class TrainingData:
     validation: Split | None
     vocabularies: Mapping[str, tuple[str, ...]]
     """Class names by vocabulary, for the vocabularies that the model is trained on."""
+    outputs: Mapping[str, tuple[str, ...]]
+    """Classes that the network learns, by vocabulary: see `asl_kit.recipes.schema.DataRecipe.output_classes`."""
     tiou_thresholds: tuple[float, ...]
     provenance: dict[str, Any]
 
@@ -70,6 +72,17 @@ def load_training_data(annotations: Path, features: Sequence[Path | Address], re
         if split is not None and split.without_features:
             missing = split.without_features
             err().print(f"split {name}: {len(missing)} videos without features are left out: {first_few(missing)}")
+    if validation is not None:
+        trained_on = {item.video_id for item in train.items}
+        if shared := sum(item.video_id in trained_on for item in validation.items):
+            err().print(
+                f"warning: {shared} videos of validation split {validation_name} are trained on: its score says little"
+                " of new videos"
+            )
+    outputs = recipe.data.output_classes(vocabularies)
+    if recipe.data.one_class:
+        _explain_one_class(recipe)
+        train, validation = train.as_one_class(), validation and validation.as_one_class()
     provenance = {
         "asl_kit": __version__,
         "torch": str(torch.__version__),
@@ -80,13 +93,23 @@ def load_training_data(annotations: Path, features: Sequence[Path | Address], re
         ),
         "train_split": train_name,
         "train_videos": len(train.items),
-        "train_segments": _segments_of_classes(train, sum(map(len, vocabularies.values()))),
+        "train_segments": _segments_of_classes(train, sum(map(len, outputs.values()))),
         "validation_split": validation_name,
         "batch_size": recipe.optimizer.batch_size,
         "learning_rate": recipe.optimizer.learning_rate,
     }
     thresholds = default_tiou_thresholds(annotated.dataset)
-    return TrainingData(reader, train, validation, vocabularies, thresholds, provenance)
+    return TrainingData(reader, train, validation, vocabularies, outputs, thresholds, provenance)
+
+
+def _explain_one_class(recipe: Recipe) -> None:
+    """Say what one class means for the parts of ASL that are defined by class."""
+    parts = ["one class: every segment is an action; scores of whole videos name the classes: eval --video-scores"]
+    if recipe.sensitivity.class_level:
+        parts.append("the class level learns one curve for all actions")
+    if recipe.contrastive.enabled and recipe.contrastive.weight:
+        parts.append("the contrastive loss contrasts actions with the background only")
+    err().print("; ".join(parts))
 
 
 def _vocabularies(annotations: AnnotationSet, wanted: str | tuple[str, ...] | None) -> list[str]:

@@ -25,7 +25,7 @@ def average_map(detector: Detector, split: Split, data: TrainingData) -> float:
     videos = np.repeat(np.arange(len(split.items)), [len(item.labels) for item in split.items])
     segments_s = np.concatenate([item.segments_s for item in split.items])
     scores, first = [], 0
-    for place, (vocabulary, class_names) in enumerate(data.vocabularies.items()):
+    for place, (vocabulary, class_names) in enumerate(data.outputs.items()):
         found = own[vocabulary]
         video = found.video * world_size() + rank()  # index in the split
         columns = gather_objects((video, found.start_s, found.end_s, found.label, found.score))

@@ -40,4 +40,10 @@ def score(task: Task) -> Scores:
     )
 
 
-PROTOCOL = Protocol("proposals", "average recall AR@AN, as ActivityNet's proposal task", score, tiou="0.5:0.95:0.05")
+PROTOCOL = Protocol(
+    "proposals",
+    "average recall AR@AN, as ActivityNet's proposal task",
+    score,
+    tiou="0.5:0.95:0.05",
+    class_agnostic=True,
+)

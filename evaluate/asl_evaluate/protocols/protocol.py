@@ -34,6 +34,8 @@ class Protocol:
         Whether it scores moments. It then has no thresholds: `Scores.tiou_thresholds` is empty.
     joint : bool
         Whether it scores several vocabularies together, from labels like ``take,plate``, as `Scores.parts`.
+    class_agnostic : bool
+        Whether it ignores the classes of detections.
 
     Raises
     ------
@@ -47,6 +49,7 @@ class Protocol:
     tiou: str | Sequence[float] | None = None
     by_frame: bool = False
     joint: bool = False
+    class_agnostic: bool = False
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not isinstance(self.summary, str):

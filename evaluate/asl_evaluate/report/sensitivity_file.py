@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 from asl_kit.base.files import read_json
 from asl_kit.base.validation import StrictModel, check_version, validate
 from asl_kit.errors import SensitivityError
+from asl_kit.recipes.schema import ONE_CLASS
 
 Curve = Annotated[list[Annotated[float, Field(ge=0, le=1)]], Field(min_length=1)]
 
@@ -50,6 +51,7 @@ class Sensitivity(StrictModel):
     u: list[float]
     """Positions in a segment, from its start (-0.5) to its end (0.5)."""
     classes: dict[str, ClassCurves] | None
+    """One, `ONE_CLASS`, for all classes, if the model learned them as one."""
     videos: dict[str, VideoCurves] | None
 
     @model_validator(mode="after")
@@ -89,9 +91,10 @@ def read_sensitivity(path: Path, *, vocabulary: str, classes: Collection[str], v
         name if name in classes else name.removeprefix(f"{vocabulary}: "): curves
         for name, curves in sensitivity.classes.items()
     }
+    known = [ONE_CLASS] if by_class and [*by_class] == [ONE_CLASS] else classes
     return sensitivity.model_copy(
         update={
-            "classes": _those_of(path, "classes", by_class, classes),
+            "classes": _those_of(path, "classes", by_class, known),
             "videos": _those_of(path, "videos", sensitivity.videos, videos),
         }
     )

@@ -18,6 +18,7 @@ from asl_kit.base.html_page import HtmlPage
 from asl_kit.detections.table import MIN_SCORE
 from asl_kit.metrics import ScoredSegments, Segments
 from asl_kit.metrics.matching import order_by_score
+from asl_kit.recipes.schema import ONE_CLASS
 
 MAX_POINTS = 400
 """Points of a curve over a video, at most: no screen shows more."""
@@ -182,6 +183,8 @@ def _over_time(curves: VideoCurves) -> dict[str, Any]:
 def _within_segments(classes: tuple[str, ...], curves: Mapping[str, ClassCurves] | None) -> dict[str, Any] | None:
     if curves is None:
         return None
+    if ONE_CLASS in curves:
+        curves = dict.fromkeys(classes, curves[ONE_CLASS]) | dict(curves)
     return {
         str(label): {
             "cls": np.round(curves[name].p_cls[::CLASS_CURVE_STEP], 3).tolist(),

@@ -61,10 +61,16 @@ def still(model: torch.nn.Module) -> None:
                 setattr(module, attribute, 0.0)
 
 
-def write_data(folder: Path, config: dict[str, Any], lengths: list[int], *, seed: int = 0) -> None:
-    """Write feature files, and annotations as ActionFormer reads them: the video's own rate, segments of all sizes."""
+def write_data(
+    folder: Path, config: dict[str, Any], lengths: list[int], *, seed: int = 0, classes: int | None = None
+) -> None:
+    """Write feature files, and annotations as ActionFormer reads them: the video's own rate, segments of all sizes.
+
+    `classes` is the number of classes in the annotations; default: as many as the network learns.
+    """
     random = np.random.default_rng(seed)
     data = config["dataset"]
+    classes = classes or data["num_classes"]
     folders = data["feat_folder"] if isinstance(data["feat_folder"], list) else [data["feat_folder"]]
     dims = data["input_dim"] if isinstance(data["input_dim"], list) else [data["input_dim"]]
     if len(folders) > len(dims):
@@ -92,13 +98,13 @@ def write_data(folder: Path, config: dict[str, Any], lengths: list[int], *, seed
             "annotations": [
                 {
                     "segment": span,
-                    "label": f"class {place % data['num_classes']}",
-                    "label_id": place % data["num_classes"],
+                    "label": f"class {place % classes}",
+                    "label_id": place % classes,
                 }
                 for place, span in enumerate(spans)
             ],
         }
-    missing = range(len(spans), data["num_classes"])  # ActionFormer counts the classes that occur
+    missing = range(len(spans), classes)  # ActionFormer counts the classes that occur
     extra = [{"segment": [0.0, 1.0], "label": f"class {number}", "label_id": number} for number in missing]
     database["unused"] = {"subset": "none", "duration": 1.0, "fps": 30.0, "annotations": extra}
     (folder / data["json_file"]).parent.mkdir(parents=True, exist_ok=True)
@@ -158,6 +164,38 @@ def outputs(model: torch.nn.Module, video: dict[str, Any]) -> dict[str, np.ndarr
         "detected_scores": found["scores"][lasting].numpy(),
         "detected_labels": found["labels"][lasting].numpy(),
     }
+
+
+def fused(detected: dict[str, dict[str, np.ndarray]], scores: Path) -> dict[str, dict[str, np.ndarray]]:
+    """Return the detections of each video with the classes that a file of scores of whole videos names."""
+    from libs.utils.postprocessing import postprocess_results
+
+    counts = {video: len(found["detected_scores"]) for video, found in detected.items()}
+    together = {
+        "video-id": [video for video, count in counts.items() for _ in range(count)],
+        "t-start": np.concatenate([found["detected_segments"][:, 0] for found in detected.values()]),
+        "t-end": np.concatenate([found["detected_segments"][:, 1] for found in detected.values()]),
+        "label": np.concatenate([found["detected_labels"] for found in detected.values()]),
+        "score": np.concatenate([found["detected_scores"] for found in detected.values()]),
+    }
+    results = postprocess_results(together, str(scores))
+    videos = np.array(results["video-id"])
+    return {
+        video: {
+            "fused_segments": np.stack([results["t-start"], results["t-end"]], axis=1)[videos == video],
+            "fused_scores": results["score"][videos == video],
+            "fused_labels": results["label"][videos == video],
+        }
+        for video in detected
+    }
+
+
+def write_scores(path: Path, videos: list[str], classes: int, *, seed: int = 0) -> None:
+    """Write scores of whole videos in CUHK's layout, in another order of the videos."""
+    random = np.random.default_rng(seed)
+    results = {video: np.round(random.dirichlet(np.ones(classes)), 4).tolist() for video in reversed(videos)}
+    names = [f"class {number}" for number in range(classes)]
+    path.write_text(json.dumps({"class": names, "results": results}), encoding="utf-8")
 
 
 def losses(model: torch.nn.Module, videos: list[dict[str, Any]]) -> dict[str, float]:

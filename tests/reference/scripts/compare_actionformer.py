@@ -6,8 +6,9 @@ python compare_actionformer.py PATH_OF_THE_CLONE [--configs NAME,...] [--random 
 For each configuration: ActionFormer's network with random weights, saved as its train.py does, imported by
 `asl-kit import-checkpoint`; three videos, shorter than, as long as and longer than a training sequence. Prints the
 largest differences of logits, offsets and losses, and the detections of ActionFormer that have no equal here (same
-class, ends within 1 ms, score within 1e-4). ActivityNet's configurations take the scores of another classifier and are
-refused; they are compared once more with 200 classes and without those scores.
+class, ends within 1 ms, score within 1e-4). ActivityNet's configurations learn one class: their detections are compared
+after both have taken the classes from scores of whole videos, for 200 classes. They are compared once more with 200
+classes learned and without such scores.
 """
 
 from __future__ import annotations
@@ -26,13 +27,19 @@ import numpy as np
 import torch
 
 from asl_evaluate.checkpoint_detections import detect_split
+from asl_evaluate.video_score_files import read_video_scores
+from asl_evaluate.video_scores import fuse_tables
 from asl_kit.annotations import AnnotationSet
+from asl_kit.checkpoint.ensemble import Ensemble
 from asl_kit.checkpoint.files import load_checkpoint
 from asl_kit.checkpoint_import import import_checkpoint
 from asl_kit.errors import AslKitError
 from asl_kit.feature_import import ImportSettings, import_features
 from asl_kit.model.objective import Objective
 from asl_train.sequences import TrainingSequence, collate
+
+ONE_CLASS_OF = 200
+"""Classes of the annotations where a network learns one class."""
 
 
 def compare(fields: dict[str, Any]) -> str:
@@ -52,7 +59,8 @@ def compare(fields: dict[str, Any]) -> str:
 
 def _compare(folder: Path, config: dict[str, Any]) -> str:
     data, longest = config["dataset"], config["dataset"]["max_seq_len"]
-    peer.write_data(folder, config, [int(longest * 0.61), longest, int(longest * 1.3)])
+    count = ONE_CLASS_OF if data["num_classes"] == 1 else data["num_classes"]
+    peer.write_data(folder, config, [int(longest * 0.61), longest, int(longest * 1.3)], classes=count)
     videos = peer.read_videos(config)
     model = peer.build(config)
     path = folder / "epoch_001.pth.tar"
@@ -67,7 +75,7 @@ def _compare(folder: Path, config: dict[str, Any]) -> str:
         }
         for video in videos
     }
-    classes = [f"class {number}" for number in range(data["num_classes"])]
+    classes = [f"class {number}" for number in range(count)]
     head = {"dataset": "own", "source": {"converter": "csv", "asl_kit": "0"}, "vocabularies": {"action": classes}}
     annotations = AnnotationSet.model_validate(head | {"videos": documents})
     (folder / "ours.json").write_text(annotations.model_dump_json())
@@ -90,7 +98,17 @@ def _compare(folder: Path, config: dict[str, Any]) -> str:
     path.unlink()
     checkpoint = load_checkpoint(folder / "ours.ckpt")
     network = checkpoint.build()
-    tables, _ = detect_split(folder / "ours.ckpt", annotations, stores, split="test", device="cpu")
+    tables, _ = detect_split(
+        Ensemble((folder / "ours.ckpt",), (checkpoint,)), annotations, stores, split="test", device="cpu"
+    )
+    detections = {video["video_id"]: peer.outputs(model, video) for video in videos}
+    kind = "detected"
+    if config["test_cfg"]["ext_score_file"] is not None:
+        kind = "fused"
+        peer.write_scores(folder / "scores.json", list(detections), count)
+        tables = fuse_tables(tables, read_video_scores(folder / "scores.json"))
+        for video_id, of_video in peer.fused(detections, folder / "scores.json").items():
+            detections[video_id] |= of_video
     (found,) = tables.by_vocabulary.values()
 
     sequences = [
@@ -100,7 +118,7 @@ def _compare(folder: Path, config: dict[str, Any]) -> str:
     worst = {"logits": 0.0, "offsets": 0.0}
     detected = alone = 0
     for index, (video, sequence) in enumerate(zip(videos, sequences, strict=True)):
-        theirs = peer.outputs(model, video)
+        theirs = detections[video["video_id"]]
         batch = collate([sequence], [video["video_id"]], network.padded_length)
         with torch.no_grad():
             output = network(batch.features, batch.mask)
@@ -112,12 +130,12 @@ def _compare(folder: Path, config: dict[str, Any]) -> str:
         table = np.stack(
             [found.start_s[mine], found.end_s[mine], found.score[mine], numbers[found.label[mine]]], axis=1
         )
-        keys = ("detected_segments", "detected_scores", "detected_labels")
-        detected += len(theirs["detected_scores"])
+        keys = (f"{kind}_segments", f"{kind}_scores", f"{kind}_labels")
+        detected += len(theirs[f"{kind}_scores"])
         alone += unmatched(
             np.concatenate([theirs[key].reshape(-1, 2 if "seg" in key else 1) for key in keys], 1), table
         )
-        print(f"    video {index}: {int(mine.sum())} and {len(theirs['detected_scores'])} detections", flush=True)
+        print(f"    video {index}: {int(mine.sum())} and {len(theirs[f'{kind}_scores'])} detections", flush=True)
 
     fitting = [index for index, video in enumerate(videos) if video["feats"].shape[1] <= longest]
     their_losses = peer.losses(model, [videos[index] for index in fitting])
@@ -126,7 +144,7 @@ def _compare(folder: Path, config: dict[str, Any]) -> str:
     for module in network.modules():
         if isinstance(module, torch.nn.Dropout):
             module.p = 0.0
-    objective = Objective(checkpoint.recipe, [len(classes)]).train()
+    objective = Objective(checkpoint.recipe, [len(checkpoint.class_names)]).train()
     batch = collate([sequences[index] for index in fitting], [""] * len(fitting), network.padded_length)
     with torch.no_grad():
         losses = objective(network(batch.features, batch.mask), batch.truth)
@@ -175,7 +193,7 @@ def random_fields(random: np.random.Generator) -> dict[str, Any]:
     projected = streams and choose(True, False)
     width = choose(8, 16)
     stride = choose(1, 4, 16)
-    classes = choose(2, 3, 6)
+    classes = choose(1, 2, 3, 6) if name == "anet" else choose(2, 3, 6)
     return {
         "dataset_name": name,
         "dataset": {
@@ -220,6 +238,7 @@ def random_fields(random: np.random.Generator) -> dict[str, Any]:
             "duration_thresh": choose(0.001, 0.05, 2.0),
             "multiclass_nms": choose(True, False),
             "voting_thresh": choose(-1, 0.5, 0.75, 0.9),
+            "ext_score_file": "scores.json" if classes == 1 else None,
         },
     }
 

@@ -136,6 +136,7 @@ def actionformer_facts(config: dict) -> dict[str, Any]:
     assert len(model["regression_range"]) == model["backbone_arch"][2] + 1
     recipe = {
         **lengths(data["max_seq_len"], data["force_upsampling"]),
+        "data.one_class": data["num_classes"] == 1,
         "data.crop_ratio": data["crop_ratio"],
         "data.min_segment_share": data["trunc_thresh"],
         "data.standardize": False,
@@ -171,8 +172,6 @@ def actionformer_facts(config: dict) -> dict[str, Any]:
         "inference.min_length_steps": test["duration_thresh"],
     }
     beyond = {
-        "external scores": test["ext_score_file"] is not None,
-        "one class": data["num_classes"] == 1,
         "Mamba": model["backbone_type"] == "mamba",
         "every second feature": data["downsample_rate"] == 2,
         "channel attention": "t_c_alpha" in train,
@@ -213,6 +212,7 @@ def opentad_facts(config: dict) -> dict[str, Any]:
     is_actionformer = model["type"] == "ActionFormer"
     recipe = {
         **lengths(cut["trunc_len"], bool(resize)),
+        "data.one_class": data.get("class_agnostic", False),
         "data.crop_ratio": cut["crop_ratio"],
         "data.min_segment_share": cut["trunc_thresh"],
         "data.standardize": False,
@@ -252,8 +252,6 @@ def opentad_facts(config: dict) -> dict[str, Any]:
     last = config["workflow"].get("end_epoch")
     beyond = {
         "CausalTAD": not is_actionformer,
-        "external scores": "external_cls" in post,
-        "one class": data.get("class_agnostic", False),
         f"drops {projection.get('input_pdrop', 0):.0%} of the input": projection.get("input_pdrop", 0) > 0,
         f"stops after epoch {last}": last is not None,
         "all levels together": True,  # where pre_nms_topk counts

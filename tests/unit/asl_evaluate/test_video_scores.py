@@ -1,14 +1,16 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from asl_evaluate.video_scores import PER_VIDEO, fuse, read_video_scores
-from asl_kit.detections.table import Detection, Detections
-from asl_kit.errors import MissingFileError, PredictionError
+from asl_evaluate.video_score_files import read_video_scores
+from asl_evaluate.video_scores import PER_VIDEO, fuse, fuse_tables, only_vocabulary
+from asl_kit.detections.table import Detection, Detections, DetectionTables
+from asl_kit.errors import PredictionError, UsageError
 
 LISTS = {"class": ["run", "jump", "swim"], "results": {"v_1": [0.1, 0.4, 0.9], "2": [0.5, 0.5, 0.0]}}
 NAMED = {"results": {"v_1": {"run": 0.1, "jump": 0.4, "swim": 0.9}, "2": {"run": 0.5, "jump": 0.5}}}
@@ -54,7 +56,7 @@ def test_videos_that_are_not_scored_need_no_scores(tmp_path: Path) -> None:
     found = Detections.from_lists([("1", 0, 5, "x", 0.25), ("elsewhere", 0, 5, "x", 0.25)])
     scores = read_video_scores(_write(tmp_path, LISTS))
     assert len(fuse(found, scores, 1, videos={"1"})) == 1
-    with pytest.raises(PredictionError, match="no scores for 1 videos with detections: elsewhere"):
+    with pytest.raises(PredictionError, match=r"scores\.json: no scores for 1 videos: elsewhere"):
         fuse(found, scores, 1)
 
 
@@ -64,32 +66,47 @@ def test_scores_below_0_cannot_be_multiplied(tmp_path: Path) -> None:
         fuse(found, read_video_scores(_write(tmp_path, LISTS)))
 
 
+CLASSES = ["jump", "run", "swim"]
+
+
 @pytest.mark.parametrize(
-    ("document", "message"),
+    ("document", "classes", "message"),
     [
-        pytest.param([], "field 'results' must be an object with videos", id="a list"),
-        pytest.param({"class": ["a"], "results": {}}, "field 'results' must be an object", id="no videos"),
-        pytest.param(
-            {"results": {"v": [0.5]}}, "field 'class' with the names of the classes is missing", id="no names"
-        ),
-        pytest.param({"class": "ab", "results": {"v": [1, 2]}}, "class: expected a list of names", id="names"),
-        pytest.param({"class": ["a", "a"], "results": {"v": [1, 2]}}, "class: 'a' occurs twice", id="a name twice"),
-        pytest.param({"class": ["a"], "results": {"v": [1, 2]}}, "video 'v': expected 1 scores.*found 2", id="length"),
-        pytest.param({"class": ["a"], "results": {"v": 3}}, "video 'v': expected 1 scores.*found int", id="no list"),
-        pytest.param({"class": ["a"], "results": {"v": [-1]}}, "video 'v', class 'a': expected a number", id="below 0"),
-        pytest.param({"class": ["a"], "results": {"v": [10**400]}}, "class 'a': expected a number", id="too large"),
-        pytest.param({"class": ["a"], "results": {"v": [True]}}, "class 'a': expected a number", id="true"),
-        pytest.param({"class": ["a"], "results": {"v": [float("nan")]}}, "expected a number|not a JSON", id="NaN"),
-        pytest.param({"class": ["a"], "results": {"v": {"b": 1}}}, "class 'b' is not among the 1", id="unknown class"),
+        pytest.param(LISTS, ["run", "jump"], "1 of its 3 classes are not among the 2 of .* 'action': swim", id="more"),
+        pytest.param(LISTS, ["run", "jump", "Swim"], "not among the 3 .*: swim.*did you mean 'Swim'", id="capitals"),
+        pytest.param(LISTS, [*CLASSES, "dive"], "has 3 classes, and lacks 1 of the 4 .*: dive", id="fewer"),
+        pytest.param(NAMED, ["run", "jump"], "1 of its 3 classes are not among the 2", id="named: more"),
     ],
-)
-def test_files_that_are_refused(tmp_path: Path, document: Any, message: str) -> None:
-    path = _write(tmp_path, document)
-    with pytest.raises(PredictionError, match=message) as caught:
-        read_video_scores(path)
-    assert str(path) in str(caught.value)
+)  # fmt: skip
+def test_scores_of_other_classes_are_refused(tmp_path: Path, document: Any, classes: list[str], message: str) -> None:
+    scores = read_video_scores(_write(tmp_path, document))
+    with pytest.raises(PredictionError) as caught:
+        scores.require_classes(classes, "action")
+    assert re.search(f"^{tmp_path / 'scores.json'}: .*{message}", f"{caught.value.message} {caught.value.hint}")
 
 
-def test_no_such_file(tmp_path: Path) -> None:
-    with pytest.raises(MissingFileError, match="no such file"):
-        read_video_scores(tmp_path / "none.json")
+def test_the_order_of_classes_does_not_matter(tmp_path: Path) -> None:
+    read_video_scores(_write(tmp_path, LISTS)).require_classes(CLASSES, "action")
+    # Classes without a score in any video need not be named.
+    read_video_scores(_write(tmp_path, NAMED)).require_classes([*CLASSES, "dive"], "action")
+
+
+def test_missing_videos_are_named_together(tmp_path: Path) -> None:
+    scores = read_video_scores(_write(tmp_path, LISTS))
+    scores.require_videos(["1", "v_1", "2", "v_2"])
+    with pytest.raises(PredictionError, match=r"scores\.json: no scores for 2 videos: 3, v_4") as caught:
+        scores.require_videos(["1", "3", "v_4"])
+    assert caught.value.hint == "it has scores for 2 videos, such as v_1"
+
+
+def test_the_table_of_a_model_is_fused(tmp_path: Path) -> None:
+    scores = read_video_scores(_write(tmp_path, LISTS))
+    (found,) = fuse_tables(DetectionTables({"action": FOUND}), scores, 1).by_vocabulary.values()
+    assert found.rows("1") == fuse(FOUND, scores, 1).rows("1")
+
+
+def test_which_vocabulary_is_named() -> None:
+    assert only_vocabulary({"action": []}) == "action"
+    assert only_vocabulary({"verb": [], "noun": []}, "noun") == "noun"
+    with pytest.raises(UsageError, match="the model has several: verb, noun"):
+        only_vocabulary({"verb": [], "noun": []})

@@ -177,6 +177,9 @@ def test_split_and_classes():
     assert annotations.classes() == annotations.classes("action") == ["jump", "run"]
     with pytest.raises(AnnotationError, match="no video in split 'val'; the splits are: test"):
         annotations.split("val")
+    with pytest.raises(AnnotationError, match="no video in split 'val'"):
+        annotations.split("test, val")
+    assert annotations.split("test,test") == annotations.split("test")
     with pytest.raises(AnnotationError, match="no vocabulary 'verb'; there are: action"):
         annotations.classes("verb")
     with pytest.raises(AnnotationError, match="no vocabulary 'Action'") as caught:

@@ -105,6 +105,22 @@ def test_the_recipe_says_what_the_configuration_does(folder: Path) -> None:
     assert not any((recipe.sensitivity.class_level, recipe.sensitivity.instance_level, recipe.contrastive.enabled))
 
 
+def test_activitynets_configurations_learn_one_class(folder: Path) -> None:
+    """The classes are the dataset's, which scores of videos name."""
+    fields = changed(dataset_name="anet", dataset={"num_classes": 1}, test_cfg={"ext_score_file": "data/cuhk.json"})
+    write(folder, fields, state_dict_ema={f"module.{name}": value for name, value in state(classes=1).items()})
+    imported = run(folder)
+    assert "classes: 200, named by manifest activitynet13, learned as one" in imported.to_text()
+    assert imported.notes == (
+        "test_cfg.ext_score_file: these scores name the classes: eval --video-scores data/cuhk.json",
+    )
+    checkpoint = load_checkpoint(folder / "ours.ckpt")
+    assert checkpoint.recipe.data.one_class
+    assert (len(checkpoint.vocabularies["action"]), checkpoint.class_names) == (200, ("action",))
+    write_annotations(make_annotation_set({}, ["run", "jump"]), folder / "own.json")
+    assert run(folder, annotations=folder / "own.json").checkpoint.vocabularies == {"action": ("run", "jump")}
+
+
 def test_voting_is_off_where_classes_are_apart(folder: Path) -> None:
     assert run(folder).checkpoint.recipe.inference.voting_tiou == 0
 
@@ -132,12 +148,6 @@ NOT_SUPPORTED = {
     "downsampling": ("dataset", "downsample_rate", 2, "only 1 is supported"),
     "sampling": ("train_cfg", "center_sample", "box", "only 'radius' and 'none' are supported"),
     "hard NMS": ("test_cfg", "nms_method", "hard", "only 'soft' is supported"),
-    "external scores": (
-        "test_cfg",
-        "ext_score_file",
-        "cuhk.json",
-        "only null is supported: no scores of another",
-    ),
 }
 
 

@@ -48,6 +48,13 @@ def test_a_named_split_is_taken() -> None:
     assert validation_split(annotations, "test", "train") == "test"
 
 
+def test_several_splits_are_one_name() -> None:
+    annotations = make("own", "train val test")
+    assert training_split(annotations, ("train", "val")) == "train,val"
+    assert validation_split(annotations, "auto", "train,val") is None, "val is trained on"
+    assert validation_split(annotations, ("val", "test"), "train") == "val,test"
+
+
 @pytest.mark.parametrize(
     ("dataset", "splits", "message"),
     [

@@ -73,6 +73,15 @@ def test_a_split_tells_what_it_cannot_use(store: FeatureStore) -> None:
     assert split.without_features == ["v2"]
 
 
+def test_several_splits(store: FeatureStore) -> None:
+    rows = {"v0": ("a", [(1.0, 2.0, "run")]), "v1": ("b", None), "v2": ("c", [])}
+    annotations, reader = make_annotation_set(rows, ["jump", "run"]), FeatureReader([store.path])
+    split = load_split(annotations, "a,b", reader, {"action": ["jump", "run"]}, with_unannotated=True)
+    assert [(item.video_id, len(item.segments_s)) for item in split.items] == [("v0", 1), ("v1", 0)]
+    assert split.items[0].labels.tolist() == [[1]]
+    assert [item.labels.tolist() for item in split.as_one_class().items] == [[[0]], []]
+
+
 def test_an_unknown_class_is_named(store: FeatureStore) -> None:
     annotations = make_annotation_set({"v0": ("train", [(1.0, 2.0, "run")])}, ["jump", "run"])
     with pytest.raises(AnnotationError, match="video v0: class 'run' is not among the 1 classes of the model"):

@@ -63,6 +63,17 @@ def test_info_nce_by_hand() -> None:
     assert info_nce(anchors, labels, background, has_background, temperature=1.0).item() == pytest.approx(expected)
 
 
+def test_one_class_is_contrasted_with_the_background_only() -> None:
+    anchors, labels = torch.tensor([[1.0, 0.0], [0.6, 0.8]]), torch.tensor([0, 0])
+    background = torch.tensor([[0.0, 1.0]])
+    loss = info_nce(anchors, labels, background, torch.tensor([True]), temperature=0.5)
+    pair = math.exp(0.6 / 0.5)
+    by_hand = [-math.log(pair / (pair + math.exp(beside / 0.5))) for beside in (0.0, 0.8)]
+    assert loss.item() == pytest.approx(sum(by_hand) / 2)
+    without = info_nce(anchors, labels, background, torch.tensor([False]), temperature=0.5)
+    assert without.item() == pytest.approx(0.0), "nothing to contrast with"
+
+
 def test_rows_that_do_not_count_change_nothing() -> None:
     generator = torch.Generator().manual_seed(0)
     anchors, background = torch.randn(6, 3, generator=generator), torch.randn(4, 3, generator=generator)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,7 +15,7 @@ from asl_extract.videos import VideoFile
 from asl_kit.detections.json_format import read_predictions
 from asl_kit.detections.per_video import VideoDetections
 from asl_kit.detections.table import Detections, DetectionTables
-from asl_kit.errors import AslKitError, MissingFileError, VideoError
+from asl_kit.errors import AslKitError, MissingFileError, PredictionError, UsageError, VideoError
 from asl_kit.outputs.viewing import ViewingFiles
 from asl_kit.prediction import predict_videos as module
 from asl_kit.prediction.predict_videos import PredictionOptions, predict_videos
@@ -24,6 +26,7 @@ class Model:
 
     notes: tuple[str, ...] = ()
     ends_at: BaseException | None = None
+    checkpoint = SimpleNamespace(vocabularies={"action": ("run", "jump")})
 
     def detect_all(
         self, files: Sequence[VideoFile], **options: Any
@@ -86,3 +89,40 @@ def test_what_ends_the_run_is_raised_after_the_rest_is_written(
 def test_no_such_video(tmp_path: Path) -> None:
     with pytest.raises(MissingFileError, match=r"none\.mp4: no such file or folder"):
         predict_videos(["none.mp4"], "m.ckpt", tmp_path / "d.json")
+
+
+def _scores(folder: Path, **changes: Any) -> PredictionOptions:
+    document = {"class": ["jump", "run"], "results": {video: [0.4, 0.1] for video in ("a", "bad", "z")}}
+    (folder / "s.json").write_text(json.dumps(document | changes))
+    return PredictionOptions(workers=3, video_scores=folder / "s.json", top_k=1)
+
+
+def test_scores_of_videos_name_the_classes(videos: Path, tmp_path: Path) -> None:
+    summary = predict_videos(videos, "m.ckpt", tmp_path / "d.json", options=_scores(tmp_path))
+    (row,) = summary.videos[0].rows()
+    assert (row.label, row.score) == ("jump", pytest.approx((0.4 * 0.9) ** 0.5))
+    assert read_predictions(tmp_path / "d.json").rows("a") == [row]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        pytest.param({"results": {"a": [0.5, 0.5]}}, r"s\.json: no scores for 2 videos: bad, z", id="videos"),
+        pytest.param({"class": ["jump", "fly"]}, "1 of its 2 classes are not among the 2 .*: fly", id="classes"),
+        pytest.param({"results": {"a": [0.5]}}, "video 'a': expected 2 scores", id="length"),
+    ],
+)
+def test_scores_that_do_not_fit_are_refused_before_a_video_is_read(
+    changes: dict[str, Any], message: str, videos: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(PredictionError, match=message):
+        predict_videos(videos, "m.ckpt", tmp_path / "d.json", options=_scores(tmp_path, **changes))
+    assert not (tmp_path / "d.json").exists()
+
+
+def test_scores_name_the_classes_of_one_vocabulary(
+    videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Model, "checkpoint", SimpleNamespace(vocabularies={"verb": ("run",), "noun": ("dog",)}))
+    with pytest.raises(UsageError, match="the model has several: verb, noun"):
+        predict_videos(videos, "m.ckpt", tmp_path / "d.json", options=_scores(tmp_path))

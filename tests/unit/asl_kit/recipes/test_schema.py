@@ -73,6 +73,9 @@ def test_all_faults_are_listed_at_once(tmp_path: Path) -> None:
         (None, ["optimizer.epochs=true"], "optimizer.epochs: .*found True"),
         (None, ["optimizer.learning_rate=true"], "optimizer.learning_rate: .*found True"),
         (None, ["model.head_layers=1_000_000_000_000"], "model.head_layers: .*found 1000000000000"),
+        (None, ['data.train_split=["train", "train"]'], "train_split must not contain duplicates"),
+        (None, ["data.train_split=[]"], "data.train_split"),
+        (None, ["data.one_class=true", 'data.vocabulary=["verb", "noun"]'], "with one_class, vocabulary must be one"),
         (None, ["inference.nms_sigma=1e-310"], "inference.nms_sigma: .*found 1e-310"),
     ],
 )
