@@ -174,6 +174,8 @@ class OptimizerRecipe(RecipeTable):
 
     learning_rate: Positive = 1e-4
     """Peak learning rate for batches of `batch_size` videos; it is not scaled."""
+    encoder_learning_rate_share: Share = 1.0
+    """Learning rate of all but the heads, as a share of `learning_rate`: 0.1 to fine-tune with `--start-from`."""
     weight_decay: NonNegative = 0.05
     """Weight decay of the weights of convolutions; other parameters have none."""
     batch_size: Count = 2

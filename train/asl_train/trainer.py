@@ -29,12 +29,13 @@ from asl_kit.recipes.schema import Recipe
 from asl_kit.torch_utils.device import choose_precision
 from asl_train.checkpoint_writer import CheckpointWriter
 from asl_train.derived_shape import derive_shape, shape_table
-from asl_train.distributed import broadcast_parameters, gather_objects, is_main_process, training_processes
+from asl_train.distributed import gather_objects, is_main_process, training_processes
 from asl_train.memory_errors import memory_error_context
 from asl_train.optimization import learning_rate
-from asl_train.resume import load_resumable
+from asl_train.resume import check_start, load_resumable
 from asl_train.run_folder import CurveWriter, RunFolder
 from asl_train.sequences import TrainingSequences
+from asl_train.starting_weights import StartingWeights
 from asl_train.trainable_model import StepValues, TrainableModel
 from asl_train.training_data import TrainingData, load_training_data
 from asl_train.validation import average_map
@@ -61,6 +62,7 @@ def train_model(
     recipe: str | Path | Recipe | None = None,
     *,
     settings: Sequence[str] = (),
+    start_from: str | Path | None = None,
     resume: bool = False,
     device: str = "auto",
 ) -> TrainingResult:
@@ -78,6 +80,8 @@ def train_model(
         Name of a built-in recipe, path of a TOML file, or a recipe; None: the defaults.
     settings : sequence of str
         Changes to the recipe: ``optimizer.epochs=20``.
+    start_from : str or Path, optional
+        A trained model whose weights the run starts from, as far as they fit. A resumed run does not read it again.
     resume : bool
         Resume the run in `out`; the result is that of an uninterrupted run. The number of processes may differ.
     device : str
@@ -100,7 +104,8 @@ def train_model(
     PluginError, MissingDependencyError
         If a loss term of another package fails, or its package cannot be imported.
     CheckpointError
-        If `resume` finds a run of another recipe or other data.
+        If `resume` finds a run of another recipe, other data or other starting weights, or nothing of `start_from`
+        fits.
 
     Examples
     --------
@@ -114,10 +119,12 @@ def train_model(
     with training_processes(device) as chosen, memory_error_context(chosen_recipe, chosen):
         find_loss_terms(chosen_recipe.loss.terms)  # fails before the folder is made and the data are read
         with RunFolder(Path(out), resume=resume) as folder:
+            resumes = resume and folder.last.exists()
+            start = StartingWeights(Path(start_from)) if start_from is not None and not resumes else None
             data = load_training_data(Path(annotations), [Path(store) for store in stores], chosen_recipe)
-            trainer = Trainer(data, chosen_recipe, folder, chosen)
-            if resume and folder.last.exists():
-                trainer.resume()
+            trainer = Trainer(data, chosen_recipe, folder, chosen, start)
+            if resumes:
+                trainer.resume(start_from)
             return trainer.run()
 
 
@@ -134,9 +141,18 @@ class Trainer:
         Output folder.
     device : torch.device
         Device of the network.
+    start : StartingWeights, optional
+        Weights to start from.
     """
 
-    def __init__(self, data: TrainingData, recipe: Recipe, folder: RunFolder, device: torch.device) -> None:
+    def __init__(
+        self,
+        data: TrainingData,
+        recipe: Recipe,
+        folder: RunFolder,
+        device: torch.device,
+        start: StartingWeights | None = None,
+    ) -> None:
         self.data, self.recipe, self.folder = data, recipe, folder
         self.precision = choose_precision(recipe.run.precision, device)
         self.shape: Shape = derive_shape(data.train.items, data.reader.dims, recipe)
@@ -150,9 +166,12 @@ class Trainer:
             mean, std = feature_statistics(features, data.train.items)
             network.set_feature_scale(torch.from_numpy(mean), torch.from_numpy(std))
         network.to(device)
-        broadcast_parameters(network)
         self.model = TrainableModel(network, recipe, classes, self.precision)
-        broadcast_parameters(self.model.objective)
+        self.start: dict[str, Any] | None = None
+        if start is not None:
+            start.load(self.model, data.vocabularies, data.reader.specs)
+            self.start = start.provenance()
+        self.model.broadcast()
         self.sequences = TrainingSequences(data.train.items, features, recipe, longest=self.shape.sequence_length)
         self.step = 0
         self.best: float | None = None
@@ -192,6 +211,8 @@ class Trainer:
                 curve = stack.enter_context(CurveWriter(self.folder, self.step))
             bar = stack.enter_context(progress_bar("training", epochs * len(self.sequences)))
             bar.advance(self.step)
+            if self.start is not None and self.step == 0:
+                self._save_last(curve)  # a resumed run does not need the checkpoint that it started from
             while self.epoch < epochs:
                 self._train_epoch(curve, bar)
                 best_before = self.best
@@ -309,6 +330,8 @@ class Trainer:
         if not is_main_process():
             return
         history = {"epoch": self.epoch, "step": self.step, "kept": self.kept, "processes": world_size()}
+        if self.start is not None:
+            history["start_from"] = self.start
         if terms := self.model.objective.loss_terms():
             history["loss_terms"] = {term.name: term.package for term in terms}
         checkpoint = Checkpoint(
@@ -323,15 +346,22 @@ class Trainer:
         )
         self._writer.save(checkpoint, path)
 
-    def resume(self) -> None:
+    def resume(self, start_from: str | Path | None = None) -> None:
         """Restore the state of the last checkpoint in the folder.
+
+        Parameters
+        ----------
+        start_from : str or Path, optional
+            The checkpoint that the run is said to have started from; it may be gone.
 
         Raises
         ------
         CheckpointError
-            If the run used another recipe, or other classes, features or annotations, or its state is damaged.
+            If the run used another recipe, or other classes, features, annotations or starting weights, or its state
+            is damaged.
         """
         checkpoint, state = load_resumable(self.folder.last, self.recipe, self.data, self.shape)
+        self.start = check_start(checkpoint, start_from, self.folder.last)
         steps = self.recipe.optimizer.epochs * len(self.sequences)
         try:
             self.model.load_state(state, checkpoint.objective)
