@@ -9,13 +9,13 @@ import struct
 import time
 import warnings
 from collections.abc import Mapping
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import IO, Any, Self
+from typing import Any, Self
 
 import google_crc32c
 
-from asl_kit.base.files import name_write_errors, write_text
+from asl_kit.base.files import locked, name_write_errors, write_text
 from asl_kit.errors import AslKitError, UsageError
 from asl_train.distributed import is_main_process
 
@@ -46,12 +46,14 @@ class RunFolder:
         self.last = path / "last.ckpt"
         self.model = path / "model.ckpt"
         self.curve = path / "curve.jsonl"
-        with name_write_errors(path):
-            path.mkdir(parents=True, exist_ok=True)
-            self._lock = (path / ".lock").open("a")
+        self._lock = ExitStack()
         try:
-            if is_main_process():  # the only process that writes
-                _lock(self._lock, path)
+            # Only the main process writes.
+            if is_main_process() and not self._lock.enter_context(locked(path / ".lock")):
+                raise UsageError(
+                    f"{path}: another process is training into this folder",
+                    hint="wait for it, or choose another --out",
+                )
             if not resume and (self.last.exists() or self.model.exists()):
                 raise UsageError(
                     f"{path}: already holds a training run", hint="resume it with --resume, or choose another --out"
@@ -88,20 +90,6 @@ class RunFolder:
                     break  # cut short by a kill, or damaged; ignore everything after it
                 kept.append(text + "\n")
         write_text(self.curve, "".join(kept))
-
-
-def _lock(file: IO[str], path: Path) -> None:
-    """Lock out other processes until the file is closed, at the latest when this process ends."""
-    try:
-        import fcntl
-
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise UsageError(
-            f"{path}: another process is training into this folder", hint="wait for it, or choose another --out"
-        ) from None
-    except (ImportError, OSError):  # Windows and some network file systems have no such locks
-        pass
 
 
 class _TensorBoardFile:

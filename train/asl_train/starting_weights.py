@@ -123,11 +123,7 @@ class StartingWeights:
             same[name] = _blocks(0, streams, here, there, "features of another network")
         same["projection.0.conv.weight"] = _same_inputs(streams, network, known)
 
-        weights = dict(known.weights)
-        for name in [name for name in weights if name.startswith("streams.")]:
-            value, (_, stream, rest) = weights.pop(name), name.split(".", 2)
-            place = next((new for new, old in streams.items() if old == int(stream)), None)
-            weights[f"streams.{place}.{rest}"] = value
+        weights = {_name_here(name, streams): value for name, value in known.weights.items()}
         learned = self._take(network.state_dict(), weights, same)
         curves = {name: value for name, value in known.objective.items() if name in _CLASS_CURVES}
         own = model.objective.state_dict()
@@ -231,6 +227,15 @@ def _same_streams(here: Sequence[ExtractionSpec], there: Sequence[ExtractionSpec
         if match is not None:
             found[new] = match
     return found
+
+
+def _name_here(name: str, streams: Mapping[int, int]) -> str:
+    """Return the name of a weight of the checkpoint in the network, where the streams may have another order."""
+    if not name.startswith("streams."):
+        return name
+    _, stream, rest = name.split(".", 2)
+    place = next((new for new, old in streams.items() if old == int(stream)), "none")
+    return f"streams.{place}.{rest}"
 
 
 def _means_the_same(one: ExtractionSpec, other: ExtractionSpec) -> bool:
