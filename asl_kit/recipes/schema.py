@@ -230,6 +230,8 @@ class RunRecipe(RecipeTable):
     """Epochs between validations; the last epoch is always validated."""
     checkpoint_minutes: Positive = 5.0
     """Minutes between updates of last.ckpt, for --resume; also written with every new best model and at the end."""
+    loggers: tuple[Literal["tensorboard", "wandb", "mlflow"], ...] = ("tensorboard",)
+    """Where the training curve goes besides curve.jsonl; wandb and mlflow are extras of asl-kit."""
 
 
 class Recipe(StrictModel):

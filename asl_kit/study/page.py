@@ -25,8 +25,8 @@ def write_page(path: Path, study: Study, result: StudyResult) -> None:
     """
     page = HtmlPage(f"Study: {study.path.stem}")
     page.paragraph(
-        f"{result.score} in per cent; each variant minus {result.baseline}, seed by seed. Interval and p-value are those"
-        " of Student's paired t test over the seeds: they say nothing about other videos."
+        f"{result.score} in per cent; each variant minus {result.baseline}, seed by seed. Interval and p-value are"
+        " those of Student's paired t test over the seeds: they say nothing about other videos."
     )
     for name, variants in result.sets.items():
         page.heading(name)

@@ -25,7 +25,7 @@ from asl_kit.errors import AslKitError, StudyError
 from asl_kit.store.ids import encode_id
 from asl_kit.study.settings import Run, Study
 
-MAY_DIFFER = ("checkpoint_minutes",)  # keys of the recipe's table `run` that do not affect the result
+MAY_DIFFER = ("checkpoint_minutes", "loggers")  # keys of the recipe's table `run` that do not affect the result
 BEGUN, RESULT, LOG = "run.json", "result.json", "log.txt"
 
 

@@ -99,7 +99,7 @@ def test_a_finished_run_is_not_overwritten(task: tuple[Path, Path], trained: Pat
 
 @pytest.mark.parametrize(
     ("limit_bytes", "minutes", "place"),
-    [(0, 5.0, "tensorboard"), (20_000, 1e-9, "last.ckpt"), (20_000, 5.0, "model.ckpt")],
+    [(0, 5.0, "curve.jsonl"), (20_000, 1e-9, "last.ckpt"), (20_000, 5.0, "model.ckpt")],
     ids=["at once", "checkpoint", "best model"],
 )
 def test_a_full_disk(

@@ -15,7 +15,7 @@ from asl_kit.recipes.schema import Recipe
 from asl_kit.store.spec import ExtractionSpec
 from asl_train.training_data import TrainingData
 
-MAY_DIFFER = {("run", "checkpoint_minutes")}  # recipe keys that do not affect the result
+MAY_DIFFER = {("run", "checkpoint_minutes"), ("run", "loggers")}  # recipe keys that do not affect the result
 
 
 def load_resumable(path: Path, recipe: Recipe, data: TrainingData, shape: Shape) -> tuple[Checkpoint, dict[str, Any]]:

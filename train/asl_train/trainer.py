@@ -30,6 +30,7 @@ from asl_kit.torch_utils.device import choose_precision
 from asl_train.checkpoint_writer import CheckpointWriter
 from asl_train.derived_shape import derive_shape, shape_table
 from asl_train.distributed import gather_objects, is_main_process, training_processes
+from asl_train.loggers import Loggers, check_loggers
 from asl_train.memory_errors import memory_error_context
 from asl_train.optimization import learning_rate
 from asl_train.resume import check_start, load_resumable
@@ -102,7 +103,7 @@ def train_model(
         If a loss is not finite; the message names the videos of the batch. If memory runs out; the message names the
         settings to lower.
     PluginError, MissingDependencyError
-        If a loss term of another package fails, or its package cannot be imported.
+        If a loss term of another package fails, or the package of a loss term or a logger cannot be imported.
     CheckpointError
         If `resume` finds a run of another recipe, other data or other starting weights, or nothing of `start_from`
         fits.
@@ -117,7 +118,9 @@ def train_model(
     chosen_recipe = load_recipe(recipe, settings)
     stores = [features] if isinstance(features, str | Path) else features
     with training_processes(device) as chosen, memory_error_context(chosen_recipe, chosen):
-        find_loss_terms(chosen_recipe.loss.terms)  # fails before the folder is made and the data are read
+        # Both fail before the folder is made and the data are read.
+        find_loss_terms(chosen_recipe.loss.terms)
+        check_loggers(chosen_recipe.run.loggers)
         with RunFolder(Path(out), resume=resume) as folder:
             resumes = resume and folder.last.exists()
             start = StartingWeights(Path(start_from)) if start_from is not None and not resumes else None
@@ -208,7 +211,10 @@ class Trainer:
             curve = None
             if is_main_process():
                 self.folder.keep_curve_until(self.step)
-                curve = stack.enter_context(CurveWriter(self.folder, self.step))
+                run = self.recipe.run
+                config = self.recipe.model_dump(mode="json")
+                loggers = Loggers(run.loggers, self.folder.path, config, self.step)
+                curve = stack.enter_context(CurveWriter(self.folder, loggers))
             bar = stack.enter_context(progress_bar("training", epochs * len(self.sequences)))
             bar.advance(self.step)
             if self.start is not None and self.step == 0:
