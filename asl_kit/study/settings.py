@@ -18,7 +18,7 @@ from asl_evaluate.options import ScoringOptions
 from asl_kit.base.files import read_toml
 from asl_kit.base.similar_names import close_matches
 from asl_kit.base.validation import StrictModel, check_version, validate
-from asl_kit.errors import MissingFileError, RecipeError, StudyError
+from asl_kit.errors import MissingFileError, RecipeError, StudyError, UsageError, error_context
 from asl_kit.recipes.files import merge_tables, read_recipe
 from asl_kit.recipes.schema import Recipe
 
@@ -162,8 +162,10 @@ def read_study(path: Path) -> Study:
     runs = []
     for seed in read.study.seeds:
         for set_name, data in read.sets.items():
-            base = read_recipe(data.recipe, beside=folder).fields if data.recipe is not None else {}
-            scoring = ScoringOptions(**dict(data.scoring))
+            with error_context(f"{path}: sets.{set_name}.recipe", RecipeError):
+                base = read_recipe(data.recipe, beside=folder).fields if data.recipe is not None else {}
+            with error_context(f"{path}: sets.{set_name}.scoring", UsageError):
+                scoring = ScoringOptions(**dict(data.scoring))
             for variant, changes in read.variants.items():
                 tables = [part.recipe_tables() for part in (read.study, data, changes)]
                 tables.append({"run": {"seed": seed}})
