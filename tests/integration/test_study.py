@@ -1,4 +1,4 @@
-"""`asl-kit study`: what is finished is kept, what failed is named, and an interrupted study ends with the same table."""
+"""`asl-kit study`: finished runs are kept, failed ones named, and an interrupted study ends with the same table."""
 
 from __future__ import annotations
 
