@@ -10,7 +10,6 @@ import hashlib
 import json
 import os
 import shutil
-import sys
 import time
 import traceback
 from dataclasses import asdict, dataclass
@@ -19,13 +18,14 @@ from typing import Any, Literal
 
 from asl_evaluate.scores import Scores
 from asl_kit.annotations import read_annotations
+from asl_kit.base.console import err
 from asl_kit.base.files import name_write_errors, read_json, sha256_of, write_text
 from asl_kit.dataset.feature_reader import FeatureReader
 from asl_kit.errors import AslKitError, StudyError
 from asl_kit.store.ids import encode_id
 from asl_kit.study.settings import Run, Study
 
-MAY_DIFFER = ("checkpoint_minutes", "loggers")  # keys of the recipe's table `run` that do not affect the result
+MAY_DIFFER = {"checkpoint_minutes", "loggers"}  # keys of the recipe's table `run` that do not affect the result
 BEGUN, RESULT, LOG = "run.json", "result.json", "log.txt"
 
 
@@ -77,9 +77,8 @@ def plan_jobs(study: Study, out: Path) -> list[Job]:
             data[source] = [sha256_of(run.annotations), reader.sha256(there), json.dumps(specs)]
         if run.start_from is not None and run.start_from not in files:
             files[run.start_from] = sha256_of(run.start_from)
-        recipe = run.recipe.model_dump(mode="json", exclude_defaults=True)  # later versions may have more keys
-        for key in MAY_DIFFER:
-            recipe["run"].pop(key, None)
+        # Without the defaults: later versions may have more keys.
+        recipe = run.recipe.model_dump(mode="json", exclude_defaults=True, exclude={"run": MAY_DIFFER})
         parts = [recipe, *data[source], files[run.start_from] if run.start_from is not None else None]
         scoring = {name: value for name, value in asdict(run.scoring).items() if name != "table"}
         folder = out / encode_id(run.set_name) / encode_id(run.variant) / f"seed-{run.seed}"
@@ -114,7 +113,7 @@ def do(job: Job, *, device: str, threads: int) -> str | None:
         os.close(log)
         _train_and_score(job, device)
     except AslKitError as fault:
-        print(f"error: {fault.message}", file=sys.stderr, flush=True)  # noqa: T201  # into the log
+        err().print(f"error: {fault.message}")  # into the log
         return fault.message + (f" ({fault.hint})" if fault.hint else "")
     except Exception as fault:
         traceback.print_exc()
@@ -124,9 +123,13 @@ def do(job: Job, *, device: str, threads: int) -> str | None:
 
 def _begin(job: Job) -> None:
     """Make the run's folder; what was trained there with other settings is removed."""
+    old = job.folder.with_name(f".{job.folder.name}.old")
     with name_write_errors(job.folder):
+        if old.exists():
+            shutil.rmtree(old)
         if job.state == "changed":
-            shutil.rmtree(job.folder)
+            job.folder.rename(old)  # at once, so that a kill leaves no half of it
+            shutil.rmtree(old)
         job.folder.mkdir(parents=True, exist_ok=True)
     if job.state == "new":
         write_text(job.folder / BEGUN, json.dumps({"trained_with": job.trained_with}) + "\n")
