@@ -22,10 +22,11 @@ from asl_kit.base.console import err
 from asl_kit.base.files import name_write_errors, read_json, sha256_of, write_text
 from asl_kit.dataset.feature_reader import FeatureReader
 from asl_kit.errors import AslKitError, StudyError
+from asl_kit.recipes.schema import RunRecipe
 from asl_kit.store.ids import encode_id
 from asl_kit.study.settings import Run, Study
 
-MAY_DIFFER = {"checkpoint_minutes", "loggers"}  # keys of the recipe's table `run` that do not affect the result
+MAY_DIFFER = ("checkpoint_minutes", "loggers")  # keys of the recipe's table `run` that do not affect the result
 BEGUN, RESULT, LOG = "run.json", "result.json", "log.txt"
 
 
@@ -77,8 +78,9 @@ def plan_jobs(study: Study, out: Path) -> list[Job]:
             data[source] = [sha256_of(run.annotations), reader.sha256(there), json.dumps(specs)]
         if run.start_from is not None and run.start_from not in files:
             files[run.start_from] = sha256_of(run.start_from)
+        decisive = run.recipe.run.model_copy(update={key: getattr(RunRecipe(), key) for key in MAY_DIFFER})
         # Without the defaults: later versions may have more keys.
-        recipe = run.recipe.model_dump(mode="json", exclude_defaults=True, exclude={"run": MAY_DIFFER})
+        recipe = run.recipe.model_copy(update={"run": decisive}).model_dump(mode="json", exclude_defaults=True)
         parts = [recipe, *data[source], files[run.start_from] if run.start_from is not None else None]
         scoring = {name: value for name, value in asdict(run.scoring).items() if name != "table"}
         folder = out / encode_id(run.set_name) / encode_id(run.variant) / f"seed-{run.seed}"
