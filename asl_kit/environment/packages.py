@@ -22,8 +22,10 @@ REQUIRED = {
 
 OPTIONAL = {
     "h5py": ("h5py", "features and annotations in HDF5 files"),
+    "mlflow-skinny": ("mlflow", "training curves at an MLflow server"),
     "opencv-contrib-python-headless": ("opencv", "TV-L1 optical flow"),
-    "ray": ("ray", "extract --ray"),
+    "ray": ("ray", "extract and study --ray"),
+    "wandb": ("wandb", "training curves at Weights & Biases"),
 }
 """Extra of asl-kit and purpose, by package. torchcodec is checked as a decoder."""
 
