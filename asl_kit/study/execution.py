@@ -67,14 +67,14 @@ def run_study(
     return result
 
 
-def _do(study: Study, planned: list[Job], *, jobs: int | None, device: str, ray: str | None) -> dict[Job, str]:
-    """Do what is not finished; return why runs failed."""
+def _do(study: Study, planned: list[Job], *, jobs: int | None, device: str, ray: str | None) -> dict[str, str]:
+    """Do what is not finished; return why runs failed, by name."""
     states = Counter(job.state for job in planned)
     err().print(f"{len(planned)} runs, {states['finished']} of them finished")
     if states["changed"]:
         warn(err(), f"{states['changed']} runs were made with other settings or data, and are trained again")
     waiting = [job for job in planned if job.state != "finished"]
-    failures: dict[Job, str] = {}
+    failures: dict[str, str] = {}
     if not waiting:
         return failures
     with progress_bar("runs", len(planned)) as bar:
@@ -86,8 +86,8 @@ def _do(study: Study, planned: list[Job], *, jobs: int | None, device: str, ray:
                 score = find_score(record["scores"], study)
                 bar.message(f"{job.run.name}: {study.score} {100 * score:.2f} %, {record['seconds']:.0f} s")
             else:
-                failures[job] = failure or "its result is gone"
-                bar.message(f"{job.run.name}: failed: {failures[job]}")
+                failures[job.run.name] = failure or "its result is gone"
+                bar.message(f"{job.run.name}: failed: {failures[job.run.name]}")
             bar.advance()
 
         if ray is not None:

@@ -89,7 +89,7 @@ class StudyResult:
         }
 
 
-def collect(study: Study, jobs: Sequence[Job], failures: Mapping[Job, str]) -> StudyResult:
+def collect(study: Study, jobs: Sequence[Job], failures: Mapping[str, str]) -> StudyResult:
     """Return the result of a study from the records of its runs.
 
     Raises
@@ -105,7 +105,7 @@ def collect(study: Study, jobs: Sequence[Job], failures: Mapping[Job, str]) -> S
         if (record := job.result()) is not None:
             found[run.seed] = find_score(record["scores"], study)
         else:
-            missing[run.name] = f"failed: {failures[job]}" if job in failures else "not run yet"
+            missing[run.name] = f"failed: {failures[run.name]}" if run.name in failures else "not run yet"
     sets = {
         name: {
             variant: VariantResult(
