@@ -30,7 +30,7 @@ def test_starting_weights_start_from_the_other_study() -> None:
     path = BENCHMARKS / "studies" / "starting_weights.toml"
     checkpoint = BENCHMARKS.parents[1] / "build" / "start" / "50salads" / "start" / "seed-0" / "model.ckpt"
     if checkpoint.exists():
-        assert len(read_study(path).runs) == 18
+        assert len(read_study(path).runs) == 12
         return
     with pytest.raises(MissingFileError) as fault:
         read_study(path)
