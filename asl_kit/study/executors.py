@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
+from typing import Any
 
 from asl_kit.base.child_process import ChildDiedError, ChildProcess
 from asl_kit.base.console import err
@@ -71,8 +72,9 @@ def do_here(jobs: Sequence[Job], places: Places, on_end: OnEnd) -> None:
                 child = ChildProcess(_serve, job, device, places.threads, name=f"asl-kit {job.run.name}")
                 child.start()
                 running[child.connection] = (job, device, child)
-            for connection in wait(list(running)):
-                job, device, child = running.pop(connection)  # type: ignore[index]
+            ready = wait(list(running))
+            for connection in [connection for connection in running if connection in ready]:
+                job, device, child = running.pop(connection)
                 try:
                     failure = child.receive()
                 except ChildDiedError as died:
@@ -108,7 +110,8 @@ def do_on_ray(jobs: Sequence[Job], address: str, at_once: int | None, on_end: On
         threads = max(1, cpus // places)
         err().print(f"Ray: {places} runs at once, {threads} CPUs{' and a GPU' if gpus else ''} each")
         task = ray.remote(num_cpus=threads, num_gpus=min(gpus, 1), max_calls=1, max_retries=2)(do)
-        waiting, running = deque(jobs), {}
+        waiting = deque(jobs)
+        running: dict[Any, Job] = {}
         try:
             while waiting or running:
                 while waiting and len(running) < places:
