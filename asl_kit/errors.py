@@ -68,6 +68,12 @@ class RecipeError(AslKitError, ValueError):
     exit_code = 2
 
 
+class StudyError(AslKitError, ValueError):
+    """A study file has unknown, missing or wrong keys, or its runs cannot be compared."""
+
+    exit_code = 2
+
+
 class StoreError(AslKitError, ValueError):
     """A feature store is missing, damaged or of another format version."""
 

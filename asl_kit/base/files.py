@@ -152,6 +152,34 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return fields
 
 
+@contextmanager
+def locked(path: Path) -> Iterator[bool]:
+    """Lock a file, which is made if need be, until the context ends; yield whether no other process has locked it.
+
+    The system ends the lock of a process that ends. Where there are no such locks (Windows, some network file
+    systems), nobody is locked out.
+
+    Raises
+    ------
+    OutputError
+        If the file cannot be made.
+    """
+    with name_write_errors(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("a")
+    with file:
+        is_free = True
+        try:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            is_free = False
+        except (ImportError, OSError):
+            pass
+        yield is_free
+
+
 def sha256_of(path: Path) -> str:
     """Return the SHA-256 checksum of a file in hexadecimal."""
     with path.open("rb") as file:

@@ -41,6 +41,7 @@ COMMANDS = {
     "render": ("asl_kit.cli.render:render", "Write subtitles, edit decision lists and clips of detections."),
     "report": ("asl_kit.cli.report:report", "Write scores, errors and timelines as one HTML page."),
     "store": ("asl_kit.cli.store:store", "Inspect and verify a feature store."),
+    "study": ("asl_kit.cli.study:study", "Train variants on the same sets and seeds, and compare them."),
     "submit": ("asl_kit.cli.submit:submit", "Write predictions in the format that a benchmark's server accepts."),
     "train": ("asl_kit.cli.train:train", "Train a model from annotations and features."),
 }

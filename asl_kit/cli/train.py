@@ -19,6 +19,12 @@ from asl_kit.remote.address import Address
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a key: optimizer.epochs=20.")
 @list_option("--list-recipes", "asl_kit.recipes.files:recipes_table", "the built-in recipes with published results")
 @click.option("--print-recipe", is_flag=True, help="Print the recipe with every key explained, and exit.")
+@click.option(
+    "--start-from",
+    type=click.Path(path_type=Path),
+    metavar="CHECKPOINT",
+    help="Start from the weights of a trained model, as far as they fit; prints what was taken.",
+)
 @click.option("--resume", is_flag=True, help="Resume the run in --out.")
 @device_option
 def train(
@@ -28,6 +34,7 @@ def train(
     recipe: str | None,
     settings: tuple[str, ...],
     print_recipe: bool,
+    start_from: Path | None,
     resume: bool,
     device: str,
 ) -> None:
@@ -53,7 +60,9 @@ def train(
     from asl_train.trainer import train_model
 
     try:
-        result = train_model(annotations, split_stores(features), out, chosen, resume=resume, device=device)
+        result = train_model(
+            annotations, split_stores(features), out, chosen, start_from=start_from, resume=resume, device=device
+        )
     except KeyboardInterrupt:
         click.echo("stopped; run the same command with --resume to continue", err=True)
         raise click.exceptions.Exit(130) from None

@@ -142,6 +142,11 @@ class Localizer(nn.Module):
         self.classification_sensitivity = Head(width, 1, layers=2, hidden=hidden) if instance_level else None
         self.localization_sensitivity = Head(width, 1, layers=2, hidden=hidden) if instance_level else None
 
+    def encoder_parameters(self) -> list[nn.Parameter]:
+        """Return the parameters of all layers below the heads."""
+        encoder = (self.streams, self.projection, self.projection_norms, self.stem, self.branch, self.pyramid_norms)
+        return [parameter for module in encoder for parameter in module.parameters()]
+
     def set_feature_scale(self, mean: Tensor, std: Tensor) -> None:
         """Set the statistics of the training features, each (D,), that standardise the input."""
         self.feature_mean.copy_(mean)

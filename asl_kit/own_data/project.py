@@ -137,6 +137,7 @@ def _script(survey: Survey, proposal: Proposal, run: str) -> str:
             "# Exit code 1: some videos failed, see above; training continues without them.",
             f"asl-kit extract {videos} -o features.zarr --annotations {ANNOTATIONS} {options} || [ $? -eq 1 ]",
             "",
+            "# To start from a model that you have of features of the same backbone, add: --start-from MODEL",
             f"asl-kit train {inputs} --out {run} --recipe {RECIPE} --resume",
             "",
             f"asl-kit eval --checkpoint {run}/model.ckpt {inputs} --split {split} --out scores",

@@ -44,7 +44,7 @@ STEPS_IN_SEGMENT = 4
 SMALL_SEGMENTS = 2000
 """A set with fewer training segments is small. The default network was published on THUMOS14, which has 3,007."""
 SMALL_STEPS = 800
-"""Training steps for a small set: `tests/benchmarks/ablation.py` takes 715 on GTEA and 900 on 50 Salads."""
+"""Training steps for a small set: `tests/benchmarks/studies/parts.toml` takes 715 on GTEA and 900 on 50 Salads."""
 LARGE_VIDEOS = 2000
 """From this number of training videos on, use the batch size and learning rate published for ActivityNet (10,024)."""
 MOST_TIMES_LONGER = 4
@@ -257,7 +257,7 @@ def _recipe(survey: Survey, items: list[VideoItem]) -> list[Choice]:
 
 
 def _small(segments: int, videos: int) -> list[Choice]:
-    """Return settings for few segments: those of `tests/benchmarks/ablation.py`, tested on GTEA."""
+    """Return settings for few segments: those of `tests/benchmarks/studies/parts.toml`, tested on GTEA."""
     default = Recipe()
     few = f"{segments:,} training segments: a small network overfits less"
     ego4d = "as in ActionFormer for Ego4D: the best of five configurations tested on GTEA, a small set"

@@ -112,7 +112,7 @@ def read_recipe(name_or_path: str, *, beside: Path | None = None, extended_by: t
     base = read_recipe(extended, beside=folder, extended_by=(*extended_by, source))
     if about is not None and base.about is not None:
         about = about.model_copy(update={"limits": base.about.limits + about.limits})
-    return RecipeFile(_merged(base.fields, fields), about)
+    return RecipeFile(merge_tables(base.fields, fields), about)
 
 
 def recipes_table() -> Table:
@@ -143,11 +143,12 @@ def describe_result(result: PublishedResult) -> str:
     return f"{result.method} {result.average_map:.2f}{features}{note}"
 
 
-def _merged(base: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+def merge_tables(base: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+    """Return tables with the keys of others added, which take precedence, at every depth."""
     merged = base | own
     for key in base.keys() & own.keys():
         if isinstance(base[key], dict) and isinstance(own[key], dict):
-            merged[key] = _merged(base[key], own[key])
+            merged[key] = merge_tables(base[key], own[key])
     return merged
 
 
@@ -216,16 +217,16 @@ def to_toml(recipe: Recipe) -> str:
         for key, value in table.model_dump(mode="json").items():
             lines.append(f"# {type(table).model_fields[key].description}")
             # TOML has no null.
-            lines.append(f"{key} = {_toml_value(value)}" if value not in (None, {}) else f"# {key} is not set")
+            lines.append(f"{key} = {to_toml_value(value)}" if value not in (None, {}) else f"# {key} is not set")
         lines.append("")
     return "\n".join(lines)
 
 
-def _toml_value(value: Any) -> str:
-    """Return a JSON value as TOML; keys without a value are left out."""
+def to_toml_value(value: Any) -> str:
+    """Return a JSON value as TOML; keys of a table without a value are left out."""
     if isinstance(value, dict):
-        pairs = [f"{json.dumps(key)} = {_toml_value(own)}" for key, own in value.items() if own is not None]
+        pairs = [f"{json.dumps(key)} = {to_toml_value(own)}" for key, own in value.items() if own is not None]
         return "{" + ", ".join(pairs) + "}"
     if isinstance(value, list):
-        return "[" + ", ".join(map(_toml_value, value)) + "]"
+        return "[" + ", ".join(map(to_toml_value, value)) + "]"
     return json.dumps(value)

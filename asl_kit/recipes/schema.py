@@ -193,6 +193,8 @@ class OptimizerRecipe(RecipeTable):
 
     learning_rate: Positive = 1e-4
     """Peak learning rate for batches of `batch_size` videos; it is not scaled."""
+    encoder_learning_rate_share: Share = 1.0
+    """Learning rate of all but the heads, as a share of `learning_rate`: 0.1 to fine-tune with `--start-from`."""
     weight_decay: NonNegative = 0.05
     """Weight decay of the weights of convolutions; other parameters have none."""
     batch_size: Count = 2
@@ -247,6 +249,8 @@ class RunRecipe(RecipeTable):
     """Epochs between validations; the last epoch is always validated."""
     checkpoint_minutes: Positive = 5.0
     """Minutes between updates of last.ckpt, for --resume; also written with every new best model and at the end."""
+    loggers: tuple[Literal["tensorboard", "wandb", "mlflow"], ...] = ("tensorboard",)
+    """Where the training curve goes besides curve.jsonl; wandb and mlflow are extras of asl-kit."""
 
 
 class Recipe(StrictModel):

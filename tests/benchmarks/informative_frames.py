@@ -3,13 +3,23 @@
 Every class shows which class it is only around one relative position of its segments: the first class early, the last
 one late, the others between. The rest of a segment says only that there is an action, and holds flashes of the
 evidence of other classes, as the background does. That an action starts or ends shows only near its ends.
-The layout is the one that `ablation.py` reads: `features/<video>.npy` and `segments.csv`.
+The layout is the one that `study_sets.py` reads: `features/<video>.npy` and `segments.csv`.
+
+    python tests/benchmarks/informative_frames.py --study build/parts
+
+prints how what the variants of a study have learned on this set correlates with the truth.
 """
 
 from __future__ import annotations
 
+import argparse
 import csv
+import json
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,3 +93,73 @@ def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
     _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
     ranks: NDArray[np.float64] = (counts.cumsum() - (counts - 1) / 2)[place]
     return ranks
+
+
+def correlations(learned: dict[str, Any], annotations: dict[str, Any]) -> dict[str, list[float]]:
+    """Return the rank correlation of learned sensitivity and truth by level: classification, localization.
+
+    Class level: the curves over the whole segment, a mean over classes. Instance level: q over the features in each
+    test segment, a mean over the segments of a class, then over classes.
+    """
+    found = {}
+    if learned["classes"]:
+        u = np.array(learned["u"])
+        curves = [(name, u, curve["p_cls"], curve["p_loc"]) for name, curve in learned["classes"].items()]
+        found["class"] = _mean_correlation(curves)
+    if learned["videos"]:
+        stretches = []
+        for video_id, curve in learned["videos"].items():
+            time_s = curve["first_s"] + curve["step_s"] * np.arange(len(curve["q_cls"]))
+            for segment in annotations["videos"][video_id]["segments"]:
+                start, end = segment["start"], segment["end"]
+                inside = (time_s >= start) & (time_s < end)
+                q = [np.array(curve[name])[inside] for name in ("q_cls", "q_loc")]
+                (name,) = segment["labels"].values()
+                stretches.append((name, (time_s[inside] - (start + end) / 2) / (end - start), *q))
+        found["instance"] = _mean_correlation(stretches)
+    return found
+
+
+def _mean_correlation(stretches: list[tuple[str, Any, Any, Any]]) -> list[float]:
+    """Return the correlation with the truth of (class, relative positions, for classification, for localization)."""
+    by_class: dict[str, list[list[float]]] = {}
+    for name, u, for_classification, for_localization in stretches:
+        pairs = ((for_classification, class_evidence(NAMES.index(name), u)), (for_localization, boundary_evidence(u)))
+        by_class.setdefault(name, []).append([rank_correlation(np.asarray(a), b) for a, b in pairs])
+    return [float(value) for value in np.mean([np.mean(pairs, axis=0) for pairs in by_class.values()], axis=0)]
+
+
+def learned_sensitivity(checkpoint: Path, data: Path) -> dict[str, Any] | None:
+    """Return what ``asl-kit eval --sensitivity`` writes; None for a model without levels."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "sensitivity.json")
+        inputs = ("--annotations", data / "annotations.json", "--features", data / "features.zarr")
+        words = ("eval", "--checkpoint", checkpoint, *inputs, "--sensitivity", path)
+        done = subprocess.run([sys.executable, "-m", "asl_kit", *map(str, words)], capture_output=True, text=True)
+        if done.returncode:
+            print(done.stderr.splitlines()[0])
+            return None
+        learned: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        return learned
+
+
+def main() -> None:
+    root = Path(__file__).parents[2] / "build"
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--study", type=Path, required=True, help="--out of the study")
+    parser.add_argument("--data", type=Path, default=root / "study-sets" / "generated")
+    options = parser.parse_args()
+    annotations = json.loads((options.data / "annotations.json").read_text("utf-8"))
+    for variant in sorted((options.study / "generated").iterdir()):
+        by_level: dict[str, list[list[float]]] = {}
+        for checkpoint in sorted(variant.glob("seed-*/model.ckpt")):
+            learned = learned_sensitivity(checkpoint, options.data)
+            for level, values in (correlations(learned, annotations) if learned else {}).items():
+                by_level.setdefault(level, []).append(values)
+        for level, values in by_level.items():
+            means = ", ".join(f"{value:+.2f}" for value in np.mean(values, axis=0))
+            print(f"{variant.name}: {level} level: {means} (classification, localization; {len(values)} seeds)")
+
+
+if __name__ == "__main__":
+    main()

@@ -64,3 +64,21 @@ def test_the_same_seed_makes_the_same_set(generator: ModuleType, tmp_path: Path)
         generator.make_set(tmp_path / name, seed=1)
     files = sorted(path.relative_to(tmp_path / "one") for path in (tmp_path / "one").rglob("*.*"))
     assert all((tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes() for file in files)
+
+
+def test_the_truth_correlates_with_itself(generator: ModuleType) -> None:
+    u = np.linspace(-0.5, 0.5, 21)
+    classes = {
+        name: {"p_cls": list(generator.class_evidence(place, u)), "p_loc": list(-generator.boundary_evidence(u))}
+        for place, name in enumerate(generator.NAMES)
+    }
+    time_s = 0.5 + np.arange(60)
+    within = (time_s - 30) / 20  # a segment of class_1 from 20 to 40 s
+    curve = {"q_cls": list(generator.class_evidence(1, within)), "q_loc": list(generator.boundary_evidence(within))}
+    videos = {"v": {"first_s": 0.5, "step_s": 1.0, **curve}}
+    segment = {"start": 20.0, "end": 40.0, "labels": {"action": "class_1"}}
+    found = generator.correlations(
+        {"u": u, "classes": classes, "videos": videos}, {"videos": {"v": {"segments": [segment]}}}
+    )
+    assert found["class"] == pytest.approx([1, -1])
+    assert found["instance"] == pytest.approx([1, 1])

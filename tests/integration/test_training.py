@@ -99,7 +99,7 @@ def test_a_finished_run_is_not_overwritten(task: tuple[Path, Path], trained: Pat
 
 @pytest.mark.parametrize(
     ("limit_bytes", "minutes", "place"),
-    [(0, 5.0, "tensorboard"), (20_000, 1e-9, "last.ckpt"), (20_000, 5.0, "model.ckpt")],
+    [(0, 5.0, "curve.jsonl"), (20_000, 1e-9, "last.ckpt"), (20_000, 5.0, "model.ckpt")],
     ids=["at once", "checkpoint", "best model"],
 )
 def test_a_full_disk(
@@ -367,3 +367,43 @@ def test_mixed_precision(precision: str, task: tuple[Path, Path], trained: Path,
         assert losses != exact, "the precision had no effect"
         # float16 leaves out the steps that find its first loss scale, and so learns a little later.
         assert losses == pytest.approx(exact, rel=0.2 if precision == "float16" else 0.02)
+
+
+def test_starting_weights_are_taken_and_resumed(
+    task: tuple[Path, Path], trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start, out = tmp_path / "start.ckpt", tmp_path / "run"
+    shutil.copy(trained / "model.ckpt", start)
+    arguments = command(task, out, "--set", "optimizer.encoder_learning_rate_share=0.1", "--start-from", str(start))
+    whole = run(*command(task, tmp_path / "whole", *arguments[-4:]))
+    assert whole.exit_code == 0, whole.output
+    assert "Starting weights from" in whole.stderr
+    first, last = (next(x["total"] for x in curve(folder)) for folder in (tmp_path / "whole", trained))
+    assert first < last
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("asl_train.trainer.Trainer._train_epoch", stop)
+        assert run(*arguments).exit_code == 130
+    other = run(*command(task, out, *arguments[-4:-1], str(trained / "last.ckpt"), "--resume"))
+    assert other.exit_code == 1
+    assert "this run started from start.ckpt, another file" in other.stderr
+    start.unlink()
+    result = run(*arguments, "--resume")
+    assert result.exit_code == 0, result.output
+    assert_same_run(out, tmp_path / "whole")
+
+
+@pytest.mark.parametrize(
+    ("name", "message", "code"),
+    [("no.ckpt", "no such file", 2), ("annotations.json", "not a checkpoint", 1)],
+    ids=["absent", "not a checkpoint"],
+)
+def test_starting_weights_that_cannot_be_read(
+    name: str, message: str, code: int, task: tuple[Path, Path], tmp_path: Path
+) -> None:
+    result = run(*command(task, tmp_path / "run", "--start-from", str(task[0].parent / name)))
+    assert result.exit_code == code, result.output
+    assert f"{name}: {message}" in result.stderr

@@ -12,14 +12,25 @@ from torch import nn
 from asl_kit.model.network import Localizer
 from asl_kit.recipes.schema import OptimizerRecipe
 
+RATE_SHARE = "learning rate share"
+"""Key of a parameter group: its learning rate, as a share of the schedule's."""
 
-def make_optimizer(modules: nn.Module, recipe: OptimizerRecipe) -> torch.optim.AdamW:
+
+def make_optimizer(network: Localizer, objective: nn.Module, recipe: OptimizerRecipe) -> torch.optim.AdamW:
     """Return AdamW; weight decay applies to the weights of convolutions, not to biases, norms, scales or Gaussians."""
+    modules = nn.ModuleList([network, objective])
     decaying = {id(module.weight) for module in modules.modules() if isinstance(module, nn.Conv1d)}
     parameters = [parameter for parameter in modules.parameters() if parameter.requires_grad]
+    share = recipe.encoder_learning_rate_share
+    encoder = {id(parameter) for parameter in network.encoder_parameters()} if share != 1 else set()
     groups = [
-        {"params": [p for p in parameters if id(p) in decaying], "weight_decay": recipe.weight_decay},
-        {"params": [p for p in parameters if id(p) not in decaying], "weight_decay": 0.0},
+        {
+            "params": [p for p in parameters if (id(p) in encoder) == is_encoder and (id(p) in decaying) == decays],
+            "weight_decay": recipe.weight_decay if decays else 0.0,
+            RATE_SHARE: share if is_encoder else 1.0,
+        }
+        for is_encoder in ([False, True] if encoder else [False])
+        for decays in (True, False)
     ]
     return torch.optim.AdamW(groups, lr=recipe.learning_rate, fused=True)  # one operation, not ten a parameter
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from asl_kit.base.files import sha256_of
 from asl_kit.checkpoint.files import load_checkpoint
 from asl_kit.checkpoint.model import Checkpoint
 from asl_kit.errors import CheckpointError
@@ -14,7 +15,7 @@ from asl_kit.recipes.schema import Recipe
 from asl_kit.store.spec import ExtractionSpec
 from asl_train.training_data import TrainingData
 
-MAY_DIFFER = {("run", "checkpoint_minutes")}  # recipe keys that do not affect the result
+MAY_DIFFER = {("run", "checkpoint_minutes"), ("run", "loggers")}  # recipe keys that do not affect the result
 
 
 def load_resumable(path: Path, recipe: Recipe, data: TrainingData, shape: Shape) -> tuple[Checkpoint, dict[str, Any]]:
@@ -35,6 +36,27 @@ def load_resumable(path: Path, recipe: Recipe, data: TrainingData, shape: Shape)
     if checkpoint.training is None:
         raise CheckpointError(f"{path}: has no training state to resume from")
     return checkpoint, checkpoint.training
+
+
+def check_start(checkpoint: Checkpoint, start_from: str | Path | None, path: Path) -> dict[str, Any] | None:
+    """Return what the run records of the weights that it started from.
+
+    Raises
+    ------
+    CheckpointError
+        If it started from other weights than `start_from`; if that file is gone, only its name is compared.
+    """
+    then: dict[str, Any] | None = checkpoint.provenance.get("start_from")
+    if start_from is not None:
+        now = Path(start_from)
+        same = then is not None and (sha256_of(now) == then["sha256"] if now.is_file() else now.name == then["file"])
+        if not same:
+            began = f"from {then['file']}, another file" if then is not None else "from untrained weights"
+            raise CheckpointError(
+                f"{path}: --start-from {start_from}: this run started {began}",
+                hint="resume it without --start-from, or choose another --out",
+            )
+    return then
 
 
 def _differences(checkpoint: Checkpoint, recipe: Recipe, data: TrainingData, shape: Shape) -> list[str]:

@@ -15,8 +15,8 @@ from asl_kit.model.network import Localizer
 from asl_kit.model.objective import Objective
 from asl_kit.recipes.schema import Recipe
 from asl_kit.torch_utils.device import autocast
-from asl_train.distributed import sum_gradients
-from asl_train.optimization import MovingAverage, make_optimizer
+from asl_train.distributed import broadcast_parameters, sum_gradients
+from asl_train.optimization import RATE_SHARE, MovingAverage, make_optimizer
 from asl_train.sequences import Batch
 
 
@@ -41,7 +41,7 @@ class TrainableModel:
         self.recipe, self.precision = recipe, precision
         self.objective = Objective(recipe, classes).to(self.device)
         self.average = MovingAverage(network, recipe.optimizer.ema_decay) if recipe.optimizer.ema_decay else None
-        self.optimizer = make_optimizer(nn.ModuleList([network, self.objective]), recipe.optimizer)
+        self.optimizer = make_optimizer(network, self.objective, recipe.optimizer)
         self.parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=precision == torch.float16)
 
@@ -58,7 +58,7 @@ class TrainableModel:
             Learning rate.
         """
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group[RATE_SHARE]
         self._seed(step)
         batch = batch.to(self.device)
         with autocast(self.device, self.precision):
@@ -82,6 +82,13 @@ class TrainableModel:
         own = rank() if self.recipe.model.dropout else 0
         words = np.random.SeedSequence([self.recipe.run.seed, step, own]).generate_state(2)
         torch.manual_seed(int(words[0]) << 31 | int(words[1]) >> 1)
+
+    def broadcast(self) -> None:
+        """Copy all weights of the first process to the others."""
+        broadcast_parameters(self.network)
+        broadcast_parameters(self.objective)
+        if self.average is not None:
+            broadcast_parameters(self.average.network)
 
     def final_weights(self) -> tuple[dict[str, Tensor], str]:
         """Return the weights to keep if there is no validation split, and their name."""

@@ -31,12 +31,14 @@ from asl_kit.remote.address import Place, local_path, path_or_address
 from asl_kit.torch_utils.device import choose_precision
 from asl_train.checkpoint_writer import CheckpointWriter
 from asl_train.derived_shape import derive_shape, shape_table
-from asl_train.distributed import broadcast_parameters, gather_objects, is_main_process, training_processes
+from asl_train.distributed import gather_objects, is_main_process, training_processes
+from asl_train.loggers import Loggers, check_loggers
 from asl_train.memory_errors import memory_error_context
 from asl_train.optimization import learning_rate
-from asl_train.resume import load_resumable
+from asl_train.resume import check_start, load_resumable
 from asl_train.run_folder import CurveWriter, RunFolder
 from asl_train.sequences import TrainingSequences
+from asl_train.starting_weights import StartingWeights
 from asl_train.trainable_model import StepValues, TrainableModel
 from asl_train.training_data import TrainingData, load_training_data
 from asl_train.validation import average_map
@@ -63,6 +65,7 @@ def train_model(
     recipe: str | Path | Recipe | None = None,
     *,
     settings: Sequence[str] = (),
+    start_from: str | Path | None = None,
     resume: bool = False,
     device: str = "auto",
 ) -> TrainingResult:
@@ -80,6 +83,8 @@ def train_model(
         Name of a built-in recipe, path of a TOML file, or a recipe; None: the defaults.
     settings : sequence of str
         Changes to the recipe: ``optimizer.epochs=20``.
+    start_from : str or Path, optional
+        A trained model whose weights the run starts from, as far as they fit. A resumed run does not read it again.
     resume : bool
         Resume the run in `out`; the result is that of an uninterrupted run. The number of processes may differ.
     device : str
@@ -100,9 +105,10 @@ def train_model(
         If a loss is not finite; the message names the videos of the batch. If memory runs out; the message names the
         settings to lower.
     PluginError, MissingDependencyError
-        If a loss term of another package fails, or its package cannot be imported.
+        If a loss term of another package fails, or the package of a loss term or a logger cannot be imported.
     CheckpointError
-        If `resume` finds a run of another recipe or other data.
+        If `resume` finds a run of another recipe, other data or other starting weights, or nothing of `start_from`
+        fits.
 
     Examples
     --------
@@ -115,12 +121,16 @@ def train_model(
     stores = [features] if isinstance(features, Place) else features
     out = local_path(out, what="a run")
     with training_processes(device) as chosen, memory_error_context(chosen_recipe, chosen):
-        find_loss_terms(chosen_recipe.loss.terms)  # fails before the folder is made and the data are read
+        # Both fail before the folder is made and the data are read.
+        find_loss_terms(chosen_recipe.loss.terms)
+        check_loggers(chosen_recipe.run.loggers)
         with RunFolder(out, resume=resume) as folder:
+            resumes = resume and folder.last.exists()
+            start = StartingWeights(Path(start_from)) if start_from is not None and not resumes else None
             data = load_training_data(Path(annotations), [path_or_address(store) for store in stores], chosen_recipe)
-            trainer = Trainer(data, chosen_recipe, folder, chosen)
-            if resume and folder.last.exists():
-                trainer.resume()
+            trainer = Trainer(data, chosen_recipe, folder, chosen, start)
+            if resumes:
+                trainer.resume(start_from)
             return trainer.run()
 
 
@@ -137,9 +147,18 @@ class Trainer:
         Output folder.
     device : torch.device
         Device of the network.
+    start : StartingWeights, optional
+        Weights to start from.
     """
 
-    def __init__(self, data: TrainingData, recipe: Recipe, folder: RunFolder, device: torch.device) -> None:
+    def __init__(
+        self,
+        data: TrainingData,
+        recipe: Recipe,
+        folder: RunFolder,
+        device: torch.device,
+        start: StartingWeights | None = None,
+    ) -> None:
         self.data, self.recipe, self.folder = data, recipe, folder
         self.precision = choose_precision(recipe.run.precision, device)
         self.shape: Shape = derive_shape(data.train.items, data.reader.dims, recipe)
@@ -153,9 +172,12 @@ class Trainer:
             mean, std = feature_statistics(features, data.train.items)
             network.set_feature_scale(torch.from_numpy(mean), torch.from_numpy(std))
         network.to(device)
-        broadcast_parameters(network)
         self.model = TrainableModel(network, recipe, classes, self.precision)
-        broadcast_parameters(self.model.objective)
+        self.start: dict[str, Any] | None = None
+        if start is not None:
+            start.load(self.model, data.vocabularies, data.reader.specs)
+            self.start = start.provenance()
+        self.model.broadcast()
         self.sequences = TrainingSequences(data.train.items, features, recipe, longest=self.shape.sequence_length)
         self.step = 0
         self.best: float | None = None
@@ -192,9 +214,14 @@ class Trainer:
             curve = None
             if is_main_process():
                 self.folder.keep_curve_until(self.step)
-                curve = stack.enter_context(CurveWriter(self.folder, self.step))
+                run = self.recipe.run
+                config = self.recipe.model_dump(mode="json")
+                loggers = Loggers(run.loggers, self.folder.path, config, self.step)
+                curve = stack.enter_context(CurveWriter(self.folder, loggers))
             bar = stack.enter_context(progress_bar("training", epochs * len(self.sequences)))
             bar.advance(self.step)
+            if self.start is not None and self.step == 0:
+                self._save_last(curve)  # a resumed run does not need the checkpoint that it started from
             while self.epoch < epochs:
                 self._train_epoch(curve, bar)
                 best_before = self.best
@@ -312,6 +339,8 @@ class Trainer:
         if not is_main_process():
             return
         history = {"epoch": self.epoch, "step": self.step, "kept": self.kept, "processes": world_size()}
+        if self.start is not None:
+            history["start_from"] = self.start
         if terms := self.model.objective.loss_terms():
             history["loss_terms"] = {term.name: term.package for term in terms}
         checkpoint = Checkpoint(
@@ -326,15 +355,22 @@ class Trainer:
         )
         self._writer.save(checkpoint, path)
 
-    def resume(self) -> None:
+    def resume(self, start_from: str | Path | None = None) -> None:
         """Restore the state of the last checkpoint in the folder.
+
+        Parameters
+        ----------
+        start_from : str or Path, optional
+            The checkpoint that the run is said to have started from; it may be gone.
 
         Raises
         ------
         CheckpointError
-            If the run used another recipe, or other classes, features or annotations, or its state is damaged.
+            If the run used another recipe, or other classes, features, annotations or starting weights, or its state
+            is damaged.
         """
         checkpoint, state = load_resumable(self.folder.last, self.recipe, self.data, self.shape)
+        self.start = check_start(checkpoint, start_from, self.folder.last)
         steps = self.recipe.optimizer.epochs * len(self.sequences)
         try:
             self.model.load_state(state, checkpoint.objective)

@@ -8,8 +8,9 @@ from contextlib import contextmanager
 from asl_extract.executors.base import Executor
 from asl_extract.executors.devices import Devices
 from asl_extract.executors.in_process import InProcess
-from asl_extract.executors.ray_cluster import connect
+from asl_extract.executors.ray_cluster import RayCluster
 from asl_extract.settings import RunOptions
+from asl_kit.base.ray_connection import connect
 from asl_kit.torch_utils.device import choose_devices
 
 
@@ -28,8 +29,8 @@ def open_executor(options: RunOptions) -> Iterator[Executor]:
         If a device or the Ray cluster is not available.
     """
     if options.ray is not None:
-        with connect(options.ray) as cluster:
-            yield cluster
+        with connect(options.ray) as ray:
+            yield RayCluster(ray)
         return
     devices = choose_devices(options.device)
     yield InProcess(devices[0]) if len(devices) == 1 else Devices(devices)

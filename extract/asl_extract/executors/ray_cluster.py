@@ -6,11 +6,10 @@ cluster has room for it. Ray is optional: ``pip install 'asl-kit[ray]'``.
 
 from __future__ import annotations
 
-import socket
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -23,53 +22,11 @@ from asl_extract.executors.worker import work
 from asl_extract.videos import Video, VideoFile
 from asl_kit.base.child_process import MAX_FAILED_STARTS
 from asl_kit.base.console import err
-from asl_kit.errors import AslKitError, MissingDependencyError, UsageError
+from asl_kit.errors import AslKitError
 from asl_kit.store import FeatureStore
 from asl_kit.store.staging import clear_stale
 
-LOCAL = "local"
 _POLL_S = 0.2
-_CONNECT_LIMIT_S = 10.0
-
-
-@contextmanager
-def connect(address: str) -> Iterator[RayCluster]:
-    """Connect to the cluster at an address; ``local`` starts one on this host.
-
-    Raises
-    ------
-    MissingDependencyError
-        If Ray is not installed.
-    UsageError
-        If there is no cluster at this address.
-    """
-    try:
-        import ray
-    except ImportError as fault:
-        raise MissingDependencyError("Ray is not installed", hint="pip install 'asl-kit[ray]'") from fault
-    _check_reachable(address)
-    try:
-        if address == LOCAL:
-            ray.init(address=LOCAL, log_to_driver=False, logging_level="ERROR", include_dashboard=False)
-        else:
-            ray.init(address=address, log_to_driver=False, logging_level="ERROR")
-    except (ConnectionError, ValueError, RuntimeError) as fault:
-        raise UsageError(f"--ray {address}: no Ray cluster there: {_first_line(fault)}") from fault
-    try:
-        yield RayCluster(ray)
-    finally:
-        ray.shutdown()
-
-
-def _check_reachable(address: str) -> None:
-    """Refuse an address where nothing listens; Ray itself would retry for minutes."""
-    host, _, port = address.removeprefix("ray://").rpartition(":")
-    if not (host and port.isdecimal()):
-        return  # `auto` and the like: Ray resolves them
-    try:
-        socket.create_connection((host, int(port)), timeout=_CONNECT_LIMIT_S).close()
-    except (OSError, OverflowError) as fault:
-        raise UsageError(f"--ray {address}: no Ray cluster there: {fault}") from fault
 
 
 class RayCluster:

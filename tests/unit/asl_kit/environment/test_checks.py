@@ -303,7 +303,7 @@ def test_extras_are_information_only() -> None:
     there, *absent = checks.check_extras({"h5py": "3.16.0"})
     expect(there, "ok", "3.16.0", "")
     for check in absent:
-        expect(check, "note", "not installed", r"pip install 'asl-kit\[(hf|opencv|ray|timm)\]'")
+        expect(check, "note", "not installed", r"pip install 'asl-kit\[(hf|mlflow|opencv|ray|remote|timm|wandb)\]'")
 
 
 def test_every_dependency_is_known() -> None:
