@@ -27,7 +27,7 @@ from asl_kit.detections.json_format import read_predictions, write_predictions
 from asl_kit.detections.table import Detections
 from asl_kit.errors import PredictionError, UsageError, first_few
 
-FUSION_TIOU = 0.7
+FUSION_TIOU = 0.5
 MAX_FILES = 62
 """The files of a fused detection are the bits of an integer."""
 TABLE_SIZE = 2**20

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from asl_kit.cli.fuse import fuse as fuse_command
 from asl_kit.detections import fusion
 from asl_kit.detections.fusion import fuse, fuse_files
 from asl_kit.detections.json_format import read_predictions, write_predictions
@@ -176,3 +177,8 @@ def test_files(tmp_path: Path) -> None:
     assert [tuple(row)[1:] for row in found.rows("c")] == [(1, 2, "jump", 0.5)], "the other has not searched it"
     with pytest.raises(UsageError, match=r"fused\.csv: fused detections are JSON"):
         fuse_files([tmp_path / "0.json", tmp_path / "1.csv"], tmp_path / "fused.csv")
+
+
+def test_the_command_has_the_default_of_the_function() -> None:
+    (option,) = (option for option in fuse_command.params if option.name == "min_tiou")
+    assert option.default == fusion.FUSION_TIOU
