@@ -47,7 +47,7 @@ def evaluate(
     json_path: str | None,
     **others: Any,
 ) -> None:
-    """Score a predictions file, or the detections of a checkpoint on stored features.
+    """Score a predictions file, or a checkpoint on stored features.
 
     \b
     asl-kit eval --predictions detections.json --annotations annotations.json

@@ -27,6 +27,8 @@ ALL = "--subtitles out/subtitles --edl out/edl --clips out/clips --report out/re
 class Model:
     """Finds the same three actions in each video, and reads no file; "bad" fails, "stop" and "full" end it."""
 
+    notes: tuple[str, ...] = ()
+
     def detect_all(
         self, files: Sequence[VideoFile], **_: Any
     ) -> Iterator[tuple[VideoFile, VideoDetections | AslKitError]]:

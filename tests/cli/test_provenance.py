@@ -20,6 +20,7 @@ from asl_extract.backbones import get_backbone
 from asl_extract.backbones.weights import load_backbone
 from asl_extract.settings import ExtractionSettings
 from asl_kit.cli import main
+from asl_kit.manifests.files import load_manifest, manifest_paths
 from asl_kit.store import FeatureStore
 from asl_kit.store.command import command_for
 
@@ -86,7 +87,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
 def test_command_makes_the_same_spec(settings: dict[str, Any], tmp_path: Path) -> None:
     extractor, (_, dtype) = make_extractor(**settings), ExtractionSettings(**settings).resolve(precision="float32")
     given = parsed(command_for(extractor.spec, dtype=dtype, store=tmp_path / "a store"))
-    assert (given["store"], given["videos"]) == (tmp_path / "a store", (Path("VIDEOS"),))
+    assert (given["store"], given["videos"]) == (tmp_path / "a store", ("VIDEOS",))
     again = {field.name: given[field.name] for field in fields(ExtractionSettings)}
     assert make_extractor(**again).spec == extractor.spec
     assert ExtractionSettings(**again).resolve(precision="float32")[1] == dtype
@@ -214,7 +215,14 @@ def test_list_presets(monkeypatch: pytest.MonkeyPatch) -> None:
     assert result.exit_code == 0
     for text in ("ego4d-mq/slowfast-actionformer", "activitynet13/tsp", "i3d_flow", "Two stores"):
         assert text in result.stdout
-    assert "omnivore-actionformer" not in result.stdout  # which no backbone here makes
+    unknown = [
+        f"{dataset}/{name}"
+        for dataset in manifest_paths()
+        for name, one in load_manifest(dataset).features.items()
+        if not one.backbones
+    ]
+    assert unknown
+    assert not any(name in result.stdout for name in unknown), "no backbone here makes them"
 
 
 IMPORTS = {

@@ -353,7 +353,7 @@ def test_two_feature_streams(task: tuple[Path, Path], tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     result = run("eval", "--checkpoint", checkpoint, "--annotations", str(task[0]), "--features", str(task[1]))
     assert result.exit_code == 2
-    assert "trained on 2 feature streams, 1 given" in result.output
+    assert "trained on 2 feature streams (x3d_xs random, x3d_xs random), 1 given" in result.output
 
 
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])

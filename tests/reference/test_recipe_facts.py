@@ -143,7 +143,7 @@ def test_the_header_has_commands_that_can_be_run(name: str) -> None:
     assert options["recipe"] == name
     assert options["features"].split(",") == [store for store, _ in stores]
     if load_recipe(name).data.one_class:
-        assert scored["checkpoint"] == options["out"] / "model.ckpt"
+        assert scored["checkpoint"] == (options["out"] / "model.ckpt",)
         assert [scored[key] for key in ("annotations", "features")] == [
             options[key] for key in ("annotations", "features")
         ]

@@ -358,11 +358,10 @@ def _make_video_scores(folder: Path) -> None:
     Path("scores_by_name.json").write_text(json.dumps({"results": names}))
     logits = {video: [row] for video, row in rows.items()}
     Path("scores_of_logits.json").write_text(json.dumps({"class": ["run", "jump"], "results": logits}))
-    np.save("scores.npy", np.full((2, 101), 0.5, np.float32))
 
 
 def _video_scores_command(chance: random.Random) -> Command:
-    scores = chance.choice(("scores.json", "scores_by_name.json", "scores_of_logits.json", "scores.npy"))
+    scores = chance.choice(("scores.json", "scores_by_name.json", "scores_of_logits.json"))
     scored = ["--predictions", "detections.json", "--annotations", "annotations.json", "--split", "test"]
     return ["eval", *scored, "--video-scores", scores, "--json", "out.json"]
 

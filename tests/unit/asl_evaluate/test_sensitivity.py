@@ -142,4 +142,4 @@ def test_predictions_have_no_sensitivity(task: tuple[Path, Path]) -> None:
     words = ["--predictions", "p.json", "--annotations", str(task[0]), "--sensitivity", "s.json"]
     result = run("eval", *words)
     assert result.exit_code == 2
-    assert "--sensitivity FILE needs --checkpoint FILE" in result.output
+    assert "--sensitivity FILE needs one --checkpoint FILE" in result.output

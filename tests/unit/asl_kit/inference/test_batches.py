@@ -102,7 +102,7 @@ def test_outputs_together_are_as_exact_as_one_by_one(name: str) -> None:
     """Probabilities in float32, together and alone, beside those of the same network in float64."""
     network, wide = network_of(name), copy.deepcopy(network_of(name)).double()
     videos = [torch.from_numpy(Reader().read(video)) for video in ("1", "4", "7")]  # 40, 39 and 37 features
-    if len(list(plan_batches([40, 39, 37], network, 4096))) > 1:
+    if len(list(plan_batches([40, 39, 37], [network], 4096))) > 1:
         videos = videos[:1] * 3  # run together only where they are padded to one length
     together = run_together(network, videos, precision=torch.float32)
     for number, video in enumerate(videos):

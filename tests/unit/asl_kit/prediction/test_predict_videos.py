@@ -26,7 +26,7 @@ class Model:
 
     notes: tuple[str, ...] = ()
     ends_at: BaseException | None = None
-    checkpoint = SimpleNamespace(vocabularies={"action": ("run", "jump")})
+    ensemble = SimpleNamespace(vocabularies={"action": ("run", "jump")})
 
     def detect_all(
         self, files: Sequence[VideoFile], **options: Any
@@ -123,6 +123,6 @@ def test_scores_that_do_not_fit_are_refused_before_a_video_is_read(
 def test_scores_name_the_classes_of_one_vocabulary(
     videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Model, "checkpoint", SimpleNamespace(vocabularies={"verb": ("run",), "noun": ("dog",)}))
+    monkeypatch.setattr(Model, "ensemble", SimpleNamespace(vocabularies={"verb": ("run",), "noun": ("dog",)}))
     with pytest.raises(UsageError, match="the model has several: verb, noun"):
         predict_videos(videos, "m.ckpt", tmp_path / "d.json", options=_scores(tmp_path))
