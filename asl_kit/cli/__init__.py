@@ -27,7 +27,7 @@ COMMANDS = {
     "doctor": ("asl_kit.cli.doctor:doctor", "Check this machine and the installation."),
     "eval": ("asl_kit.cli.eval:evaluate", "Score a predictions file, or a checkpoint on stored features."),
     "extract": ("asl_kit.cli.extract:extract", "Extract features from videos into a store."),
-    "fuse": ("asl_kit.cli.fuse:fuse", "Fuse the detections of several models into one file."),
+    "fuse": ("asl_kit.cli.fuse:fuse", "Fuse the detections of several models, or of other tools, into one file."),
     "import-checkpoint": (
         "asl_kit.cli.import_checkpoint:import_checkpoint",
         "Convert a checkpoint that ActionFormer trained.",
