@@ -40,6 +40,10 @@ class PacketTimes:
         self._decoded.append(_NONE if dts is None else dts)
         self._durations.append(duration or 0)
 
+    def __len__(self) -> int:
+        """Return the number of displayed frames."""
+        return len(self._shown)
+
     def display_s(self, *, tick_s: float, stated_fps: float) -> Seconds | None:
         """Return the times at which each frame appears, in order, and the last one ends: (n + 1,).
 

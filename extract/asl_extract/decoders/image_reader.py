@@ -57,8 +57,9 @@ class ImageReader(SequentialReader):
         kind = self._images.kind
         self._decode = _LOSSY[kind] if kind in _LOSSY else _lossless(_LOSSLESS[kind])
         self.image_decoder = version(kind)
-        self.note = self._images.note
-        facts = VideoProbe(len(self._images.names), source.fps, codec=kind, stream_index=0, films=1)
+        facts = VideoProbe(
+            len(self._images.names), source.fps, codec=kind, stream_index=0, films=1, note=self._images.note
+        )
         super().__init__(source.path, facts)
 
     def close(self) -> None:

@@ -29,6 +29,8 @@ class SequentialReader(ABC):
         self.frame_count = facts.frame_count
         self.fps = facts.fps
         self.display_s = facts.display_s
+        self.note = facts.note
+        self._axis = facts.mirrored_axis
         # The first frame has the displayed size, after any rotation.
         self._first = self._next(0)
         self.height, self.width = self._first.shape[:2]
@@ -53,7 +55,7 @@ class SequentialReader(ABC):
                         f"{self._path}: frame {start + offset} is {frame.shape[1]}x{frame.shape[0]}, "
                         f"the first is {self.width}x{self.height}"
                     )
-                block[offset] = frame
+                block[offset] = frame if self._axis is None else np.flip(frame, self._axis)
             for _ in self._check():
                 yield block[:0]
             yield block
