@@ -136,16 +136,16 @@ def main() -> int:
         parser.error("the ffmpeg program is not installed")
     files = sorted(path for path in options.folder.rglob("*") if path.is_file())
     verdicts: Counter[str] = Counter()
-    print("| file | verdict | frames: ffmpeg | frames: asl-kit | reasons |\n|---|---|---|---|---|")
+    write = sys.stdout.write
+    write("| file | verdict | frames: ffmpeg | frames: asl-kit | reasons |\n|---|---|---|---|---|\n")
     for path, verdict, ffmpeg, ours in rows(program, files, options.decoder):
         verdicts[verdict.partition(" (")[0]] += 1
         if options.all or verdict not in ("same", "refused by both"):
             reasons = "; ".join(filter(None, (ffmpeg.fault[:90], ours.fault[:160]))).replace("|", "/")
             name = path.relative_to(options.folder)
-            print(f"| {name} | {verdict} | {len(ffmpeg.times_s)} | {len(ours.times_s)} | {reasons} |", flush=True)
-    print()
-    for verdict, count in verdicts.most_common():
-        print(f"{count:5d} {verdict}")
+            write(f"| {name} | {verdict} | {len(ffmpeg.times_s)} | {len(ours.times_s)} | {reasons} |\n")
+            sys.stdout.flush()
+    write("".join(f"\n{count:5d} {verdict}" for verdict, count in verdicts.most_common()) + "\n")
     return int(any(verdict not in ("same", "refused by both") for verdict in verdicts))
 
 

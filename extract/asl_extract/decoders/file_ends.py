@@ -1,4 +1,4 @@
-"""Whether a file ends before a part of it whose size it states: MP4, Matroska, AVI, ASF, Ogg. Sizes only, nothing is parsed."""
+"""Whether a file ends before a part of it whose size it states. Sizes only, nothing is parsed."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ _CLUSTER = b"\x1f\x43\xb6\x75"
 _ASF_HEADER = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
 _OGG_TAIL = 2**17  # more than a page
 _BOXES = {b"ftyp", b"moov", b"mdat", b"moof"}
+_MXF_KEY = bytes.fromhex("060e2b34")
 _SLACK_BYTES = 8  # the byte that pads an odd size may be missing
 
 
@@ -32,11 +33,15 @@ def ends_early(path: Path) -> bool:
             ends = _asf_ends(file)
         elif head[:4] == b"OggS":
             ends = _ogg_ends(file, size)
+        elif head[:3] == b"FLV":
+            ends = _flv_ends(file)
+        elif head[:4] == _MXF_KEY:
+            ends = _mxf_ends(file)
         elif head[4:8] in _BOXES:
             ends = _box_ends(file)
         else:
             return False
-        return any(end > size + _SLACK_BYTES for end in ends)
+        return any(end > size + (_SLACK_BYTES if head[:4] == b"RIFF" else 0) for end in ends)
 
 
 def _box_ends(file: BufferedReader) -> Iterator[int]:
@@ -115,3 +120,33 @@ def _ogg_ends(file: BufferedReader, size: int) -> Iterator[int]:
     page = tail.rfind(b"OggS")
     segments = tail[page + 26] if page + 26 < len(tail) else 0
     yield start + page + 27 + segments + sum(tail[page + 27 : page + 27 + segments])
+
+
+def _flv_ends(file: BufferedReader) -> Iterator[int]:
+    """Yield where each tag of an FLV file ends, with the size behind it (Adobe FLV specification 10.1, E.3)."""
+    file.seek(5)
+    start = int.from_bytes(file.read(4), "big") + 4
+    while True:
+        file.seek(start)
+        head = file.read(4)
+        if not head or head[0] & 0x1F not in (8, 9, 18):  # sound, video, texts
+            return
+        start += 11 + int.from_bytes(head[1:].ljust(3, b"\xff"), "big")
+        yield start
+        start += 4
+
+
+def _mxf_ends(file: BufferedReader) -> Iterator[int]:
+    """Yield where each part of an MXF file ends (SMPTE ST 377-1, 6.3; lengths as in ST 336)."""
+    start = 0
+    while True:
+        file.seek(start)
+        head = file.read(25)
+        if head[:4] != _MXF_KEY[: len(head)] or not head:
+            return
+        if len(head) < 17:
+            yield start + 17
+            return
+        extra = head[16] & 0x7F if head[16] & 0x80 else 0
+        start += 17 + extra + (int.from_bytes(head[17 : 17 + extra], "big") if extra else head[16])
+        yield start

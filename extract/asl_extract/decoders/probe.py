@@ -3,7 +3,8 @@
 Every decoder calls `probe` first, so a truncated file, or one that is not a video, gives the same message with
 every decoder. This is the one place that decides whether a file is complete. It is, if
 
-- no part of it ends after the file, and its last packet is not later than its stated end: `_check_end`;
+- its last packets are there: as many as stated, or up to the stated end, or no part of it ends after the file:
+  `_check_end`;
 - its frames are decoded without an error. They are as many as the packets, unless something in the packets
   suggests that they are not: then the file is decoded to count them. A count of packets alone refuses nothing.
 
@@ -133,17 +134,15 @@ def probe(path: Path) -> VideoProbe:
         axis = _first_axis(path, packets)
         times = packets.times if packets.are_frames else _decode_times(path, packets)
     except av.error.FFmpegError as fault:
+        if ends_early(path):
+            raise _cut(path, "one of its parts") from fault
         raise VideoError(f"{path}: not a video that can be read: {fault.strerror}") from fault
     display_s = times.display_s(tick_s=packets.tick_s, stated_fps=packets.stated_fps)
     fps: float | None = packets.stated_fps
     if display_s is not None:
         fps = constant_rate(display_s, tick_s=packets.tick_s, stated_fps=packets.stated_fps)
-        if packets.is_avi:
-            # Empty chunks at the end show the last frame on.
-            whole_s = (packets.promised - packets.first) * packets.tick_s
-            display_s[-1] = max(display_s[-1], whole_s)
-            if fps is not None and display_s[-1] > (len(times) + 1) / fps:
-                fps = None
+        if packets.is_avi and (fps != packets.stated_fps or packets.promised > packets.end + 1):  # empty chunks
+            display_s, fps = _times_in_avi(packets, times)
         if fps is not None:
             display_s = None
         elif display_s[-1] > 0:
@@ -160,6 +159,17 @@ def probe(path: Path) -> VideoProbe:
         mirrored_axis=axis,
         note="; ".join(packets.notes),
     )
+
+
+def _times_in_avi(packets: _Packets, times: PacketTimes) -> tuple[Seconds, float | None]:
+    """Return the times of frames among empty chunks, each of which shows the frame before it on; and their rate."""
+    display_s = times.display_s(tick_s=packets.tick_s, stated_fps=packets.stated_fps, by_decoding=True)
+    assert display_s is not None
+    display_s[-1] = max(display_s[-1], (packets.promised - packets.first) * packets.tick_s)
+    fps = constant_rate(display_s, tick_s=packets.tick_s, stated_fps=packets.stated_fps)
+    if fps is not None and display_s[-1] > (len(times) + 1) / fps:
+        fps = None  # the last one stays
+    return display_s, fps
 
 
 @dataclass
@@ -199,7 +209,7 @@ class _Packets:
         self.count += 1
         if self.is_hidden(packet):
             return
-        pts = None if self.is_avi else packet.pts  # AVI has none: FFmpeg makes them up
+        pts = None if self.is_avi else packet.pts  # AVI has none: FFmpeg makes them up from the decoding times
         if not self.shown:
             self.first = packet.dts or 0
             self.are_frames &= packet.is_keyframe
@@ -209,7 +219,7 @@ class _Packets:
         if self.codec in ("mpeg4", "vc1", "wmv3") and packet.size < _NOT_CODED_BYTES:
             self.are_frames = False
         self.end = max(self.end, (packet.dts or 0) + (packet.duration or 0))
-        self.times.add(pts=pts, dts=packet.dts, duration=packet.duration)
+        self.times.add(pts=packet.pts, dts=packet.dts, duration=packet.duration)
 
     def is_hidden(self, packet: av.Packet) -> bool:
         """Return whether a packet is not displayed: an edit list removes it, or it only serves as a reference."""
@@ -270,23 +280,24 @@ def _gap_s(container: av.container.InputContainer, stream: av.VideoStream) -> fl
 
 def _check_end(path: Path, packets: _Packets) -> None:
     """Raise if a file's end is missing."""
-    found, expected, slack = packets.count, packets.promised, 0.0
-    if packets.is_avi:  # chunks, of which empty ones are no packets
-        found, slack = packets.end, _SLACK_S / packets.tick_s
-    if found < expected:
+    found = packets.end if packets.is_avi else packets.count
+    if found < packets.promised:
         if not packets.is_avi:
             found = _stored_packets(path, packets.stream_index)
-        if found < expected and (not slack or ends_early(path)):
-            raise truncated(path, found=found, expected=expected)
+        # The chunks at the end of an AVI file may be empty.
+        if found < packets.promised and (not packets.is_avi or ends_early(path)):
+            raise truncated(path, found=found, expected=packets.promised)
     if packets.end_s < packets.stated_end_s - packets.end_slack_s:
         share = packets.stated_end_s / packets.end_s if packets.end_s else 0.0
         raise truncated(path, found=packets.shown, expected=max(round(packets.shown * share), packets.shown + 1))
-    if packets.is_cut or ends_early(path):
-        raise VideoError(
-            f"{path}: the file ends within {'a packet' if packets.is_cut else 'one of its parts'}, after"
-            f" {packets.shown} frames: it is truncated",
-            hint=_AGAIN,
-        )
+    if packets.is_cut:
+        raise _cut(path, "a packet")
+    if not packets.promised and ends_early(path):
+        raise _cut(path, "one of its parts")
+
+
+def _cut(path: Path, part: str) -> VideoError:
+    return VideoError(f"{path}: the file ends within {part}: it is truncated", hint=_AGAIN)
 
 
 def _first_axis(path: Path, packets: _Packets) -> int | None:
@@ -297,15 +308,17 @@ def _first_axis(path: Path, packets: _Packets) -> int | None:
         stream.thread_type = "NONE"  # one frame, without those after it
         try:
             frame = next(decoded_frames(container, stream, path))
-        except (av.error.FFmpegError, StopIteration) as fault:
+        except (av.error.FFmpegError, StopIteration, VideoError) as fault:
             if reason := undecodable(path):
                 raise VideoError(f"{path}: {reason}") from fault
+            if isinstance(fault, VideoError):
+                raise
             raise truncated(path, found=0, expected=packets.shown) from fault
     return mirrored_axis(frame)
 
 
 def _decode_times(path: Path, packets: _Packets) -> PacketTimes:
-    """Return the times of the frames that are displayed, by decoding the file."""
+    """Return the times of the frames that are displayed, by decoding the file; those of the packets if as many."""
     times = PacketTimes(may_jump=packets.times.may_jump)
     with open_container(path) as container:
         stream = container.streams[packets.stream_index]
@@ -313,11 +326,10 @@ def _decode_times(path: Path, packets: _Packets) -> PacketTimes:
         stream.thread_type = "FRAME"
         try:
             for frame in decoded_frames(container, stream, path):
-                stamp = frame.dts if packets.is_avi else frame.pts
-                times.add(pts=stamp, dts=stamp, duration=frame.duration)
+                times.add(pts=frame.pts, dts=frame.pts if times.may_jump else None, duration=frame.duration)
         except av.error.FFmpegError as fault:
             raise truncated(path, found=len(times), expected=packets.shown) from fault
-    return times
+    return packets.times if len(times) == packets.shown else times
 
 
 def _vp9_hidden(data: memoryview) -> bool:
