@@ -29,6 +29,7 @@ TIME_LIMIT_S = 120
 SAME_COLOUR = 3.0
 """Mean difference of two pictures that are the same: versions of FFmpeg round colours differently."""
 HALF_A_FRAME = 0.5
+AGREED = ("same", "same, with a complaint of ffmpeg", "refused by both")
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ def compare(ffmpeg: Shown, ours: Shown) -> str:
     """Return in which way the two agree or differ."""
     if ours.fault:
         return "refused by both" if ffmpeg.fault else "REFUSED BY US ALONE"
-    if ffmpeg.fault:
+    if ffmpeg.fault and len(ours.times_s) != len(ffmpeg.times_s):
         return "READ BY US ALONE"
     if len(ours.times_s) != len(ffmpeg.times_s):
         return "FRAMES DIFFER"
@@ -105,7 +106,7 @@ def compare(ffmpeg: Shown, ours: Shown) -> str:
         return "SIZES DIFFER"
     if np.abs(ours.picture.astype(int) - ffmpeg.picture).mean() > SAME_COLOUR:
         return "PICTURES DIFFER"
-    return "same"
+    return "same, with a complaint of ffmpeg" if ffmpeg.fault else "same"
 
 
 def rows(program: str, files: Iterable[Path], decoder: str) -> Iterable[tuple[Path, str, Shown, Shown]]:
@@ -134,19 +135,20 @@ def main() -> int:
     program = shutil.which("ffmpeg")
     if program is None:
         parser.error("the ffmpeg program is not installed")
-    files = sorted(path for path in options.folder.rglob("*") if path.is_file())
+    files = [path for path in options.folder.rglob("*") if path.is_file()]
+    files.sort(key=lambda path: (path.stat().st_size, path))  # most of the table soon
     verdicts: Counter[str] = Counter()
     write = sys.stdout.write
     write("| file | verdict | frames: ffmpeg | frames: asl-kit | reasons |\n|---|---|---|---|---|\n")
     for path, verdict, ffmpeg, ours in rows(program, files, options.decoder):
         verdicts[verdict.partition(" (")[0]] += 1
-        if options.all or verdict not in ("same", "refused by both"):
+        if options.all or verdict not in AGREED:
             reasons = "; ".join(filter(None, (ffmpeg.fault[:90], ours.fault[:160]))).replace("|", "/")
             name = path.relative_to(options.folder)
             write(f"| {name} | {verdict} | {len(ffmpeg.times_s)} | {len(ours.times_s)} | {reasons} |\n")
             sys.stdout.flush()
     write("".join(f"\n{count:5d} {verdict}" for verdict, count in verdicts.most_common()) + "\n")
-    return int(any(verdict not in ("same", "refused by both") for verdict in verdicts))
+    return int(any(verdict not in AGREED for verdict in verdicts))
 
 
 if __name__ == "__main__":

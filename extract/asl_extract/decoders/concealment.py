@@ -18,7 +18,7 @@ from pathlib import Path
 
 import av
 
-from asl_extract.decoders.containers import damaged, open_container, video_stream
+from asl_extract.decoders.containers import all_frames, damaged, open_container, video_stream
 
 FRAMES_PER_YIELD = 16
 """While a video is decoded again, progress is reported after this many frames, as in normal decoding."""
@@ -106,7 +106,7 @@ def first_damaged_frame(path: Path) -> Generator[None, None, int | None]:
         with open_container(path) as container:
             stream = video_stream(container, path)
             stream.thread_count = 1  # with slice threads, PyAV's default, FFmpeg loses the flags
-            for number, frame in enumerate(container.decode(stream)):
+            for number, frame in enumerate(all_frames(container, stream)):
                 if frame.is_corrupt:
                     return number
                 if number % FRAMES_PER_YIELD == 0:

@@ -98,11 +98,25 @@ def _is_cover(stream: av.VideoStream) -> bool:
 
 
 def _is_alpha(stream: av.VideoStream) -> bool:
-    return stream.codec_context is not None and stream.codec_context.pix_fmt in ("gray", "gray10le", "gray12le")
+    context = stream.codec_context
+    return bool(context and context.pix_fmt and context.pix_fmt.startswith("gray"))
 
 
 def _is_still(stream: av.VideoStream) -> bool:
-    return stream.frames == 1
+    return bool(stream.frames == 1)
+
+
+def all_frames(container: av.container.InputContainer, stream: av.VideoStream) -> Generator[av.VideoFrame, None, None]:
+    """Yield the frames that FFmpeg decodes, damaged ones too, in the order of display.
+
+    Raises
+    ------
+    av.error.FFmpegError
+        If a packet cannot be decoded.
+    """
+    for packet in container.demux(stream):
+        if packet.size or packet.dts is None:  # the others are empty: the frame before stays; the last flushes
+            yield from packet.decode()
 
 
 def decoded_frames(
@@ -117,7 +131,7 @@ def decoded_frames(
     VideoError
         If a frame is damaged, and was made up from others.
     """
-    for number, frame in enumerate(container.decode(stream)):
+    for number, frame in enumerate(all_frames(container, stream)):
         if frame.is_corrupt:
             raise damaged(path, frame=number)
         yield frame

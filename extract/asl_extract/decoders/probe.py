@@ -21,6 +21,7 @@ import av
 
 from asl_extract.decoders.containers import (
     CLOCK_MAY_JUMP,
+    all_frames,
     decoded_frames,
     films,
     open_container,
@@ -273,9 +274,11 @@ def _read_packets(path: Path) -> _Packets:
 
 
 def _gap_s(container: av.container.InputContainer, stream: av.VideoStream) -> float:
+    """Return how much later the video starts than the first of all streams."""
     if stream.start_time is None or container.start_time is None:
         return 0.0
-    return float(stream.start_time * (stream.time_base or 0)) - container.start_time / av.time_base
+    start_s: float = container.start_time / av.time_base
+    return float(stream.start_time * (stream.time_base or 0)) - start_s
 
 
 def _check_end(path: Path, packets: _Packets) -> None:
@@ -318,7 +321,7 @@ def _first_axis(path: Path, packets: _Packets) -> int | None:
 
 
 def _decode_times(path: Path, packets: _Packets) -> PacketTimes:
-    """Return the times of the frames that are displayed, by decoding the file; those of the packets if as many."""
+    """Return the times of the frames that are displayed, by decoding the file."""
     times = PacketTimes(may_jump=packets.times.may_jump)
     with open_container(path) as container:
         stream = container.streams[packets.stream_index]
@@ -329,17 +332,16 @@ def _decode_times(path: Path, packets: _Packets) -> PacketTimes:
                 times.add(pts=frame.pts, dts=frame.pts if times.may_jump else None, duration=frame.duration)
         except av.error.FFmpegError as fault:
             raise truncated(path, found=len(times), expected=packets.shown) from fault
-    return packets.times if len(times) == packets.shown else times
+    return times
 
 
 def _vp9_hidden(data: memoryview) -> bool:
     """Return whether a VP9 packet is one frame that is not displayed (VP9 bitstream specification, 6.2 and B.2)."""
     if data[-1] & 0xE0 == 0xC0:  # a superframe: its last frame is displayed
         return False
-    bits = f"{data[0]:08b}"
-    profile = int(bits[3] + bits[2], 2)
-    shows_existing, _, shows = bits[4 + (profile == 3) :][:3]
-    return shows_existing == "0" and shows == "0"
+    # Bits: 2 of a marker, 2 of the profile, 1 more in profile 3, show_existing_frame, frame_type, show_frame.
+    bits = data[0] << 1 if data[0] & 0x30 == 0x30 else data[0]
+    return not bits & 0x0A
 
 
 def _stored_packets(path: Path, stream_index: int) -> int:
@@ -375,7 +377,7 @@ def count_decodable(path: Path, *, at_most: int) -> int:
     count = 0
     try:
         with open_container(path) as container:
-            for _ in container.decode(video_stream(container, path)):
+            for _ in all_frames(container, video_stream(container, path)):
                 count += 1
                 if count >= at_most:
                     break
