@@ -59,6 +59,8 @@ def shown_by_ffmpeg(program: str, path: Path, stream: str) -> Shown:
     numerator, _, denominator = tick.partition("/")
     stamps = np.array([int(line.split(",")[2]) for line in lines if not line.startswith("#")], dtype=float)
     faults = text.stderr.decode(errors="replace").strip().splitlines()
+    if faults and "matches no streams" in faults[0] and stream != "V:0":  # its FFmpeg numbers them in another way
+        return shown_by_ffmpeg(program, path, "V:0")
     fault = faults[0] if faults else f"exit code {text.returncode}" if text.returncode else ""
     if not len(stamps):
         return Shown(NOTHING.times_s, NOTHING.picture, fault or "no frames")

@@ -52,9 +52,10 @@ def open_container(path: Path, **options: str) -> av.container.InputContainer:
         return av.open(location(path), metadata_errors="ignore", options=own | options)
     except av.error.FFmpegError as fault:
         if isinstance(fault, av.error.ArgumentError):  # not in the whitelist
-            reason = "a list of other files or addresses, which are not opened"
-        else:
-            reason = undecodable(path) or f"not a video that can be read: {fault.strerror}"
+            raise VideoError(
+                f"{path}: a list of other files or addresses, which are not opened", hint="name the video files"
+            ) from fault
+        reason = undecodable(path) or f"not a video that can be read: {fault.strerror}"
         raise VideoError(f"{path}: {reason}") from fault
 
 

@@ -32,7 +32,7 @@ def ends_early(path: Path) -> bool:
         elif head == _ASF_HEADER:
             ends = _asf_ends(file)
         elif head[:4] == b"OggS":
-            ends = _ogg_ends(file, size)
+            ends = iter([_last_page_end(file, size)])
         elif head[:3] == b"FLV":
             ends = _flv_ends(file)
         elif head[:4] == _MXF_KEY:
@@ -112,14 +112,16 @@ def _asf_ends(file: BufferedReader) -> Iterator[int]:
             yield start
 
 
-def _ogg_ends(file: BufferedReader, size: int) -> Iterator[int]:
-    """Yield where the last page ends (RFC 3533, 6)."""
+def _last_page_end(file: BufferedReader, size: int) -> int:
+    """Return where the last page of an Ogg file ends (RFC 3533, 6)."""
     start = max(0, size - _OGG_TAIL)
     file.seek(start)
     tail = file.read()
     page = tail.rfind(b"OggS")
-    segments = tail[page + 26] if page + 26 < len(tail) else 0
-    yield start + page + 27 + segments + sum(tail[page + 27 : page + 27 + segments])
+    if page < 0:
+        return size
+    head = tail[page : page + 27].ljust(27, b"\xff")
+    return start + page + 27 + head[26] + sum(tail[page + 27 : page + 27 + head[26]])
 
 
 def _flv_ends(file: BufferedReader) -> Iterator[int]:

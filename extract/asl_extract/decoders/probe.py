@@ -146,7 +146,7 @@ def probe(path: Path) -> VideoProbe:
             display_s, fps = _times_in_avi(packets, times)
         if fps is not None:
             display_s = None
-        elif display_s[-1] > 0:
+        elif display_s is not None and display_s[-1] > 0:
             fps = len(times) / float(display_s[-1])
     if not fps:
         raise VideoError(f"{path}: the file states no frame rate")
@@ -162,10 +162,14 @@ def probe(path: Path) -> VideoProbe:
     )
 
 
-def _times_in_avi(packets: _Packets, times: PacketTimes) -> tuple[Seconds, float | None]:
-    """Return the times of frames among empty chunks, each of which shows the frame before it on; and their rate."""
+def _times_in_avi(packets: _Packets, times: PacketTimes) -> tuple[Seconds | None, float | None]:
+    """Return the times of frames among empty chunks, each of which shows the frame before it on; and their rate.
+
+    Those that are counted by decoding have no other times than those of decoding.
+    """
     display_s = times.display_s(tick_s=packets.tick_s, stated_fps=packets.stated_fps, by_decoding=True)
-    assert display_s is not None
+    if display_s is None:
+        return None, packets.stated_fps
     display_s[-1] = max(display_s[-1], (packets.promised - packets.first) * packets.tick_s)
     fps = constant_rate(display_s, tick_s=packets.tick_s, stated_fps=packets.stated_fps)
     if fps is not None and display_s[-1] > (len(times) + 1) / fps:
@@ -323,6 +327,7 @@ def _first_axis(path: Path, packets: _Packets) -> int | None:
 def _decode_times(path: Path, packets: _Packets) -> PacketTimes:
     """Return the times of the frames that are displayed, by decoding the file."""
     times = PacketTimes(may_jump=packets.times.may_jump)
+    decoded: list[int] = []
     with open_container(path) as container:
         stream = container.streams[packets.stream_index]
         assert isinstance(stream, av.VideoStream)
@@ -330,8 +335,15 @@ def _decode_times(path: Path, packets: _Packets) -> PacketTimes:
         try:
             for frame in decoded_frames(container, stream, path):
                 times.add(pts=frame.pts, dts=frame.pts if times.may_jump else None, duration=frame.duration)
+                decoded.append(frame.dts)
         except av.error.FFmpegError as fault:
             raise truncated(path, found=len(times), expected=packets.shown) from fault
+    if packets.is_avi and len(times) == packets.shown:
+        return packets.times
+    if packets.is_avi and None not in decoded:  # it has no other times, and frames are shown in the order of the clock
+        times = PacketTimes()
+        for stamp in sorted(decoded):
+            times.add(pts=stamp, dts=stamp, duration=1)
     return times
 
 

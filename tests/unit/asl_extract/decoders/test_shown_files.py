@@ -177,6 +177,15 @@ def test_two_fields_are_a_frame(tmp_path: Path) -> None:
     assert np.array_equal(read(path, "decord"), read(path))
 
 
+@pytest.mark.parametrize("suffix", ["mp4", "mkv", "avi", "flv", "m2ts"])
+def test_two_fields_are_a_frame_in_every_container(suffix: str, ffmpeg: str, tmp_path: Path) -> None:
+    source, path = fields(tmp_path), tmp_path / f"copy.{suffix}"
+    subprocess.run([ffmpeg, "-v", "error", "-fflags", "+genpts", "-i", source, "-c", "copy", path], check=True)
+    facts = probe(path)
+    assert (facts.frame_count, facts.fps, facts.display_s) == (10, pytest.approx(12.5), None)  # by its time stamps
+    assert np.array_equal(read(path), read(source))
+
+
 @pytest.mark.parametrize("decoder", DECODERS)
 def test_frames_that_lack_what_they_refer_to_are_not_shown(decoder: str, tmp_path: Path) -> None:
     path = cut_at_open_group(tmp_path)
