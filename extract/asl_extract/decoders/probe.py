@@ -327,7 +327,7 @@ def _first_axis(path: Path, packets: _Packets) -> int | None:
 def _decode_times(path: Path, packets: _Packets) -> PacketTimes:
     """Return the times of the frames that are displayed, by decoding the file."""
     times = PacketTimes(may_jump=packets.times.may_jump)
-    decoded: list[int] = []
+    decoded: list[int | None] = []
     with open_container(path) as container:
         stream = container.streams[packets.stream_index]
         assert isinstance(stream, av.VideoStream)
@@ -340,9 +340,12 @@ def _decode_times(path: Path, packets: _Packets) -> PacketTimes:
             raise truncated(path, found=len(times), expected=packets.shown) from fault
     if packets.is_avi and len(times) == packets.shown:
         return packets.times
-    if packets.is_avi and None not in decoded:  # it has no other times, and frames are shown in the order of the clock
+    # An AVI file has decoding times alone, and frames are shown in the order of the clock. Its last frames have none.
+    known = sorted(stamp for stamp in decoded if stamp is not None)
+    if packets.is_avi and len(known) > 1:
+        step = known[1] - known[0]
         times = PacketTimes()
-        for stamp in sorted(decoded):
+        for stamp in known + [known[-1] + step * (later + 1) for later in range(len(decoded) - len(known))]:
             times.add(pts=stamp, dts=stamp, duration=1)
     return times
 
