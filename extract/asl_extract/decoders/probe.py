@@ -204,6 +204,7 @@ class _Packets:
     is_cut: bool = False
     """Whether the file ended within a packet."""
     notes: list[str] = field(default_factory=list)
+    _first_pts: int | None = None
 
     @property
     def shown(self) -> int:
@@ -332,6 +333,7 @@ def _decode_times(path: Path, packets: _Packets) -> PacketTimes:
         stream = container.streams[packets.stream_index]
         assert isinstance(stream, av.VideoStream)
         stream.thread_type = "FRAME"
+        stream.codec_context.options = {"skip_loop_filter": "all"}  # no picture is looked at
         try:
             for frame in decoded_frames(container, stream, path):
                 times.add(pts=frame.pts, dts=frame.pts if times.may_jump else None, duration=frame.duration)
