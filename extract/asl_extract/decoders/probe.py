@@ -333,7 +333,6 @@ def _decode_times(path: Path, packets: _Packets) -> PacketTimes:
         stream = container.streams[packets.stream_index]
         assert isinstance(stream, av.VideoStream)
         stream.thread_type = "FRAME"
-        stream.codec_context.options = {"skip_loop_filter": "all"}  # no picture is looked at
         try:
             for frame in decoded_frames(container, stream, path):
                 times.add(pts=frame.pts, dts=frame.pts if times.may_jump else None, duration=frame.duration)
