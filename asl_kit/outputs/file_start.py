@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from asl_extract.decoders.probe import CLOCK_MAY_JUMP, location, video_stream
+from asl_extract.decoders.containers import CLOCK_MAY_JUMP, open_container, video_stream
 from asl_kit.errors import VideoError
 
 _KEY_FRAMES_APART_S = 10.0  # an upper bound; usually 0.5 to 2 s
@@ -37,7 +37,7 @@ def read_start(video: Path) -> FileStart:
     import av
 
     try:
-        with av.open(location(video), metadata_errors="ignore") as container:
+        with open_container(video) as container:
             stream = video_stream(container, video)
             gap_s = 0.0
             if stream.start_time is not None and stream.time_base and container.start_time is not None:

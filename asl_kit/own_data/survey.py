@@ -133,7 +133,7 @@ def survey_videos(
     project: AnnotationSet | None = None,
     image_fps: float | None = None,
 ) -> Survey:
-    """Survey annotations and a folder of videos, of which only the headers are read.
+    """Survey annotations and a folder of videos, which are read to their ends but not decoded.
 
     Parameters
     ----------

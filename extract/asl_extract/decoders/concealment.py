@@ -18,8 +18,7 @@ from pathlib import Path
 
 import av
 
-from asl_extract.decoders.probe import location, video_stream
-from asl_kit.errors import VideoError
+from asl_extract.decoders.containers import all_frames, damaged, open_container, video_stream
 
 FRAMES_PER_YIELD = 16
 """While a video is decoded again, progress is reported after this many frames, as in normal decoding."""
@@ -104,10 +103,10 @@ def first_damaged_frame(path: Path) -> Generator[None, None, int | None]:
     """
     number = 0
     try:
-        with av.open(location(path), metadata_errors="ignore") as container:
+        with open_container(path) as container:
             stream = video_stream(container, path)
             stream.thread_count = 1  # with slice threads, PyAV's default, FFmpeg loses the flags
-            for number, frame in enumerate(container.decode(stream)):
+            for number, frame in enumerate(all_frames(container, stream)):
                 if frame.is_corrupt:
                     return number
                 if number % FRAMES_PER_YIELD == 0:
@@ -115,11 +114,3 @@ def first_damaged_frame(path: Path) -> Generator[None, None, int | None]:
     except av.error.FFmpegError:
         return number + 1
     return None
-
-
-def damaged(path: Path, *, frame: int) -> VideoError:
-    """Return the error for a video with a damaged frame."""
-    return VideoError(
-        f"{path}: frame {frame} is damaged and concealed from nearby frames",
-        hint="copy or download the video again, or accept such frames: ffmpeg -i IN -c:v libx264 OUT.mp4",
-    )

@@ -16,7 +16,8 @@ from decord._ffi.libinfo import find_lib_path
 
 from asl_extract.decoders import Frames
 from asl_extract.decoders.concealment import DamageCheck, FFmpegLog
-from asl_extract.decoders.probe import count_decodable, location, probe, stopped, truncated
+from asl_extract.decoders.containers import location
+from asl_extract.decoders.probe import count_decodable, probe, stopped, truncated
 from asl_extract.decoders.sequential import SequentialReader
 from asl_kit.errors import VideoError
 

@@ -40,7 +40,11 @@ class PacketTimes:
         self._decoded.append(_NONE if dts is None else dts)
         self._durations.append(duration or 0)
 
-    def display_s(self, *, tick_s: float, stated_fps: float) -> Seconds | None:
+    def __len__(self) -> int:
+        """Return the number of displayed frames."""
+        return len(self._shown)
+
+    def display_s(self, *, tick_s: float, stated_fps: float, by_decoding: bool = False) -> Seconds | None:
         """Return the times at which each frame appears, in order, and the last one ends: (n + 1,).
 
         Return None if the file has no time stamps.
@@ -51,10 +55,12 @@ class PacketTimes:
             Duration of a tick.
         stated_fps : float
             The container's frame rate, which gives the last frame's duration if its packet has none; 0: not known.
+        by_decoding : bool
+            Whether decoding times count alone.
         """
         stamps = np.array(self._shown)
         decoded = np.array(self._decoded)
-        if (stamps == _NONE).any():
+        if by_decoding or (stamps == _NONE).any():
             stamps = decoded  # decoding times differ by a constant delay; frames are displayed in order of the clock
         if len(stamps) == 0 or (stamps == _NONE).any():
             return None

@@ -78,8 +78,9 @@ class ImageReader(SequentialReader):
         self._ahead = _ReadAhead(self._images)
         self._decode = _decoder(kind, grey=flow)
         self.image_decoder = version(kind)
-        self.note = self._images.note
-        facts = VideoProbe(self._images.frame_count, source.fps, codec=kind, stream_index=0, films=1)
+        facts = VideoProbe(
+            self._images.frame_count, source.fps, codec=kind, stream_index=0, films=1, note=self._images.note
+        )
         super().__init__(source.path, facts)
 
     def close(self) -> None:

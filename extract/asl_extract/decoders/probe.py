@@ -1,23 +1,45 @@
-"""The metadata of a video file: reads the header or the index and decodes nothing.
+"""The facts of a video file that a plan needs: how many frames it shows, and when.
 
 Every decoder calls `probe` first, so a truncated file, or one that is not a video, gives the same message with
-every decoder.
+every decoder. This is the one place that decides whether a file is complete. It is, if
+
+- its last packets are there: as many as stated, or up to the stated end, or no part of it ends after the file:
+  `_check_end`;
+- its frames are decoded without an error. They are as many as the packets, unless something in the packets
+  suggests that they are not: then the file is decoded to count them. A count of packets alone refuses nothing.
+
+A decoder that then delivers another number of frames fails: see `truncated` and `stopped`.
 """
 
 from __future__ import annotations
 
 import math
-import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import av
 
+from asl_extract.decoders.containers import (
+    CLOCK_MAY_JUMP,
+    all_frames,
+    decoded_frames,
+    films,
+    open_container,
+    undecodable,
+    video_stream,
+)
 from asl_extract.decoders.display_times import PacketTimes, Seconds, constant_rate
-from asl_kit.errors import MissingFileError, VideoError
+from asl_extract.decoders.file_ends import ends_early
+from asl_extract.decoders.orientation import mirrored_axis
+from asl_kit.errors import VideoError
 
-_SLACK_S = 1.0
-CLOCK_MAY_JUMP = 0x0200  # AVFMT_TS_DISCONT: MPEG-TS and its like
+_SLACK_S = 0.5
+_GAP_S = 1.0
+_PROGRESSIVE = 1  # AV_FIELD_PROGRESSIVE
+_STATE_END = ("asf", "flv", "matroska", "mxf", "nut", "rm")
+"""FFmpeg's formats whose header states where the file ends."""
+_NOT_CODED_BYTES = 20
+"""MPEG-4 and VC-1 mark frames that repeat the last one by packets shorter than this."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +49,7 @@ class VideoProbe:
     Parameters
     ----------
     frame_count : int
-        Displayed frames: packets, except those that an edit list removes or the codec does not display.
+        Displayed frames.
     fps : float
         Frames per second; the average where the rate varies.
     codec : str
@@ -39,6 +61,10 @@ class VideoProbe:
     display_s : (frame_count + 1,) array, optional
         Times at which each frame appears and the last one ends, in seconds from the first; None if the frame rate
         is constant: see `constant_rate`.
+    mirrored_axis : int, optional
+        As `asl_extract.decoders.orientation.mirrored_axis`.
+    note : str
+        What a user should know about the file.
     """
 
     frame_count: int
@@ -47,6 +73,8 @@ class VideoProbe:
     stream_index: int
     films: int
     display_s: Seconds | None = None
+    mirrored_axis: int | None = None
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -66,154 +94,286 @@ class VideoHeader:
 
 
 def read_header(path: Path) -> VideoHeader:
-    """Read the header of a video file, which is fast for any length. Damage after the header is not detected.
+    """Return the length and the frame rate that a video file states, if extraction will read the file.
 
-    A file whose header does not state its length or frame rate is read to its end.
+    Where it states none, those of its frames are returned. Nothing but the first frame is decoded as a rule, so damage
+    inside the file is not detected.
 
     Raises
     ------
-    MissingFileError
-        If there is no such file.
-    VideoError
-        If the file is empty, is not a video or has no video stream.
+    MissingFileError, VideoError
+        As `probe`.
     """
-    _check_file(path)
-    try:
-        with av.open(location(path), metadata_errors="ignore") as container:
-            stream = video_stream(container, path)
-            fps = float(stream.average_rate or 0)
-            duration_s = float((stream.duration or 0) * (stream.time_base or 0))
-            duration_s = duration_s or (container.duration or 0) / av.time_base
-    except av.error.FFmpegError as fault:
-        raise VideoError(f"{path}: not a video that can be read: {fault.strerror}") from fault
+    probed = probe(path)
+    with open_container(path) as container:
+        stream = video_stream(container, path)
+        fps = float(stream.average_rate or 0)
+        duration_s = float((stream.duration or 0) * (stream.time_base or 0))
+        duration_s = duration_s or (container.duration or 0) / av.time_base
     if not all(math.isfinite(value) and value > 0 for value in (fps, duration_s)):
-        probed = probe(path)
         fps = probed.fps
         duration_s = probed.frame_count / fps if probed.display_s is None else float(probed.display_s[-1])
     return VideoHeader(duration_s, fps)
 
 
 def probe(path: Path) -> VideoProbe:
-    """Read the index of a video file.
+    """Read the packets of a video file to its end, and decode its first frame.
 
     Raises
     ------
     MissingFileError
         If there is no such file.
     VideoError
-        If the file is empty, is not a video, has no video stream, or is truncated.
+        If the file is empty, is not a video, has no video stream that can be decoded, or is truncated.
     """
-    _check_file(path)
     try:
-        with av.open(location(path), metadata_errors="ignore") as container:
-            stream = video_stream(container, path)
-            stated_fps = float(stream.average_rate or 0)
-            if not (math.isfinite(stated_fps) and stated_fps > 0):
-                stated_fps = 0.0
-            stream_index = stream.index
-            films = len(_films(container))
-            tick_s = float(stream.time_base or 0)
-            codec = stream.codec_context.codec.canonical_name if stream.codec_context else "unknown"
-            promised = int(stream.frames)
-            if not promised and "matroska" in container.format.name and container.duration:
-                whole_s = container.duration / av.time_base
-            else:
-                whole_s = 0.0
-            packets = shown = 0
-            end_s = 0.0
-            times = PacketTimes(may_jump=bool(container.format.flags & CLOCK_MAY_JUMP))
-            for packet in container.demux():
-                if packet.size == 0:  # the flush at the end
-                    continue
-                if packet.pts is not None:
-                    end_s = max(end_s, float((packet.pts + (packet.duration or 0)) * packet.time_base))
-                if packet.stream_index == stream_index:
-                    packets += 1
-                    if not (packet.is_discard or (codec == "vp8" and _vp8_hidden(packet))):
-                        shown += 1
-                        times.add(pts=packet.pts, dts=packet.dts, duration=packet.duration)
+        packets = _read_packets(path)
+        if packets.shown == 0:
+            promised = f", {packets.promised} expected" if packets.promised else ""
+            raise VideoError(f"{path}: 0 frames found{promised}")
+        _check_end(path, packets)
+        axis = _first_axis(path, packets)
+        times = packets.times if packets.are_frames else _decode_times(path, packets)
     except av.error.FFmpegError as fault:
+        if ends_early(path):
+            raise _cut(path, "one of its parts") from fault
         raise VideoError(f"{path}: not a video that can be read: {fault.strerror}") from fault
-    if shown == 0:
-        raise VideoError(f"{path}: 0 frames found" + (f", {promised} expected" if promised else ""))
-    if packets < promised and (stored := _stored_packets(path, stream_index)) < promised:
-        raise truncated(path, found=stored, expected=promised)
-    if end_s < whole_s - _SLACK_S:  # Matroska states its duration, but no number of frames
-        raise truncated(path, found=shown, expected=round(whole_s * shown / end_s) if end_s else shown + 1)
-    display_s = times.display_s(tick_s=tick_s, stated_fps=stated_fps)
-    fps: float | None = stated_fps
+    display_s = times.display_s(tick_s=packets.tick_s, stated_fps=packets.stated_fps)
+    fps: float | None = packets.stated_fps
     if display_s is not None:
-        fps = constant_rate(display_s, tick_s=tick_s, stated_fps=stated_fps)
+        fps = constant_rate(display_s, tick_s=packets.tick_s, stated_fps=packets.stated_fps)
+        if packets.is_avi and (fps != packets.stated_fps or packets.promised > packets.end + 1):  # empty chunks
+            display_s, fps = _times_in_avi(packets, times)
         if fps is not None:
             display_s = None
-        elif display_s[-1] > 0:
-            fps = shown / float(display_s[-1])
+        elif display_s is not None and display_s[-1] > 0:
+            fps = len(times) / float(display_s[-1])
     if not fps:
         raise VideoError(f"{path}: the file states no frame rate")
     return VideoProbe(
-        frame_count=shown, fps=fps, codec=codec, stream_index=stream_index, films=films, display_s=display_s
+        frame_count=len(times),
+        fps=fps,
+        codec=packets.codec,
+        stream_index=packets.stream_index,
+        films=packets.films,
+        display_s=display_s,
+        mirrored_axis=axis,
+        note="; ".join(packets.notes),
     )
 
 
-def location(path: Path) -> str:
-    """Return the absolute path: FFmpeg would take ``take:1.mp4`` for a protocol and ``-v.mp4`` for an option."""
-    return str(path.absolute())
+def _times_in_avi(packets: _Packets, times: PacketTimes) -> tuple[Seconds | None, float | None]:
+    """Return the times of frames among empty chunks, each of which shows the frame before it on; and their rate.
 
-
-def _check_file(path: Path) -> None:
-    """Raise unless the path is a regular file that is not empty: a decoder might wait for it, or call it damaged."""
-    try:
-        facts = path.stat()
-    except FileNotFoundError as fault:
-        target = f": the link points to {path.readlink()}, which does not exist" if path.is_symlink() else ""
-        raise MissingFileError(f"{path}: no such file{target}") from fault
-    except OSError as fault:
-        raise VideoError(f"{path}: cannot be read: {fault.strerror}") from fault
-    if stat.S_ISDIR(facts.st_mode):
-        raise VideoError(f"{path}: a folder, not a video file")
-    if not stat.S_ISREG(facts.st_mode):
-        raise VideoError(f"{path}: a pipe, socket or device, not a video file")
-    if facts.st_size == 0:
-        raise VideoError(f"{path}: the file is empty")
-
-
-def video_stream(container: av.container.InputContainer, path: Path) -> av.VideoStream:
-    """Return the stream to decode: the one that FFmpeg considers best, except cover pictures.
-
-    Raises
-    ------
-    VideoError
-        If there is no such stream.
+    Those that are counted by decoding have no other times than those of decoding.
     """
-    films = _films(container)
-    if not films:
-        cover = ", only a cover picture" if container.streams.video else ""
-        raise VideoError(f"{path}: no video stream in the file{cover}")
-    best = container.streams.best("video")
-    return best if isinstance(best, av.VideoStream) and best in films else films[0]
+    display_s = times.display_s(tick_s=packets.tick_s, stated_fps=packets.stated_fps, by_decoding=True)
+    if display_s is None:
+        return None, packets.stated_fps
+    display_s[-1] = max(display_s[-1], (packets.promised - packets.first) * packets.tick_s)
+    fps = constant_rate(display_s, tick_s=packets.tick_s, stated_fps=packets.stated_fps)
+    if fps is not None and display_s[-1] > (len(times) + 1) / fps:
+        fps = None  # the last one stays
+    return display_s, fps
 
 
-def _films(container: av.container.InputContainer) -> list[av.VideoStream]:
-    cover = av.stream.Disposition.attached_pic
-    return [stream for stream in container.streams.video if not stream.disposition & cover]
+@dataclass
+class _Packets:
+    """What a file's header and packets say."""
+
+    stream_index: int
+    films: int
+    codec: str
+    tick_s: float
+    stated_fps: float
+    promised: int
+    """Number of packets, or of chunks of an AVI file, empty ones too; 0: not stated."""
+    stated_end_s: float
+    end_slack_s: float
+    is_avi: bool
+    times: PacketTimes
+    are_frames: bool = True
+    """Whether nothing suggests that the displayed frames are others than these packets."""
+    count: int = 0
+    first: int = 0
+    """Time stamp of the first, in decoding order."""
+    end: int = 0
+    """Where the last one ends, in decoding order."""
+    end_s: float = 0.0
+    """Where the last packet of all streams ends."""
+    is_cut: bool = False
+    """Whether the file ended within a packet."""
+    notes: list[str] = field(default_factory=list)
+    _first_pts: int | None = None
+
+    @property
+    def shown(self) -> int:
+        return len(self.times)
+
+    def add(self, packet: av.Packet) -> None:
+        """Add a packet of the video."""
+        self.count += 1
+        if self.is_hidden(packet):
+            return
+        pts = None if self.is_avi else packet.pts  # AVI has none: FFmpeg makes them up from the decoding times
+        if not self.shown:
+            self.first = packet.dts or 0
+            self.are_frames &= packet.is_keyframe
+            self._first_pts = pts
+        elif (pts is None) != (self._first_pts is None) or (pts or 0) < (self._first_pts or 0):
+            self.are_frames = False  # before the first key frame in display: they may lack what they refer to
+        if self.codec in ("mpeg4", "vc1", "wmv3") and packet.size < _NOT_CODED_BYTES:
+            self.are_frames = False
+        self.end = max(self.end, (packet.dts or 0) + (packet.duration or 0))
+        self.times.add(pts=packet.pts, dts=packet.dts, duration=packet.duration)
+
+    def is_hidden(self, packet: av.Packet) -> bool:
+        """Return whether a packet is not displayed: an edit list removes it, or it only serves as a reference."""
+        if packet.is_discard:
+            return True
+        if self.codec == "vp8":  # RFC 6386, 9.1: show_frame
+            return not memoryview(packet)[0] & 0x10
+        return self.codec == "vp9" and _vp9_hidden(memoryview(packet))
 
 
-def _vp8_hidden(packet: av.Packet) -> bool:
-    """Return whether a VP8 packet holds a reference frame that is not displayed (RFC 6386, 9.1: show_frame)."""
-    return not memoryview(packet)[0] & 0x10
+def _read_packets(path: Path) -> _Packets:
+    with open_container(path) as container:
+        stream = video_stream(container, path)
+        context = stream.codec_context
+        stated_fps = float(stream.average_rate or 0)
+        names = container.format.name.split(",")
+        states_end = container.duration and any(name in _STATE_END for name in names)
+        clock_may_jump = bool(container.format.flags & CLOCK_MAY_JUMP)
+        packets = _Packets(
+            stream_index=stream.index,
+            films=len(films(container)),
+            codec=context.codec.canonical_name,
+            tick_s=float(stream.time_base or 0),
+            stated_fps=stated_fps if math.isfinite(stated_fps) and stated_fps > 0 else 0.0,
+            promised=int(stream.frames),
+            stated_end_s=(container.duration or 0) / av.time_base if states_end else 0.0,
+            end_slack_s=1.5 / stated_fps if "mxf" in names and stated_fps else _SLACK_S,
+            is_avi="avi" in names,
+            times=PacketTimes(may_jump=clock_may_jump),
+        )
+        if packets.codec == "h264" and context.field_order != _PROGRESSIVE:
+            packets.are_frames = False  # a packet may be one of the two fields of a frame
+        for packet in container.demux():
+            if packet.size == 0:  # the flush at the end; in an AVI file, the frame before stays
+                continue
+            if packet.pts is not None:
+                packets.end_s = max(packets.end_s, float((packet.pts + (packet.duration or 0)) * packet.time_base))
+            if packet.stream_index == stream.index:
+                packets.is_cut |= packet.is_corrupt and not clock_may_jump
+                packets.add(packet)
+        gap_s = _gap_s(container, stream)
+        if gap_s >= _GAP_S:
+            packets.notes.append(
+                f"the picture begins {gap_s:.1f} s after the sound: times count from the first picture"
+            )
+        if "matroska" in names and not container.duration:
+            packets.notes.append(
+                "the file states no length, like a recording that broke off: whether its end is missing is not known"
+            )
+    return packets
+
+
+def _gap_s(container: av.container.InputContainer, stream: av.VideoStream) -> float:
+    """Return how much later the video starts than the first of all streams."""
+    if stream.start_time is None or container.start_time is None:
+        return 0.0
+    start_s: float = container.start_time / av.time_base
+    return float(stream.start_time * (stream.time_base or 0)) - start_s
+
+
+def _check_end(path: Path, packets: _Packets) -> None:
+    """Raise if a file's end is missing."""
+    found = packets.end if packets.is_avi else packets.count
+    if found < packets.promised:
+        if not packets.is_avi:
+            found = _stored_packets(path, packets.stream_index)
+        # The chunks at the end of an AVI file may be empty.
+        if found < packets.promised and (not packets.is_avi or ends_early(path)):
+            raise truncated(path, found=found, expected=packets.promised)
+    if packets.end_s < packets.stated_end_s - packets.end_slack_s:
+        share = packets.stated_end_s / packets.end_s if packets.end_s else 0.0
+        raise truncated(path, found=packets.shown, expected=max(round(packets.shown * share), packets.shown + 1))
+    if packets.is_cut:
+        raise _cut(path, "a packet")
+    if not packets.promised and ends_early(path):
+        raise _cut(path, "one of its parts")
+
+
+def _cut(path: Path, part: str) -> VideoError:
+    return VideoError(f"{path}: the file ends within {part}: it is truncated", hint=_AGAIN)
+
+
+def _first_axis(path: Path, packets: _Packets) -> int | None:
+    """Decode the first frame and return along which axis it is mirrored."""
+    with open_container(path) as container:
+        stream = container.streams[packets.stream_index]
+        assert isinstance(stream, av.VideoStream)
+        stream.thread_type = "NONE"  # one frame, without those after it
+        try:
+            frame = next(decoded_frames(container, stream, path))
+        except (av.error.FFmpegError, StopIteration, VideoError) as fault:
+            if reason := undecodable(path):
+                raise VideoError(f"{path}: {reason}") from fault
+            if isinstance(fault, VideoError):
+                raise
+            raise truncated(path, found=0, expected=packets.shown) from fault
+    return mirrored_axis(frame)
+
+
+def _decode_times(path: Path, packets: _Packets) -> PacketTimes:
+    """Return the times of the frames that are displayed, by decoding the file."""
+    times = PacketTimes(may_jump=packets.times.may_jump)
+    decoded: list[int | None] = []
+    with open_container(path) as container:
+        stream = container.streams[packets.stream_index]
+        assert isinstance(stream, av.VideoStream)
+        stream.thread_type = "FRAME"
+        try:
+            for frame in decoded_frames(container, stream, path):
+                times.add(pts=frame.pts, dts=frame.pts if times.may_jump else None, duration=frame.duration)
+                decoded.append(frame.dts)
+        except av.error.FFmpegError as fault:
+            raise truncated(path, found=len(times), expected=packets.shown) from fault
+    if packets.is_avi and len(times) == packets.shown:
+        return packets.times
+    # An AVI file has decoding times alone, and frames are shown in the order of the clock. Its last frames have none.
+    known = sorted(stamp for stamp in decoded if stamp is not None)
+    if packets.is_avi and len(known) > 1:
+        step = known[1] - known[0]
+        times = PacketTimes()
+        for stamp in known + [known[-1] + step * (later + 1) for later in range(len(decoded) - len(known))]:
+            times.add(pts=stamp, dts=stamp, duration=1)
+    return times
+
+
+def _vp9_hidden(data: memoryview) -> bool:
+    """Return whether a VP9 packet is one frame that is not displayed (VP9 bitstream specification, 6.2 and B.2)."""
+    if data[-1] & 0xE0 == 0xC0:  # a superframe: its last frame is displayed
+        return False
+    # Bits: 2 of a marker, 2 of the profile, 1 more in profile 3, show_existing_frame, frame_type, show_frame.
+    bits = data[0] << 1 if data[0] & 0x30 == 0x30 else data[0]
+    return not bits & 0x0A
 
 
 def _stored_packets(path: Path, stream_index: int) -> int:
     """Return the number of packets in the file, including those that an edit list of MP4 hides."""
-    with av.open(location(path), metadata_errors="ignore", options={"ignore_editlist": "1"}) as container:
+    with open_container(path, ignore_editlist="1") as container:
         return sum(packet.size > 0 for packet in container.demux(container.streams[stream_index]))
+
+
+_AGAIN = "copy or download the video again, or re-encode the rest: ffmpeg -i IN -c:v libx264 OUT.mp4"
 
 
 def truncated(path: Path, *, found: int, expected: int) -> VideoError:
     """Return the error for a video with fewer frames than its index states."""
     return VideoError(
         f"{path}: {found} frames found, {expected} expected: the file is truncated or damaged",
-        hint="copy or download the video again, or re-encode the rest: ffmpeg -i IN -c:v libx264 OUT.mp4",
+        hint=_AGAIN,
     )
 
 
@@ -232,8 +392,8 @@ def count_decodable(path: Path, *, at_most: int) -> int:
     """Return the number of frames that FFmpeg decodes before the first error."""
     count = 0
     try:
-        with av.open(location(path), metadata_errors="ignore") as container:
-            for _ in container.decode(video_stream(container, path)):
+        with open_container(path) as container:
+            for _ in all_frames(container, video_stream(container, path)):
                 count += 1
                 if count >= at_most:
                     break

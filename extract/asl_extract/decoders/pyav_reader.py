@@ -17,8 +17,8 @@ import av
 import av.filter
 
 from asl_extract.decoders import Frames
-from asl_extract.decoders.concealment import damaged
-from asl_extract.decoders.probe import location, probe, truncated
+from asl_extract.decoders.containers import decoded_frames, open_container
+from asl_extract.decoders.probe import probe, truncated
 from asl_extract.decoders.sequential import SequentialReader
 from asl_kit.errors import VideoError
 
@@ -54,7 +54,7 @@ class PyAVReader(SequentialReader):
 
     def __init__(self, path: Path, *, threads: int = 1) -> None:
         facts = probe(path)
-        self._container = av.open(location(path), metadata_errors="ignore")
+        self._container = open_container(path)
         stream = self._container.streams[facts.stream_index]
         assert isinstance(stream, av.VideoStream)
         self._stream = stream
@@ -75,15 +75,13 @@ class PyAVReader(SequentialReader):
             raise truncated(self._path, found=index, expected=self.frame_count) from fault
 
     def _check(self) -> Generator[None, None, None]:
-        """Do nothing: `_decode` checks the flags of each frame."""
+        """Do nothing: `decoded_frames` checks each frame."""
         yield from ()
 
     def _decode(self) -> Generator[Frames, None, None]:
         graph: av.filter.Graph | None = None
         size = (0, 0)
-        for number, frame in enumerate(self._container.decode(self._stream)):
-            if frame.is_corrupt:
-                raise damaged(self._path, frame=number)
+        for frame in decoded_frames(self._container, self._stream, self._path):
             if graph is None:
                 graph = _rgb_graph(self._stream, frame)
                 size = (frame.width, frame.height)

@@ -29,6 +29,8 @@ class SequentialReader(ABC):
         self.frame_count = facts.frame_count
         self.fps = facts.fps
         self.display_s = facts.display_s
+        self.note = facts.note
+        self._axis = facts.mirrored_axis
         # The first frame has the displayed size, after any rotation.
         self._first = self._next(0)
         self.height, self.width = self._first.shape[:2]
@@ -45,7 +47,11 @@ class SequentialReader(ABC):
                 f"{self._path}: frame {index} is {frame.shape[1]}x{frame.shape[0]}, "
                 f"the first is {self.width}x{self.height}"
             )
-        out[...] = frame
+        out[...] = self._shown(frame)
+
+    def _shown(self, frame: Frames) -> Frames:
+        """Return a frame as players show it."""
+        return frame if self._axis is None else np.flip(frame, self._axis)
 
     @abstractmethod
     def _check(self) -> Generator[None, None, None]:
@@ -57,7 +63,7 @@ class SequentialReader(ABC):
             size = min(max_frames, self.frame_count - start)
             block = np.empty((size, *self._first.shape), dtype=np.uint8)
             if start == 0:
-                block[0] = self._first
+                block[0] = self._shown(self._first)
             for offset in range(start == 0, size):
                 self._next_into(start + offset, block[offset])
             for _ in self._check():

@@ -8,7 +8,8 @@ from typing import Any
 
 from asl_extract.decoders import Frames
 from asl_extract.decoders.concealment import DamageCheck, FFmpegLog
-from asl_extract.decoders.probe import location, probe, stopped
+from asl_extract.decoders.containers import location
+from asl_extract.decoders.probe import probe, stopped
 from asl_kit.errors import AslKitError, MissingDependencyError
 
 try:
@@ -62,6 +63,8 @@ class TensorReader:
         self.frame_count = facts.frame_count
         self.fps = facts.fps
         self.display_s = facts.display_s
+        self.note = facts.note
+        self._axis = facts.mirrored_axis
         try:
             self._decoder = self._open(
                 location(path),
@@ -100,7 +103,7 @@ class TensorReader:
             ) from fault
         except (IndexError, RuntimeError) as fault:
             raise stopped(self._path, decoder=self._name, found=start, expected=self.frame_count) from fault
-        return frames
+        return frames if self._axis is None else frames.flip(self._axis + 1)
 
 
 class TorchcodecReader(TensorReader):

@@ -163,6 +163,12 @@ def test_no_videos(tmp_path: Path) -> None:
     assert ".mp4" in str(caught.value.hint)
 
 
+@pytest.mark.parametrize("suffix", ["3G2", "MTS", "asf", "divx", "dv", "f4v", "mpe", "ogm", "ogv", "qt", "rm", "rmvb"])
+def test_suffixes_of_videos(suffix: str, tmp_path: Path) -> None:
+    (tmp_path / f"clip.{suffix}").touch()
+    assert [file.video_id for file in find_videos([tmp_path])] == ["clip"]
+
+
 def test_missing_folder(tmp_path: Path) -> None:
     with pytest.raises(MissingFileError, match="nowhere: no such file or folder"):
         find_videos([tmp_path / "nowhere"])
