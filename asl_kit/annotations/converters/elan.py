@@ -12,8 +12,8 @@ How it is converted:
   the first medium), or of the .eaf file if no medium is named. Files of the same medium are merged.
 - Every annotation is a segment, and all tiers share one vocabulary, "action". The label is the annotation's value,
   or the name of its tier if the value is empty, as when each action has its own tier. The name of the tier
-  and its `PARTICIPANT` and `ANNOTATOR` are attributes of the segment. To exclude a tier,
-  delete it in a copy of the file.
+  and its `PARTICIPANT` and `ANNOTATOR` are attributes of the segment. If tiers are chosen
+  (`asl_kit.annotations.tiers`), each has the vocabulary that is stated, and annotations of others are left out.
 - A `REF_ANNOTATION` has the whole time of the annotation that it refers to.
 - A time slot without a value is not aligned: its time is unknown, and ELAN only draws it evenly between its
   neighbours. Annotations that start or end there are refused, with one error for each tier. A medium that is
@@ -32,13 +32,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from asl_kit.annotations.collector import ACTION, Collector
+from asl_kit.annotations.collector import Collector
 from asl_kit.annotations.report import ConversionReport
 from asl_kit.annotations.schema import AnnotationSet
 from asl_kit.annotations.sources import dataset_name, find_sources
 from asl_kit.annotations.tables import DEFAULT_TABLE, TableOptions
+from asl_kit.annotations.tiers import ALL_TIERS, TierChoice, TierOptions
 from asl_kit.annotations.video_facts import DURATION_HINT, read_facts, state_facts
 from asl_kit.annotations.video_names import file_name
+from asl_kit.annotations.xml_files import read_xml
 from asl_kit.errors import AnnotationError
 from asl_kit.manifests.schema import Manifest
 
@@ -55,45 +57,27 @@ def convert(
     manifest: Manifest | None,
     report: ConversionReport,
     table: TableOptions = DEFAULT_TABLE,
+    tiers: TierOptions = ALL_TIERS,
 ) -> AnnotationSet:
     """Convert .eaf files, or folders of them."""
     files, tables = find_sources(sources, ["*.eaf"])
     collector = Collector(report, mend=False, manifest=manifest, duration_hint=DURATION_HINT)
     facts = read_facts(collector, tables, table)
+    choice = TierChoice(tiers, collector)
     files_of = Counter[str]()
     for path in files:
-        document = _read(path)
+        document = read_xml(path, "ANNOTATION_DOCUMENT", tool="ELAN")
         video_id = _video_id(collector, document, path)
         files_of[video_id] += 1
         collector.video(video_id, str(path))
         collector.annotated(video_id)
-        _collect(collector, document, video_id, path)
+        _collect(collector, choice, document, video_id, path)
+    choice.check()
     state_facts(collector, facts, fps=False)
     for video_id, count in files_of.items():
         if count > 1:
             report.note(f"{count} files are of the video {video_id!r}: taken together")
     return collector.finish([*files, *tables], dataset=dataset_name(sources, "elan"), converter="elan")
-
-
-class _Builder(ElementTree.TreeBuilder):
-    """Builds a tree, and refuses a document type declaration before any entity is read."""
-
-    def doctype(self, name: str, *_: object) -> None:
-        raise AnnotationError(f"has a document type declaration (<!DOCTYPE {name[:40]}), which ELAN does not write")
-
-
-def _read(path: Path) -> ElementTree.Element:
-    parser = ElementTree.XMLParser(target=_Builder())
-    try:
-        parser.feed(path.read_bytes())
-        document = parser.close()
-    except AnnotationError as error:
-        raise AnnotationError(f"{path}: {error.message}") from None
-    except (ElementTree.ParseError, LookupError, ValueError) as error:
-        raise AnnotationError(f"{path}: not an XML file: {error}") from error
-    if document.tag != "ANNOTATION_DOCUMENT":
-        raise AnnotationError(f"{path}: not an ELAN file: expected <ANNOTATION_DOCUMENT>, found <{document.tag[:60]}>")
-    return document
 
 
 def _video_id(collector: Collector, document: ElementTree.Element, path: Path) -> str:
@@ -130,7 +114,9 @@ class _Annotation:
     parent: str = ""
 
 
-def _collect(collector: Collector, document: ElementTree.Element, video_id: str, path: Path) -> None:
+def _collect(
+    collector: Collector, choice: TierChoice, document: ElementTree.Element, video_id: str, path: Path
+) -> None:
     """Pass every annotation of a file to the collector."""
     times_ms: dict[str, str | None] = {}
     for slot in document.iterfind("TIME_ORDER/TIME_SLOT"):
@@ -150,31 +136,36 @@ def _collect(collector: Collector, document: ElementTree.Element, video_id: str,
             collector.error(str(path), text, video_id=video_id)
     slots_of = _slots(annotations)
     unaligned: dict[str, list[str]] = {}
+    for tier in document.iterfind("TIER"):
+        choice.found(tier.get("TIER_ID", ""))
     for annotation_id, annotation in listed:
+        tier = annotation.tier
+        vocabulary = choice.vocabulary(tier.get("TIER_ID", ""), video_id=video_id, where=annotation.where)
+        if vocabulary is None:
+            continue
         slots = slots_of.get(annotation_id)
         if slots is None:
             text = f"refers to {annotation.parent!r}, which does not lead to an annotation with a time"
             collector.error(annotation.where, text, video_id=video_id)
             continue
         if any(times_ms.get(slot, "") is None for slot in slots):
-            unaligned.setdefault(annotation.tier.get("TIER_ID", ""), []).append(annotation_id)
+            unaligned.setdefault(tier.get("TIER_ID", ""), []).append(annotation_id)
             continue
         times_s = [_seconds(collector, video_id, annotation.where, slot, times_ms) for slot in slots]
         if None in times_s:
             continue
-        tier = annotation.tier
         names = {"tier": "TIER_ID", "participant": "PARTICIPANT", "annotator": "ANNOTATOR"}
         collector.segment(
             video_id,
             annotation.where,
             start=times_s[0],
             end=times_s[1],
-            labels={ACTION: annotation.value or tier.get("TIER_ID", "")},
+            labels={vocabulary: annotation.value or tier.get("TIER_ID", "")},
             attributes={name: value for name, key in names.items() if (value := tier.get(key))},
         )
     for tier_id, ids in unaligned.items():  # one error for each tier: usually most of its annotations are not aligned
         count = f"{len(ids)} annotations, the first of them {ids[0]!r}," if len(ids) > 1 else f"annotation {ids[0]!r}"
-        text = f"{count} not aligned: a time slot without TIME_VALUE; align in ELAN, or delete the tier in a copy"
+        text = f"{count} not aligned: a time slot without TIME_VALUE; align in ELAN, or choose other tiers with --tier"
         collector.error(f"{path}: tier {tier_id!r}", text, video_id=video_id)
 
 

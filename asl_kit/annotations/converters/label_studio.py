@@ -168,8 +168,7 @@ class _Export:
         return None
 
     def _exclude(self, video_id: str, where: str, result: Mapping[str, Any], reason: str) -> None:
-        self._report.segments_read += 1
-        self._report.exclude("segment", video_id, f"{where}, region {result.get('id')!r}", reason)
+        self._collector.exclude(video_id, f"{where}, region {result.get('id')!r}", reason)
 
     def _collect_region(
         self, video_id: str, where: str, annotation: Mapping[str, Any], result: Mapping[str, Any], rate: float | None

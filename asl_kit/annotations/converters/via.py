@@ -172,8 +172,7 @@ class _Project:
             return
         if shape or len(times_s) < 2 or view_id in self._images:
             reason = "a shape" if shape else "a single frame" if times_s else "said of the whole file"
-            self._report.segments_read += 1
-            self._report.exclude("segment", video_id, where, f"{reason}, no stretch of time")
+            self._collector.exclude(video_id, where, f"{reason}, no stretch of time")
             return
         if len(times_s) > 2:
             self._collector.error(where, f"z: must be start and end, found {len(times_s)} times", video_id=video_id)
