@@ -24,7 +24,7 @@ from asl_kit.manifests.schema import Manifest
 ENTRY_POINT_GROUP = "asl_kit.converters"
 
 Converter = Callable[..., AnnotationSet]
-"""``convert(sources, *, manifest, report[, table][, tiers]) -> AnnotationSet``; see `asl_kit.annotations.converters`."""
+"""``convert(sources, *, manifest, report, ...) -> AnnotationSet``; see `asl_kit.annotations.converters`."""
 
 
 def converter_names() -> list[str]:

@@ -235,8 +235,8 @@ def test_chosen_tiers_have_their_vocabularies_and_others_are_reported(tmp_path):
     report.compare(annotations, None)
     assert report.differences == []
     assert [(item.outcome, item.reason) for item in report.items] == [
-        ("excluded", "on 'object', not among the chosen tiers"), ("excluded", "on 'talking', not among the chosen tiers"),
-    ]  # fmt: skip
+        ("excluded", f"on {tier!r}, not among the chosen tiers") for tier in ("object", "talking")
+    ]
 
 
 def test_a_tier_that_is_not_there_is_named(tmp_path):
