@@ -4,10 +4,10 @@ The layout (https://boris.readthedocs.io; read in version 8.27.4 of boris-behav-
 export_events.py, project_functions.py and write_event.py, and for older exports in tests/files of
 github.com/olivierfriard/BORIS): an observation has players, each with a queue of media (`file`), whose `length` and
 `fps` are in `media_info`. Events are `[time, subject, code, modifiers, comment, ...]`; `behaviors_conf` tells point
-from state events. A state event is coded twice, when it starts and when it stops. The exports repeat the observation's facts
-in each row: `Source` (older: `Media file`) and `Media duration (s)` (older: `Total length`). Aggregated rows have
-`Start (s)` and `Stop (s)`, tabular rows a `Time`, and START, STOP or POINT as `Behavior type` (older: `Status`). Older
-tabular exports state the observation and its media above the header.
+from state events. A state event is coded twice, when it starts and when it stops. The exports repeat facts of the
+observation in each row: `Source` (older: `Media file`), `Media duration (s)` (older: `Total length`). Aggregated rows
+have `Start (s)` and `Stop (s)`, tabular rows a `Time`, and START, STOP or POINT as `Behavior type` (older: `Status`).
+Older tabular exports state the observation and its media above the header.
 
 How it is converted:
 
