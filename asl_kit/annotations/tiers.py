@@ -73,6 +73,7 @@ class TierChoice:
         self._options = options
         self._collector = collector
         self._found: dict[str, None] = {}
+        self._ambiguous: set[str] = set()
 
     def __bool__(self) -> bool:
         """Return whether tiers are chosen."""
@@ -89,6 +90,55 @@ class TierChoice:
         if vocabulary is None:
             self._collector.exclude(video_id, where, f"on {tier!r}, not among the chosen tiers")
         return vocabulary
+
+    def of_fields(self, tier: str, names: Iterable[str]) -> dict[str, str | None]:
+        """Return the vocabulary by the name of each field that the annotations of a tier have, as `found` does.
+
+        A tier with several fields is a tier for each of them, ``tier.field``.
+        """
+        names = list(names)
+        if len(names) <= 1:
+            return {name: self.found(tier) for name in names or [""]}
+        return {name: self.found(f"{tier}.{name}") for name in names}
+
+    def labels(self, tier: str, values: Mapping[str, str], *, video_id: str, where: str) -> list[dict[str, str]]:
+        """Return the labels of each segment that an annotation with several fields gives.
+
+        An annotation is one segment, with a class in each vocabulary; it is several if fields have the same vocabulary.
+        One that gives none is recorded as left out. With several fields, the user has to choose.
+
+        Parameters
+        ----------
+        tier : str
+            Name of the tier.
+        values : mapping of str to str
+            The value of each field that the annotations of this tier have; empty: not set. The label of a tier with
+            one field is its value, or the name of the tier if it is not set.
+        video_id, where : str
+            The video and the place of the annotation.
+        """
+        vocabularies = self.of_fields(tier, values)
+        if len(vocabularies) > 1 and not self:
+            if tier not in self._ambiguous:
+                example = f"--tier {tier}.{next(iter(values))}"
+                text = f"{tier!r} has several fields ({', '.join(values)}): choose, for example {example}"
+                self._collector.error(where, text, video_id=video_id)
+            self._ambiguous.add(tier)
+            return []
+        labels: list[dict[str, str]] = []
+        for name, vocabulary in vocabularies.items():
+            value = values.get(name, "") or (tier if len(vocabularies) == 1 else "")
+            if vocabulary is not None and value:
+                free = next((found for found in labels if vocabulary not in found), None)
+                if free is None:
+                    labels.append({vocabulary: value})
+                else:
+                    free[vocabulary] = value
+        if not labels:
+            is_chosen = any(vocabulary is not None for vocabulary in vocabularies.values())
+            reason = "without a value of the chosen fields" if is_chosen else "not among the chosen tiers"
+            self._collector.exclude(video_id, where, f"on {tier!r}, {reason}")
+        return labels
 
     def check(self) -> None:
         """Raise a UsageError if a chosen tier is in none of the sources; the message lists those that are."""

@@ -2,9 +2,10 @@
 
 The layouts: WebVTT (https://www.w3.org/TR/webvtt1): `WEBVTT`, then blocks between blank lines; a cue is an optional
 identifier, `00:01.000 --> 00:02.500` with optional settings, and its text with tags such as `<v Ann>`. SubRip: a
-number, `00:00:01,000 --> 00:00:02,500`, and the text. Chapters: lines `1:05 pour water` or `[01:05.250] - pour water`, as in
-descriptions on YouTube; FFmpeg's metadata (https://ffmpeg.org/ffmpeg-formats.html#Metadata-1: `;FFMETADATA1`, sections
-`[CHAPTER]` with `TIMEBASE`, `START`, `END`, `title`); or mkvtoolnix's `CHAPTER01=00:01:05.250`, `CHAPTER01NAME=...`.
+number, `00:00:01,000 --> 00:00:02,500`, and the text. Chapters: lines `1:05 pour water` or `[01:05.250] - pour
+water`, as in descriptions on YouTube; FFmpeg's metadata (https://ffmpeg.org/ffmpeg-formats.html#Metadata-1:
+`;FFMETADATA1`, sections `[CHAPTER]` with `TIMEBASE`, `START`, `END`, `title`); or mkvtoolnix's
+`CHAPTER01=00:01:05.250`, `CHAPTER01NAME=...`.
 
 How it is converted:
 
