@@ -14,9 +14,11 @@ How it is converted:
   or the name of its tier if the value is empty, as when each action has its own tier. The name of the tier
   and its `PARTICIPANT` and `ANNOTATOR` are attributes of the segment. If tiers are chosen
   (`asl_kit.annotations.tiers`), each has the vocabulary that is stated, and annotations of others are left out.
-- A `REF_ANNOTATION` has the whole time of the annotation that it refers to.
-- A time slot without a value is not aligned: its time is unknown, and ELAN only draws it evenly between its
-  neighbours. Annotations that start or end there are refused, with one error for each tier. A medium that is
+- A `REF_ANNOTATION` has the whole time of the annotation that it refers to. On a tier of the type Symbolic_Subdivision
+  those that refer to one annotation share its time evenly, in the order of `PREVIOUS_ANNOTATION`, as ELAN draws them.
+- A time slot without a value is not aligned. On a tier of the type Time_Subdivision, whose annotations follow each
+  other without a gap, such slots are spaced evenly between the aligned ones, as in ELAN, and the report counts them.
+  Elsewhere annotations that start or end there are refused, with one error for each tier. A medium that is
   shifted against the annotations (`TIME_ORIGIN`) is refused too.
 - A file without annotations is a video without action. ELAN does not state the duration of a video: add a table
   `video,duration` (`asl_kit.annotations.video_facts`) to the sources, or the video ends with its last segment.
@@ -28,7 +30,7 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ElementTree
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -112,6 +114,7 @@ class _Annotation:
     value: str
     slots: tuple[str, str] | None
     parent: str = ""
+    previous: str = ""
 
 
 def _collect(
@@ -126,6 +129,10 @@ def _collect(
             collector.error(str(path), text, video_id=video_id)
     listed = list(_annotations(document, path))
     annotations = dict(listed)
+    kinds = {kind.get("LINGUISTIC_TYPE_ID"): kind.get("CONSTRAINTS") for kind in document.iterfind("LINGUISTIC_TYPE")}
+    if spaced := _space_slots(annotations, times_ms, kinds):
+        collector.report.note(f"{path.name}: {spaced} time slots of subdivisions are spaced evenly, as ELAN does")
+    shares = _shares(annotations, kinds)
     in_all = sum(element.tag in _ANNOTATION_TAGS for element in document.iter())
     if in_all != len(listed):
         text = f"{in_all} annotations in the file, but {len(listed)} directly in an ANNOTATION of a TIER"
@@ -151,15 +158,18 @@ def _collect(
         if any(times_ms.get(slot, "") is None for slot in slots):
             unaligned.setdefault(tier.get("TIER_ID", ""), []).append(annotation_id)
             continue
-        times_s = [_seconds(collector, video_id, annotation.where, slot, times_ms) for slot in slots]
-        if None in times_s:
+        start_s, end_s = (_seconds(collector, video_id, annotation.where, slot, times_ms) for slot in slots)
+        if start_s is None or end_s is None:
             continue
+        for place, count in _shares_above(annotations, shares, annotation_id):
+            length_s = (end_s - start_s) / count
+            start_s, end_s = round(start_s + place * length_s, 6), round(start_s + (place + 1) * length_s, 6)
         names = {"tier": "TIER_ID", "participant": "PARTICIPANT", "annotator": "ANNOTATOR"}
         collector.segment(
             video_id,
             annotation.where,
-            start=times_s[0],
-            end=times_s[1],
+            start=start_s,
+            end=end_s,
             labels={vocabulary: annotation.value or tier.get("TIER_ID", "")},
             attributes={name: value for name, key in names.items() if (value := tier.get(key))},
         )
@@ -196,7 +206,17 @@ def _annotations(document: ElementTree.Element, path: Path) -> Iterator[tuple[st
                 slots = (element.get("TIME_SLOT_REF1", ""), element.get("TIME_SLOT_REF2", ""))
                 yield annotation_id, _Annotation(where, tier, value, slots)
             elif element.tag == "REF_ANNOTATION":
-                yield annotation_id, _Annotation(where, tier, value, None, element.get("ANNOTATION_REF", ""))
+                yield (
+                    annotation_id,
+                    _Annotation(
+                        where,
+                        tier,
+                        value,
+                        None,
+                        element.get("ANNOTATION_REF", ""),
+                        element.get("PREVIOUS_ANNOTATION", ""),
+                    ),
+                )
             else:
                 raise AnnotationError(
                     f"{where}: expected an ALIGNABLE_ANNOTATION or REF_ANNOTATION, found {element.tag}"
@@ -216,3 +236,61 @@ def _slots(annotations: dict[str, _Annotation]) -> dict[str, tuple[str, str]]:
         if found is not None:
             slots.update(dict.fromkeys(line, found))
     return slots
+
+
+def _space_slots(
+    annotations: Mapping[str, _Annotation], times_ms: dict[str, str | None], kinds: Mapping[str | None, str | None]
+) -> int:
+    """Give times to the slots of time subdivisions that are not aligned; return their number."""
+    following: dict[str, str] = {}
+    for annotation in annotations.values():
+        is_divided = kinds.get(annotation.tier.get("LINGUISTIC_TYPE_REF")) == "Time_Subdivision"
+        if is_divided and annotation.slots is not None:
+            following[annotation.slots[0]] = annotation.slots[1]
+    spaced = 0
+    for first, second in following.items():
+        if times_ms.get(first) is None:
+            continue
+        line = [first, second]
+        while times_ms.get(line[-1], "") is None and line[-1] in following and len(line) <= len(following):
+            line.append(following[line[-1]])
+        ends = [times_ms.get(slot) or "" for slot in (line[0], line[-1])]
+        if len(line) > 2 and all(end.isascii() and end.isdigit() and len(end) <= _MAX_DIGITS for end in ends):
+            start, length = int(ends[0]), int(ends[1]) - int(ends[0])
+            for place, slot in enumerate(line[1:-1], start=1):
+                times_ms[slot] = str(max(start + round(length * place / (len(line) - 1)), 0))
+                spaced += 1
+    return spaced
+
+
+def _shares(
+    annotations: Mapping[str, _Annotation], kinds: Mapping[str | None, str | None]
+) -> dict[str, tuple[int, int]]:
+    """Return the place of each annotation of a symbolic subdivision among those of its parent, and their number."""
+    children: dict[tuple[str, str], list[str]] = {}
+    for annotation_id, annotation in annotations.items():
+        if annotation.slots is None and kinds.get(annotation.tier.get("LINGUISTIC_TYPE_REF")) == "Symbolic_Subdivision":
+            children.setdefault((annotation.tier.get("TIER_ID", ""), annotation.parent), []).append(annotation_id)
+    shares = {}
+    for siblings in children.values():
+        after = {annotations[sibling].previous: sibling for sibling in siblings}
+        line, last = [], after.get("")
+        while last is not None and len(line) < len(siblings):
+            line.append(last)
+            last = after.get(last)
+        if len(line) < len(siblings):  # the order is not stated in full: that of the file
+            line = siblings
+        shares.update({sibling: (place, len(line)) for place, sibling in enumerate(line)})
+    return shares
+
+
+def _shares_above(
+    annotations: Mapping[str, _Annotation], shares: Mapping[str, tuple[int, int]], annotation_id: str
+) -> list[tuple[int, int]]:
+    """Return the shares that lead from the time of the outermost annotation to that of an annotation."""
+    found: list[tuple[int, int]] = []
+    while annotations[annotation_id].slots is None:
+        if annotation_id in shares:
+            found.insert(0, shares[annotation_id])
+        annotation_id = annotations[annotation_id].parent
+    return found

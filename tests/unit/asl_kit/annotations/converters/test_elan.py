@@ -249,3 +249,29 @@ def test_tiers_that_are_not_chosen_need_no_times(tmp_path):
     other = eaf(aligned(), slots=slots).replace("</TIER>", '</TIER><TIER TIER_ID="empty"/>')
     annotations, report = run(tmp_path, other, tiers=["empty"], table="video,duration\na,2\n")
     assert (annotations.videos["a"].segments, len(report.items)) == ([], 1)
+
+
+def typed(text, kind):
+    tag = f'<LINGUISTIC_TYPE LINGUISTIC_TYPE_ID="part" CONSTRAINTS="{kind}"/>'
+    return text.replace("</ANNOTATION_DOCUMENT>", f"{tag}</ANNOTATION_DOCUMENT>")
+
+
+def test_slots_of_a_time_subdivision_are_spaced_evenly(tmp_path):
+    slots = SLOTS + '<TIME_SLOT TIME_SLOT_ID="m1"/><TIME_SLOT TIME_SLOT_ID="m2"/>'
+    words = [aligned("a", "t1", "m1"), aligned("b", "m1", "m2"), aligned("c", "m2", "t2")]
+    text = typed(eaf(*words, slots=slots, tier='TIER_ID="x" LINGUISTIC_TYPE_REF="part"'), "Time_Subdivision")
+    annotations, report = run(tmp_path, text)
+    assert [(s.start, s.end) for s in annotations.videos["a"].segments] == [(1.0, 1.5), (1.5, 2.0), (2.0, 2.5)]
+    assert "0.eaf: 2 time slots of subdivisions are spaced evenly, as ELAN does" in report.notes
+
+
+def test_annotations_of_a_symbolic_subdivision_share_the_time_of_their_parent(tmp_path):
+    parts = referring("p2", "a1", "two").replace("REF=", 'REF="a1" PREVIOUS_ANNOTATION="p1" X=') + ""
+    first = referring("p1", "a1", "one")
+    child = '<TIER TIER_ID="y" LINGUISTIC_TYPE_REF="part">' + "".join(
+        f"<ANNOTATION>{part}</ANNOTATION>" for part in (parts, first)
+    )
+    text = typed(eaf(aligned()).replace("</TIER>", f"</TIER>{child}</TIER>"), "Symbolic_Subdivision")
+    annotations, _ = run(tmp_path, text, tiers=["y"])
+    found = [(s.start, s.end, s.labels["action"]) for s in annotations.videos["a"].segments]
+    assert found == [(1.0, 1.75, "one"), (1.75, 2.5, "two")]
