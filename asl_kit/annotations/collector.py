@@ -206,6 +206,11 @@ class Collector:
             times.append(number)
         facts.items.append(_Item(where, prefix, times[0], times[1], labels, reason, attributes or {}))
 
+    def exclude(self, video_id: str, where: str, reason: str) -> None:
+        """Record a segment of the source that is left out because it is not asked for, or is no segment of a class."""
+        self.report.segments_read += 1
+        self.report.exclude("segment", video_id, where, reason)
+
     def positive(
         self, where: str, name: str, text: str, *, video_id: str, parse: Callable[[str], object] = number_from_text
     ) -> float | None:

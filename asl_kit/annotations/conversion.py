@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from asl_kit.annotations.io import without_garbage_collection, write_annotations
 from asl_kit.annotations.report import ConversionReport
 from asl_kit.annotations.schema import AnnotationSet
 from asl_kit.annotations.tables import DEFAULT_TABLE, TableOptions
+from asl_kit.annotations.tiers import ALL_TIERS, TierOptions
 from asl_kit.base.plugins import describe, entry_names, find_entry, load_entry, name_with_package, plugin_faults
 from asl_kit.base.similar_names import close_matches
 from asl_kit.errors import MissingDependencyError, PluginError, UsageError
@@ -23,7 +24,7 @@ from asl_kit.manifests.schema import Manifest
 ENTRY_POINT_GROUP = "asl_kit.converters"
 
 Converter = Callable[..., AnnotationSet]
-"""``convert(sources, *, manifest, report[, table]) -> AnnotationSet``; see `asl_kit.annotations.converters`."""
+"""``convert(sources, *, manifest, report, ...) -> AnnotationSet``; see `asl_kit.annotations.converters`."""
 
 
 def converter_names() -> list[str]:
@@ -75,17 +76,29 @@ def _load(entry: EntryPoint) -> Converter:
     return converter
 
 
+_OPTIONS = {
+    "table": (
+        "reads no tables whose columns or encoding can be stated",
+        "--column and --encoding are for csv, and for tables of durations beside other formats.",
+    ),
+    "tiers": ("reads no tiers", "--tier is for the files of annotation tools that have tiers, such as elan."),
+}
+"""What a converter without the parameter of this name lacks, and a hint."""
+
+
 def _run(
-    entry: EntryPoint, sources: Sequence[Path], manifest: Manifest | None, report: ConversionReport, table: TableOptions
+    entry: EntryPoint,
+    sources: Sequence[Path],
+    manifest: Manifest | None,
+    report: ConversionReport,
+    stated: Mapping[str, object],
 ) -> AnnotationSet:
     """Run a converter; an exception in another package's converter becomes one message that names the package."""
     converter = _load(entry)
-    stated = {} if table == DEFAULT_TABLE else {"table": table}
-    if stated and "table" not in inspect.signature(converter).parameters:
-        raise UsageError(
-            f"the converter {entry.name!r} reads no tables whose columns or encoding can be stated",
-            hint="--column and --encoding are for csv, and for tables of durations beside other formats.",
-        )
+    for name in stated:
+        if name not in inspect.signature(converter).parameters:
+            lacks, hint = _OPTIONS[name]
+            raise UsageError(f"the converter {entry.name!r} {lacks}", hint=hint)
     with plugin_faults(entry, kind="converter", command="convert"):
         annotations = converter(sources, manifest=manifest, report=report, **stated)
     if not isinstance(annotations, AnnotationSet):
@@ -126,14 +139,19 @@ def _describe(name: str) -> str:
 
 @without_garbage_collection()
 def read_sources(
-    dataset: str, sources: str | Path | Iterable[str | Path], table: TableOptions = DEFAULT_TABLE
+    dataset: str,
+    sources: str | Path | Iterable[str | Path],
+    table: TableOptions = DEFAULT_TABLE,
+    tiers: TierOptions = ALL_TIERS,
 ) -> tuple[AnnotationSet, ConversionReport]:
     """Return the annotations that `convert` writes, and its report; parameters and errors are those of `convert`."""
     paths = [Path(source) for source in ([sources] if isinstance(sources, str | Path) else sources)]
     entry = _find_entry(dataset)
     manifest = find_manifest(dataset)
     report = ConversionReport(dataset=manifest.name if manifest else dataset)
-    annotations = _run(entry, paths, manifest, report, table)
+    options = {"table": (table, DEFAULT_TABLE), "tiers": (tiers, ALL_TIERS)}
+    stated = {name: value for name, (value, default) in options.items() if value != default}
+    annotations = _run(entry, paths, manifest, report, stated)
     report.compare(annotations, manifest)
     report.check_segments()
     return annotations, report
@@ -146,6 +164,7 @@ def convert(
     *,
     strict: bool = False,
     table: TableOptions = DEFAULT_TABLE,
+    tiers: TierOptions = ALL_TIERS,
 ) -> ConversionReport:
     """Convert a dataset's annotations to the unified format.
 
@@ -162,6 +181,8 @@ def convert(
         Refuse to write a result that differs from the manifest.
     table : TableOptions
         Columns and encoding of the tables among the sources, where they are not known by themselves.
+    tiers : TierOptions
+        The tiers to convert, of a tool that has tiers. Default: all, in one vocabulary.
 
     Returns
     -------
@@ -171,7 +192,8 @@ def convert(
     Raises
     ------
     UsageError
-        If there is no such converter, or it reads no tables and options for tables are stated.
+        If there is no such converter, it reads no tables or tiers and options for them are stated, or the sources
+        have no tier of a name.
     PluginError
         If a converter of another package fails.
     MissingFileError
@@ -190,7 +212,7 @@ def convert(
     >>> report.notes
     ["the split of 1 videos is not stated: taken as 'train'"]
     """
-    annotations, report = read_sources(dataset, sources, table)
+    annotations, report = read_sources(dataset, sources, table, tiers)
     if strict:
         report.check_differences()
     write_annotations(annotations, Path(output))

@@ -73,8 +73,8 @@ def find_sources(sources: Iterable[Path], patterns: Sequence[str]) -> tuple[list
 
 
 def dataset_name(sources: Sequence[Path], converter: str) -> str:
-    """Return a name for users' own annotations: that of the first source that is not a table."""
-    named = [source for source in sources if source.suffix.lower() != ".csv" or source.is_dir()]
+    """Return a name for users' own annotations: that of the first source that is not a table, if there is one."""
+    named = [source for source in sources if source.suffix.lower() != ".csv" or source.is_dir()] or sources
     return (named[0].resolve().name if named[0].is_dir() else named[0].stem) or converter
 
 

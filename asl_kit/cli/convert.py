@@ -23,6 +23,13 @@ if TYPE_CHECKING:
     metavar="DIR",
     help="Take durations from the video files in this folder, and refuse segments that end later.",
 )
+@click.option(
+    "--tier",
+    "tiers",
+    multiple=True,
+    metavar="TIER[=VOCABULARY]",
+    help="Convert only this tier, track or column of an annotation tool; may be repeated.",
+)
 @options.table
 @options.image_fps
 @options.json_option("the whole report")
@@ -35,6 +42,7 @@ def convert(
     sources: tuple[Path, ...],
     out: Path,
     videos: Path | None,
+    tiers: tuple[str, ...],
     table: TableOptions,
     image_fps: float | None,
     json_path: str | None,
@@ -43,8 +51,8 @@ def convert(
     """Convert a dataset's annotations to the unified format.
 
     \b
-    DATASET is csv or activitynet-json for your own data; elan, via or label-studio for
-    files of these tools; or a published dataset: `asl-kit convert --list`.
+    DATASET is csv or activitynet-json for your own data; the name of an annotation tool,
+    such as elan, for its files; or a published dataset: `asl-kit convert --list`.
     SOURCE... are the files or folders as published.
 
     \b
@@ -54,11 +62,12 @@ def convert(
     """
     from asl_kit.annotations.conversion import read_sources
     from asl_kit.annotations.io import write_annotations
+    from asl_kit.annotations.tiers import TierOptions
     from asl_kit.base.console import err
     from asl_kit.base.console import out as stdout
     from asl_kit.cli.output import write_json
 
-    annotations, report = read_sources(dataset, sources, table)
+    annotations, report = read_sources(dataset, sources, table, TierOptions.parse(tiers))
     if videos is not None:
         from asl_kit.own_data.video_headers import use_video_files
 

@@ -13,7 +13,21 @@ from typing import Any
 import torch
 import yaml
 
-TEXT_SUFFIXES = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".toml", ".yaml", ".eaf")
+TEXT_SUFFIXES = (
+    ".csv",
+    ".tsv",
+    ".txt",
+    ".json",
+    ".jsonl",
+    ".toml",
+    ".yaml",
+    ".eaf",
+    ".xml",
+    ".vtt",
+    ".srt",
+    ".boris",
+    ".TextGrid",
+)
 NASTY_TEXTS = (
     "", " ", "nan", "inf", "-1", "1e999", "0", "9" * 400, "x", "é\u2028ß", "00:00:61.5", "-0.0", "1,5", "NULL", '"',
     "\0", "../x", "[" * 3000, "9" * 5000, "true", "2001-02-31", "&a [*a, *a]", "!!binary x", "1_0", "0x7f", "[]", "{}",
@@ -72,7 +86,7 @@ class _Torch(Document):
     write = staticmethod(lambda path, document: torch.save(document, path))
 
 
-DOCUMENTS: dict[str, type[Document]] = {".json": _Json, ".yaml": _Yaml}
+DOCUMENTS: dict[str, type[Document]] = {".json": _Json, ".boris": _Json, ".yaml": _Yaml}
 DOCUMENTS |= dict.fromkeys((".ckpt", ".pt", ".pth", ".tar"), _Torch)
 
 

@@ -12,11 +12,13 @@ How it is converted:
   the first medium), or of the .eaf file if no medium is named. Files of the same medium are merged.
 - Every annotation is a segment, and all tiers share one vocabulary, "action". The label is the annotation's value,
   or the name of its tier if the value is empty, as when each action has its own tier. The name of the tier
-  and its `PARTICIPANT` and `ANNOTATOR` are attributes of the segment. To exclude a tier,
-  delete it in a copy of the file.
-- A `REF_ANNOTATION` has the whole time of the annotation that it refers to.
-- A time slot without a value is not aligned: its time is unknown, and ELAN only draws it evenly between its
-  neighbours. Annotations that start or end there are refused, with one error for each tier. A medium that is
+  and its `PARTICIPANT` and `ANNOTATOR` are attributes of the segment. If tiers are chosen
+  (`asl_kit.annotations.tiers`), each has the vocabulary that is stated, and annotations of others are left out.
+- A `REF_ANNOTATION` has the whole time of the annotation that it refers to. On a tier of the type Symbolic_Subdivision
+  those that refer to one annotation share its time evenly, in the order of `PREVIOUS_ANNOTATION`, as ELAN draws them.
+- A time slot without a value is not aligned. On a tier of the type Time_Subdivision, whose annotations follow each
+  other without a gap, such slots are spaced evenly between the aligned ones, as in ELAN, and the report counts them.
+  Elsewhere annotations that start or end there are refused, with one error for each tier. A medium that is
   shifted against the annotations (`TIME_ORIGIN`) is refused too.
 - A file without annotations is a video without action. ELAN does not state the duration of a video: add a table
   `video,duration` (`asl_kit.annotations.video_facts`) to the sources, or the video ends with its last segment.
@@ -28,17 +30,19 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ElementTree
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from asl_kit.annotations.collector import ACTION, Collector
+from asl_kit.annotations.collector import Collector
 from asl_kit.annotations.report import ConversionReport
 from asl_kit.annotations.schema import AnnotationSet
 from asl_kit.annotations.sources import dataset_name, find_sources
 from asl_kit.annotations.tables import DEFAULT_TABLE, TableOptions
+from asl_kit.annotations.tiers import ALL_TIERS, TierChoice, TierOptions
 from asl_kit.annotations.video_facts import DURATION_HINT, read_facts, state_facts
 from asl_kit.annotations.video_names import file_name
+from asl_kit.annotations.xml_files import read_xml
 from asl_kit.errors import AnnotationError
 from asl_kit.manifests.schema import Manifest
 
@@ -55,45 +59,27 @@ def convert(
     manifest: Manifest | None,
     report: ConversionReport,
     table: TableOptions = DEFAULT_TABLE,
+    tiers: TierOptions = ALL_TIERS,
 ) -> AnnotationSet:
     """Convert .eaf files, or folders of them."""
     files, tables = find_sources(sources, ["*.eaf"])
     collector = Collector(report, mend=False, manifest=manifest, duration_hint=DURATION_HINT)
     facts = read_facts(collector, tables, table)
+    choice = TierChoice(tiers, collector)
     files_of = Counter[str]()
     for path in files:
-        document = _read(path)
+        document = read_xml(path, "ANNOTATION_DOCUMENT", tool="ELAN")
         video_id = _video_id(collector, document, path)
         files_of[video_id] += 1
         collector.video(video_id, str(path))
         collector.annotated(video_id)
-        _collect(collector, document, video_id, path)
+        _collect(collector, choice, document, video_id, path)
+    choice.check()
     state_facts(collector, facts, fps=False)
     for video_id, count in files_of.items():
         if count > 1:
             report.note(f"{count} files are of the video {video_id!r}: taken together")
     return collector.finish([*files, *tables], dataset=dataset_name(sources, "elan"), converter="elan")
-
-
-class _Builder(ElementTree.TreeBuilder):
-    """Builds a tree, and refuses a document type declaration before any entity is read."""
-
-    def doctype(self, name: str, *_: object) -> None:
-        raise AnnotationError(f"has a document type declaration (<!DOCTYPE {name[:40]}), which ELAN does not write")
-
-
-def _read(path: Path) -> ElementTree.Element:
-    parser = ElementTree.XMLParser(target=_Builder())
-    try:
-        parser.feed(path.read_bytes())
-        document = parser.close()
-    except AnnotationError as error:
-        raise AnnotationError(f"{path}: {error.message}") from None
-    except (ElementTree.ParseError, LookupError, ValueError) as error:
-        raise AnnotationError(f"{path}: not an XML file: {error}") from error
-    if document.tag != "ANNOTATION_DOCUMENT":
-        raise AnnotationError(f"{path}: not an ELAN file: expected <ANNOTATION_DOCUMENT>, found <{document.tag[:60]}>")
-    return document
 
 
 def _video_id(collector: Collector, document: ElementTree.Element, path: Path) -> str:
@@ -128,9 +114,12 @@ class _Annotation:
     value: str
     slots: tuple[str, str] | None
     parent: str = ""
+    previous: str = ""
 
 
-def _collect(collector: Collector, document: ElementTree.Element, video_id: str, path: Path) -> None:
+def _collect(
+    collector: Collector, choice: TierChoice, document: ElementTree.Element, video_id: str, path: Path
+) -> None:
     """Pass every annotation of a file to the collector."""
     times_ms: dict[str, str | None] = {}
     for slot in document.iterfind("TIME_ORDER/TIME_SLOT"):
@@ -140,6 +129,10 @@ def _collect(collector: Collector, document: ElementTree.Element, video_id: str,
             collector.error(str(path), text, video_id=video_id)
     listed = list(_annotations(document, path))
     annotations = dict(listed)
+    kinds = {kind.get("LINGUISTIC_TYPE_ID"): kind.get("CONSTRAINTS") for kind in document.iterfind("LINGUISTIC_TYPE")}
+    if spaced := _space_slots(annotations, times_ms, kinds):
+        collector.report.note(f"{path.name}: {spaced} time slots of subdivisions are spaced evenly, as ELAN does")
+    shares = _shares(annotations, kinds)
     in_all = sum(element.tag in _ANNOTATION_TAGS for element in document.iter())
     if in_all != len(listed):
         text = f"{in_all} annotations in the file, but {len(listed)} directly in an ANNOTATION of a TIER"
@@ -150,31 +143,39 @@ def _collect(collector: Collector, document: ElementTree.Element, video_id: str,
             collector.error(str(path), text, video_id=video_id)
     slots_of = _slots(annotations)
     unaligned: dict[str, list[str]] = {}
+    for tier in document.iterfind("TIER"):
+        choice.found(tier.get("TIER_ID", ""))
     for annotation_id, annotation in listed:
+        tier = annotation.tier
+        vocabulary = choice.vocabulary(tier.get("TIER_ID", ""), video_id=video_id, where=annotation.where)
+        if vocabulary is None:
+            continue
         slots = slots_of.get(annotation_id)
         if slots is None:
             text = f"refers to {annotation.parent!r}, which does not lead to an annotation with a time"
             collector.error(annotation.where, text, video_id=video_id)
             continue
         if any(times_ms.get(slot, "") is None for slot in slots):
-            unaligned.setdefault(annotation.tier.get("TIER_ID", ""), []).append(annotation_id)
+            unaligned.setdefault(tier.get("TIER_ID", ""), []).append(annotation_id)
             continue
-        times_s = [_seconds(collector, video_id, annotation.where, slot, times_ms) for slot in slots]
-        if None in times_s:
+        start_s, end_s = (_seconds(collector, video_id, annotation.where, slot, times_ms) for slot in slots)
+        if start_s is None or end_s is None:
             continue
-        tier = annotation.tier
+        for place, count in _shares_above(annotations, shares, annotation_id):
+            length_s = (end_s - start_s) / count
+            start_s, end_s = round(start_s + place * length_s, 6), round(start_s + (place + 1) * length_s, 6)
         names = {"tier": "TIER_ID", "participant": "PARTICIPANT", "annotator": "ANNOTATOR"}
         collector.segment(
             video_id,
             annotation.where,
-            start=times_s[0],
-            end=times_s[1],
-            labels={ACTION: annotation.value or tier.get("TIER_ID", "")},
+            start=start_s,
+            end=end_s,
+            labels={vocabulary: annotation.value or tier.get("TIER_ID", "")},
             attributes={name: value for name, key in names.items() if (value := tier.get(key))},
         )
     for tier_id, ids in unaligned.items():  # one error for each tier: usually most of its annotations are not aligned
         count = f"{len(ids)} annotations, the first of them {ids[0]!r}," if len(ids) > 1 else f"annotation {ids[0]!r}"
-        text = f"{count} not aligned: a time slot without TIME_VALUE; align in ELAN, or delete the tier in a copy"
+        text = f"{count} not aligned: a time slot without TIME_VALUE; align in ELAN, or choose other tiers with --tier"
         collector.error(f"{path}: tier {tier_id!r}", text, video_id=video_id)
 
 
@@ -205,7 +206,17 @@ def _annotations(document: ElementTree.Element, path: Path) -> Iterator[tuple[st
                 slots = (element.get("TIME_SLOT_REF1", ""), element.get("TIME_SLOT_REF2", ""))
                 yield annotation_id, _Annotation(where, tier, value, slots)
             elif element.tag == "REF_ANNOTATION":
-                yield annotation_id, _Annotation(where, tier, value, None, element.get("ANNOTATION_REF", ""))
+                yield (
+                    annotation_id,
+                    _Annotation(
+                        where,
+                        tier,
+                        value,
+                        None,
+                        element.get("ANNOTATION_REF", ""),
+                        element.get("PREVIOUS_ANNOTATION", ""),
+                    ),
+                )
             else:
                 raise AnnotationError(
                     f"{where}: expected an ALIGNABLE_ANNOTATION or REF_ANNOTATION, found {element.tag}"
@@ -225,3 +236,61 @@ def _slots(annotations: dict[str, _Annotation]) -> dict[str, tuple[str, str]]:
         if found is not None:
             slots.update(dict.fromkeys(line, found))
     return slots
+
+
+def _space_slots(
+    annotations: Mapping[str, _Annotation], times_ms: dict[str, str | None], kinds: Mapping[str | None, str | None]
+) -> int:
+    """Give times to the slots of time subdivisions that are not aligned; return their number."""
+    following: dict[str, str] = {}
+    for annotation in annotations.values():
+        is_divided = kinds.get(annotation.tier.get("LINGUISTIC_TYPE_REF")) == "Time_Subdivision"
+        if is_divided and annotation.slots is not None:
+            following[annotation.slots[0]] = annotation.slots[1]
+    spaced = 0
+    for first, second in following.items():
+        if times_ms.get(first) is None:
+            continue
+        line = [first, second]
+        while times_ms.get(line[-1], "") is None and line[-1] in following and len(line) <= len(following):
+            line.append(following[line[-1]])
+        ends = [times_ms.get(slot) or "" for slot in (line[0], line[-1])]
+        if len(line) > 2 and all(end.isascii() and end.isdigit() and len(end) <= _MAX_DIGITS for end in ends):
+            start, length = int(ends[0]), int(ends[1]) - int(ends[0])
+            for place, slot in enumerate(line[1:-1], start=1):
+                times_ms[slot] = str(max(start + round(length * place / (len(line) - 1)), 0))
+                spaced += 1
+    return spaced
+
+
+def _shares(
+    annotations: Mapping[str, _Annotation], kinds: Mapping[str | None, str | None]
+) -> dict[str, tuple[int, int]]:
+    """Return the place of each annotation of a symbolic subdivision among those of its parent, and their number."""
+    children: dict[tuple[str, str], list[str]] = {}
+    for annotation_id, annotation in annotations.items():
+        if annotation.slots is None and kinds.get(annotation.tier.get("LINGUISTIC_TYPE_REF")) == "Symbolic_Subdivision":
+            children.setdefault((annotation.tier.get("TIER_ID", ""), annotation.parent), []).append(annotation_id)
+    shares = {}
+    for siblings in children.values():
+        after = {annotations[sibling].previous: sibling for sibling in siblings}
+        line, last = [], after.get("")
+        while last is not None and len(line) < len(siblings):
+            line.append(last)
+            last = after.get(last)
+        if len(line) < len(siblings):  # the order is not stated in full: that of the file
+            line = siblings
+        shares.update({sibling: (place, len(line)) for place, sibling in enumerate(line)})
+    return shares
+
+
+def _shares_above(
+    annotations: Mapping[str, _Annotation], shares: Mapping[str, tuple[int, int]], annotation_id: str
+) -> list[tuple[int, int]]:
+    """Return the shares that lead from the time of the outermost annotation to that of an annotation."""
+    found: list[tuple[int, int]] = []
+    while annotations[annotation_id].slots is None:
+        if annotation_id in shares:
+            found.insert(0, shares[annotation_id])
+        annotation_id = annotations[annotation_id].parent
+    return found

@@ -30,6 +30,7 @@ How it is converted:
 - All annotations of a task are kept, from all annotators, and tasks of the same video are merged. All labels
   share one vocabulary, "action". `annotator` (the number of `completed_by`) and `control` (the name of the control,
   `from_name`) are attributes of the segment. A region with several labels gives a segment for each.
+- A video with regions of other types alone, such as rectangles, is refused: it is not one without action.
 - Regions of cancelled annotations and of other types are excluded and reported; predictions and drafts are not
   annotations. A task without annotations is a video that is not annotated if its duration is known; otherwise it is
   excluded and reported.
@@ -41,7 +42,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import unquote
@@ -92,6 +93,9 @@ class _Video:
     location: str
     duration_s: float | None = None
     is_annotated: bool = False
+    has_segments: bool = False
+    other_types: set[str] = field(default_factory=set)
+    """Types of its regions that are no segments."""
 
 
 class _Export:
@@ -146,6 +150,12 @@ class _Export:
                 self._report.exclude("video", video_id, video.where, "not annotated, and its duration is not stated")
                 continue
             self._collector.video(video_id, video.where, duration=duration_s)
+            if video.other_types and not video.has_segments:
+                kinds = ", ".join(sorted(video.other_types))
+                text = (
+                    f"annotated with {kinds} alone, which is no stretch of time with a label; expected timelinelabels"
+                )
+                self._collector.error(video.where, text, video_id=video_id)
         if unknown := sum(video_id not in self._videos for video_id in self._facts):
             self._report.note(f"{unknown} videos of the tables of durations are not annotated, and left out")
         if self._counted_rates:
@@ -168,16 +178,17 @@ class _Export:
         return None
 
     def _exclude(self, video_id: str, where: str, result: Mapping[str, Any], reason: str) -> None:
-        self._report.segments_read += 1
-        self._report.exclude("segment", video_id, f"{where}, region {result.get('id')!r}", reason)
+        self._collector.exclude(video_id, f"{where}, region {result.get('id')!r}", reason)
 
     def _collect_region(
         self, video_id: str, where: str, annotation: Mapping[str, Any], result: Mapping[str, Any], rate: float | None
     ) -> None:
         kind, value = result.get("type"), result["value"]
         if kind not in ("timelinelabels", "labels") or (kind == "labels" and "start" not in value):
+            self._videos[video_id].other_types.add(str(kind))
             self._exclude(video_id, where, result, f"of type {kind!r}, no stretch of time with a label")
             return
+        self._videos[video_id].has_segments = True
         place = f"{where}, region {result.get('id')!r}"
         labels = value.get(kind)
         if not (isinstance(labels, list) and labels and all(isinstance(name, str) and name for name in labels)):

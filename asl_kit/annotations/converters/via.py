@@ -16,6 +16,7 @@ How it is converted:
   are excluded and reported.
 - Each attribute of temporal segments is a vocabulary with its own name; if there is only one, it is called
   "action". A checkbox with several ticked options gives a segment for each.
+- A segment without a value of any attribute is excluded and reported.
 - A value that is not one of the options of its attribute is used as the label, as VIA shows it, and reported.
 """
 
@@ -172,8 +173,7 @@ class _Project:
             return
         if shape or len(times_s) < 2 or view_id in self._images:
             reason = "a shape" if shape else "a single frame" if times_s else "said of the whole file"
-            self._report.segments_read += 1
-            self._report.exclude("segment", video_id, where, f"{reason}, no stretch of time")
+            self._collector.exclude(video_id, where, f"{reason}, no stretch of time")
             return
         if len(times_s) > 2:
             self._collector.error(where, f"z: must be start and end, found {len(times_s)} times", video_id=video_id)
@@ -183,9 +183,11 @@ class _Project:
             for attribute_id, attribute in self._attributes.items()
         }
         given = [[(vocabulary, label) for label in found] for vocabulary, found in labels.items() if found]
-        if not given:
-            names = " or ".join(map(repr, labels)) or "of temporal segments: the project has none"
-            self._collector.error(where, f"av: no value for the attribute {names}", video_id=video_id)
+        if not labels:
+            text = "av: no value for the attribute of temporal segments: the project has none"
+            self._collector.error(where, text, video_id=video_id)
+        elif not given:
+            self._collector.exclude(video_id, where, f"no value for the attribute {' or '.join(map(repr, labels))}")
         elif (count := math.prod(map(len, given))) > _MAX_COMBINATIONS:
             self._collector.error(where, f"av: {count} combinations of ticked options", video_id=video_id)
         else:

@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 
 from asl_kit.annotations.converters.elan import convert
 from asl_kit.annotations.report import ConversionReport
-from asl_kit.errors import AnnotationError, AslKitError, MissingFileError
+from asl_kit.annotations.tiers import TierOptions
+from asl_kit.errors import AnnotationError, AslKitError, MissingFileError, UsageError
 
 HEADER = '<MEDIA_DESCRIPTOR MEDIA_URL="file:///x/a.mp4" MIME_TYPE="video/mp4"/>'
 SLOTS = '<TIME_SLOT TIME_SLOT_ID="t1" TIME_VALUE="1000"/><TIME_SLOT TIME_SLOT_ID="t2" TIME_VALUE="2500"/>'
@@ -29,7 +30,7 @@ def eaf(*annotations, header=HEADER, slots=SLOTS, units="milliseconds", tier='TI
     )
 
 
-def run(tmp_path, *texts, table=None):
+def run(tmp_path, *texts, table=None, tiers=()):
     sources = []
     for number, text in enumerate(texts):
         path = tmp_path / f"{number}.eaf"
@@ -39,7 +40,7 @@ def run(tmp_path, *texts, table=None):
         sources.append(tmp_path / "durations.csv")
         sources[-1].write_text(table)
     report = ConversionReport("elan")
-    return convert(sources, manifest=None, report=report), report
+    return convert(sources, manifest=None, report=report, tiers=TierOptions.parse(tiers)), report
 
 
 MEDIA = {
@@ -116,7 +117,7 @@ FAULTS = {
     "cut": (eaf(aligned())[:-30], r"0\.eaf: not an XML file"),
     "unknown encoding": (b'<?xml version="1.0" encoding="klingon"?><a/>', r"0\.eaf: not an XML file: unknown encoding"),
     "wrong encoding": ('<?xml version="1.0" encoding="UTF-8"?><a b="ü"/>'.encode("latin-1"), "0.eaf: not an XML file"),
-    "other XML": ("<html/>", r"0\.eaf: not an ELAN file: expected <ANNOTATION_DOCUMENT>, found <html>"),
+    "other XML": ("<html/>", r"0\.eaf: not a file of ELAN: expected <ANNOTATION_DOCUMENT>, found <html>"),
     "entity bomb": (
         BOMB + "]><ANNOTATION_DOCUMENT>&j;</ANNOTATION_DOCUMENT>",
         r"0\.eaf: has a document type declaration",
@@ -222,3 +223,55 @@ def test_damaged_file_is_one_message(tmp_path, data):
         return
     report.compare(annotations, None)
     assert report.differences == []
+
+
+def test_chosen_tiers_have_their_vocabularies_and_others_are_reported(tmp_path):
+    anna = (GOLDEN / "elan" / "raw" / "anna.eaf").read_bytes()
+    annotations, report = run(tmp_path, anna, tiers=["action=verb", "colour=adjective"])
+    assert [item.labels for item in annotations.videos["kitchen 1"].segments] == [
+        {"verb": "open fridge"}, {"verb": "cut & peel"}, {"adjective": "red"},
+    ]  # fmt: skip
+    assert annotations.vocabularies == {"verb": ["cut & peel", "open fridge"], "adjective": ["red"]}
+    report.compare(annotations, None)
+    assert report.differences == []
+    assert [(item.outcome, item.reason) for item in report.items] == [
+        ("excluded", f"on {tier!r}, not among the chosen tiers") for tier in ("object", "talking")
+    ]
+
+
+def test_a_tier_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(UsageError, match="--tier colours: no such tier in the sources; there are: 'action', 'object'"):
+        run(tmp_path, (GOLDEN / "elan" / "raw" / "anna.eaf").read_bytes(), tiers=["colours"])
+
+
+def test_tiers_that_are_not_chosen_need_no_times(tmp_path):
+    slots = '<TIME_SLOT TIME_SLOT_ID="t1"/><TIME_SLOT TIME_SLOT_ID="t2"/>'
+    other = eaf(aligned(), slots=slots).replace("</TIER>", '</TIER><TIER TIER_ID="empty"/>')
+    annotations, report = run(tmp_path, other, tiers=["empty"], table="video,duration\na,2\n")
+    assert (annotations.videos["a"].segments, len(report.items)) == ([], 1)
+
+
+def typed(text, kind):
+    tag = f'<LINGUISTIC_TYPE LINGUISTIC_TYPE_ID="part" CONSTRAINTS="{kind}"/>'
+    return text.replace("</ANNOTATION_DOCUMENT>", f"{tag}</ANNOTATION_DOCUMENT>")
+
+
+def test_slots_of_a_time_subdivision_are_spaced_evenly(tmp_path):
+    slots = SLOTS + '<TIME_SLOT TIME_SLOT_ID="m1"/><TIME_SLOT TIME_SLOT_ID="m2"/>'
+    words = [aligned("a", "t1", "m1"), aligned("b", "m1", "m2"), aligned("c", "m2", "t2")]
+    text = typed(eaf(*words, slots=slots, tier='TIER_ID="x" LINGUISTIC_TYPE_REF="part"'), "Time_Subdivision")
+    annotations, report = run(tmp_path, text)
+    assert [(s.start, s.end) for s in annotations.videos["a"].segments] == [(1.0, 1.5), (1.5, 2.0), (2.0, 2.5)]
+    assert "0.eaf: 2 time slots of subdivisions are spaced evenly, as ELAN does" in report.notes
+
+
+def test_annotations_of_a_symbolic_subdivision_share_the_time_of_their_parent(tmp_path):
+    parts = referring("p2", "a1", "two").replace("REF=", 'REF="a1" PREVIOUS_ANNOTATION="p1" X=') + ""
+    first = referring("p1", "a1", "one")
+    child = '<TIER TIER_ID="y" LINGUISTIC_TYPE_REF="part">' + "".join(
+        f"<ANNOTATION>{part}</ANNOTATION>" for part in (parts, first)
+    )
+    text = typed(eaf(aligned()).replace("</TIER>", f"</TIER>{child}</TIER>"), "Symbolic_Subdivision")
+    annotations, _ = run(tmp_path, text, tiers=["y"])
+    found = [(s.start, s.end, s.labels["action"]) for s in annotations.videos["a"].segments]
+    assert found == [(1.0, 1.75, "one"), (1.75, 2.5, "two")]

@@ -256,3 +256,8 @@ def test_damaged_file_is_one_message(tmp_path, data, sample):
         run(tmp_path, data.draw(damage(content)), table="video,duration,fps\nkitchen 2,9,24\n")
     except AslKitError:
         return
+
+
+def test_rectangles_alone_are_refused_and_not_taken_as_no_action(tmp_path):
+    with pytest.raises(AnnotationError, match="annotated with videorectangle alone, which is no stretch of time"):
+        run(tmp_path, [task(annotation(COUNTS))])

@@ -1,0 +1,356 @@
+"""Annotations made with BORIS: its project file (.boris), and its exports of aggregated and tabular events (TSV, CSV).
+
+The layout (https://boris.readthedocs.io; read in version 8.27.4 of boris-behav-obs, export_observation.py,
+export_events.py, project_functions.py and write_event.py, and for older exports in tests/files of
+github.com/olivierfriard/BORIS): an observation has players, each with a queue of media (`file`), whose `length` and
+`fps` are in `media_info`. Events are `[time, subject, code, modifiers, comment, ...]`; `behaviors_conf` tells point
+from state events. A state event is coded twice, when it starts and when it stops. The exports repeat facts of the
+observation in each row: `Source` (older: `Media file`), `Media duration (s)` (older: `Total length`). Aggregated rows
+have `Start (s)` and `Stop (s)`, tabular rows a `Time`, and START, STOP or POINT as `Behavior type` (older: `Status`).
+Older tabular exports state the observation and its media above the header.
+
+How it is converted:
+
+- The times are the observation's: those of the media of the first player, one after the other, plus the time offset.
+  They are converted to times of the video, whose id is the name of its file without suffix. A state that goes over from
+  one medium to the next gives a segment in each, and the report says so. Other players run beside the first one;
+  their media are not converted, and noted.
+- If an observation has several media, their durations must be known: from the project, the export, or a table
+  `video,duration` among the sources (`asl_kit.annotations.video_facts`), which counts first.
+- A state event is a segment of the class of its behavior; the same behavior of another subject or with other modifiers
+  is another event, as in BORIS. `subject`, `modifiers` and `category` are attributes of the segment. A start without
+  a stop is refused.
+- A tier is a behavioral category; behaviors without one are on the tier "Not defined", as BORIS calls it.
+- Point events have no duration: they are excluded and reported. So is what was observed live or on pictures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from asl_kit.annotations.collector import Collector, as_number, number_from_text
+from asl_kit.annotations.report import ConversionReport
+from asl_kit.annotations.schema import AnnotationSet
+from asl_kit.annotations.sources import dataset_name, find_files
+from asl_kit.annotations.tables import DEFAULT_TABLE, Table, TableOptions, read_cells
+from asl_kit.annotations.tiers import ALL_TIERS, TierChoice, TierOptions
+from asl_kit.annotations.video_facts import DURATION_HINT, VideoFacts, read_facts, state_facts
+from asl_kit.annotations.video_names import file_name
+from asl_kit.base.files import read_json
+from asl_kit.errors import AnnotationError
+from asl_kit.manifests.schema import Manifest
+
+_NO_CATEGORY = "Not defined"
+_FIRST_CELL = "Observation id"
+"""The first cell of every export."""
+_NO_VIDEO = "observed live or on pictures, without a video"
+_TOTAL_TOLERANCE_S = 0.5
+_SPILL_S = 0.001
+"""BORIS rounds times to milliseconds: an event may seem to end this much after its medium."""
+
+
+def convert(
+    sources: Sequence[Path],
+    *,
+    manifest: Manifest | None,
+    report: ConversionReport,
+    table: TableOptions = DEFAULT_TABLE,
+    tiers: TierOptions = ALL_TIERS,
+) -> AnnotationSet:
+    """Convert projects and exports of BORIS, or folders of them."""
+    files = find_files(sources, ["*.boris", "*.tsv", "*.csv", "*.xlsx"])
+    exports = {
+        path: cells
+        for path in files
+        if path.suffix.lower() != ".boris"
+        and (cells := read_cells(path, "of BORIS, or video,duration", table)).columns[0] == _FIRST_CELL
+    }
+    tables = [path for path in files if path.suffix.lower() != ".boris" and path not in exports]
+    if len(tables) == len(files):
+        raise AnnotationError(f"{files[0]}: not an export of BORIS: expected a first column {_FIRST_CELL!r}")
+    collector = Collector(report, mend=False, manifest=manifest, duration_hint=DURATION_HINT)
+    facts = read_facts(collector, tables, table if tables else DEFAULT_TABLE)
+    choice = TierChoice(tiers, collector)
+    for path in files:
+        if path not in tables:
+            found = _read_export(path, exports[path]) if path in exports else _read_project(path)
+            for observation in found:
+                _Collection(collector, choice, facts, observation).collect()
+    choice.check()
+    state_facts(collector, facts)
+    return collector.finish(files, dataset=dataset_name(sources, "boris"), converter="boris")
+
+
+@dataclass(frozen=True, slots=True)
+class _Event:
+    """One event, or one state event with its end."""
+
+    where: str
+    kind: str
+    """START, STOP or POINT; STATE: with its end."""
+    time_s: float
+    end_s: float
+    behavior: str
+    subject: str
+    modifiers: str
+    category: str
+
+
+@dataclass(slots=True)
+class _Observation:
+    """An observation as it was read."""
+
+    where: str
+    name: str
+    media: list[str]
+    """Of the first player; empty: observed live or on pictures."""
+    others: int = 0
+    """Number of media of other players."""
+    offset_s: float = 0.0
+    durations_s: dict[str, float] = field(default_factory=dict)
+    fps: dict[str, float] = field(default_factory=dict)
+    events: list[_Event] = field(default_factory=list)
+    total_s: float | None = None
+    """Duration of all media together, where an export states no other."""
+
+
+class _Collection:
+    """One observation while it is collected."""
+
+    def __init__(
+        self, collector: Collector, choice: TierChoice, facts: Mapping[str, VideoFacts], observation: _Observation
+    ) -> None:
+        self._collector = collector
+        self._choice = choice
+        self._observation = observation
+        self._videos: list[tuple[str, float | None]] = []
+        """Id and duration of each medium of the first player."""
+        for medium in observation.media:
+            video_id = PurePosixPath(file_name(medium)).stem or medium
+            fact = facts.get(video_id)
+            duration_s = observation.durations_s.get(medium)
+            if fact is not None and fact.duration_s is not None:
+                duration_s = fact.duration_s
+            self._videos.append((video_id, duration_s))
+            rate = None if fact and fact.fps else observation.fps.get(medium)
+            collector.video(video_id, observation.where, duration=duration_s, fps=rate)
+            collector.annotated(video_id)
+
+    def collect(self) -> None:
+        """Pass all events to the collector."""
+        observation = self._observation
+        if observation.others:
+            count = observation.others
+            self._collector.report.note(f"{observation.where}: {count} media of further players are not converted")
+        unknown = [video_id for video_id, duration_s in self._videos if duration_s is None]
+        if len(self._videos) > 1 and unknown:
+            text = f"duration of {', '.join(unknown)}: not stated, but needed, as the observation has several media"
+            self._collector.error(observation.where, text + DURATION_HINT, video_id=unknown[0])
+            return
+        if not self._videos:
+            report = self._collector.report
+            report.videos_read += 1
+            report.exclude("video", observation.name, observation.where, _NO_VIDEO)
+            for event in observation.events:
+                self._collector.exclude(observation.name, event.where, _NO_VIDEO)
+            return
+        total_s = sum(duration_s or 0.0 for _, duration_s in self._videos)
+        if observation.total_s is not None and abs(total_s - observation.total_s) > _TOTAL_TOLERANCE_S:
+            text = f"its media with events last {total_s:g} s, but the observation {observation.total_s:g} s"
+            self._collector.error(observation.where, f"{text}: use BORIS's project file, which names all media")
+        started: dict[tuple[str, str, str], _Event] = {}
+        for event in sorted(observation.events, key=lambda event: event.time_s):
+            key = (event.behavior, event.subject, event.modifiers)
+            if event.kind == "START" and key not in started:
+                started[key] = event
+            elif event.kind == "STOP" and key in started:
+                start = started.pop(key)
+                self._collect_state(start, event.time_s)
+            elif event.kind == "STATE":
+                self._collect_state(event, event.end_s)
+            elif event.kind == "POINT":
+                self._collector.exclude(self._videos[0][0], event.where, "a point in time, without a duration")
+            else:
+                self._error(
+                    event, f"{event.kind}: of a state that {'did not start' if event.kind == 'STOP' else 'runs'}"
+                )
+        for event in started.values():
+            self._error(event, "START: the state does not stop; fix unpaired events in BORIS")
+
+    def _error(self, event: _Event, text: str) -> None:
+        self._collector.error(event.where, f"behavior {event.behavior!r}, {text}", video_id=self._videos[0][0])
+
+    def _collect_state(self, event: _Event, end_s: float) -> None:
+        vocabulary = self._choice.vocabulary(event.category, video_id=self._videos[0][0], where=event.where)
+        if vocabulary is None:
+            return
+        parts = self._parts(event.time_s - self._observation.offset_s, end_s - self._observation.offset_s)
+        stated = {"subject": event.subject, "modifiers": event.modifiers, "category": event.category}
+        for video_id, part_start_s, part_end_s in parts:
+            self._collector.segment(
+                video_id,
+                event.where,
+                start=part_start_s,
+                end=part_end_s,
+                labels={vocabulary: event.behavior},
+                attributes={name: value for name, value in stated.items() if value not in ("", _NO_CATEGORY)},
+            )
+            if len(parts) > 1:
+                text = f"part of a state over {len(parts)} media of the observation"
+                self._collector.report.change("segment", video_id, event.where, text)
+
+    def _parts(self, start_s: float, end_s: float) -> list[tuple[str, float, float]]:
+        """Return the stretches of media that a stretch of the observation consists of."""
+        parts = []
+        begins_s = 0.0
+        for place, (video_id, duration_s) in enumerate(self._videos):
+            is_last = place == len(self._videos) - 1 or duration_s is None
+            ends_s = end_s if is_last else begins_s + (duration_s or 0.0)
+            from_s, to_s = max(start_s, begins_s) if place else start_s, min(end_s, ends_s)
+            if is_last and not parts:
+                from_s, to_s = start_s, end_s
+            if to_s - from_s > _SPILL_S or (is_last and not parts):
+                parts.append((video_id, _rounded(from_s - begins_s), _rounded(to_s - begins_s)))
+            begins_s = ends_s
+        return parts
+
+
+def _rounded(time_s: float) -> float:
+    """Return a time in whole microseconds: sums of milliseconds are not exact."""
+    return round(time_s, 6)
+
+
+def _read_project(path: Path) -> Iterator[_Observation]:
+    document = read_json(path, AnnotationError)
+    observations = document.get("observations") if isinstance(document, dict) else None
+    behaviors = document.get("behaviors_conf") if isinstance(document, dict) else None
+    if not (isinstance(observations, dict) and isinstance(behaviors, dict)):
+        raise AnnotationError(f"{path}: not a project of BORIS: expected the tables observations and behaviors_conf")
+    coded = [found for found in behaviors.values() if isinstance(found, dict)]
+    kinds = {str(found.get("code")): str(found.get("type", "")).lower() for found in coded}
+    categories = {str(found.get("code")): str(found.get("category") or _NO_CATEGORY) for found in coded}
+    for name, entry in observations.items():
+        where = f"{path}: observation {name!r}"
+        is_known = isinstance(entry, dict) and isinstance(entry.get("events"), list)
+        if not is_known:
+            raise AnnotationError(f"{where}: must be a table with a list of events, found {entry!r:.60}")
+        players = entry.get("file") if isinstance(entry.get("file"), dict) else {}
+        queues = [
+            [medium for medium in queue if isinstance(medium, str) and medium]
+            for _, queue in sorted(players.items())
+            if isinstance(queue, list)
+        ]
+        info = entry.get("media_info") if isinstance(entry.get("media_info"), dict) else {}
+        is_video = entry.get("type", "MEDIA") == "MEDIA"
+        observation = _Observation(
+            where,
+            name,
+            queues[0] if queues and is_video else [],
+            sum(map(len, queues[1:])),
+            as_number(entry.get("time offset")) or 0.0,
+            _numbers(info.get("length")),
+            _numbers(info.get("fps")),
+        )
+        running: set[tuple[str, str, str]] = set()
+        for number, event in enumerate(entry["events"], start=1):
+            place = f"{where}, event {number}"
+            time_s = as_number(event[0]) if isinstance(event, list) and len(event) >= 4 else None
+            if time_s is None or not all(isinstance(value, str) for value in event[1:4]):
+                raise AnnotationError(f"{place}: must be [time, subject, code, modifiers, ...], found {event!r:.60}")
+            subject, code, modifiers = event[1:4]
+            if code not in kinds:
+                raise AnnotationError(f"{place}: behavior {code!r:.40} is not in the ethogram (behaviors_conf)")
+            kind = "POINT" if kinds[code].startswith("point") else "START"
+            if kind == "START":
+                kind = "STOP" if (code, subject, modifiers) in running else "START"
+                running ^= {(code, subject, modifiers)}
+            observation.events.append(_Event(place, kind, time_s, time_s, code, subject, modifiers, categories[code]))
+        yield observation
+
+
+def _numbers(table: object) -> dict[str, float]:
+    """Return the numbers above 0 in a table."""
+    found = {name: as_number(value) for name, value in table.items()} if isinstance(table, dict) else {}
+    return {name: number for name, number in found.items() if number is not None and number > 0}
+
+
+def _read_export(path: Path, table: Table) -> list[_Observation]:
+    """Return the observations of an export, which has a header in its first row or below what it says of one."""
+    rows = [(table.line, table.columns), *table.rows]
+    head = next((place for place, (_, row) in enumerate(rows) if "Behavior" in row and _is_header(row)), None)
+    if head is None:
+        raise AnnotationError(
+            f"{path}: not an export of events of BORIS: expected the columns Behavior, and Time or Start (s)",
+            hint="In BORIS: Observations > Export events > Aggregated events, or Tabular events.",
+        )
+    above = {row[0]: row[1] for _, row in rows[:head] if len(row) > 1}
+    columns = rows[head][1]
+    observations: dict[str, _Observation] = {}
+    below = rows[head + 1 :]
+    clock = columns.index("Start (s)" if "Start (s)" in columns else "Time")
+    below.sort(key=lambda row: as_number(table.seconds(row[1][clock])) or 0.0 if len(row[1]) > clock else 0.0)
+    for line, row in below:
+        where = f"{path}:{line}"
+        if len(row) != len(columns):
+            raise AnnotationError(f"{where}: {len(row)} cells, expected {len(columns)} as in the header")
+        cells = above | dict(zip(columns, row, strict=True))
+        name = cells[_FIRST_CELL]
+        observation = observations.get(name)
+        if observation is None:
+            observation = observations[name] = _observation(f"{path}: observation {name!r}", name, cells)
+        if "Source" not in cells and "Player #1" not in cells:  # older: the medium of this event
+            medium = cells.get("Media file") or cells.get("Media file path") or ""
+            observation.media += [medium] if medium and medium not in observation.media else []
+            observation.total_s = _numbers({"": number_from_text(cells.get("Total length", ""))}).get("")
+        observation.events.append(_event(where, cells, table))
+    for observation in observations.values():
+        if len(observation.media) == 1 and observation.total_s is not None:
+            observation.durations_s = {observation.media[0]: observation.total_s}
+    return list(observations.values())
+
+
+def _is_header(row: Sequence[str]) -> bool:
+    is_tabular = "Time" in row and ("Behavior type" in row or "Status" in row)
+    return is_tabular or {"Start (s)", "Stop (s)", "Behavior type"} <= set(row)
+
+
+def _observation(where: str, name: str, cells: Mapping[str, str]) -> _Observation:
+    offset_s = as_number(number_from_text(cells.get("Time offset (s)", "") or "0")) or 0.0
+    if "Source" not in cells:
+        return _Observation(where, name, [cells["Player #1"]] if cells.get("Player #1") else [], offset_s=offset_s)
+    if not cells["Source"].startswith("player #"):
+        return _Observation(where, name, [], offset_s=offset_s)
+    players = [part.partition(":")[2].split(";") for part in cells["Source"].split("|")]
+    lengths = cells.get("Media duration (s)", "").partition("|")[0].split(";")
+    rates = cells.get("FPS (frame/s)", cells.get("FPS", "")).partition("|")[0].split(";")
+    return _Observation(
+        where,
+        name,
+        players[0],
+        sum(map(len, players[1:])),
+        offset_s,
+        _numbers(dict(zip(players[0], map(number_from_text, lengths), strict=False))),
+        _numbers(dict(zip(players[0], map(number_from_text, rates), strict=False))),
+    )
+
+
+def _event(where: str, cells: Mapping[str, str], table: Table) -> _Event:
+    kind = cells.get("Behavior type", cells.get("Status", "")).upper()
+    begin = "Start (s)" if "Start (s)" in cells else "Time"
+    end = "Stop (s)" if begin == "Start (s)" and kind == "STATE" else begin
+    times_s = [as_number(table.seconds(cells[name])) for name in (begin, end)]
+    expected = ("STATE", "POINT") if begin == "Start (s)" else ("START", "STOP", "POINT")
+    if None in times_s or kind not in expected or not cells["Behavior"]:
+        text = (
+            f"must have a Behavior, a time and {' or '.join(expected)}, found {[cells[begin], cells[end], kind]!r:.80}"
+        )
+        raise AnnotationError(f"{where}: {text}")
+    modifiers = [value for name, value in cells.items() if name.startswith("Modifier") and value]
+    category = cells.get("Behavioral category") or _NO_CATEGORY
+    subject = cells.get("Subject", "")
+    if subject == "No focal subject":
+        subject = ""
+    start_s, end_s = (time_s or 0.0 for time_s in times_s)
+    return _Event(where, kind, start_s, end_s, cells["Behavior"], subject, "|".join(modifiers), category)

@@ -1,0 +1,45 @@
+"""XML files of annotation tools, which come from anywhere: no entity is ever expanded."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+from asl_kit.errors import AnnotationError
+
+
+class _Builder(ElementTree.TreeBuilder):
+    """Builds a tree, and refuses a document type declaration before any entity is read."""
+
+    def doctype(self, name: str, *_: object) -> None:
+        raise AnnotationError(f"has a document type declaration (<!DOCTYPE {name[:40]})")
+
+
+def read_xml(path: Path, root: str, *, tool: str) -> ElementTree.Element:
+    """Return the root element of an XML file.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    root : str
+        The name that the root element must have.
+    tool : str
+        Name of the tool that writes such files, for messages.
+
+    Raises
+    ------
+    AnnotationError
+        If it is not an XML file with this root, or has a document type declaration, and with it entities.
+    """
+    parser = ElementTree.XMLParser(target=_Builder())
+    try:
+        parser.feed(path.read_bytes())
+        document = parser.close()
+    except AnnotationError as error:
+        raise AnnotationError(f"{path}: {error.message}, which {tool} does not write") from None
+    except (ElementTree.ParseError, LookupError, ValueError) as error:
+        raise AnnotationError(f"{path}: not an XML file: {error}") from error
+    if document.tag != root:
+        raise AnnotationError(f"{path}: not a file of {tool}: expected <{root}>, found <{document.tag[:60]}>")
+    return document

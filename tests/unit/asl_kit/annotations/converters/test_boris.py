@@ -1,0 +1,124 @@
+import json
+
+import pytest
+from helpers.support import GOLDEN, damage
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from asl_kit.annotations.converters.boris import convert
+from asl_kit.annotations.report import ConversionReport
+from asl_kit.annotations.tiers import TierOptions
+from asl_kit.errors import AnnotationError, AslKitError
+
+RAW = GOLDEN / "boris" / "raw"
+OLDER = "Observation id\tMedia file\tTotal length\tBehavior\tBehavior type\tStart (s)\tStop (s)\n"
+
+
+def project(*events, media=("a.mp4",), length=None, **changes):
+    length = dict.fromkeys(media, 10.0) if length is None else length
+    observation = {
+        "file": {"1": list(media)},
+        "type": "MEDIA",
+        "events": list(events),
+        "media_info": {"length": length},
+    }
+    behaviors = {
+        "0": {"code": "eat", "type": "State event", "category": "food"},
+        "1": {"code": "hop", "type": "Point event"},
+    }
+    return json.dumps({"behaviors_conf": behaviors, "observations": {"o": observation | changes}})
+
+
+def state(start, end, code="eat", subject="", modifiers=""):
+    return [start, subject, code, modifiers, ""], [end, subject, code, modifiers, ""]
+
+
+def run(tmp_path, text, *, name="p.boris", table=None, tiers=()):
+    sources = [tmp_path / name]
+    sources[0].write_bytes(text if isinstance(text, bytes) else text.encode())
+    if table is not None:
+        sources.append(tmp_path / "facts.csv")
+        sources[1].write_text(table)
+    report = ConversionReport("boris")
+    annotations = convert(sources, manifest=None, report=report, tiers=TierOptions.parse(tiers))
+    report.compare(annotations, None)
+    assert report.differences == []
+    return annotations, report
+
+
+def times(annotations):
+    return {
+        video_id: [(item.start, item.end) for item in video.segments] for video_id, video in annotations.videos.items()
+    }
+
+
+TIMES = {
+    "one medium": (project(*state(1, 2.5)), {"a": [(1, 2.5)]}),
+    "two runs": (project(*state(1, 2), *state(4, 5)), {"a": [(1, 2), (4, 5)]}),
+    "two subjects at once": (project(*state(1, 3, subject="x"), *state(2, 4, subject="y")), {"a": [(1, 3), (2, 4)]}),
+    "the second medium": (project(*state(11, 12), media=["a.mp4", "b.mp4"]), {"a": [], "b": [(1, 2)]}),
+    "over a boundary": (project(*state(9, 12), media=["a.mp4", "b.mp4"]), {"a": [(9, 10)], "b": [(0, 2)]}),
+    "to a boundary": (project(*state(9, 10), media=["a.mp4", "b.mp4"]), {"a": [(9, 10)], "b": []}),
+    "from a boundary": (project(*state(10, 11), media=["a.mp4", "b.mp4"]), {"a": [], "b": [(0, 1)]}),
+    "a time offset": (project(*state(101, 102), **{"time offset": 100}), {"a": [(1, 2)]}),
+}
+
+
+@pytest.mark.parametrize(("text", "expected"), TIMES.values(), ids=TIMES)
+def test_times_of_the_observation_become_times_of_its_media(tmp_path, text, expected):
+    annotations, _ = run(tmp_path, text)
+    assert times(annotations) == expected
+
+
+def test_points_and_other_categories_are_reported(tmp_path):
+    text = project(*state(1, 2), [3, "", "hop", "", ""])
+    annotations, report = run(tmp_path, text, tiers=["food=verb"])
+    assert annotations.videos["a"].segments[0].labels == {"verb": "eat"}
+    assert [item.reason for item in report.items] == ["a point in time, without a duration"]
+
+
+def test_an_older_export_of_two_media_needs_their_durations(tmp_path):
+    rows = "o\ta.mp4\t25\teat\tSTATE\t1\t2\no\tb.mp4\t25\teat\tSTATE\t12\t14\n"
+    facts = "video,duration\na,10\nb,15\n"
+    annotations, _ = run(tmp_path, OLDER + rows, name="a.tsv", table=facts)
+    assert times(annotations) == {"a": [(1, 2)], "b": [(2, 4)]}
+    with pytest.raises(
+        AnnotationError, match=r"duration of a, b: not stated, but needed, as the observation has several"
+    ):
+        run(tmp_path, OLDER + rows, name="a.tsv")
+    with pytest.raises(
+        AnnotationError, match=r"its media with events last 25 s, but the observation 40 s: use BORIS's"
+    ):
+        run(tmp_path, OLDER + rows.replace("25", "40"), name="a.tsv", table=facts)
+
+
+FAULTS = {
+    "not paired": (
+        project([1, "", "eat", "", ""]),
+        "p.boris",
+        "event 1: video 'a': behavior 'eat', START: the state does",
+    ),
+    "unknown behavior": (project([1, "", "fly", "", ""]), "p.boris", "behavior 'fly' is not in the ethogram"),
+    "no event": (project([1, "", "eat"]), "p.boris", r"event 1: must be \[time, subject, code"),
+    "late": (project(*state(9, 11)), "p.boris", r"end: must be within the video's duration \(10.0\)"),
+    "no project": ("{}", "p.boris", "not a project of BORIS"),
+    "not an export": ("a\tb\n1\t2\n", "p.tsv", "not an export of BORIS: expected a first column 'Observation id'"),
+    "another export": ("Observation id\tb\n1\t2\n", "p.tsv", "not an export of events of BORIS"),
+    "no time": (OLDER + "o\ta.mp4\t25\teat\tSTATE\tx\t2\n", "p.tsv", "p.tsv:2: must have a Behavior, a time and STATE"),
+    "a short row": (OLDER + "o\ta.mp4\n", "p.tsv", "p.tsv:2: 2 cells, expected 7 as in the header"),
+}
+
+
+@pytest.mark.parametrize(("text", "name", "message"), FAULTS.values(), ids=FAULTS)
+def test_fault_is_named_with_its_place(tmp_path, text, name, message):
+    with pytest.raises(AnnotationError, match=message):
+        run(tmp_path, text, name=name)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data(), name=st.sampled_from(["zoo.boris", "aggregated.tsv", "tabular.csv", "older.tsv"]))
+def test_damaged_file_is_one_message(tmp_path, data, name):
+    try:
+        run(tmp_path, data.draw(damage((RAW / name).read_bytes())), name=name)
+    except AslKitError:
+        return
