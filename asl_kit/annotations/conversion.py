@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from rich import box
 from rich.table import Table
 
 from asl_kit.annotations.io import without_garbage_collection, write_annotations
+from asl_kit.annotations.point_window import PointWindow
 from asl_kit.annotations.report import ConversionReport
 from asl_kit.annotations.schema import AnnotationSet
 from asl_kit.annotations.tables import DEFAULT_TABLE, TableOptions
@@ -24,6 +25,22 @@ ENTRY_POINT_GROUP = "asl_kit.converters"
 
 Converter = Callable[..., AnnotationSet]
 """``convert(sources, *, manifest, report[, table]) -> AnnotationSet``; see `asl_kit.annotations.converters`."""
+
+_STATED = {
+    "table": (
+        "reads no tables whose columns or encoding can be stated",
+        "--column and --encoding are for csv, and for tables of durations beside other formats.",
+    ),
+    "fps": (
+        "reads no frame numbers whose rate can be stated",
+        "--fps is for annotations that count frames and do not state their frame rate. Leave it out.",
+    ),
+    "point_window": (
+        "reads no points in time",
+        "--point-window is for annotations that have points in time in place of segments. Leave it out.",
+    ),
+}
+"""What a converter does not do that lacks a parameter, and what the option is for."""
 
 
 def converter_names() -> list[str]:
@@ -76,16 +93,17 @@ def _load(entry: EntryPoint) -> Converter:
 
 
 def _run(
-    entry: EntryPoint, sources: Sequence[Path], manifest: Manifest | None, report: ConversionReport, table: TableOptions
+    entry: EntryPoint,
+    sources: Sequence[Path],
+    manifest: Manifest | None,
+    report: ConversionReport,
+    stated: Mapping[str, object],
 ) -> AnnotationSet:
     """Run a converter; an exception in another package's converter becomes one message that names the package."""
     converter = _load(entry)
-    stated = {} if table == DEFAULT_TABLE else {"table": table}
-    if stated and "table" not in inspect.signature(converter).parameters:
-        raise UsageError(
-            f"the converter {entry.name!r} reads no tables whose columns or encoding can be stated",
-            hint="--column and --encoding are for csv, and for tables of durations beside other formats.",
-        )
+    for name in stated.keys() - inspect.signature(converter).parameters:
+        fault, hint = _STATED[name]
+        raise UsageError(f"the converter {entry.name!r} {fault}", hint=hint)
     with plugin_faults(entry, kind="converter", command="convert"):
         annotations = converter(sources, manifest=manifest, report=report, **stated)
     if not isinstance(annotations, AnnotationSet):
@@ -126,14 +144,21 @@ def _describe(name: str) -> str:
 
 @without_garbage_collection()
 def read_sources(
-    dataset: str, sources: str | Path | Iterable[str | Path], table: TableOptions = DEFAULT_TABLE
+    dataset: str,
+    sources: str | Path | Iterable[str | Path],
+    *,
+    table: TableOptions = DEFAULT_TABLE,
+    fps: float | None = None,
+    point_window: PointWindow | None = None,
 ) -> tuple[AnnotationSet, ConversionReport]:
     """Return the annotations that `convert` writes, and its report; parameters and errors are those of `convert`."""
     paths = [Path(source) for source in ([sources] if isinstance(sources, str | Path) else sources)]
     entry = _find_entry(dataset)
     manifest = find_manifest(dataset)
     report = ConversionReport(dataset=manifest.name if manifest else dataset)
-    annotations = _run(entry, paths, manifest, report, table)
+    stated = {"table": table, "fps": fps, "point_window": point_window}
+    stated = {name: value for name, value in stated.items() if value not in (None, DEFAULT_TABLE)}
+    annotations = _run(entry, paths, manifest, report, stated)
     report.compare(annotations, manifest)
     report.check_segments()
     return annotations, report
@@ -146,6 +171,8 @@ def convert(
     *,
     strict: bool = False,
     table: TableOptions = DEFAULT_TABLE,
+    fps: float | None = None,
+    point_window: PointWindow | None = None,
 ) -> ConversionReport:
     """Convert a dataset's annotations to the unified format.
 
@@ -162,6 +189,10 @@ def convert(
         Refuse to write a result that differs from the manifest.
     table : TableOptions
         Columns and encoding of the tables among the sources, where they are not known by themselves.
+    fps : float, optional
+        Frames per second, for annotations that count frames and do not state it.
+    point_window : PointWindow, optional
+        The segment around each point in time, for annotations that have such.
 
     Returns
     -------
@@ -171,7 +202,7 @@ def convert(
     Raises
     ------
     UsageError
-        If there is no such converter, or it reads no tables and options for tables are stated.
+        If there is no such converter, or it has no use for an option, or needs one.
     PluginError
         If a converter of another package fails.
     MissingFileError
@@ -190,7 +221,7 @@ def convert(
     >>> report.notes
     ["the split of 1 videos is not stated: taken as 'train'"]
     """
-    annotations, report = read_sources(dataset, sources, table)
+    annotations, report = read_sources(dataset, sources, table=table, fps=fps, point_window=point_window)
     if strict:
         report.check_differences()
     write_annotations(annotations, Path(output))

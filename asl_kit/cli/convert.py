@@ -10,6 +10,7 @@ import click
 from asl_kit.cli import options
 
 if TYPE_CHECKING:
+    from asl_kit.annotations.point_window import PointWindow
     from asl_kit.annotations.tables import TableOptions
 
 
@@ -24,6 +25,12 @@ if TYPE_CHECKING:
     help="Take durations from the video files in this folder, and refuse segments that end later.",
 )
 @options.table
+@click.option(
+    "--fps",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Frames per second, for annotations that count frames and do not state it.",
+)
+@options.point_window
 @options.image_fps
 @options.json_option("the whole report")
 @click.option(
@@ -36,6 +43,8 @@ def convert(
     out: Path,
     videos: Path | None,
     table: TableOptions,
+    fps: float | None,
+    point_window: PointWindow | None,
     image_fps: float | None,
     json_path: str | None,
     strict: bool,
@@ -58,7 +67,7 @@ def convert(
     from asl_kit.base.console import out as stdout
     from asl_kit.cli.output import write_json
 
-    annotations, report = read_sources(dataset, sources, table)
+    annotations, report = read_sources(dataset, sources, table=table, fps=fps, point_window=point_window)
     if videos is not None:
         from asl_kit.own_data.video_headers import use_video_files
 

@@ -136,6 +136,20 @@ image_fps = click.option(
     help="Frame rate of videos that are folders or tars of images.  [default: the annotations']",
 )
 
+
+def _parse_point_window(ctx: click.Context, parameter: click.Parameter, value: str | None) -> Any:
+    from asl_kit.annotations.point_window import PointWindow
+
+    return None if value is None else PointWindow.parse(value)
+
+
+point_window = click.option(
+    "--point-window",
+    metavar="BEFORE[,AFTER]",
+    callback=_parse_point_window,
+    help="For annotations that are points in time: seconds before and after each that make its segment.",
+)
+
 required_annotations = click.option(
     "--annotations",
     type=click.Path(path_type=Path),

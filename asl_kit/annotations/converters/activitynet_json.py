@@ -20,10 +20,11 @@ from typing import Any
 
 from pydantic import Field
 
-from asl_kit.annotations.collector import ACTION, Collector, as_number, number_from_text
+from asl_kit.annotations.collector import ACTION, NO_VALUE, Collector, as_number, number_from_text
 from asl_kit.annotations.report import ConversionReport
 from asl_kit.annotations.schema import AnnotationSet, Source
 from asl_kit.base.files import read_json
+from asl_kit.base.similar_names import one_letter_from
 from asl_kit.base.validation import StrictModel, validate
 from asl_kit.errors import AnnotationError
 from asl_kit.manifests.schema import Manifest
@@ -181,7 +182,11 @@ def collect_database(
         if not isinstance(entry, dict):
             collector.error(where, f"must be a table, found {entry!r}", video_id=video_id)
             continue
-        unused.update(key for key in entry if key not in _VIDEO_KEYS)
+        unknown = [key for key in entry if key not in _VIDEO_KEYS]
+        misspelt = {key: meant for key in unknown if (meant := one_letter_from(key, _VIDEO_KEYS - entry.keys()))}
+        for key, meant in misspelt.items():
+            collector.error(where, f"unknown key {key!r} (did you mean {meant!r}?)", video_id=video_id)
+        unused.update(key for key in unknown if key not in misspelt)
         stated, doubts = _video_facts(entry, manifest, published=published)
         attributes = entry.get("attributes")
         if not isinstance(attributes, dict | None):
@@ -279,7 +284,8 @@ def _collect_annotation(
         collector.error(where, f"{prefix[:-1]}: must be a table, found {annotation!r}", video_id=video_id)
         return
     label, labels, attributes = (annotation.get(key) for key in ("label", "labels", "attributes"))
-    if not (isinstance(label, str) and label) and not (label is None and labels):
+    no_value = not published and isinstance(label, str) and label in NO_VALUE
+    if not (isinstance(label, str) and label and not no_value) and not (label is None and labels):
         collector.error(where, f"{prefix}label: must be the name of a class, found {label!r}", video_id=video_id)
         return
     if not isinstance(attributes, dict | None):
@@ -291,6 +297,10 @@ def _collect_annotation(
         collector.error(where, text, video_id=video_id)
         return
     others = {key: value for key, value in annotation.items() if key not in _SEGMENT_KEYS}
+    for key in others:
+        if (meant := one_letter_from(key, _SEGMENT_KEYS - annotation.keys())) is not None:
+            collector.error(where, f"{prefix}{key}: unknown key (did you mean {meant!r}?)", video_id=video_id)
+            return
     start, end = _times(collector, video_id, annotation, where, prefix)
     is_ignored = label is not None and label == ignored_label
     collector.segment(
