@@ -10,9 +10,11 @@ import re
 import shutil
 import traceback
 from collections.abc import Callable
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from golden.regenerate import OPTIONS
 from tools.fuzz_damage import damage
 from tools.fuzz_outcomes import Outcome, at_most
 
@@ -37,7 +39,7 @@ def judge(converter: str, raw: Path, folder: Path, damages: str) -> Outcome:
     output = folder / "annotations.json"
     try:
         with at_most():
-            report = convert(converter, sources, output)
+            report = convert(converter, sources, output, **OPTIONS.get(converter, {}))
     except (AslKitError, OSError) as error:
         if output.exists():
             return Outcome("half-written", f"{damages}: {error}")
@@ -145,6 +147,22 @@ def count_elements(raw: Path) -> int | None:
     return sum(len(tag.findall(text_of(path))) for path in raw.rglob("*.eaf") if path.is_file())
 
 
+def count_runs(raw: Path) -> int | None:
+    """Count the runs of equal labels in text files with a label for each frame, without those of the background."""
+    background = {"SIL", "background", "action_start", "action_end"}
+    total = 0
+    for path in raw.rglob("*.txt"):
+        lines = [line.strip() for line in text_of(path).rstrip().splitlines()]
+        if path.name == "mapping.txt":
+            continue
+        if all(re.fullmatch(r"[0-9]+-[0-9]+\s+.+", line) for line in lines):
+            labels = [line.split(maxsplit=1)[1] for line in lines]
+        else:
+            labels = [label for label, _ in groupby(lines)]
+        total += sum(label not in background for label in labels)
+    return total
+
+
 COUNTERS: dict[str, Callable[[Path], int | None]] = {
     "activitynet": count_database,
     "activitynet-json": count_database,
@@ -156,6 +174,7 @@ COUNTERS: dict[str, Callable[[Path], int | None]] = {
     "epic-kitchens": count_rows("narration_id"),
     "epic-sounds": count_rows("annotation_id"),
     "fineaction": count_database,
+    "frame-labels": count_runs,
     "hacs": count_database,
     "multithumos": count_lines,
     "thumos14": count_lines,

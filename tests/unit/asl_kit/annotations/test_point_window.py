@@ -9,7 +9,7 @@ from asl_kit.errors import UsageError
 
 
 def test_examples() -> None:
-    assert doctest.testmod(point_window) == (0, 2)
+    assert doctest.testmod(point_window) == (0, 1)
 
 
 @pytest.mark.parametrize("text", ["", "x", "1,2,3", "-1", "0", "0,0", "nan", "1,inf"])
