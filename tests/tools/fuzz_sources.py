@@ -147,11 +147,23 @@ def count_elements(raw: Path) -> int | None:
     return sum(len(tag.findall(text_of(path))) for path in raw.rglob("*.eaf") if path.is_file())
 
 
+def count_steps(raw: Path) -> int | None:
+    """Count the annotations of COIN's and YouCook2's JSON files."""
+    entries = [entry for document in documents_of(raw) for entry in document["database"].values()]
+    return sum(len(entry.get("annotation") or entry.get("annotations") or ()) for entry in entries)
+
+
+def count_step_lines(raw: Path) -> int | None:
+    """Count the lines of CrossTask's files of annotations."""
+    files = [path for path in raw.rglob("*.csv") if re.fullmatch(r"[0-9]+_.+", path.stem) and path.is_file()]
+    return sum(bool(line.strip()) for path in files for line in text_of(path).splitlines())
+
+
 def count_runs(raw: Path) -> int | None:
     """Count the runs of equal labels in text files with a label for each frame, without those of the background."""
     background = {"SIL", "background", "action_start", "action_end"}
     total = 0
-    for path in raw.rglob("*.txt"):
+    for path in filter(Path.is_file, raw.rglob("*.txt")):
         lines = [line.strip() for line in text_of(path).rstrip().splitlines()]
         if path.name == "mapping.txt":
             continue
@@ -168,6 +180,8 @@ COUNTERS: dict[str, Callable[[Path], int | None]] = {
     "activitynet-json": count_database,
     "activitynet12": count_database,
     "charades": count_actions,
+    "coin": count_steps,
+    "crosstask": count_step_lines,
     "csv": count_starts,
     "ego4d-mq": count_labels,
     "elan": count_elements,
@@ -178,4 +192,5 @@ COUNTERS: dict[str, Callable[[Path], int | None]] = {
     "hacs": count_database,
     "multithumos": count_lines,
     "thumos14": count_lines,
+    "youcook2": count_steps,
 }

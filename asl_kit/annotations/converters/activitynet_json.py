@@ -39,6 +39,8 @@ OTHERS = "other_annotations"
 """Key of a video for segments without a label in the exported vocabulary, which other programs must not read."""
 
 _FACT_KEYS = ("subset", "duration", "fps", *_FRAMES_KEYS, *_PATH_KEYS, "attributes", "url", "resolution")
+_SPLITS = {"training": "train", "validation": "val", "testing": "test"}
+"""Our names of the subsets of datasets without a manifest."""
 _VIDEO_KEYS = frozenset((*_FACT_KEYS, "annotations", OTHERS, "annotated", "ignored"))
 _SEGMENT_KEYS = frozenset(("label", "labels", "segment", "label_id", "segment(frames)", "attributes"))
 
@@ -158,6 +160,31 @@ def check_database(document: Any, path: Path) -> dict[str, Any]:
         )
     checked: dict[str, Any] = document
     return checked
+
+
+def with_keys(document: dict[str, Any], *, annotations: str, attributes: Mapping[str, str]) -> dict[str, Any]:
+    """Return the document of a dataset with other keys in this layout, and with our names of the splits.
+
+    Parameters
+    ----------
+    document : dict
+        As `read_database` returns it; it is changed.
+    annotations : str
+        Its key of a video's annotations.
+    attributes : mapping
+        The name of an attribute of the video, by its key.
+    """
+    for entry in document["database"].values():
+        if not isinstance(entry, dict):
+            continue
+        if annotations in entry:
+            entry["annotations"] = entry.pop(annotations)
+        entry["attributes"] = {name: entry.pop(key) for key, name in attributes.items() if key in entry}
+        entry.pop("video_url", None)
+        subset = entry.get("subset")
+        if isinstance(subset, str):
+            entry["subset"] = _SPLITS.get(subset.lower(), subset)
+    return document
 
 
 def annotations_of(entry: object) -> list[dict[str, Any]]:
