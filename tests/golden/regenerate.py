@@ -12,10 +12,11 @@ from pathlib import Path
 
 from asl_kit import __version__
 from asl_kit.annotations.conversion import convert
+from asl_kit.annotations.point_window import PointWindow
 
 GOLDEN = Path(__file__).parent
 SAMPLES = sorted(path.parent.name for path in GOLDEN.glob("*/raw"))
-OPTIONS: dict[str, dict[str, object]] = {}
+OPTIONS: dict[str, dict[str, object]] = {"soccernet": {"point_window": PointWindow(2.0, 5.0)}}
 """Options of the converters that need some."""
 RESULTS = ("annotations.json", "report.json")
 

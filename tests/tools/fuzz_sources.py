@@ -159,6 +159,11 @@ def count_step_lines(raw: Path) -> int | None:
     return sum(bool(line.strip()) for path in files for line in text_of(path).splitlines())
 
 
+def count_events(raw: Path) -> int | None:
+    """Count the events of SoccerNet's files."""
+    return sum(len(document["annotations"]) for document in documents_of(raw))
+
+
 def count_runs(raw: Path) -> int | None:
     """Count the runs of equal labels in text files with a label for each frame, without those of the background."""
     background = {"SIL", "background", "action_start", "action_end"}
@@ -191,6 +196,7 @@ COUNTERS: dict[str, Callable[[Path], int | None]] = {
     "frame-labels": count_runs,
     "hacs": count_database,
     "multithumos": count_lines,
+    "soccernet": count_events,
     "thumos14": count_lines,
     "youcook2": count_steps,
 }
