@@ -16,7 +16,10 @@ from asl_kit.annotations.point_window import PointWindow
 
 GOLDEN = Path(__file__).parent
 SAMPLES = sorted(path.parent.name for path in GOLDEN.glob("*/raw"))
-OPTIONS: dict[str, dict[str, object]] = {"soccernet": {"point_window": PointWindow(2.0, 5.0)}}
+OPTIONS: dict[str, dict[str, object]] = {
+    "ava": {"point_window": PointWindow(0.5, 0.5)},
+    "soccernet": {"point_window": PointWindow(2.0, 5.0)},
+}
 """Options of the converters that need some."""
 RESULTS = ("annotations.json", "report.json")
 

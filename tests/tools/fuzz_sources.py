@@ -164,6 +164,27 @@ def count_events(raw: Path) -> int | None:
     return sum(len(document["annotations"]) for document in documents_of(raw))
 
 
+def count_lists(raw: Path) -> int | None:
+    """Count the actions and sounds of Perception Test's files."""
+    entries = [entry for document in documents_of(raw) for entry in document.values()]
+    names = ("action_localisation", "sound_localisation")
+    return sum(len(entry.get(name) or ()) for entry in entries for name in names)
+
+
+def count_elements_of_events(raw: Path) -> int | None:
+    """Count the events of FineGym's file, and their elements."""
+    events = [event for document in documents_of(raw) for video in document.values() for event in video.values()]
+    return sum(1 + len(event.get("segments") or ()) for event in events)
+
+
+def count_clips(raw: Path) -> int | None:
+    """Count the rows of EGTEA's table."""
+    texts = [text_of(path) for path in raw.glob("*.csv") if path.is_file()]
+    tables = [text for text in texts if "Clip Prefix" in text.partition("\n")[0]]
+    rows = [row for text in tables for row in csv.reader(io.StringIO(text, newline=""), delimiter=";")]
+    return sum(any(cell.strip() for cell in row) for row in rows) - len(tables)
+
+
 def count_runs(raw: Path) -> int | None:
     """Count the runs of equal labels in text files with a label for each frame, without those of the background."""
     background = {"SIL", "background", "action_start", "action_end"}
@@ -189,13 +210,16 @@ COUNTERS: dict[str, Callable[[Path], int | None]] = {
     "crosstask": count_step_lines,
     "csv": count_starts,
     "ego4d-mq": count_labels,
+    "egtea": count_clips,
     "elan": count_elements,
     "epic-kitchens": count_rows("narration_id"),
     "epic-sounds": count_rows("annotation_id"),
     "fineaction": count_database,
+    "finegym": count_elements_of_events,
     "frame-labels": count_runs,
     "hacs": count_database,
     "multithumos": count_lines,
+    "perception-test": count_lists,
     "soccernet": count_events,
     "thumos14": count_lines,
     "youcook2": count_steps,
