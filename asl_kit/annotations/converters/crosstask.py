@@ -107,13 +107,15 @@ def _collect(collector: Collector, path: Path, tasks: Tasks, splits: dict[str, s
         collector.error(str(path), f"task {task!r}: not in {TASKS}", video_id=video_id)
         return
     name, steps = tasks[task]
+    numbered = {str(number): step for number, step in enumerate(steps, start=1)}
     collector.video(video_id, str(path), split=splits.get(video_id))
     collector.annotated(video_id)
     for number, line in enumerate(read_text(path).splitlines(), start=1):
         if not line.strip():
             continue
         where, cells = f"{path}:{number}", [cell.strip() for cell in line.split(",")]
-        if len(cells) != 3 or not (cells[0].isdecimal() and 1 <= int(cells[0]) <= len(steps)):
+        step = numbered.get(cells[0])
+        if len(cells) != 3 or step is None:
             text = f"expected `step,start,end` with a step from 1 to {len(steps)}, found {line!r:.60}"
             collector.error(where, text, video_id=video_id)
             continue
@@ -122,6 +124,6 @@ def _collect(collector: Collector, path: Path, tasks: Tasks, splits: dict[str, s
             where,
             start=number_from_text(cells[1]),
             end=number_from_text(cells[2]),
-            labels={ACTION: steps[int(cells[0]) - 1]},
+            labels={ACTION: step},
             attributes={"task": name},
         )

@@ -229,8 +229,8 @@ MISSPELT = {
     ),
     "capitals": ({"Duration": 9, "annotations": []}, "unknown key 'Duration' .did you mean 'duration'"),
     "of a segment": (
-        {"duration": 9, "annotations": [{"label": "x", "segment": [1, 2], "lables": {"action": "x"}}]},
-        "annotations.0.lables: unknown key .did you mean 'labels'",
+        {"duration": 9, "annotations": [{"label": "x", "segment": [1, 2], "xlabels": {"action": "x"}}]},
+        "annotations.0.xlabels: unknown key .did you mean 'labels'",
     ),
     "no class": (
         {"duration": 9, "annotations": [{"label": "nan", "segment": [1, 2]}]},
