@@ -14,6 +14,8 @@ FRAMES_HINT: Final = "Times are in seconds: divide frame numbers by the frame ra
 
 _MAX_FPS = 240.0
 """Highest frame rate that is expected: a segment that ends at a larger multiple of its video's seconds is no frame."""
+_TOO_LATE = 2.0
+"""A segment that ends after more than this multiple of its video's duration is not just a little too long."""
 _LONG = 500.0
 """Typical length of a segment from which whole numbers may be milliseconds: half a second, or more than 8 minutes."""
 
@@ -37,17 +39,19 @@ def unit_hint(spans: Collection[Span]) -> str | None:
 
     Examples
     --------
-    >>> unit_hint([Span(1000.0, 2500.0, duration_s=60.0, fps=None)])
+    >>> unit_hint([Span(1000.0, 2500.0, duration_s=60.0, fps=25.0)])
     'The times look like milliseconds. Times are in seconds: divide milliseconds by 1000.'
     """
     beyond = [span for span in spans if not span.fits(1)]
-    if not beyond:
+    if all(span.fits(_TOO_LATE) for span in beyond) or not all(span.fits(1000) for span in beyond):
         return None
-    if all(span.fits(span.fps or _MAX_FPS) for span in beyond) and _whole(beyond):
-        return f"The times look like frame numbers. {FRAMES_HINT}"
-    if all(span.fits(1000) for span in beyond) and not all(span.fits(_MAX_FPS) for span in beyond):
-        return f"The times look like milliseconds. {MILLISECONDS_HINT}"
-    return None
+    may_be_frames = _whole(beyond) and all(span.fits(span.fps or _MAX_FPS) for span in beyond)
+    if may_be_frames:
+        return (
+            "The times look like frame numbers or milliseconds. Times are in seconds: divide frame numbers by the frame"
+            " rate, or milliseconds by 1000."
+        )
+    return f"The times look like milliseconds. {MILLISECONDS_HINT}"
 
 
 def unit_note(spans: Collection[Span]) -> str | None:

@@ -4,7 +4,7 @@ from asl_kit.annotations import Segment
 from asl_kit.annotations.converters.csv_table import convert
 from asl_kit.annotations.report import ConversionReport
 from asl_kit.annotations.tables import TIME_HINT
-from asl_kit.annotations.time_units import FRAMES_HINT, MILLISECONDS_HINT
+from asl_kit.annotations.time_units import MILLISECONDS_HINT
 from asl_kit.errors import AnnotationError, MissingFileError
 
 HEADER = "video,start,end,label,split,duration,fps,path\n"
@@ -146,8 +146,8 @@ def test_milliseconds_by_name(tmp_path, names):
 
 
 SIZES = {
-    "milliseconds": ("a,1000,2500,cut,60,\na,4000.5,9000,cut,60,\nb,1000,2000,cut,5,\n", MILLISECONDS_HINT),
-    "frame numbers": ("a,25,1450,cut,60,25\n", FRAMES_HINT),
+    "milliseconds": ("a,1000,2500,cut,60,\na,40000,59000,cut,60,\nb,1000,2000,cut,5,\n", MILLISECONDS_HINT),
+    "frame numbers": ("a,25,1450,cut,60,25\n", "divide frame numbers by the frame rate, or milliseconds by 1000."),
     "neither": ("a,25,61.5,cut,60,25\n", None),
 }
 
