@@ -58,12 +58,13 @@ def _collect(
         collector.error(where, "must have metadata, and lists of actions and sounds", video_id=video_id)
         return
     fps, frames, split = as_number(metadata.get("frame_rate")), metadata.get("num_frames"), metadata.get("split")
-    if fps is None or fps <= 0 or type(frames) is not int or frames <= 0:
-        found = f"found {metadata.get('frame_rate')!r} and {frames!r}"
+    seconds = None if fps is None or fps <= 0 or as_number(frames) is None else as_number(frames / fps)
+    if fps is None or type(frames) is not int or seconds is None or seconds <= 0:
+        found = f"found {metadata.get('frame_rate')!r:.40} and {frames!r:.40}"
         collector.error(where, f"metadata: frame_rate and num_frames must be above 0, {found}", video_id=video_id)
         return
     split = _SPLITS.get(split, split) if isinstance(split, str) and split else None
-    collector.video(video_id, where, split=split, duration=frames / fps, fps=fps, frames=frames)
+    collector.video(video_id, where, split=split, duration=seconds, fps=fps, frames=frames)
     for name, items in lists.items():
         if items is not None:
             collector.annotated(video_id)
