@@ -14,6 +14,7 @@ __all__ = [
     "ExtractionSettings",
     "FeatureReader",
     "ImportSettings",
+    "PointWindow",
     "PredictionOptions",
     "RunOptions",
     "ScoringOptions",
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from asl_extract.videos import find_videos
     from asl_kit.annotations import read_annotations
     from asl_kit.annotations.conversion import convert
+    from asl_kit.annotations.point_window import PointWindow
     from asl_kit.annotations.tables import TableOptions
     from asl_kit.dataset.feature_reader import FeatureReader
     from asl_kit.detections.fusion import fuse_files
@@ -53,6 +55,7 @@ else:
         "ExtractionSettings": "asl_extract.settings",
         "FeatureReader": "asl_kit.dataset.feature_reader",
         "ImportSettings": "asl_kit.feature_import",
+        "PointWindow": "asl_kit.annotations.point_window",
         "PredictionOptions": "asl_kit.prediction.predict_videos",
         "RunOptions": "asl_extract.settings",
         "ScoringOptions": "asl_evaluate.options",

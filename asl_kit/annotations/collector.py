@@ -14,21 +14,26 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from asl_kit import __version__
 from asl_kit.annotations.io import ordered
 from asl_kit.annotations.report import ConversionReport, Kind
 from asl_kit.annotations.schema import AnnotationSet, Source, SourceFile
+from asl_kit.annotations.time_units import Span, unit_hint, unit_note
 from asl_kit.annotations.validation import DURATION_TOLERANCE_S, time_error
 from asl_kit.base.files import sha256_of
 from asl_kit.base.validation import list_errors, validate
-from asl_kit.errors import AnnotationError, MissingFileError
+from asl_kit.errors import AnnotationError, MissingFileError, first_few
 from asl_kit.manifests.schema import Manifest
 
 ACTION = "action"
 """Name of the vocabulary of a dataset that has only one."""
 DEFAULT_SPLIT = "train"
+NO_VALUE: Final = frozenset(
+    ("nan", "NaN", "NAN", "-nan", "-NaN", "<NA>", "NA", "N/A", "n/a", "#N/A", "#NA", "NULL", "null", "None", "NaT")
+)
+"""What programs write for an empty cell: the words that pandas' `read_csv` takes for one, and its `NaT`."""
 
 
 @dataclass(slots=True)
@@ -250,6 +255,7 @@ class Collector:
         AnnotationError
             Lists every error.
         """
+        was_converted = source is not None
         source = source or _describe_source(files, converter or dataset)
         if vocabularies is None:
             vocabularies = self.manifest.vocabularies if self.manifest else self._found_vocabularies()
@@ -272,7 +278,9 @@ class Collector:
         if not self._videos and not self._errors:
             self._errors.append("no video in " + ", ".join(file.name for file in source.files))
         if self._errors:
-            raise AnnotationError(list_errors(self._errors), hint=self.hint)
+            raise AnnotationError(list_errors(self._errors), hint=self.hint or unit_hint(self._spans()))
+        if not (self._mend or was_converted):
+            self._note_doubts()
         if without_duration:
             self.report.note(
                 f"the duration of {without_duration} videos is not stated: taken from the end of their last segment"
@@ -288,6 +296,30 @@ class Collector:
         }
         names = ", ".join(file.name for file in source.files)
         return validate(AnnotationSet, ordered(document), source=names, error=AnnotationError)
+
+    def _spans(self) -> list[Span]:
+        return [
+            Span(item.start_s, item.end_s, facts.stated.get("duration"), facts.stated.get("fps"))
+            for facts in self._videos.values()
+            for item in facts.items
+        ]
+
+    def _note_doubts(self) -> None:
+        """Note what is valid, and is still often a mistake in people's own data."""
+        if (doubt := unit_note(self._spans())) is not None:
+            self.report.note(doubt)
+        seen, doubled = set(), []
+        for video_id, facts in self._videos.items():
+            for item in facts.items:
+                labels = tuple(sorted((item.labels or {}).items()))
+                key = (video_id, item.start_s, item.end_s, labels)
+                if key in seen:
+                    named = "+".join(label for _, label in labels)
+                    doubled.append(f"{video_id} [{item.start_s:g}, {item.end_s:g}) {named!r}")
+                seen.add(key)
+        if doubled:
+            some = first_few(doubled, 3)
+            self.report.note(f"{len(doubled)} segments repeat the times and the label of another one: {some}")
 
     def _found_vocabularies(self) -> dict[str, list[str]]:
         found: dict[str, set[str]] = {ACTION: set()}

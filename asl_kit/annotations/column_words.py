@@ -111,7 +111,11 @@ DURATIONS: Final[Mapping[str, tuple[str, ...]]] = {
 
 _UNIT = "s|secs?|seconds?|sek|sekunden|secondes?|segs?|segundos?|secondi|ss\\.msec|(?:hh:)?mm:ss(?:\\.m+s?)?"
 _TIMED = re.compile(rf"(.+?)(?:_(?:in_)?(?:{_UNIT})|_*[(\[](?:{_UNIT})[)\]])")
-_TIMES = ("start", "end", "duration")
+_MILLISECONDS = re.compile(
+    r".*(?:_|[(\[])(?:ms|msecs?|millis|milli_?se[ck]\w*|millisegundos|millisecondi|milisegundos)[)\]]?"
+)
+TIMES: Final = ("start", "end", "duration")
+"""Columns of seconds."""
 
 
 def fold_header(header: str) -> str:
@@ -142,7 +146,7 @@ def means(header: str, name: str) -> bool:
     (True, True, False)
     """
     folded = fold_header(header)
-    if folded in _NAMES[name] or name not in _TIMES:
+    if folded in _NAMES[name] or name not in TIMES:
         return folded in _NAMES[name]
     timed = _without_unit(folded)
     return timed in _NAMES[name] or (timed == name != "duration")
@@ -152,6 +156,17 @@ def means_some_duration(header: str) -> bool:
     """Return whether a header is a word for the duration of a video or of a segment."""
     folded = fold_header(header)
     return folded in _DURATIONS or _without_unit(folded) in _DURATIONS
+
+
+def is_in_milliseconds(header: str) -> bool:
+    """Return whether a header states milliseconds.
+
+    Examples
+    --------
+    >>> is_in_milliseconds("start_ms"), is_in_milliseconds("End Time (msec)"), is_in_milliseconds("items")
+    (True, True, False)
+    """
+    return _MILLISECONDS.fullmatch(fold_header(header)) is not None
 
 
 def _without_unit(folded: str) -> str:

@@ -11,6 +11,7 @@ from rich import box
 from rich.table import Table
 
 from asl_kit.annotations.io import without_garbage_collection, write_annotations
+from asl_kit.annotations.point_window import PointWindow
 from asl_kit.annotations.report import ConversionReport
 from asl_kit.annotations.schema import AnnotationSet
 from asl_kit.annotations.tables import DEFAULT_TABLE, TableOptions
@@ -25,6 +26,23 @@ ENTRY_POINT_GROUP = "asl_kit.converters"
 
 Converter = Callable[..., AnnotationSet]
 """``convert(sources, *, manifest, report, ...) -> AnnotationSet``; see `asl_kit.annotations.converters`."""
+
+_STATED = {
+    "table": (
+        "reads no tables whose columns or encoding can be stated",
+        "--column and --encoding are for csv, and for tables of durations beside other formats.",
+    ),
+    "tiers": ("reads no tiers", "--tier is for the files of annotation tools that have tiers, such as elan."),
+    "fps": (
+        "reads no frame numbers whose rate can be stated",
+        "--fps is for annotations that count frames and do not state their frame rate. Leave it out.",
+    ),
+    "point_window": (
+        "reads no points in time",
+        "--point-window is for annotations that have points in time in place of segments. Leave it out.",
+    ),
+}
+"""What a converter does not do that lacks a parameter, and what the option is for."""
 
 
 def converter_names() -> list[str]:
@@ -76,16 +94,6 @@ def _load(entry: EntryPoint) -> Converter:
     return converter
 
 
-_OPTIONS = {
-    "table": (
-        "reads no tables whose columns or encoding can be stated",
-        "--column and --encoding are for csv, and for tables of durations beside other formats.",
-    ),
-    "tiers": ("reads no tiers", "--tier is for the files of annotation tools that have tiers, such as elan."),
-}
-"""What a converter without the parameter of this name lacks, and a hint."""
-
-
 def _run(
     entry: EntryPoint,
     sources: Sequence[Path],
@@ -95,10 +103,9 @@ def _run(
 ) -> AnnotationSet:
     """Run a converter; an exception in another package's converter becomes one message that names the package."""
     converter = _load(entry)
-    for name in stated:
-        if name not in inspect.signature(converter).parameters:
-            lacks, hint = _OPTIONS[name]
-            raise UsageError(f"the converter {entry.name!r} {lacks}", hint=hint)
+    for name in stated.keys() - inspect.signature(converter).parameters:
+        fault, hint = _STATED[name]
+        raise UsageError(f"the converter {entry.name!r} {fault}", hint=hint)
     with plugin_faults(entry, kind="converter", command="convert"):
         annotations = converter(sources, manifest=manifest, report=report, **stated)
     if not isinstance(annotations, AnnotationSet):
@@ -141,15 +148,23 @@ def _describe(name: str) -> str:
 def read_sources(
     dataset: str,
     sources: str | Path | Iterable[str | Path],
+    *,
     table: TableOptions = DEFAULT_TABLE,
     tiers: TierOptions = ALL_TIERS,
+    fps: float | None = None,
+    point_window: PointWindow | None = None,
 ) -> tuple[AnnotationSet, ConversionReport]:
     """Return the annotations that `convert` writes, and its report; parameters and errors are those of `convert`."""
     paths = [Path(source) for source in ([sources] if isinstance(sources, str | Path) else sources)]
     entry = _find_entry(dataset)
     manifest = find_manifest(dataset)
     report = ConversionReport(dataset=manifest.name if manifest else dataset)
-    options = {"table": (table, DEFAULT_TABLE), "tiers": (tiers, ALL_TIERS)}
+    options = {
+        "table": (table, DEFAULT_TABLE),
+        "tiers": (tiers, ALL_TIERS),
+        "fps": (fps, None),
+        "point_window": (point_window, None),
+    }
     stated = {name: value for name, (value, default) in options.items() if value != default}
     annotations = _run(entry, paths, manifest, report, stated)
     report.compare(annotations, manifest)
@@ -165,6 +180,8 @@ def convert(
     strict: bool = False,
     table: TableOptions = DEFAULT_TABLE,
     tiers: TierOptions = ALL_TIERS,
+    fps: float | None = None,
+    point_window: PointWindow | None = None,
 ) -> ConversionReport:
     """Convert a dataset's annotations to the unified format.
 
@@ -183,6 +200,10 @@ def convert(
         Columns and encoding of the tables among the sources, where they are not known by themselves.
     tiers : TierOptions
         The tiers to convert, of a tool that has tiers. Default: all, in one vocabulary.
+    fps : float, optional
+        Frames per second, for annotations that count frames and do not state it.
+    point_window : PointWindow, optional
+        The segment around each point in time, for annotations that have such.
 
     Returns
     -------
@@ -192,8 +213,7 @@ def convert(
     Raises
     ------
     UsageError
-        If there is no such converter, it reads no tables or tiers and options for them are stated, or the sources
-        have no tier of a name.
+        If there is no such converter, it has no use for an option or needs one, or the sources have no tier of a name.
     PluginError
         If a converter of another package fails.
     MissingFileError
@@ -212,7 +232,7 @@ def convert(
     >>> report.notes
     ["the split of 1 videos is not stated: taken as 'train'"]
     """
-    annotations, report = read_sources(dataset, sources, table, tiers)
+    annotations, report = read_sources(dataset, sources, table=table, tiers=tiers, fps=fps, point_window=point_window)
     if strict:
         report.check_differences()
     write_annotations(annotations, Path(output))

@@ -14,7 +14,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from asl_kit.annotations.column_words import WORDS, fold_header, means, means_some_duration
+from asl_kit.annotations.column_words import (
+    TIMES,
+    WORDS,
+    fold_header,
+    is_in_milliseconds,
+    means,
+    means_some_duration,
+)
 from asl_kit.annotations.tables import (
     LABEL_OF,
     Table,
@@ -167,7 +174,10 @@ class _Header:
         """Name the columns that the user states."""
         for name, header in self._stated.items():
             if header:
-                self._take(name, self._place_of(header, name))
+                place = self._place_of(header, name)
+                if name in TIMES and is_in_milliseconds(self._headers[place]):
+                    self.errors.append(f"column {header!r}, stated for {name!r}, is in milliseconds by its name")
+                self._take(name, place)
 
     def take_own_names(self) -> None:
         """Name the columns that have their own names."""

@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from asl_kit.annotations.collector import number_from_text
-from asl_kit.annotations.column_words import COLUMNS
+from asl_kit.annotations.column_words import COLUMNS, TIMES, is_in_milliseconds
 from asl_kit.annotations.table_text import read_table_text
+from asl_kit.annotations.time_units import FRAMES_HINT, MILLISECONDS_HINT
 from asl_kit.base.similar_names import close_matches
 from asl_kit.errors import AnnotationError, UsageError
 
@@ -209,8 +210,10 @@ def check_columns(
                 hint = f"{hint[:-1]}, or say which one is meant: --column {next(iter(missing))}=COLUMN."
         if len(table.columns) == 1:
             hint = "Separate the columns by commas, semicolons or tabs."
+        elif any(map(is_in_milliseconds, table.columns)) and (missing.keys() & {*TIMES} or not missing):
+            hint = MILLISECONDS_HINT
         elif "start" in missing and any("frame" in name.lower() for name in table.columns):
-            hint = "Times are in seconds: divide frame numbers by the frame rate."
+            hint = FRAMES_HINT
         raise AnnotationError(f"{path}:{table.line}: {'; '.join(errors)}; expected {expected}", hint=hint)
 
 

@@ -51,13 +51,13 @@ def read_row(
 
 
 def read_facts(
-    collector: Collector, tables: Sequence[Path], options: TableOptions = DEFAULT_TABLE
+    collector: Collector, tables: Sequence[Path], options: TableOptions = DEFAULT_TABLE, *, layout: Layout = LAYOUT
 ) -> dict[str, VideoFacts]:
     """Read tables of facts; a second row of the same video is an error, and so are options without a table."""
     refuse_unused(options, tables)
     facts: dict[str, VideoFacts] = {}
     for path in tables:
-        named = read_named_table(path, LAYOUT, options)
+        named = read_named_table(path, layout, options)
         table = named.table
         collector.report.notes += named.notes
         for line, row, _ in named.rows():

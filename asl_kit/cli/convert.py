@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import click
 
 from asl_kit.cli import options
-
-if TYPE_CHECKING:
-    from asl_kit.annotations.tables import TableOptions
 
 
 @click.command()
@@ -31,6 +28,12 @@ if TYPE_CHECKING:
     help="Convert only this tier, track or column of an annotation tool; may be repeated.",
 )
 @options.table
+@click.option(
+    "--fps",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Frames per second, for annotations that count frames and do not state it.",
+)
+@options.point_window
 @options.image_fps
 @options.json_option("the whole report")
 @click.option(
@@ -43,10 +46,10 @@ def convert(
     out: Path,
     videos: Path | None,
     tiers: tuple[str, ...],
-    table: TableOptions,
     image_fps: float | None,
     json_path: str | None,
     strict: bool,
+    **stated: Any,
 ) -> None:
     """Convert a dataset's annotations to the unified format.
 
@@ -67,7 +70,7 @@ def convert(
     from asl_kit.base.console import out as stdout
     from asl_kit.cli.output import write_json
 
-    annotations, report = read_sources(dataset, sources, table, TierOptions.parse(tiers))
+    annotations, report = read_sources(dataset, sources, tiers=TierOptions.parse(tiers), **stated)
     if videos is not None:
         from asl_kit.own_data.video_headers import use_video_files
 

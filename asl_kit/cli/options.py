@@ -184,6 +184,20 @@ image_fps = click.option(
 )
 
 
+def _parse_point_window(ctx: click.Context, parameter: click.Parameter, value: str | None) -> Any:
+    from asl_kit.annotations.point_window import PointWindow
+
+    return None if value is None else PointWindow.parse(value)
+
+
+point_window = click.option(
+    "--point-window",
+    metavar="BEFORE[,AFTER]",
+    callback=_parse_point_window,
+    help="For annotations that are points in time: seconds before and after each that make its segment.",
+)
+
+
 def checkpoints(*, required: bool) -> Option:
     """Return ``--checkpoint``, which may be given several times, and ``--fusion-weights``, as a list of numbers."""
     return together(

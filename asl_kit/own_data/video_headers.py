@@ -147,7 +147,7 @@ def refuse_beyond_end(lines: Mapping[str, Sequence[str]], *, source: str) -> Non
         raise AnnotationError(
             list_errors([line for own in lines.values() for line in own]),
             hint=f"Nothing was written. Correct the times in {source}, or replace a file that is cut short. Times are"
-            " seconds (75.5) or clock times (1:15.5).",
+            " seconds (75.5) or clock times (1:15.5), not frame numbers, not milliseconds.",
         )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from asl_kit.annotations.conversion import find_converter
-from asl_kit.manifests.files import load_manifest, manifest_paths
+from asl_kit.manifests.files import find_manifest, load_manifest, manifest_paths
 from asl_kit.manifests.schema import FeatureSet, Manifest
 from asl_kit.recipes.files import About, built_in_recipes, describe_result, load_recipe, read_recipe
 
@@ -37,7 +37,9 @@ def _convert_commands() -> dict[str, str]:
     """Return the first command of datasets.md that converts each dataset, by the manifest's name."""
     commands: dict[str, str] = {}
     for line in re.findall(r"^asl-kit convert .+$", DATASETS.read_text(encoding="utf-8"), flags=re.MULTILINE):
-        commands.setdefault(load_manifest(line.split()[2]).name, line)
+        manifest = find_manifest(line.split()[2])  # none of a dataset whose facts are not known
+        if manifest is not None:
+            commands.setdefault(manifest.name, line)
     return commands
 
 

@@ -1,7 +1,8 @@
 """Convert every hand-written sample in `<name>/raw` and write what comes out to `<name>/expected`.
 
 A sample is named by its converter, or `<converter>--<layout>`; all that lies in `raw` is given to the
-converter. Run it after a change that is meant, and read the differences: python tests/golden/regenerate.py
+converter, with the options of OPTIONS. Run it after a change that is meant, and read the differences:
+python tests/golden/regenerate.py
 """
 
 from __future__ import annotations
@@ -11,9 +12,15 @@ from pathlib import Path
 
 from asl_kit import __version__
 from asl_kit.annotations.conversion import convert
+from asl_kit.annotations.point_window import PointWindow
 
 GOLDEN = Path(__file__).parent
 SAMPLES = sorted(path.parent.name for path in GOLDEN.glob("*/raw"))
+OPTIONS: dict[str, dict[str, object]] = {
+    "ava": {"point_window": PointWindow(0.5, 0.5)},
+    "soccernet": {"point_window": PointWindow(2.0, 5.0)},
+}
+"""Options of the converters that need some."""
 RESULTS = ("annotations.json", "report.json")
 
 
@@ -21,7 +28,7 @@ def convert_sample(name: str, folder: Path) -> None:
     """Convert one sample into `folder`, the version of asl-kit and the place of the sources taken out."""
     raw = GOLDEN / name / "raw"
     converter, _, _ = name.partition("--")
-    report = convert(converter, sorted(raw.iterdir()), folder / RESULTS[0]).to_json()
+    report = convert(converter, sorted(raw.iterdir()), folder / RESULTS[0], **OPTIONS.get(converter, {})).to_json()
     (folder / RESULTS[1]).write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     for result in RESULTS:
         path = folder / result

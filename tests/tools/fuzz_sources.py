@@ -10,9 +10,11 @@ import re
 import shutil
 import traceback
 from collections.abc import Callable
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from golden.regenerate import OPTIONS
 from tools.fuzz_damage import damage
 from tools.fuzz_outcomes import Outcome, at_most
 
@@ -37,7 +39,7 @@ def judge(converter: str, raw: Path, folder: Path, damages: str) -> Outcome:
     output = folder / "annotations.json"
     try:
         with at_most():
-            report = convert(converter, sources, output)
+            report = convert(converter, sources, output, **OPTIONS.get(converter, {}))
     except (AslKitError, OSError) as error:
         if output.exists():
             return Outcome("half-written", f"{damages}: {error}")
@@ -145,18 +147,80 @@ def count_elements(raw: Path) -> int | None:
     return sum(len(tag.findall(text_of(path))) for path in raw.rglob("*.eaf") if path.is_file())
 
 
+def count_steps(raw: Path) -> int | None:
+    """Count the annotations of COIN's and YouCook2's JSON files."""
+    entries = [entry for document in documents_of(raw) for entry in document["database"].values()]
+    return sum(len(entry.get("annotation") or entry.get("annotations") or ()) for entry in entries)
+
+
+def count_step_lines(raw: Path) -> int | None:
+    """Count the lines of CrossTask's files of annotations."""
+    files = [path for path in raw.rglob("*.csv") if re.fullmatch(r"[0-9]+_.+", path.stem) and path.is_file()]
+    return sum(bool(line.strip()) for path in files for line in text_of(path).splitlines())
+
+
+def count_events(raw: Path) -> int | None:
+    """Count the events of SoccerNet's files."""
+    return sum(len(document["annotations"]) for document in documents_of(raw))
+
+
+def count_lists(raw: Path) -> int | None:
+    """Count the actions and sounds of Perception Test's files."""
+    entries = [entry for document in documents_of(raw) for entry in document.values()]
+    names = ("action_localisation", "sound_localisation")
+    return sum(len(entry.get(name) or ()) for entry in entries for name in names)
+
+
+def count_elements_of_events(raw: Path) -> int | None:
+    """Count the events of FineGym's file, and their elements."""
+    events = [event for document in documents_of(raw) for video in document.values() for event in video.values()]
+    return sum(1 + len(event.get("segments") or ()) for event in events)
+
+
+def count_clips(raw: Path) -> int | None:
+    """Count the rows of EGTEA's table."""
+    texts = [text_of(path) for path in raw.glob("*.csv") if path.is_file()]
+    tables = [text for text in texts if "Clip Prefix" in text.partition("\n")[0]]
+    rows = [row for text in tables for row in csv.reader(io.StringIO(text, newline=""), delimiter=";")]
+    return sum(any(cell.strip() for cell in row) for row in rows) - len(tables)
+
+
+def count_runs(raw: Path) -> int | None:
+    """Count the runs of equal labels in text files with a label for each frame, without those of the background."""
+    background = {"SIL", "background", "action_start", "action_end"}
+    total = 0
+    for path in filter(Path.is_file, raw.rglob("*.txt")):
+        lines = [line.strip() for line in text_of(path).rstrip().splitlines()]
+        if path.name == "mapping.txt":
+            continue
+        if all(re.fullmatch(r"[0-9]+-[0-9]+\s+.+", line) for line in lines):
+            labels = [line.split(maxsplit=1)[1] for line in lines]
+        else:
+            labels = [label for label, _ in groupby(lines)]
+        total += sum(label not in background for label in labels)
+    return total
+
+
 COUNTERS: dict[str, Callable[[Path], int | None]] = {
     "activitynet": count_database,
     "activitynet-json": count_database,
     "activitynet12": count_database,
     "charades": count_actions,
+    "coin": count_steps,
+    "crosstask": count_step_lines,
     "csv": count_starts,
     "ego4d-mq": count_labels,
+    "egtea": count_clips,
     "elan": count_elements,
     "epic-kitchens": count_rows("narration_id"),
     "epic-sounds": count_rows("annotation_id"),
     "fineaction": count_database,
+    "finegym": count_elements_of_events,
+    "frame-labels": count_runs,
     "hacs": count_database,
     "multithumos": count_lines,
+    "perception-test": count_lists,
+    "soccernet": count_events,
     "thumos14": count_lines,
+    "youcook2": count_steps,
 }

@@ -20,10 +20,11 @@ from typing import Any
 
 from pydantic import Field
 
-from asl_kit.annotations.collector import ACTION, Collector, as_number, number_from_text
+from asl_kit.annotations.collector import ACTION, NO_VALUE, Collector, as_number, number_from_text
 from asl_kit.annotations.report import ConversionReport
 from asl_kit.annotations.schema import AnnotationSet, Source
 from asl_kit.base.files import read_json
+from asl_kit.base.similar_names import one_letter_from
 from asl_kit.base.validation import StrictModel, validate
 from asl_kit.errors import AnnotationError
 from asl_kit.manifests.schema import Manifest
@@ -38,6 +39,8 @@ OTHERS = "other_annotations"
 """Key of a video for segments without a label in the exported vocabulary, which other programs must not read."""
 
 _FACT_KEYS = ("subset", "duration", "fps", *_FRAMES_KEYS, *_PATH_KEYS, "attributes", "url", "resolution")
+_SPLITS = {"training": "train", "validation": "val", "testing": "test"}
+"""Our names of the subsets of datasets without a manifest."""
 _VIDEO_KEYS = frozenset((*_FACT_KEYS, "annotations", OTHERS, "annotated", "ignored"))
 _SEGMENT_KEYS = frozenset(("label", "labels", "segment", "label_id", "segment(frames)", "attributes"))
 
@@ -159,6 +162,31 @@ def check_database(document: Any, path: Path) -> dict[str, Any]:
     return checked
 
 
+def with_keys(document: dict[str, Any], *, annotations: str, attributes: Mapping[str, str]) -> dict[str, Any]:
+    """Return the document of a dataset with other keys in this layout, and with our names of the splits.
+
+    Parameters
+    ----------
+    document : dict
+        As `read_database` returns it; it is changed.
+    annotations : str
+        Its key of a video's annotations.
+    attributes : mapping
+        The name of an attribute of the video, by its key.
+    """
+    for entry in document["database"].values():
+        if not isinstance(entry, dict):
+            continue
+        if annotations in entry:
+            entry["annotations"] = entry.pop(annotations)
+        entry["attributes"] = {name: entry.pop(key) for key, name in attributes.items() if key in entry}
+        entry.pop("video_url", None)
+        subset = entry.get("subset")
+        if isinstance(subset, str):
+            entry["subset"] = _SPLITS.get(subset.lower(), subset)
+    return document
+
+
 def annotations_of(entry: object) -> list[dict[str, Any]]:
     """Return the well-formed annotations of a video in a `database`; `collect_database` reports the others."""
     annotations = entry.get("annotations") if isinstance(entry, dict) else None
@@ -181,7 +209,11 @@ def collect_database(
         if not isinstance(entry, dict):
             collector.error(where, f"must be a table, found {entry!r}", video_id=video_id)
             continue
-        unused.update(key for key in entry if key not in _VIDEO_KEYS)
+        unknown = [key for key in entry if key not in _VIDEO_KEYS]
+        misspelt = {key: meant for key in unknown if (meant := one_letter_from(key, _VIDEO_KEYS - entry.keys()))}
+        for key, meant in misspelt.items():
+            collector.error(where, f"unknown key {key!r} (did you mean {meant!r}?)", video_id=video_id)
+        unused.update(key for key in unknown if key not in misspelt)
         stated, doubts = _video_facts(entry, manifest, published=published)
         attributes = entry.get("attributes")
         if not isinstance(attributes, dict | None):
@@ -279,7 +311,8 @@ def _collect_annotation(
         collector.error(where, f"{prefix[:-1]}: must be a table, found {annotation!r}", video_id=video_id)
         return
     label, labels, attributes = (annotation.get(key) for key in ("label", "labels", "attributes"))
-    if not (isinstance(label, str) and label) and not (label is None and labels):
+    no_value = not published and isinstance(label, str) and label in NO_VALUE
+    if not (isinstance(label, str) and label and not no_value) and not (label is None and labels):
         collector.error(where, f"{prefix}label: must be the name of a class, found {label!r}", video_id=video_id)
         return
     if not isinstance(attributes, dict | None):
@@ -291,6 +324,10 @@ def _collect_annotation(
         collector.error(where, text, video_id=video_id)
         return
     others = {key: value for key, value in annotation.items() if key not in _SEGMENT_KEYS}
+    for key in others:
+        if (meant := one_letter_from(key, _SEGMENT_KEYS - annotation.keys())) is not None:
+            collector.error(where, f"{prefix}{key}: unknown key (did you mean {meant!r}?)", video_id=video_id)
+            return
     start, end = _times(collector, video_id, annotation, where, prefix)
     is_ignored = label is not None and label == ignored_label
     collector.segment(

@@ -15,6 +15,7 @@ Files that spreadsheets write are read by these rules (see also `asl_kit.annotat
   is accepted where commas do not separate cells.
 - A video that is named by its file, `kitchen/a.mp4`, has the id `a` and this path; ids without the suffix of a
   video file stay as they are.
+- `nan`, `NA`, `None` and the like, which programs write for an empty cell, are empty cells, and never a class.
 - Columns `label:verb`, `label:noun` give a segment a class in each of several vocabularies; some may be empty.
 - Any other column becomes an attribute of the segment, as text, where it is not empty. A name that is
   almost that of a missing column (`lable`) is refused as a misspelling.
@@ -25,7 +26,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from asl_kit.annotations.collector import ACTION, Collector
+from asl_kit.annotations.collector import ACTION, NO_VALUE, Collector
 from asl_kit.annotations.named_tables import Layout, read_named_table
 from asl_kit.annotations.report import ConversionReport
 from asl_kit.annotations.schema import AnnotationSet
@@ -61,6 +62,8 @@ def convert(
 
 def _collect(collector: Collector, table: Table, row: dict[str, str], others: dict[str, str], where: str) -> bool:
     """Collect a row and its cells in further columns; return whether it has cells that cannot be kept."""
+    words = {name: cell for name, cell in row.items() if cell in NO_VALUE and name != "video"}
+    row = row | dict.fromkeys(words, "")
     video_id, path = split_name(row["video"])
     facts = read_row(collector, table, row, where, video_id)
     if facts is None:
@@ -81,7 +84,8 @@ def _collect(collector: Collector, table: Table, row: dict[str, str], others: di
         return bool(attributes)
     if len(given) < 3:
         missing = ", ".join(name for name in ("start", "end", "label") if name not in given)
-        collector.error(where, f"{missing}: empty, but {', '.join(given)} is given", video_id=video_id)
+        found = f" ({', '.join(dict.fromkeys(words.values()))} counts as empty)" if words else ""
+        collector.error(where, f"{missing}: empty{found}, but {', '.join(given)} is given", video_id=video_id)
         return False
     start, end = table.seconds(row["start"]), table.seconds(row["end"])
     if isinstance(start, str) or isinstance(end, str):

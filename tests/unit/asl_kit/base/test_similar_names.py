@@ -7,11 +7,11 @@ import doctest
 import pytest
 
 from asl_kit.base import similar_names
-from asl_kit.base.similar_names import close_matches
+from asl_kit.base.similar_names import close_matches, one_letter_from
 
 
 def test_examples() -> None:
-    assert doctest.testmod(similar_names) == (0, 2)
+    assert doctest.testmod(similar_names) == (0, 3)
 
 
 @pytest.mark.parametrize(
@@ -28,3 +28,11 @@ def test_examples() -> None:
 def test_close_matches(name: str, known: list[str], expected: list[str]) -> None:
     assert close_matches(name, known, n=2) == expected[:2]
     assert close_matches(name, known) == expected[:1]
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [("annotation", "annotations"), ("lable", "label"), ("Label", "label"), ("labbel", "label"), ("fps", None)],
+)
+def test_one_letter_from(name, meant):
+    assert one_letter_from(name, ["annotations", "label"]) == meant

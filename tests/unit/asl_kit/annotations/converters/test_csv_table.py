@@ -4,6 +4,7 @@ from asl_kit.annotations import Segment
 from asl_kit.annotations.converters.csv_table import convert
 from asl_kit.annotations.report import ConversionReport
 from asl_kit.annotations.tables import TIME_HINT
+from asl_kit.annotations.time_units import MILLISECONDS_HINT
 from asl_kit.errors import AnnotationError, MissingFileError
 
 HEADER = "video,start,end,label,split,duration,fps,path\n"
@@ -137,6 +138,57 @@ def test_numbers_of_frames_are_not_taken_for_seconds(tmp_path):
     assert caught.value.hint == "Times are in seconds: divide frame numbers by the frame rate."
 
 
+@pytest.mark.parametrize("names", ["start_ms,end_ms", "Start (ms),End (ms)", "begin time - msec,end time - msec"])
+def test_milliseconds_by_name(tmp_path, names):
+    with pytest.raises(AnnotationError, match="column 'start' is missing") as caught:
+        run(tmp_path, f"video,{names},label\na,1000,2500,cut\n")
+    assert caught.value.hint == MILLISECONDS_HINT
+
+
+SIZES = {
+    "milliseconds": ("a,1000,2500,cut,60,\na,40000,59000,cut,60,\nb,1000,2000,cut,5,\n", MILLISECONDS_HINT),
+    "frame numbers": ("a,25,1450,cut,60,25\n", "divide frame numbers by the frame rate, or milliseconds by 1000."),
+    "neither": ("a,25,61.5,cut,60,25\n", None),
+}
+
+
+@pytest.mark.parametrize(("rows", "hint"), SIZES.values(), ids=SIZES)
+def test_other_units_by_size(tmp_path, rows, hint):
+    with pytest.raises(AnnotationError, match="must be within the video's duration") as caught:
+        run(tmp_path, f"video,start,end,label,duration,fps\n{rows}")
+    assert (caught.value.hint or "").endswith(hint or "")
+    assert bool(caught.value.hint) == bool(hint)
+
+
+DOUBTS = {
+    "milliseconds": ("a,1000,2500,cut,,", "a typical segment lasts 1500: are they milliseconds?"),
+    "frames": ("a,10,20,cut,,25", "beside a frame rate: are they frame numbers?"),
+    "doubled": (
+        "a,1.5,2,cut,9,\na,1.5,2,cut,,",
+        "1 segments repeat the times and the label of another one: a [1.5, 2) 'cut'",
+    ),
+    "whole seconds": ("a,1,2,cut,,", None),
+    "frames within a stated duration": ("a,1,2,cut,9,25", None),
+}
+
+
+@pytest.mark.parametrize(("rows", "note"), DOUBTS.values(), ids=DOUBTS)
+def test_doubts_are_noted(tmp_path, rows, note):
+    annotations, report = run(tmp_path, f"video,start,end,label,duration,fps\n{rows}\n")
+    doubts = [text for text in report.notes if "is not stated" not in text and "are not stated" not in text]
+    assert len(annotations.videos["a"].segments) == rows.count("cut")
+    assert len(doubts) == bool(note)
+    assert (note or "") in "".join(doubts)
+
+
+@pytest.mark.parametrize("word", ["nan", "NaN", "None", "NULL", "<NA>", "N/A"])
+def test_words_for_no_value_are_no_class(tmp_path, word):
+    with pytest.raises(AnnotationError, match=rf"own\.csv:3: video 'a': label: empty \({word} counts as empty\)"):
+        run(tmp_path, f"video,start,end,label\na,1,2,cut\na,3,4,{word}\n")
+    annotations, _ = run(tmp_path, f"video,start,end,label,duration\na,{word},{word},{word},9\n")
+    assert annotations.videos["a"].segments == []
+
+
 FAULTS = {
     "empty": ("", r"own\.csv: empty; expected a first line video,start,end,label\[,split,duration,fps,path\]"),
     "header only": (HEADER, r"own\.csv: no rows below the first line"),
@@ -185,7 +237,11 @@ FAULTS = {
     ),
     "NaN": (
         "video,start,end,label\na,nan,2,run\n",
-        r"own\.csv:2: video 'a': start: must be a finite number, found nan",
+        r"own\.csv:2: video 'a': start: empty \(nan counts as empty\), but end, label is given",
+    ),
+    "infinite": (
+        "video,start,end,label\na,1,inf,run\n",
+        r"own\.csv:2: video 'a': end: must be a finite number, found inf",
     ),
     "end before start": (
         "video,start,end,label\na,1,2,x\na,5,4,x\n",

@@ -222,6 +222,29 @@ def test_not_annotated_and_without_action_stay_apart(tmp_path):
     assert [videos[name].segments for name in "abcd"] == [[], None, None, None]
 
 
+MISSPELT = {
+    "of a video": (
+        {"subset": "s", "duration": 9, "annotation": []},
+        "unknown key 'annotation' .did you mean 'annotations'",
+    ),
+    "capitals": ({"Duration": 9, "annotations": []}, "unknown key 'Duration' .did you mean 'duration'"),
+    "of a segment": (
+        {"duration": 9, "annotations": [{"label": "x", "segment": [1, 2], "xlabels": {"action": "x"}}]},
+        "annotations.0.xlabels: unknown key .did you mean 'labels'",
+    ),
+    "no class": (
+        {"duration": 9, "annotations": [{"label": "nan", "segment": [1, 2]}]},
+        "annotations.0.label: must be the name of a class, found 'nan'",
+    ),
+}
+
+
+@pytest.mark.parametrize(("entry", "error"), MISSPELT.values(), ids=MISSPELT)
+def test_almost_known_keys_and_words_for_no_value_are_refused(tmp_path, entry, error):
+    with pytest.raises(AnnotationError, match=error):
+        run(activitynet_json, [write_json(tmp_path, {"a": entry})])
+
+
 def test_what_is_not_kept_is_noted_and_what_can_be_is(tmp_path):
     database = {"a": entry((1.0, 2.0, "x"), title="t")}
     database["a"]["annotations"][0]["annotator"] = 3
