@@ -203,7 +203,7 @@ class _Collection:
 
     def _parts(self, start_s: float, end_s: float) -> list[tuple[str, float, float]]:
         """Return the stretches of media that a stretch of the observation consists of."""
-        parts = []
+        parts: list[tuple[str, float, float]] = []
         begins_s = 0.0
         for place, (video_id, duration_s) in enumerate(self._videos):
             is_last = place == len(self._videos) - 1 or duration_s is None

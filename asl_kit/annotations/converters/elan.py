@@ -161,8 +161,8 @@ def _collect(
         start_s, end_s = (_seconds(collector, video_id, annotation.where, slot, times_ms) for slot in slots)
         if start_s is None or end_s is None:
             continue
-        for place, count in _shares_above(annotations, shares, annotation_id):
-            length_s = (end_s - start_s) / count
+        for place, parts in _shares_above(annotations, shares, annotation_id):
+            length_s = (end_s - start_s) / parts
             start_s, end_s = round(start_s + place * length_s, 6), round(start_s + (place + 1) * length_s, 6)
         names = {"tier": "TIER_ID", "participant": "PARTICIPANT", "annotator": "ANNOTATOR"}
         collector.segment(
@@ -274,7 +274,8 @@ def _shares(
     shares = {}
     for siblings in children.values():
         after = {annotations[sibling].previous: sibling for sibling in siblings}
-        line, last = [], after.get("")
+        line: list[str] = []
+        last = after.get("")
         while last is not None and len(line) < len(siblings):
             line.append(last)
             last = after.get(last)

@@ -96,7 +96,7 @@ def _collect(collector: Collector, facts: Mapping[str, VideoFacts], path: Path) 
             continue
         end_s = cue.end_s
         if end_s is None:
-            end_s = next((start_s for start_s in starts_s if start_s > cue.start_s), fact and fact.duration_s)
+            end_s = next((start_s for start_s in starts_s if start_s > cue.start_s), fact.duration_s if fact else None)
         if end_s is None:
             collector.error(where, f"the last chapter ends with its video{DURATION_HINT}", video_id=video_id)
             continue
