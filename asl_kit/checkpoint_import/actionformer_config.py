@@ -17,7 +17,6 @@ from asl_kit.base.validation import StrictModel, error_line, list_errors, valida
 from asl_kit.errors import CheckpointError, MissingFileError
 from asl_kit.recipes.schema import Layers, Recipe
 
-
 Dimension = Annotated[int, Field(ge=1, le=2**20)]
 
 

@@ -1,7 +1,7 @@
 """The action sensitive contrastive loss (ASCL).
 
-Source: Shao et al., ICCV 2023, section 3.3. Share and temperature are recipe keys. The authors' Ego4D code holds another
-form, switched off: `region_contrastive_loss`.
+Source: Shao et al., ICCV 2023, section 3.3. Share and temperature are recipe keys. The authors' Ego4D code holds
+another form, switched off: `region_contrastive_loss`.
 
 Legend: B videos, N segments per video, T points of the finest level, C channels,
 M segments of the batch that hold at least one point, R regions of a video.

@@ -1,9 +1,9 @@
 """The action sensitivity evaluator: how much each point matters for classifying and localizing an action.
 
 Source: Shao et al., Action Sensitivity Learning for Temporal Action
-Localization, ICCV 2023, section 3.2; for the class level also the authors'
-Ego4D code. Constants that could not be checked against the printed paper are
-recipe keys.
+Localization, ICCV 2023, section 3.2. The authors' Ego4D code (JonnyS1226/ego4d_asl
+at 4ffbce5) has another class level: the mode "released". Constants that could not be
+checked against the printed paper are recipe keys.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class ClassSensitivity(nn.Module):
     def widths(self) -> dict[str, float]:
         """Return the mean sigma of each curve over the classes, and the share of collapsed curves.
 
-        With `mode="paper"`, collapsing curves reduce the loss, because they reduce its weights.
+        With the modes paper and released, collapsing curves reduce the loss, because they reduce its weights.
         """
         sigma = self.sigma
         means = dict(zip(("classification", "start", "end"), sigma.mean(0).tolist(), strict=True))

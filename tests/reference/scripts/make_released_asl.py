@@ -23,7 +23,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 CLASSES, LENGTH, LEVELS, CHANNELS = 4, 64, 4, 6
 RANGES = [[0, 4], [2, 8], [4, 16], [8, 10000]]  # overlapping, as in its configurations
