@@ -17,10 +17,6 @@ from asl_kit.base.validation import StrictModel, error_line, list_errors, valida
 from asl_kit.errors import CheckpointError, MissingFileError
 from asl_kit.recipes.schema import Layers, Recipe
 
-EVERYWHERE = 10_000.0
-"""A radius of centre sampling, in strides, that covers every segment."""
-
-
 Dimension = Annotated[int, Field(ge=1, le=2**20)]
 
 
@@ -328,7 +324,7 @@ def to_recipe(config: ActionFormerConfig, *, vocabulary: str | None, source: str
             "class_prior": train.cls_prior_prob,
         },
         "loss": {
-            "center_radius": train.center_sample_radius if train.center_sample == "radius" else EVERYWHERE,
+            "center_radius": train.center_sample_radius if train.center_sample == "radius" else "segment",
             "label_smoothing": train.label_smoothing,
             "localization_weight": train.loss_weight if train.loss_weight > 0 else 1.0,
             "initial_positives": train.init_loss_norm,

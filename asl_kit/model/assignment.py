@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -60,7 +60,15 @@ class Targets(NamedTuple):
 
 
 @torch.no_grad()
-def assign(points: Points, mask: Tensor, truth: Truth, *, classes: int, center_radius: float) -> Targets:
+def assign(
+    points: Points,
+    mask: Tensor,
+    truth: Truth,
+    *,
+    classes: int,
+    center_radius: float | Literal["segment"],
+    levels: Literal["by_length", "all"] = "by_length",
+) -> Targets:
     """Assign every point to a segment, or to none.
 
     A point is a candidate for a segment if it lies strictly inside it and within
@@ -79,8 +87,10 @@ def assign(points: Points, mask: Tensor, truth: Truth, *, classes: int, center_r
         Ground truth of the batch.
     classes : int
         K.
-    center_radius : float
-        In strides.
+    center_radius : float or "segment"
+        In strides; "segment": any.
+    levels : {"by_length", "all"}
+        "all": whatever the regression range of the point.
 
     References
     ----------
@@ -90,12 +100,15 @@ def assign(points: Points, mask: Tensor, truth: Truth, *, classes: int, center_r
     start, end = truth.segments[:, None, :, 0], truth.segments[:, None, :, 1]  # (B, 1, N)
     distance = torch.stack((position - start, end - position), dim=-1)  # (B, P, N, 2)
 
-    center, radius = (start + end) / 2, points.stride[None, :, None] * center_radius
-    to_start = position - torch.maximum(center - radius, start)
-    to_end = torch.minimum(center + radius, end) - position
-    farthest = distance.amax(-1)
+    to_start, to_end = distance.unbind(-1)
+    if center_radius != "segment":
+        center, radius = (start + end) / 2, points.stride[None, :, None] * center_radius
+        to_start = position - torch.maximum(center - radius, start)
+        to_end = torch.minimum(center + radius, end) - position
     candidate = (torch.minimum(to_start, to_end) > 0) & truth.mask[:, None]
-    candidate &= (farthest >= points.shortest[None, :, None]) & (farthest <= points.longest[None, :, None])
+    if levels == "by_length":
+        farthest = distance.amax(-1)
+        candidate &= (farthest >= points.shortest[None, :, None]) & (farthest <= points.longest[None, :, None])
 
     length = (end - start).expand_as(candidate).masked_fill(~candidate, math.inf)  # (B, P, N)
     shortest, segment = length.min(dim=2)

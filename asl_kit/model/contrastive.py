@@ -1,12 +1,15 @@
 """The action sensitive contrastive loss (ASCL).
 
-Source: Shao et al., ICCV 2023, section 3.3. Share and temperature are recipe keys.
+Source: Shao et al., ICCV 2023, section 3.3. Share and temperature are recipe keys. The authors' Ego4D code holds
+another form, switched off: `region_contrastive_loss`.
 
 Legend: B videos, N segments per video, T points of the finest level, C channels,
-M segments of the batch that hold at least one point.
+M segments of the batch that hold at least one point, R regions of a video.
 """
 
 from __future__ import annotations
+
+import math
 
 import torch
 from torch import Tensor
@@ -17,6 +20,8 @@ from asl_kit.model.collectives import addend, gather_rows
 from asl_kit.model.losses import at_least_float32
 
 ABSENT = UNLABELLED  # label of a segment without points, which is ignored like one without a label
+REGION_BINS = 16  # of the authors' region pooling: it takes a multiple of this number of samples
+REGION_GAP = 1.0  # points between a segment and the regions beside it
 
 
 def inside_segments(truth: Truth, length: int) -> Tensor:
@@ -161,6 +166,104 @@ def info_nce(
     pairs = positive.sum(1)
     per_anchor = loss.masked_fill(~positive, 0).sum(1) / pairs.clamp(min=1)
     return per_anchor.sum() / (pairs > 0).sum().clamp(min=1)
+
+
+def region_contrastive_loss(
+    features: Tensor, truth: Truth, valid: Tensor, *, share: float, temperature: float
+) -> Tensor:
+    """Contrastive loss of the authors' Ego4D code: fixed regions, positives summed inside the logarithm.
+
+    Each segment has three features, all of length 1: the mean over its middle (from its centre, `share` of its length
+    to both sides), the mean of those over its first and its last `share`, and the mean of those over `share` of its
+    length before and behind it, at a gap of one point. Shares are of one point at least. The first two are anchors:
+
+    ``-log(sum over b of its class exp(a.b / tau) / sum over all b and background exp(a.b / tau))``
+
+    where b runs over the anchors, and a itself counts with a.a = 0. In the source the labels fit the features only
+    if every video has one segment; here they always do.
+
+    Parameters
+    ----------
+    features : Tensor
+        (B, T, C): the finest level.
+    truth : Truth
+        Ground truth of the batch.
+    valid : Tensor
+        (B, T), bool.
+    share, temperature : float
+        delta and tau.
+
+    Returns
+    -------
+    Tensor
+        Scalar: sum over the anchors; exactly 0 if there is none.
+
+    References
+    ----------
+    JonnyS1226/ego4d_asl at 4ffbce5, get_segment_level_contra_loss in libs/modeling/meta_archs.py.
+    """
+    length = features.shape[1]
+    features = at_least_float32(features) * valid[..., None]
+    start, end = truth.segments.unbind(-1)
+    reach, center = ((end - start) * share).clamp(min=1), (start + end) / 2
+    before, behind = (start - REGION_GAP).clamp(min=0), (end + REGION_GAP).clamp(max=length)
+    starts = torch.stack((center - reach, start, end - reach, before - reach, behind), dim=2).flatten(1)
+    ends = torch.stack((center + reach, start + reach, end, before, behind + reach), dim=2).flatten(1)
+    most = max(2 * share * length, 2.0)  # no region is longer
+    means = region_means(starts, ends, length, longest=most).to(features.dtype) @ features
+    middle, first, last, left, right = means.unflatten(1, (-1, 5)).flatten(0, 1).unbind(1)  # (B * N, C) each
+    anchors = gather_rows(F.normalize(torch.cat((middle, (first + last) / 2)), dim=1))
+    background = gather_rows(F.normalize((left + right) / 2, dim=1))
+    has_background = gather_rows(truth.mask.flatten())
+
+    similarity = anchors @ torch.cat((anchors, background)).T / temperature
+    itself = torch.eye(len(anchors), similarity.shape[1], dtype=torch.bool, device=anchors.device)
+    similarity = similarity.masked_fill(itself, 0)  # so that no row is empty, which would make its gradient NaN
+    losses = []
+    for labels in truth.labels.unbind(-1):
+        labels = gather_rows(torch.where(truth.mask, labels, ABSENT).flatten().repeat(2))
+        counts = labels != ABSENT
+        everything = similarity.masked_fill(~(torch.cat((counts, has_background)) | itself), -torch.inf)
+        other = F.pad(labels[:, None] != labels, (0, len(background)), value=True)
+        loss = everything.logsumexp(1) - similarity.masked_fill(other, -torch.inf).logsumexp(1)
+        losses.append(torch.where(counts, loss, 0).sum())
+    return addend(torch.stack(losses).sum())
+
+
+@torch.no_grad()
+def region_means(start: Tensor, end: Tensor, length: int, *, longest: float) -> Tensor:
+    """Return the weights of the points whose sum is the mean over each region, as one-dimensional RoIAlign takes it.
+
+    A region is cut to [0, length], and then made at least one point long. Its mean is that of samples at equal
+    distances, linear between the points: 16 of them, or the multiple of 16 with which they are a point or less apart.
+
+    Parameters
+    ----------
+    start, end : Tensor
+        (B, R): in points.
+    length : int
+        T.
+    longest : float
+        Length of the longest region, which limits the number of samples.
+
+    Returns
+    -------
+    Tensor
+        (B, R, T).
+    """
+    start, end = start.clamp(0, length), end.clamp(0, length)
+    extent = (end - start).clamp(min=1)
+    most = math.ceil(longest / REGION_BINS) * REGION_BINS
+    count = ((extent / REGION_BINS).ceil() * REGION_BINS).clamp(max=most)[..., None]  # (B, R, 1)
+    sample = torch.arange(most, device=start.device)
+    place = start[..., None] + (sample + 0.5) * extent[..., None] / count  # (B, R, samples)
+    weight = ((sample < count) & (place <= length)) / count
+    place = place.clamp(max=length - 1)
+    low = place.floor()
+    upper = (place - low) * weight
+    weights = start.new_zeros(*start.shape, length)
+    weights.scatter_add_(2, low.long(), weight - upper)
+    return weights.scatter_add_(2, (low.long() + 1).clamp(max=length - 1), upper)
 
 
 def _sensitive_count(inside: Tensor, share: float) -> Tensor:

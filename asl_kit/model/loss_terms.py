@@ -32,7 +32,7 @@ from asl_kit.recipes.schema import LossTermRecipe
 ENTRY_POINT_GROUP = "asl_kit.losses"
 KIND = "loss term"
 OWN_NAMES = (
-    "classification", "localization", "sensitivity", "contrastive", "total",
+    "classification", "localization", "sensitivity", "video_label", "contrastive", "total",
     "step", "epoch", "group", "gradient_norm", "learning_rate",
 )  # fmt: skip
 """Names in the training curve that a loss term cannot have."""

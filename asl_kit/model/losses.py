@@ -1,4 +1,4 @@
-"""The two detection losses, unreduced, in float32, or in float64 if the input is float64."""
+"""The detection losses and that of a video's classes, in float32, or in float64 if the input is float64."""
 
 from __future__ import annotations
 
@@ -70,3 +70,33 @@ def diou_loss(offsets: Tensor, targets: Tensor) -> Tensor:
     shift = (offsets[..., 1] - offsets[..., 0] - targets[..., 1] + targets[..., 0]) / 2
     hull = torch.maximum(offsets, targets).sum(-1)
     return 1 - temporal_iou(offsets, targets) + (shift / hull.clamp(min=TINY)) ** 2
+
+
+def video_label_loss(logits: Tensor, mask: Tensor, present: Tensor) -> Tensor:
+    """Binary cross-entropy between the classes that a video has and the best probability of each class in it.
+
+    The probabilities of a point are the softmax of its logits over the classes. A point of padding counts as one that
+    knows nothing, with ``1 / K`` for every class, as in the source.
+
+    Parameters
+    ----------
+    logits : Tensor
+        (B, P, K): of the classes of one vocabulary.
+    mask : Tensor
+        (B, P), bool: points that belong to the video.
+    present : Tensor
+        (B, K): 1 for the classes that the video has.
+
+    Returns
+    -------
+    Tensor
+        (B, K).
+
+    References
+    ----------
+    The authors' Ego4D code (JonnyS1226/ego4d_asl at 4ffbce5), al_loss in libs/modeling/meta_archs.py.
+    """
+    logits = at_least_float32(logits).masked_fill(~mask[..., None], 0)
+    tiny = torch.finfo(logits.dtype).eps  # a certain error costs much, but not infinitely much
+    best = logits.softmax(dim=2).amax(dim=1).clamp(tiny, 1 - tiny)
+    return -torch.where(present > 0, best, 1 - best).log()

@@ -1,7 +1,8 @@
 """The training objective: ActionFormer's two losses weighted by action sensitivity, and the losses of the sensitivity.
 
 ``L = L_cls + weight * L_loc + weight * L_s + lambda * L_ASCL`` (Shao et al.,
-ICCV 2023). With all parts of ASL off, it is ActionFormer's loss. Loss terms of other
+ICCV 2023), and the loss on a video's classes of the authors' Ego4D code if it has a
+weight. With all parts of ASL off, it is ActionFormer's loss. Loss terms of other
 packages are added to it: see `asl_kit.model.loss_terms`.
 
 The classes of several vocabularies that are trained together (verb and noun) are
@@ -23,9 +24,9 @@ from torch import Tensor, nn
 
 from asl_kit.model.assignment import UNLABELLED, Targets, Truth, assign
 from asl_kit.model.collectives import global_sum
-from asl_kit.model.contrastive import contrastive_loss
+from asl_kit.model.contrastive import contrastive_loss, region_contrastive_loss
 from asl_kit.model.loss_terms import LossContext, WeightedTerm, find_loss_terms
-from asl_kit.model.losses import at_least_float32, diou_loss, focal_loss, temporal_iou
+from asl_kit.model.losses import at_least_float32, diou_loss, focal_loss, temporal_iou, video_label_loss
 from asl_kit.model.network import Output
 from asl_kit.model.sensitivity import (
     ClassSensitivity,
@@ -58,7 +59,9 @@ class Objective(nn.Module):
         self.classes = list(classes)
         self.register_buffer("average_positives", torch.tensor(float(self.loss.initial_positives)))
         # Kept untrained when the class level is off: the contrastive loss still needs an order of the points.
-        self.class_sensitivity = ClassSensitivity(sum(classes)).requires_grad_(self.sensitivity.class_level)
+        as_released = self.sensitivity.mode == "released"
+        self.class_sensitivity = ClassSensitivity(sum(classes), as_released=as_released)
+        self.class_sensitivity.requires_grad_(self.sensitivity.class_level)
         self.terms = nn.ModuleList(term.make(classes) for term in find_loss_terms(self.loss.terms))
 
     def forward(self, output: Output, truth: Truth) -> dict[str, Tensor]:
@@ -74,7 +77,14 @@ class Objective(nn.Module):
             Ground truth of the batch.
         """
         loss, sensitivity, contrastive = self.loss, self.sensitivity, self.contrastive
-        targets = assign(output.points, output.mask, truth, classes=sum(self.classes), center_radius=loss.center_radius)
+        targets = assign(
+            output.points,
+            output.mask,
+            truth,
+            classes=sum(self.classes),
+            center_radius=loss.center_radius,
+            levels=loss.positive_levels,
+        )
         positive, known = targets.positive, targets.labels != UNLABELLED
         positives = global_sum(positive.sum()).clamp(min=1)
         if self.training:
@@ -117,6 +127,9 @@ class Objective(nn.Module):
             if errors:
                 losses["sensitivity"] = torch.stack(errors).sum()
                 total = total + sensitivity.evaluator_weight * losses["sensitivity"]
+        if loss.video_label_weight:
+            losses["video_label"] = self._video_label(output, truth) / self.average_positives
+            total = total + loss.video_label_weight * losses["video_label"]
         if contrastive.enabled and contrastive.weight:
             losses["contrastive"] = self._contrastive(output, truth, instance_by_vocabulary)
             total = total + contrastive.weight * losses["contrastive"]
@@ -144,12 +157,41 @@ class Objective(nn.Module):
     def _class_level(self, output: Output, targets: Targets, truth: Truth) -> Tensor:
         """Return p at every point for its assigned segment: (B, P, V + 1)."""
         assigned = truth.segments.gather(1, targets.segment[..., None].expand(-1, -1, 2))
-        u = relative_position(output.points.position, assigned[..., 0], assigned[..., 1])
-        p: Tensor = self.class_sensitivity(torch.where(targets.positive, u, 0.0), targets.labels)
-        return p
+        u = torch.where(
+            targets.positive, relative_position(output.points.position, assigned[..., 0], assigned[..., 1]), 0.0
+        )
+        if self.sensitivity.mode != "released":
+            p: Tensor = self.class_sensitivity(u, targets.labels)
+            return p
+        p_cls, p_loc = self.class_sensitivity(u / output.points.stride, targets.labels).tensor_split((-1,), dim=-1)
+        return torch.cat((p_cls, p_loc * labelled_mean(p_cls, targets.labels != UNLABELLED)), dim=-1)
+
+    def _video_label(self, output: Output, truth: Truth) -> Tensor:
+        """Return the loss on the classes that each video has, summed over videos and classes."""
+        labels = torch.where(truth.mask[..., None], truth.labels, UNLABELLED)
+        present = output.logits.new_zeros(len(labels), 1 + sum(self.classes), dtype=torch.float32)
+        present = present.scatter_(1, labels.flatten(1) + 1, 1.0)[:, 1:]
+        # Which classes a video lacks is known only if all its segments have a label.
+        unknown = (truth.mask[..., None] & (truth.labels == UNLABELLED)).any(1)  # (B, V)
+        total = []
+        for vocabulary, (logits, wanted) in enumerate(
+            zip(output.logits.split(self.classes, dim=-1), present.split(self.classes, dim=-1), strict=True)
+        ):
+            loss = video_label_loss(logits, output.mask, wanted)
+            total.append((loss * ((wanted > 0) | ~unknown[:, vocabulary, None])).sum())
+        return torch.stack(total).sum()
 
     def _contrastive(self, output: Output, truth: Truth, instance_level: Tensor | None) -> Tensor:
         length = output.finest.shape[1]
+        if self.contrastive.form == "released":
+            loss = region_contrastive_loss(
+                output.finest,
+                truth,
+                output.mask[:, :length],
+                share=self.contrastive.sensitive_share,
+                temperature=self.contrastive.temperature,
+            )
+            return loss / self.average_positives
         position = output.points.position[:length]
         with torch.no_grad():  # only the order of the points matters
             start, end = truth.segments[..., :1], truth.segments[..., 1:]

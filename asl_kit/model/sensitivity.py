@@ -1,9 +1,9 @@
 """The action sensitivity evaluator: how much each point matters for classifying and localizing an action.
 
 Source: Shao et al., Action Sensitivity Learning for Temporal Action
-Localization, ICCV 2023, section 3.2; for the class level also the authors'
-Ego4D code. Constants that could not be checked against the printed paper are
-recipe keys.
+Localization, ICCV 2023, section 3.2. The authors' Ego4D code (JonnyS1226/ego4d_asl
+at 4ffbce5) has another class level: the mode "released". Constants that could not be
+checked against the printed paper are recipe keys.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from asl_kit.model.assignment import UNLABELLED
 
-Mode = Literal["paper", "normalized", "quality"]
+Mode = Literal["paper", "released", "normalized", "quality"]
 
 SMALLEST_SIGMA = 0.05  # of a segment's length; keeps the Gaussians from collapsing to a point
 COLLAPSED_SIGMA = 2 * SMALLEST_SIGMA  # a narrower curve is close to 0 almost everywhere
@@ -33,30 +33,36 @@ class ClassSensitivity(nn.Module):
 
     ``p_cls = exp(-(u - mu)^2 / (2 sigma^2))`` starts in the middle (mu 0);
     ``p_loc`` is the mean of two such curves that start at the ends (mu -1/2
-    and 1/2). Every sigma starts at 1 and stays above `SMALLEST_SIGMA`.
+    and 1/2). Every sigma starts at 1 and does not fall below `SMALLEST_SIGMA`.
 
     Parameters
     ----------
     classes : int
         K, of all vocabularies.
+    as_released : bool
+        Learn sigma itself, not its inverse softplus, and let the optimizer's weight decay act on mu and sigma, as in
+        the authors' Ego4D code.
     """
 
-    def __init__(self, classes: int) -> None:
+    def __init__(self, classes: int, *, as_released: bool = False) -> None:
         super().__init__()
+        self.as_released = as_released
         self.mu = nn.Parameter(torch.tensor([0.0, -0.5, 0.5]).repeat(classes, 1))
-        raw = math.log(math.expm1(1.0 - SMALLEST_SIGMA))  # softplus(raw) + SMALLEST_SIGMA = 1
+        raw = 1.0 if as_released else math.log(math.expm1(1.0 - SMALLEST_SIGMA))  # sigma = 1
         self.raw_sigma = nn.Parameter(torch.full((classes, 3), raw))
 
     @property
     def sigma(self) -> Tensor:
         """Widths of the curves, (K, 3): classification, start, end."""
+        if self.as_released:
+            return self.raw_sigma.clamp(min=SMALLEST_SIGMA)
         return F.softplus(self.raw_sigma) + SMALLEST_SIGMA
 
     @torch.no_grad()
     def widths(self) -> dict[str, float]:
         """Return the mean sigma of each curve over the classes, and the share of collapsed curves.
 
-        With `mode="paper"`, collapsing curves reduce the loss, because they reduce its weights.
+        With the modes paper and released, collapsing curves reduce the loss, because they reduce its weights.
         """
         sigma = self.sigma
         means = dict(zip(("classification", "start", "end"), sigma.mean(0).tolist(), strict=True))
@@ -120,15 +126,15 @@ def loss_weights(h: Tensor, positive: Tensor, segment: Tensor, *, segments: int,
         (B, P), int64 in [0, segments): the segment assigned to a positive point.
     segments : int
         N.
-    mode : {"paper", "normalized", "quality"}
-        paper: h itself, as published; the losses that the Gaussians weight also train them, and shrinking Gaussians
+    mode : {"paper", "released", "normalized", "quality"}
+        paper, released: h itself; the losses that the Gaussians weight also train them, and shrinking Gaussians
         lower these losses.
         normalized: h divided by its mean over the segment's positives, so the weight of a segment is constant.
         quality: like normalized but detached; `quality_loss` trains the Gaussians, like the instance level.
     """
     if mode == "quality":
         h = h.detach()
-    if mode != "paper":
+    if mode in ("normalized", "quality"):
         index = segment[..., None].expand_as(h)
         present = positive[..., None].to(h.dtype)
         total = h.new_zeros(len(h), segments, h.shape[2]).scatter_add(1, index, h * present)

@@ -142,8 +142,10 @@ class LossTermRecipe(StrictModel):
 class LossRecipe(RecipeTable):
     """Target assignment and the two detection losses."""
 
-    center_radius: Positive = 1.5
-    """Points within this many strides of a segment's centre are its positives."""
+    center_radius: Positive | Literal["segment"] = 1.5
+    """Points within this many strides of a segment's centre are its positives; segment: all points inside it."""
+    positive_levels: Literal["by_length", "all"] = "by_length"
+    """Levels with positives of a segment: those whose regression range its length suits, or all."""
     focal_alpha: Share = 0.25
     """Weight of positives in the focal loss; that of negatives is 1 minus this value."""
     focal_gamma: NonNegative = 2.0
@@ -152,6 +154,8 @@ class LossRecipe(RecipeTable):
     """Share of each target that is distributed over the classes."""
     localization_weight: NonNegative = 1.0
     """Weight of the localization loss relative to the classification loss."""
+    video_label_weight: NonNegative = 0.0
+    """Weight of a loss on the classes of the whole video, as in ASL's Ego4D code, where it is 0.2."""
     initial_positives: Positive = 100.0
     """Initial value of the moving average of the number of positives, which divides the losses."""
     positives_momentum: Annotated[float, Field(ge=0, lt=1, strict=True)] = 0.9
@@ -167,7 +171,7 @@ class SensitivityRecipe(RecipeTable):
     """Learn the distribution of sensitivity over a segment for each class (Gaussians)."""
     instance_level: bool = True
     """Learn the sensitivity of every point (two light branches)."""
-    mode: Literal["paper", "normalized", "quality"] = "quality"
+    mode: Literal["paper", "released", "normalized", "quality"] = "quality"
     """How the weights are learned and applied: see `asl_kit.model.sensitivity`."""
     evaluator_weight: NonNegative = 1.0
     """Weight of the loss of the evaluator."""
@@ -180,12 +184,21 @@ class ContrastiveRecipe(RecipeTable):
 
     enabled: bool = False
     """Whether to add the loss, as in the paper."""
+    form: Literal["paper", "released"] = "paper"
+    """released: that of ASL's Ego4D code, where it is switched off: see `asl_kit.model.contrastive`."""
     weight: NonNegative = 0.3
     """lambda."""
     sensitive_share: Annotated[float, Field(ge=1e-9, le=1, strict=True)] = 0.2
     """delta: share of a segment's points that count as sensitive."""
     temperature: Positive = 0.1
-    """tau."""
+    """tau. Default of the released form: 0.07."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _temperature_of_the_form(cls, table: object) -> object:
+        if isinstance(table, dict) and table.get("form") == "released":
+            return {"temperature": 0.07} | table
+        return table
 
 
 class OptimizerRecipe(RecipeTable):

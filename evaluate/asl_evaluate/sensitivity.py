@@ -116,7 +116,8 @@ def class_curves(checkpoint: Checkpoint) -> dict[str, Any] | None:
     """Return the learned curves of every class over the relative position; None without the class level."""
     if not checkpoint.recipe.sensitivity.class_level or not checkpoint.objective:
         return None
-    learned = ClassSensitivity(len(checkpoint.class_names))
+    as_released = checkpoint.recipe.sensitivity.mode == "released"
+    learned = ClassSensitivity(len(checkpoint.class_names), as_released=as_released)
     prefix = "class_sensitivity."
     state = {
         name.removeprefix(prefix): value for name, value in checkpoint.objective.items() if name.startswith(prefix)

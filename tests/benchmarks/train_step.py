@@ -18,6 +18,7 @@ to ActionFormer in float32, the median over rounds.
 - ``--before CHECKOUT``: the step of the default recipe, or with ``--inference`` the way to detections, beside that of
   another checkout of asl-kit, for example ``git worktree add ../before COMMIT``; nothing else. Each runs in a process
   of its own;
+- ``--forms``: the step of each form of ASL beside that of the baseline;
 - ``--count``: how many operations a step dispatches, in place of its time. Views, which compute nothing, do not count.
 """
 
@@ -59,6 +60,15 @@ DIMS, LONGEST, LEVELS, CLASSES, SEGMENTS, BATCH = 2048, 2304, 6, 20, 16, 2
 SHAPE = Shape(feature_dims=(DIMS,), sequence_length=LONGEST, levels=LEVELS)
 BASELINE = ["sensitivity.class_level=false", "sensitivity.instance_level=false", "contrastive.enabled=false"]
 ALL = "contrastive.enabled=true"  # the rest of ASL is on by default
+RELEASED = ["sensitivity.mode=released", "sensitivity.instance_level=false", "loss.video_label_weight=0.2"]
+WHOLE = ["loss.center_radius=segment", "loss.positive_levels=all"]
+FORMS = {
+    "by default": [],
+    "as published": ["sensitivity.mode=paper", ALL],
+    "as published, every point of a segment": ["sensitivity.mode=paper", ALL, *WHOLE],
+    "as released": RELEASED,
+    "as released, with its contrastive loss": [*RELEASED, ALL, "contrastive.form=released"],
+}
 Work = Callable[[], object]
 use_device = getattr(devices, "use_device", devices.choose_device)  # the former is newer than some checkouts
 
@@ -320,6 +330,7 @@ def main() -> None:
     parser.add_argument("--videos", type=int, default=32, help="with --lengths real")
     parser.add_argument("--inference", action="store_true")
     parser.add_argument("--precision", nargs="+", default=["float32", "bfloat16"])
+    parser.add_argument("--forms", action="store_true")
     parser.add_argument("--count", action="store_true")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int)
@@ -368,7 +379,8 @@ def main() -> None:
             add(f"ours to detections, {precision}", our_inference(video, device, precision, whole=True))
         else:
             add(f"ours, all parts of ASL off, {precision}", our_step(batches, device, precision, BASELINE))
-            add(f"ours, all parts of ASL on, {precision}", our_step(batches, device, precision, [ALL]))
+            for name, settings in (FORMS if options.forms else {"all parts of ASL on": [ALL]}).items():
+                add(f"ours, {name}, {precision}", our_step(batches, device, precision, settings))
 
     seconds: dict[str, list[float]] = {name: [] for name in measures}
     for round_number in range(options.rounds + 1):

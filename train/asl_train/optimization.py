@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from asl_kit.model.network import Localizer
+from asl_kit.model.sensitivity import ClassSensitivity
 from asl_kit.recipes.schema import OptimizerRecipe
 
 RATE_SHARE = "learning rate share"
@@ -17,9 +18,15 @@ RATE_SHARE = "learning rate share"
 
 
 def make_optimizer(network: Localizer, objective: nn.Module, recipe: OptimizerRecipe) -> torch.optim.AdamW:
-    """Return AdamW; weight decay applies to the weights of convolutions, not to biases, norms, scales or Gaussians."""
+    """Return AdamW; weight decay applies to the weights of convolutions, not to biases, norms or scales.
+
+    To the Gaussians of the sensitivity it applies as the authors released them only.
+    """
     modules = nn.ModuleList([network, objective])
     decaying = {id(module.weight) for module in modules.modules() if isinstance(module, nn.Conv1d)}
+    for module in modules.modules():
+        if isinstance(module, ClassSensitivity) and module.as_released:
+            decaying |= {id(parameter) for parameter in module.parameters()}
     parameters = [parameter for parameter in modules.parameters() if parameter.requires_grad]
     share = recipe.encoder_learning_rate_share
     encoder = {id(parameter) for parameter in network.encoder_parameters()} if share != 1 else set()

@@ -321,7 +321,7 @@ class Trainer:
             err().print(
                 f"warning: {collapsed:.0%} of the class-level sensitivity curves have collapsed to "
                 f"{COLLAPSED_SIGMA:g} of a segment's length or less: their weights hardly differ between points. "
-                "With sensitivity.mode = paper the loss falls as its weights do; try normalized or quality."
+                "With sensitivity.mode = paper or released the loss falls as its weights do; try normalized or quality."
             )
 
     def _is_checkpoint_due(self) -> bool:

@@ -175,10 +175,16 @@ def actionformer_facts(config: dict) -> dict[str, Any]:
         "Mamba": model["backbone_type"] == "mamba",
         "every second feature": data["downsample_rate"] == 2,
         "channel attention": "t_c_alpha" in train,
-        "al_loss": train.get("al_loss_weight", 0) > 0,
+        "XLNet": model.get("use_xl", False),
     }
-    if train.get("cont_loss_weight") == 0 and "al_loss_weight" in train:
-        recipe["contrastive.enabled"] = False
+    if "al_loss_weight" in train:
+        recipe["loss.video_label_weight"] = train["al_loss_weight"]
+        recipe["contrastive.enabled"] = train["cont_loss_weight"] > 0
+        recipe["contrastive.temperature"] = train["temperature"]
+        recipe["contrastive.sensitive_share"] = train["length_theta"]
+        # Not in the configuration, but in libs/modeling/meta_archs.py:
+        recipe |= {"sensitivity.mode": "released", "sensitivity.class_level": True, "contrastive.form": "released"}
+        recipe["sensitivity.instance_level"] = False
     return {"recipe": recipe, "beyond": [text for text, holds in beyond.items() if holds]}
 
 

@@ -8,8 +8,9 @@ from helpers.networks import make_network
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
+from asl_kit.model.sensitivity import ClassSensitivity
 from asl_kit.recipes.schema import OptimizerRecipe
-from asl_train.optimization import MovingAverage, learning_rate
+from asl_train.optimization import MovingAverage, learning_rate, make_optimizer
 
 
 def test_the_moving_average_is_torchs_with_a_warm_up() -> None:
@@ -43,3 +44,14 @@ def test_the_moving_average_is_torchs_with_a_warm_up() -> None:
 def test_learning_rate(step: int, expected: float) -> None:
     recipe = OptimizerRecipe(learning_rate=1.0, epochs=5, warmup_epochs=1, final_learning_rate_share=0.1)
     assert learning_rate(step, steps_per_epoch=4, recipe=recipe) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("as_released", [False, True])
+def test_the_gaussians_decay_as_the_authors_released_them_only(as_released: bool) -> None:
+    curves = ClassSensitivity(2, as_released=as_released)
+    network = make_network(feature_dims=(3,), classes=2, levels=2)
+    decaying, rest = make_optimizer(network, curves, OptimizerRecipe()).param_groups
+    assert (decaying["weight_decay"], rest["weight_decay"]) == (0.05, 0.0)
+    for parameter in curves.parameters():
+        assert any(parameter is other for other in decaying["params"]) == as_released
+        assert any(parameter is other for other in rest["params"]) != as_released

@@ -95,7 +95,11 @@ def test_the_recipe_says_what_the_configuration_does(folder: Path) -> None:
     assert not recipe.data.standardize
     assert (recipe.model.attention_window, recipe.model.position_embedding) == ((9, 0), True)
     assert (recipe.model.padding, recipe.model.pyramid_levels, recipe.model.drop_path) == ("full", 2, 0.0)
-    assert (recipe.loss.label_smoothing, recipe.loss.initial_positives, recipe.loss.center_radius) == (0.1, 250, 10_000)
+    assert (recipe.loss.label_smoothing, recipe.loss.initial_positives, recipe.loss.center_radius) == (
+        0.1,
+        250,
+        "segment",
+    )
     assert (recipe.inference.min_score, recipe.inference.candidate_min_score) == (0.01, 0.001)
     assert (recipe.inference.candidates_per_level, recipe.inference.max_detections) == (7, 8)
     assert (recipe.inference.nms_sigma, recipe.inference.per_class, recipe.inference.voting_tiou) == (0.4, False, 0.75)

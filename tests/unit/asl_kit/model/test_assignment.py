@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -33,6 +34,7 @@ def plainly(
     *,
     classes: int,
     radius: float,
+    levels: str = "by_length",
 ) -> list[tuple[int, list[int], list[float], list[int]] | None]:
     """Return, of one video, what each point answers for: (segment, classes, distances in strides, labels)."""
     found: list[tuple[int, list[int], list[float], list[int]] | None] = []
@@ -43,7 +45,7 @@ def plainly(
         for number, (start, end) in enumerate(segments):
             if not start < position < end or not abs(position - (start + end) / 2) < radius * stride:
                 continue
-            if shortest <= max(position - start, end - position) <= longest:
+            if levels == "all" or shortest <= max(position - start, end - position) <= longest:
                 candidates.append((end - start, number))
         if not inside or not candidates:
             found.append(None)
@@ -73,8 +75,9 @@ def check(targets: Targets, video: int, expected: list[tuple[int, list[int], lis
 
 
 @pytest.mark.parametrize("vocabularies", [1, 2])
-@pytest.mark.parametrize("radius", [0.5, 1.5, 100.0])
-def test_equals_a_plain_loop(vocabularies: int, radius: float) -> None:
+@pytest.mark.parametrize("levels", ["by_length", "all"])
+@pytest.mark.parametrize("radius", [0.5, 1.5, 100.0, "segment"])
+def test_equals_a_plain_loop(vocabularies: int, radius: float | Literal["segment"], levels: Any) -> None:
     """Ends on points, centres at the radius and distances at the ends of a range are all among the cases."""
     chance = torch.Generator().manual_seed(0)
     points = pyramid(32, 3)
@@ -92,10 +95,11 @@ def test_equals_a_plain_loop(vocabularies: int, radius: float) -> None:
         truth = Truth.collate(segments, labels, "cpu")
         assert truth.segments.shape == (3, max(1, *counts), 2)
         assert truth.mask.sum(1).tolist() == counts
-        targets = assign(points, mask, truth, classes=6, center_radius=radius)
+        targets = assign(points, mask, truth, classes=6, center_radius=radius, levels=levels)
+        allowed = math.inf if radius == "segment" else radius
         for video in range(3):
             own = (mask[video].tolist(), segments[video].tolist(), labels[video].tolist())
-            check(targets, video, plainly(points, *own, classes=6, radius=radius))
+            check(targets, video, plainly(points, *own, classes=6, radius=allowed, levels=levels))
 
 
 @pytest.mark.parametrize(

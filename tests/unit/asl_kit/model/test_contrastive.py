@@ -14,6 +14,8 @@ from asl_kit.model.contrastive import (
     contrastive_loss,
     info_nce,
     inside_segments,
+    region_contrastive_loss,
+    region_means,
     sensitive_points,
 )
 
@@ -144,3 +146,45 @@ def test_gradient_of_the_contrastive_loss_reaches_sensitive_and_background_point
         chosen = chosen | sensitive_points(h[..., kind], inside, 0.2)
     moved = features.grad[0].abs().sum(1) > 0
     assert moved.tolist() == chosen[0].any(0).tolist()
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "expected"),
+    [
+        (2.0, 5.0, 3.5),
+        (-4.0, 2.0, 1.0),  # cut at 0
+        (3.2, 3.2, 3.7),  # made one point long
+        (30.0, 39.5, 34.75),
+    ],
+    ids=["whole", "cut", "empty", "long"],
+)
+def test_means_of_regions(start: float, end: float, expected: float) -> None:
+    """Of features that are their own positions, so that the mean is the middle of the region."""
+    weights = region_means(torch.tensor([[start]]), torch.tensor([[end]]), 41, longest=20.0)
+    assert (weights @ torch.arange(41.0)).item() == pytest.approx(expected, rel=1e-5)
+    assert weights.sum().item() == pytest.approx(1)
+
+
+def test_region_contrastive_loss_by_hand() -> None:
+    """Every segment lies in a stretch of its own direction, so that all of its three features are that direction."""
+    features = torch.zeros(1, 60, 2)
+    features[:, :30, 0] = 1
+    features[:, 30:, 1] = 2
+    truth, valid = truth_of([(10.0, 20.0, 0), (40.0, 50.0, 1)]), torch.ones(1, 60, dtype=torch.bool)
+    loss = region_contrastive_loss(features, truth, valid, share=0.2, temperature=0.5)
+    # An anchor with itself: exp(0); with the other of its segment and its background: exp(2); with the other three: 1.
+    of_anchor = math.log((1 + 2 * math.exp(2) + 3) / (1 + math.exp(2)))
+    assert loss.item() == pytest.approx(4 * of_anchor, rel=1e-5)
+    absent = truth._replace(labels=torch.tensor([[[0], [ABSENT]]]))  # its features are ignored, but not its background
+    loss = region_contrastive_loss(features, absent, valid, share=0.2, temperature=0.5)
+    assert loss.item() == pytest.approx(2 * math.log((1 + 2 * math.exp(2) + 1) / (1 + math.exp(2))), rel=1e-5)
+
+
+def test_region_contrastive_loss_without_segments_is_zero() -> None:
+    features = torch.randn(2, 20, 3, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    valid = torch.ones(2, 20, dtype=torch.bool)
+    loss = region_contrastive_loss(features, truth_of([], []), valid, share=0.2, temperature=0.07)
+    loss.backward()
+    assert loss.item() == 0
+    assert features.grad is not None
+    assert not features.grad.any()

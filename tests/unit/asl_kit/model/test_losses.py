@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from asl_kit.model.losses import at_least_float32, diou_loss, focal_loss, temporal_iou
+from asl_kit.model.losses import at_least_float32, diou_loss, focal_loss, temporal_iou, video_label_loss
 
 LN2 = math.log(2)
 
@@ -81,3 +81,30 @@ def test_losses_are_never_taken_in_less_than_float32(given: torch.dtype, expecte
     assert at_least_float32(x).dtype == expected
     assert focal_loss(x, x).dtype == expected
     assert diou_loss(x, x).dtype == expected
+
+
+def test_video_label_loss_is_that_of_the_best_point() -> None:
+    logits = torch.tensor(
+        [[[0.0, math.log(3)], [math.log(9), 0.0], [50.0, 0.0]]]
+    )  # softmax 1/4 3/4, 9/10 1/10, padding
+    mask = torch.tensor([[True, True, False]])
+    loss = video_label_loss(logits, mask, torch.tensor([[1.0, 0.0]]))
+    torch.testing.assert_close(loss, torch.tensor([[-math.log(0.9), -math.log(1 - 0.75)]]))
+
+
+def test_video_label_loss_does_not_fall_below_what_padding_knows() -> None:
+    logits = torch.tensor([[[0.0, math.log(3)], [7.0, -7.0]]], requires_grad=True)
+    loss = video_label_loss(logits, torch.tensor([[True, False]]), torch.tensor([[0.0, 0.0]]))
+    torch.testing.assert_close(loss, torch.tensor([[LN2, math.log(4)]]))
+    loss[0, 0].backward()
+    assert logits.grad is not None
+    assert not logits.grad.any()
+
+
+def test_a_certain_error_about_a_video_costs_no_infinity() -> None:
+    logits = torch.tensor([[[200.0, -200.0]]], requires_grad=True)
+    loss = video_label_loss(logits, torch.tensor([[True]]), torch.tensor([[0.0, 1.0]])).sum()
+    loss.backward()
+    assert 20 < loss.item() < 40
+    assert logits.grad is not None
+    assert logits.grad.isfinite().all()

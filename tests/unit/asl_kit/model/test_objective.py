@@ -51,8 +51,12 @@ def expected(h_cls: list[float], h_loc: list[float]) -> dict[str, float]:
     }
 
 
+# Of level 0, where the stride is 1, the released form differs in the localization's weights only.
 P_CLS = [math.exp(-(u**2) / 2) for u in U]
 P_LOC = [(math.exp(-((u + 0.5) ** 2) / 2) + math.exp(-((u - 0.5) ** 2) / 2)) / 2 for u in U]
+
+
+P_LOC_RELEASED = [p_cls * p_loc for p_cls, p_loc in zip(P_CLS, P_LOC, strict=True)]
 
 
 def to_mean_one(h: list[float]) -> list[float]:
@@ -79,6 +83,8 @@ L_S_CLASS = squared_error(P_CLS, 0.5) + squared_error(P_LOC, 0.5)
         (True, False, "paper", P_CLS, P_LOC, None),
         (False, True, "paper", list(Q_CLS), list(Q_LOC), L_S_INSTANCE),
         (True, True, "paper", both(P_CLS, Q_CLS), both(P_LOC, Q_LOC), L_S_INSTANCE),
+        (True, False, "released", P_CLS, P_LOC_RELEASED, None),
+        (True, True, "released", both(P_CLS, Q_CLS), both(P_LOC_RELEASED, Q_LOC), L_S_INSTANCE),
         (True, False, "normalized", to_mean_one(P_CLS), to_mean_one(P_LOC), None),
         (
             True,
@@ -103,6 +109,8 @@ L_S_CLASS = squared_error(P_CLS, 0.5) + squared_error(P_LOC, 0.5)
         "paper, class level",
         "paper, instance level",
         "paper, both",
+        "released, class level",
+        "released, both",
         "normalized, class level",
         "normalized, both",
         "quality, class level",

@@ -148,3 +148,12 @@ def test_gradient_of_the_quality_loss() -> None:
     assert torch.autograd.gradcheck(lambda x: quality_loss(x, quality, positive, positive.sum()), (sensitivity,))
     quality_loss(sensitivity, quality, positive, positive.sum()).backward()
     assert quality.grad is None, "the targets are detached: the network is not taught to be as good as it is thought"
+
+
+def test_as_released_sigma_itself_is_learned_and_cannot_vanish() -> None:
+    curves = ClassSensitivity(2, as_released=True)
+    torch.testing.assert_close(curves.sigma, torch.ones(2, 3))
+    with torch.no_grad():
+        curves.raw_sigma[0], curves.raw_sigma[1] = 0.4, -3.0
+    assert curves.sigma[0, 0].item() == pytest.approx(0.4)
+    assert curves.sigma[1, 0].item() == pytest.approx(SMALLEST_SIGMA)

@@ -274,3 +274,17 @@ def test_padding_is_never_combined() -> None:
     counted = found.scores > 0
     assert counted.sum() == VERBS * NOUNS
     assert (found.segments[counted].mean(1) == 0).all()
+
+
+def test_the_classes_of_a_video_count_in_each_vocabulary() -> None:
+    """What a video lacks is not known in a vocabulary in which one of its segments has no label."""
+    recipe = Recipe.model_validate(
+        {"loss": {"video_label_weight": 1.0}, "sensitivity": {"class_level": False, "instance_level": False}}
+    )
+    objective = Objective(recipe, [VERBS, NOUNS]).eval()
+    known = objective(output_of(), truth_of((1.0, 5.0, VERB, NOUN)))["video_label"].item() * NORMALIZER
+    # Verbs are even, 1/2 each; the nouns are 1 : 1 : 3, and those that are wrong have 1/3 in the padding.
+    nouns = -math.log(3 / 5)
+    assert known == pytest.approx(2 * math.log(2) + nouns + 2 * -math.log(2 / 3), rel=1e-4)
+    partly = objective(output_of(), truth_of((1.0, 5.0, VERB, NOUN), (5.0, 6.0, VERB, UNLABELLED)))
+    assert partly["video_label"].item() * NORMALIZER == pytest.approx(2 * math.log(2) + nouns, rel=1e-4)
