@@ -46,7 +46,11 @@ WRONG_INPUT = {
         1,
         "own.csv:5: video 'c': end: must be within the video's duration (9.0), found 9.5",
     ),
-    "NaN": (ROWS + "c,nan,9.5,run,train,9\n", 1, "own.csv:5: video 'c': start: must be a finite number, found nan"),
+    "NaN": (
+        ROWS + "c,nan,9.5,run,train,9\n",
+        1,
+        "own.csv:5: video 'c': start: empty (nan counts as empty), but end, label is given",
+    ),
 }
 
 

@@ -58,7 +58,8 @@ def _collect(
         collector.error(where, "must have metadata, and lists of actions and sounds", video_id=video_id)
         return
     fps, frames, split = as_number(metadata.get("frame_rate")), metadata.get("num_frames"), metadata.get("split")
-    seconds = None if fps is None or fps <= 0 or as_number(frames) is None else as_number(frames / fps)
+    count = as_number(frames)
+    seconds = None if fps is None or fps <= 0 or count is None else as_number(count / fps)
     if fps is None or type(frames) is not int or seconds is None or seconds <= 0:
         found = f"found {metadata.get('frame_rate')!r:.40} and {frames!r:.40}"
         collector.error(where, f"metadata: frame_rate and num_frames must be above 0, {found}", video_id=video_id)
