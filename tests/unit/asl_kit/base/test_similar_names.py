@@ -32,7 +32,7 @@ def test_close_matches(name: str, known: list[str], expected: list[str]) -> None
 
 @pytest.mark.parametrize(
     ("name", "meant"),
-    [("annotation", "annotations"), ("lable", "label"), ("Label", "label"), ("labbel", "label"), ("fps", None)],
+    [("annotation", "annotations"), ("lable", "label"), ("Label", "label"), ("labelz", "label"), ("fps", None)],
 )
 def test_one_letter_from(name, meant):
     assert one_letter_from(name, ["annotations", "label"]) == meant
