@@ -43,6 +43,7 @@ def run(folder: Path) -> Iterator[str]:
     """
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     environment = os.environ | {"PATH": path, "PYTHONUNBUFFERED": "1", "CUDA_VISIBLE_DEVICES": ""}
+    environment.pop("COLUMNS", None)  # as wide as in a pipe
     for commands, _ in blocks():
         done = subprocess.run(
             ["bash", "-e", "-c", commands],

@@ -82,7 +82,7 @@ def test_what_is_found(videos: Path, tmp_path: Path) -> None:
 
 HINT = (
     "hint: Nothing was written. Correct the times in {source}, or replace a file that is cut short. Times are seconds "
-    "(75.5) or clock times (1:15.5).\n"
+    "(75.5) or clock times (1:15.5), not frame numbers, not milliseconds.\n"
 )
 
 

@@ -69,7 +69,7 @@ def test_mistakes(task: tuple[Path, Path], tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(600)  # on a busy machine it took five minutes
 def test_a_study_that_is_stopped_and_killed_ends_with_the_same_table(task: tuple[Path, Path], tmp_path: Path) -> None:
-    study = write_study(tmp_path, task, BASELINE + "[variants.asl]\n", epochs=3)
+    study = write_study(tmp_path, task, BASELINE + "[variants.asl]\n", epochs=12)
     arguments = ("study", study, "--jobs", 2, "--device", "cpu", "--out")
     whole = run(*arguments, tmp_path / "whole")
     assert whole.exit_code == 0, whole.output

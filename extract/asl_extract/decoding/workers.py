@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.shared_memory import SharedMemory
 from pathlib import Path
@@ -261,9 +262,13 @@ def _buffer_bytes(workers: int) -> int:
 
 
 def _new_shared_memory(size: int) -> SharedMemory:
+    name = f"asl-kit-{os.getpid()}-{secrets.token_hex(4)}"
+    # Python registers it when it exists: it would stay for ever if the process were killed in between.
+    resource_tracker.register(f"/{name}", "shared_memory")
     try:
-        return SharedMemory(f"asl-kit-{os.getpid()}-{secrets.token_hex(4)}", create=True, size=size)
+        return SharedMemory(name, create=True, size=size)
     except OSError as fault:
+        resource_tracker.unregister(f"/{name}", "shared_memory")
         raise AslKitError(
             f"{size / 2**20:.0f} MiB of shared memory are not available: {fault.strerror}", hint="use --workers 0"
         ) from fault
