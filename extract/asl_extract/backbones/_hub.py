@@ -34,7 +34,7 @@ def fetch_from_hub(model: str, files: Sequence[str], *, revision: str | None = N
     except Exception as fault:  # of the hub's client, of its HTTP library, or of the system
         reason = (str(fault).strip() or type(fault).__name__).splitlines()[0]
         raise CheckpointError(
-            f"{backbone}: {model!r} cannot be had from the Hugging Face hub: {reason}",
+            f"{backbone}: {model!r} cannot be downloaded from the Hugging Face hub: {reason}",
             hint="is the name right? `hf auth login` gives access to models with terms to accept; "
             f"without network, `hf download {model} --local-dir FOLDER` elsewhere",
         ) from fault

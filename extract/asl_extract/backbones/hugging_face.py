@@ -195,6 +195,8 @@ def _find(model: str) -> tuple[str, Path]:
 
 def _read_architecture(folder: Path, *, of: str) -> _Architecture:
     path = folder / "config.json"
+    if not path.is_file():
+        raise CheckpointError(f"{of}: no config.json", hint="give a folder that a model of transformers was saved to")
     try:
         kind = json.loads(path.read_text(encoding="utf-8"))["model_type"]
     except (OSError, ValueError, KeyError, TypeError) as fault:

@@ -84,7 +84,7 @@ def test_published_weights_come_from_the_hub(monkeypatch: pytest.MonkeyPatch, tm
     spec = get_backbone("timm:test_efficientnet")
     with pytest.raises(
         CheckpointError,
-        match=r"timm:test_efficientnet\.r160_in1k: 'timm/test_efficientnet\.r160_in1k' cannot be had from",
+        match=r"timm:test_efficientnet\.r160_in1k: 'timm/test_efficientnet\.r160_in1k' cannot be downloaded from",
     ):
         load_backbone(spec, frame_size=160)
     torch.manual_seed(1)
