@@ -78,7 +78,9 @@ def test_a_study_that_is_stopped_and_killed_ends_with_the_same_table(task: tuple
         for checkpoint in out.rglob("last.ckpt"):
             checkpoint.touch()
         began = time.time_ns()
-        with start_asl_kit(*arguments, out) as process:
+        # A shell's background jobs ignore SIGINT, and so would what they start.
+        hears = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.default_int_handler)}
+        with start_asl_kit(*arguments, out, **hears) as process:
             while not any(path.stat().st_mtime_ns > began for path in out.rglob("last.ckpt")):
                 assert process.poll() is None, process.communicate()
                 time.sleep(0.01)
