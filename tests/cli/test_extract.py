@@ -13,6 +13,7 @@ import pytest
 from click.testing import Result
 from helpers.command_line import run
 from helpers.processes import (
+    HEARS_CTRL_C,
     Process,
     assert_same_store,
     descendants_of,
@@ -179,9 +180,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 )
 def test_interrupt(options: list[Any], processes: int, folder: Path, tmp_path: Path) -> None:
     store = tmp_path / "store"
-    # A background job of a shell ignores Ctrl-C, and so would its children: this one is to receive it.
-    hears = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.default_int_handler)}
-    with start(folder, "-o", store, *options, start_new_session=True, **hears) as process:
+    with start(folder, "-o", store, *options, start_new_session=True, **HEARS_CTRL_C) as process:
         wait_until((store / "videos" / "v0").exists, process=process)
         assert len(workers_of(process.pid)) == processes
         children = descendants_of(process.pid)

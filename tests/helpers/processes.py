@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -31,6 +32,11 @@ class Process(subprocess.Popen[str]):
         if kind is not None:
             self.kill()
         super().__exit__(kind, fault, trace)
+
+
+# A shell's background jobs ignore SIGINT, and so would what they start.
+HEARS_CTRL_C: dict[str, Any] = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.default_int_handler)}
+"""Options of `start_asl_kit` for a process that is to be interrupted."""
 
 
 def start_asl_kit(*arguments: object, **options: Any) -> Process:

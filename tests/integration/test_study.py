@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from helpers.command_line import run
-from helpers.processes import start_asl_kit, workers_of
+from helpers.processes import HEARS_CTRL_C, start_asl_kit, workers_of
 from helpers.training_runs import SMALL
 
 BASELINE = "[variants.baseline]\nsensitivity.class_level = false\nsensitivity.instance_level = false\n"
@@ -78,10 +78,8 @@ def test_a_study_that_is_stopped_and_killed_ends_with_the_same_table(task: tuple
         for checkpoint in out.rglob("last.ckpt"):
             checkpoint.touch()
         began = time.time_ns()
-        # A shell's background jobs ignore SIGINT, and so would what they start.
-        hears = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.default_int_handler)}
-        with start_asl_kit(*arguments, out, **hears) as process:
-            while not any(path.stat().st_mtime_ns > began for path in out.rglob("last.ckpt")):
+        with start_asl_kit(*arguments, out, **HEARS_CTRL_C) as process:
+            while not any(path.stat().st_mtime_ns > began for path in (out / "easy" / "asl").rglob("last.ckpt")):
                 assert process.poll() is None, process.communicate()
                 time.sleep(0.01)
             children = workers_of(process.pid)
