@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from asl_kit.model.layers import convolve, winograd
+from asl_kit.model.layers import convolve, product, winograd
 
 
 @pytest.mark.parametrize("videos", [1, 3])
@@ -23,9 +23,21 @@ def test_winograd_is_the_convolution(videos: int, steps: int, channels: int, out
         found = winograd(x, weight, bias)
     wide = None if bias is None else bias.double()
     expected = F.conv1d(x.double().mT, weight.double(), wide, padding=1).mT
-    torch.testing.assert_close(found.double(), expected, rtol=0, atol=3e-6)
+    torch.testing.assert_close(found.double(), expected, rtol=0, atol=5e-6)
     assert torch.equal(x, before[0])
     assert torch.equal(weight, before[1])
+
+
+@pytest.mark.parametrize("steps", [1, 7, 32])
+def test_product_is_the_convolution(steps: int) -> None:
+    torch.manual_seed(0)
+    x, conv = torch.randn(3, steps, 5, requires_grad=True), nn.Conv1d(5, 4, 1)
+    found, expected = product(x, conv.weight, conv.bias), conv(x.mT).mT
+    torch.testing.assert_close(found, expected)
+    gradients, expected_gradients = (
+        torch.autograd.grad(y.square().sum(), (x, *conv.parameters())) for y in (found, expected)
+    )
+    torch.testing.assert_close(gradients, expected_gradients)
 
 
 def test_gradients_are_those_of_the_convolution() -> None:
