@@ -6,19 +6,22 @@
 Each set is a folder with `features/<video>.npy` and `segments.csv`, made into a store and annotations by asl-kit's own
 commands. `--generated` adds a set whose informative frames are known (`informative_frames.py`). `--test S2_` adds
 annotations that test on the videos whose ids begin so and train on all others: `test-S2_.json`. Two sets are also cut
-for starting weights: `start.json` is for the model to start from, `target.json` for the runs that start from it.
+for starting weights: `start.json` is for the model to start from, `target.json` for the runs that start from it. Two
+are also made with fewer features a second, for `time_scale.toml`.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 from informative_frames import make_set
 
 ROOT = Path(__file__).parents[2]
@@ -34,6 +37,8 @@ class Grid(NamedTuple):
 
 # GTEA and 50 Salads: SpatialCNN features of Lea et al., CVPR 2017, split 1. SBHAR: UCI 341, raw inertial samples.
 GRIDS = {"gtea": Grid(15, 1, 1), "50salads": Grid(3, 1, 1), "sbhar": Grid(50, 25, 25), "generated": Grid(1, 1, 1)}
+# Sets that are also made with only every n-th feature, so that many segments are only a few features long.
+COARSE = {"gtea": 15, "sbhar": 4}
 
 
 def main() -> None:
@@ -51,6 +56,8 @@ def main() -> None:
         if name not in GRIDS:
             sys.exit(f"{source}: how its features were made is not known: {', '.join(GRIDS)}")
         prepare(GRIDS[name], source, options.out / name)
+        if name in COARSE:
+            prepare_coarse(GRIDS[name], COARSE[name], source, options.out / f"{name}-coarse")
         annotations = options.out / name / "annotations.json"
         if options.test:
             write_part(annotations, f"test-{options.test}.json", split_anew(options.test))
@@ -66,6 +73,16 @@ def prepare(grid: Grid, source: Path, out: Path) -> None:
     words = ("--fps", grid.fps, "--stride", grid.stride, "--window", grid.window)
     store = out / "features.zarr"
     _asl_kit("import-features", source / "features", "-o", store, "--annotations", annotations, *words)
+
+
+def prepare_coarse(grid: Grid, every: int, source: Path, out: Path) -> None:
+    """Write the same with every n-th feature."""
+    thinned = out / "source"
+    (thinned / "features").mkdir(parents=True, exist_ok=True)
+    shutil.copy(source / "segments.csv", thinned)
+    for path in (source / "features").glob("*.npy"):
+        np.save(thinned / "features" / path.name, np.load(path)[::every])
+    prepare(grid._replace(stride=grid.stride * every), thinned, out)
 
 
 def _asl_kit(*words: object) -> None:

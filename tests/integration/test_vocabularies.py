@@ -13,13 +13,14 @@ from helpers.command_line import run
 from helpers.support import FPS, add_video, make_spec
 from helpers.training_runs import assert_same_run, command, curve, words
 
-from asl_kit.annotations import AnnotationSet, write_annotations
+from asl_kit.annotations import AnnotationSet, read_annotations, write_annotations
 from asl_kit.checkpoint.files import load_checkpoint
 from asl_kit.dataset.feature_reader import FeatureReader
 from asl_kit.dataset.split import load_split
 from asl_kit.detections.json_format import read_predictions
 from asl_kit.errors import AnnotationError
 from asl_kit.grid import FeatureGrid
+from asl_kit.manifests.files import load_manifest
 from asl_kit.metrics import temporal_iou
 from asl_kit.model.assignment import UNLABELLED
 from asl_kit.store import FeatureStore
@@ -256,3 +257,40 @@ def test_a_checkpoint_from_before_several_vocabularies(
     else:
         assert old.exit_code == 0, old.output
         assert (tmp_path / "old.json").read_bytes() == (tmp_path / "new.json").read_bytes()
+
+
+def test_epic_kitchens_from_two_splits_to_the_file_for_the_server(kitchen: tuple[Path, Path], tmp_path: Path) -> None:
+    """Docs, Several splits: a model of verbs and one of nouns, and their detections on withheld videos in one file."""
+    manifest = load_manifest("epic-kitchens")
+    document = read_annotations(kitchen[0]).model_dump()
+    document |= {"dataset": "epic-kitchens", "vocabularies": manifest.vocabularies}
+    for video in document["videos"].values():
+        for segment in video["segments"]:
+            segment["labels"] = {
+                name: manifest.vocabularies[name][(VERBS + NOUNS).index(label) % 3]
+                for name, label in segment["labels"].items()
+            }
+        if video["split"] == "test":
+            video["segments"] = None
+    task = (tmp_path / "epic-kitchens.json", kitchen[1])
+    write_annotations(AnnotationSet.model_validate(document), task[0])
+    predictions = []
+    for name in ("verb", "noun"):
+        settings = words('data.train_split=["train", "validation"]', f"data.vocabulary={name}", "optimizer.epochs=1")
+        result = run(*command(task, tmp_path / name, *settings))
+        assert result.exit_code == 0, result.output
+        out = tmp_path / name / "test"
+        result = evaluate(task, tmp_path / name / "model.ckpt", "--split", "test", "--out", str(out))
+        assert result.exit_code == 0, result.output
+        predictions.append(str(out / "detections.json"))
+    written = tmp_path / "test.json"
+    both = ("--predictions", ",".join(predictions), "--annotations", task[0], "--sls", "2,3,3", "-o", written)
+    result = run("submit", "--to", "epic-kitchens", *both)
+    assert result.exit_code == 0, result.output
+    submission = json.loads(written.read_text())
+    assert (submission["challenge"], submission["sls_pt"]) == ("action_detection", 2)
+    assert sorted(submission["results"]) == ["video 10", "video 11"]
+    for rows in submission["results"].values():
+        assert rows
+        assert rows == sorted(rows, key=lambda row: -row["score"])
+        assert all(row["action"] == f"{row['verb']},{row['noun']}" for row in rows)
