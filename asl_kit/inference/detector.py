@@ -171,6 +171,7 @@ class Detector:
                 min_score=settings.min_score,
                 max_detections=settings.max_detections,
                 voting_tiou=settings.voting_tiou,
+                voting_weight=settings.voting_weight,
                 per_class=settings.per_class,
             )
         lists = len(kept) // len(features)

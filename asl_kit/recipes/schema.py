@@ -279,7 +279,9 @@ class InferenceRecipe(RecipeTable):
     per_class: bool = True
     """Whether suppression and voting treat each class separately; false: all classes together."""
     voting_tiou: Share = 0.7
-    """Start and end become the score-weighted means of the candidates that overlap by at least this tIoU; 0: off."""
+    """Start and end become the weighted means of the candidates that overlap by at least this tIoU; 0: off."""
+    voting_weight: Literal["score_and_tiou", "score"] = "score_and_tiou"
+    """Their weights: score times tIoU, or the score alone, as in TriDet."""
     min_length_steps: NonNegative = 0.05
     """Minimum length of candidates, in feature steps."""
     combined_classes: Annotated[int, Field(ge=0, le=100, strict=True)] = 10
