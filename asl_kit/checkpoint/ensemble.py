@@ -96,7 +96,7 @@ def load_ensemble(paths: Sequence[str | Path], weights: Sequence[float] | None =
     MissingFileError, CheckpointError
         If a file cannot be read, or a vocabulary has other classes than in the first checkpoint that has it.
     SpecConflictError
-        If the models do not have the same grid: steps of features, resizing, pyramid levels.
+        If the models do not have the same grid: steps of features, resizing, pyramid levels, localization head.
     UsageError
         If weights are not positive numbers, one for each checkpoint.
     """
@@ -131,7 +131,7 @@ def _with_name(checkpoint: Checkpoint, vocabulary: str) -> Checkpoint:
 
 def _grid_facts(checkpoint: Checkpoint) -> dict[str, object]:
     """Return what decides where in time the points of a model lie, and what they mean."""
-    spec, data = checkpoint.extraction[0], checkpoint.recipe.data
+    spec, data, model = checkpoint.extraction[0], checkpoint.recipe.data, checkpoint.recipe.model
     return {
         "fps": spec.fps or "each video's own",
         "window_frames": spec.window_frames,
@@ -140,6 +140,7 @@ def _grid_facts(checkpoint: Checkpoint) -> dict[str, object]:
         "data.time_scale": data.time_scale,
         "data.one_class": data.one_class,
         "pyramid levels": checkpoint.shape.levels,
+        "model.head": model.head + (f" of {model.trident_bins} bins" if model.head == "trident" else ""),
     }
 
 

@@ -1,5 +1,5 @@
 """Import of checkpoints that other programs trained."""
 
-from asl_kit.checkpoint_import.actionformer_checkpoint import ImportedCheckpoint, import_checkpoint
+from asl_kit.checkpoint_import.importer import ImportedCheckpoint, import_checkpoint
 
 __all__ = ["ImportedCheckpoint", "import_checkpoint"]

@@ -15,9 +15,8 @@ _PATH = click.Path(path_type=Path)
 @click.option(
     "--from",
     "source",
-    type=click.Choice(["actionformer"]),
+    type=click.Choice(["actionformer", "tridet"]),
     required=True,
-    expose_value=False,
     help="The program that wrote it.",
 )
 @click.option("--config", type=_PATH, metavar="YAML", required=True, help="The configuration that it was trained with.")
@@ -27,13 +26,13 @@ _PATH = click.Path(path_type=Path)
     type=click.Choice(["ema", "plain"]),
     default="ema",
     show_default=True,
-    help="The moving average of the weights, which ActionFormer evaluates, or the weights themselves.",
+    help="The moving average of the weights, which these programs evaluate, or the weights themselves.",
 )
 @click.option("--annotations", type=_PATH, metavar="FILE", help="Unified annotations with the class names.")
 @click.option("--vocabulary", metavar="NAME", help="Vocabulary, if several have this number of classes.")
 @click.option("--features", metavar="STORE[,STORE]", help="Stores that record how the features were made.")
 def import_checkpoint(features: str | None, **options: Any) -> None:
-    """Convert a checkpoint that ActionFormer trained.
+    """Convert a checkpoint that ActionFormer or TriDet trained.
 
     Without --annotations, class names come from the annotation file of the configuration if it exists, else
     from the dataset's manifest.

@@ -29,12 +29,13 @@ def average(outputs: Sequence[WholeOutput], members: Sequence[Member], classes: 
     """Return the weighted mean of what several networks with the same pyramid say about the same videos.
 
     The logits of a class are averaged over the networks that have it, offsets over all networks, and the instance-level
-    sensitivity over those that predict it.
+    sensitivity over those that predict it. Of the trident head, the boundary scores of a class are averaged as its
+    logits, and its bins as offsets.
 
     Parameters
     ----------
     outputs : sequence of WholeOutput
-        Of each network. Points that another network's padding does not have are left out.
+        Of each network; all have the same `reading`. Points that another network's padding does not have are left out.
     members : sequence of Member
         The networks, in the same order.
     classes : int
@@ -44,25 +45,41 @@ def average(outputs: Sequence[WholeOutput], members: Sequence[Member], classes: 
         return outputs[0]
     sizes = [min(level) for level in zip(*(output.points.sizes for output in outputs), strict=True)]
     outputs = [_crop(output, sizes) for output in outputs]
-    first = outputs[0].logits
-    logits, weights = first.new_zeros(*first.shape[:2], classes), first.new_zeros(classes)
-    for output, member in zip(outputs, members, strict=True):
-        own = slice(None) if member.classes is None else member.classes.to(first.device)
-        logits[..., own] += member.weight * output.logits
-        weights[own] += member.weight
-    offsets = [(output.offsets, member.weight) for output, member in zip(outputs, members, strict=True)]
+    reading = outputs[0].reading
+    # Columns of classes: the logits, and those of the localization head; what follows is of all classes.
+    of_classes, of_all = zip(*(_by_class(output, reading.class_columns) for output in outputs), strict=True)
+    offsets = [(rest, member.weight) for rest, member in zip(of_all, members, strict=True)]
+    logits, *boundaries = [_mean_of_classes(columns, members, classes) for columns in zip(*of_classes, strict=True)]
     sensitivity = [
         (output.sensitivity, member.weight)
         for output, member in zip(outputs, members, strict=True)
         if output.sensitivity is not None
     ]
     return WholeOutput(
-        logits / weights,
-        _mean(offsets),
+        logits,
+        torch.cat([*boundaries, _mean(offsets)], dim=2),
         _mean(sensitivity) if sensitivity else None,
         outputs[0].mask,
-        members[0].network.points(sizes, first.device),
+        members[0].network.points(sizes, logits.device),
+        reading,
     )
+
+
+def _by_class(output: WholeOutput, class_columns: int) -> tuple[list[Tensor], Tensor]:
+    """Return the logits and each of the localization head's columns of classes, (B, P, K), and its other columns."""
+    classes = output.logits.shape[2]
+    *columns, rest = output.offsets.tensor_split([classes * (number + 1) for number in range(class_columns)], dim=2)
+    return [output.logits, *columns], rest
+
+
+def _mean_of_classes(columns: Sequence[Tensor], members: Sequence[Member], classes: int) -> Tensor:
+    """Return the weighted mean for each class over the networks that have it: (B, P, K)."""
+    total, weights = columns[0].new_zeros(*columns[0].shape[:2], classes), columns[0].new_zeros(classes)
+    for own_columns, member in zip(columns, members, strict=True):
+        own = slice(None) if member.classes is None else member.classes.to(total.device)
+        total[..., own] += member.weight * own_columns
+        weights[own] += member.weight
+    return total / weights
 
 
 def _mean(weighted: Sequence[tuple[Tensor, float]]) -> Tensor:
@@ -78,4 +95,6 @@ def _crop(output: WholeOutput, sizes: Sequence[int]) -> WholeOutput:
         return torch.cat([level[:, :size] for level, size in zip(levels, sizes, strict=True)], dim=1)
 
     sensitivity = None if output.sensitivity is None else crop(output.sensitivity)
-    return WholeOutput(crop(output.logits), crop(output.offsets), sensitivity, crop(output.mask), output.points)
+    return output._replace(
+        logits=crop(output.logits), offsets=crop(output.offsets), sensitivity=sensitivity, mask=crop(output.mask)
+    )

@@ -73,4 +73,6 @@ def run_together(network: Localizer, videos: Sequence[Tensor], *, precision: tor
     with autocast(device, precision):
         output = network(features.to(device), mask.to(device))
     sensitivity = None if output.sensitivity is None else output.sensitivity.float()
-    return WholeOutput(output.logits.float(), output.offsets.float(), sensitivity, output.mask, output.points)
+    return WholeOutput(
+        output.logits.float(), output.offsets.float(), sensitivity, output.mask, output.points, output.reading
+    )

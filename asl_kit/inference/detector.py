@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -170,6 +171,7 @@ class Detector:
                 min_score=settings.min_score,
                 max_detections=settings.max_detections,
                 voting_tiou=settings.voting_tiou,
+                voting_weight=settings.voting_weight,
                 per_class=settings.per_class,
             )
         lists = len(kept) // len(features)
@@ -190,8 +192,13 @@ class Detector:
             "min_score": settings.min_score if settings.candidate_min_score is None else settings.candidate_min_score,
             "candidates_per_level": settings.candidates_per_level,
             "min_length": settings.min_length_steps,
+            "reading": whole.reading,
         }
-        found = [decode(own, *everywhere, **limits) for own in of_vocabularies]
+        firsts = itertools.accumulate(self._classes[:-1], initial=0)
+        found = [
+            decode(own, *everywhere, **limits, first_class=first)
+            for own, first in zip(of_vocabularies, firsts, strict=True)
+        ]
         if len(self._classes) > 1 and settings.combined_classes:
             found.append(
                 decode_combinations(of_vocabularies, *everywhere, classes_per_point=settings.combined_classes, **limits)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -33,6 +33,7 @@ def suppress(
     min_score: float,
     max_detections: int,
     voting_tiou: float,
+    voting_weight: Literal["score_and_tiou", "score"] = "score_and_tiou",
     per_class: bool = True,
 ) -> list[Candidates]:
     """Return the detections of each row: Gaussian soft-NMS within each class, then voting.
@@ -42,13 +43,13 @@ def suppress(
     a class. Of equal scores, the lower class comes first, then the earlier candidate.
 
     Voting: start and end of each detection become the weighted means of those of all candidates of its class. Weights
-    are score before suppression times temporal IoU, and 0 below `voting_tiou`.
+    are score before suppression times temporal IoU, or that score alone, and 0 below `voting_tiou`.
 
     Parameters
     ----------
     candidates : Candidates
         (R, N), on the CPU.
-    sigma, min_score, max_detections, voting_tiou, per_class
+    sigma, min_score, max_detections, voting_tiou, voting_weight, per_class
         See the recipe's `inference` table; `max_detections` of each row are kept, and with a `voting_tiou` of 0 nobody
         votes.
 
@@ -75,7 +76,7 @@ def suppress(
     rank = np.arange(len(picks.row)) - np.searchsorted(picks.row, picks.row)
     picks = picks.take(rank < max_detections)
     if voting_tiou:
-        segments = _vote(tables, segments, picks.place, voting_tiou)
+        segments = _vote(tables, segments, picks.place, voting_tiou, by_tiou=voting_weight == "score_and_tiou")
     ends = np.searchsorted(picks.row, np.arange(1, rows))
     columns = (segments[picks.place], picks.score, labels[picks.place])
     return [
@@ -220,7 +221,7 @@ class _Pool:
             self._row, self._going = self._row[lines], self._going[lines]
 
 
-def _vote(tables: list[_Table], segments: Floats, picked: Indices, tiou: float) -> Floats:
+def _vote(tables: list[_Table], segments: Floats, picked: Indices, tiou: float, *, by_tiou: bool) -> Floats:
     """Return the segments of all candidates, with those of the picked ones replaced by the weighted means."""
     voted = segments.copy()
     is_picked = np.zeros(len(segments) + 1, bool)  # the last for places of -1
@@ -239,8 +240,9 @@ def _vote(tables: list[_Table], segments: Floats, picked: Indices, tiou: float) 
             union += own_end - own_start
             union -= overlap
             overlap /= np.maximum(union, AREA_EPSILON, out=union)
-            weight = table.score[line] * overlap
-            weight *= overlap >= tiou
+            weight = table.score[line] * (overlap >= tiou)
+            if by_tiou:
+                weight *= overlap
             weight[np.arange(len(line)), own] += np.finfo(weight.dtype).tiny  # without other weights, its own ends
             weight /= weight.sum(1, keepdims=True)
             for ends, side in ((start, 0), (end, 1)):

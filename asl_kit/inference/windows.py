@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from asl_kit.model.heads import OFFSETS, Reading
 from asl_kit.model.network import Localizer, Output, Points
 from asl_kit.torch_utils.device import autocast
 
@@ -71,7 +72,7 @@ def run_windows(
     """Run a network over a video, window by window; yield each window with the network's output.
 
     If the network's attention has a window, the kept outputs equal those of the whole video up to rounding. Otherwise
-    attention sees the features of one window only.
+    attention sees the features of one window only. An encoder with statistics of the whole video gets it whole.
 
     Parameters
     ----------
@@ -86,6 +87,7 @@ def run_windows(
     """
     device = next(network.parameters()).device
     length = len(features)
+    window_length = window_length if network.in_windows else length
     whole = network.padded_length(length)
     for window in plan_windows(length, window_length, 2 ** (network.levels - 1), reach=network.reach):
         x = features[window.start : window.stop].to(device)
@@ -104,12 +106,13 @@ class WholeOutput(NamedTuple):
     logits: Tensor
     """(B, P, K)."""
     offsets: Tensor
-    """(B, P, 2)."""
+    """(B, P, R): see `asl_kit.model.network.Output`."""
     sensitivity: Tensor | None
     """(B, P, 2): q_cls and q_loc; None without the instance branches."""
     mask: Tensor
     """(B, P), False for points that do not belong to the video."""
     points: Points
+    reading: Reading = OFFSETS
 
 
 def run_whole(network: Localizer, features: Tensor, *, window_length: int, precision: torch.dtype) -> WholeOutput:
@@ -130,4 +133,4 @@ def run_whole(network: Localizer, features: Tensor, *, window_length: int, preci
     whole = torch.cat([part for level in kept for part in level], dim=1)
     logits, offsets, *sensitivity = whole.split(widths, dim=2)
     mask = torch.ones_like(whole[..., 0], dtype=torch.bool)
-    return WholeOutput(logits, offsets, sensitivity[0] if sensitivity else None, mask, points)
+    return WholeOutput(logits, offsets, sensitivity[0] if sensitivity else None, mask, points, output.reading)

@@ -8,14 +8,18 @@ taken, and those that do not count have the score 0.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
 
+from asl_kit.model.heads import OFFSETS, Reading
 from asl_kit.model.network import Points
+
+Label = TypeVar("Label", int, Tensor)
 
 
 class Candidates(NamedTuple):
@@ -38,13 +42,15 @@ def decode(
     min_score: float,
     candidates_per_level: int,
     min_length: float,
+    reading: Reading = OFFSETS,
+    first_class: int = 0,
 ) -> Candidates:
     """Return the candidates of each video before suppression.
 
     Parameters
     ----------
     logits, offsets : Tensor
-        (B, P, K), (B, P, 2): the network's output.
+        (B, P, K), (B, P, R): the network's output.
     factor : Tensor
         (B, P): factor of the scores of each point; 0 for points that do not belong to the video.
     points : Points
@@ -56,6 +62,10 @@ def decode(
         the lower class.
     min_length : float
         Candidates are longer than this, in features of level 0.
+    reading : Reading
+        How distances are read from `offsets`.
+    first_class : int
+        Number of the first of the K classes among those that `offsets` knows.
 
     Returns
     -------
@@ -63,7 +73,10 @@ def decode(
         (B, N), each level's by descending score.
     """
     scores = logits.float().sigmoid() * factor[..., None]
-    return _best(scores, offsets, points, min_score, candidates_per_level, min_length)[0]
+    best, index = _best(scores, points, candidates_per_level)
+    video, point, label = _places(index, scores.shape[2])
+    found = reading.at(offsets, points.sizes, video, point, label + first_class)
+    return _candidates(best, label, found, point, points, min_score, min_length)
 
 
 def decode_combinations(
@@ -76,13 +89,14 @@ def decode_combinations(
     min_score: float,
     candidates_per_level: int,
     min_length: float,
+    reading: Reading = OFFSETS,
 ) -> Candidates:
     """Return the candidates for combinations of a class of each vocabulary, scored by the geometric mean.
 
     The geometric mean ranks combinations like the product of their probabilities, and thresholds keep their meaning.
 
     Labels number the combinations: with K1 classes in the second of two vocabularies, the classes c0 and c1 give the
-    label ``c0 * K1 + c1``.
+    label ``c0 * K1 + c1``. Where each class has its own distances, those of a combination are their means.
 
     Parameters
     ----------
@@ -92,7 +106,7 @@ def decode_combinations(
         See `decode`.
     classes_per_point : int
         Number of highest-scoring classes of each vocabulary that are combined at a point.
-    min_score, candidates_per_level, min_length
+    min_score, candidates_per_level, min_length, reading
         See `decode`.
     """
     product = torch.ones_like(factor)[..., None]
@@ -102,12 +116,20 @@ def decode_combinations(
         product = (product[..., None] * best[..., None, :]).flatten(2)
         labels = (labels[..., None] * own.shape[2] + label[..., None, :]).flatten(2)
     scores = product ** (1 / len(logits)) * factor[..., None]
-    found, index = _best(scores, offsets, points, min_score, candidates_per_level, min_length)
-    return found._replace(labels=labels.flatten(1).gather(1, index))
+    best, index = _best(scores, points, candidates_per_level)
+    video, point, _ = _places(index, scores.shape[2])
+    label = labels.flatten(1).gather(1, index)
+    classes = [own.shape[2] for own in logits]
+    firsts = itertools.accumulate(classes[:-1], initial=0)
+    found = [
+        reading.at(offsets, points.sizes, video, point, own + first)
+        for own, first in zip(split_combination(label, classes), firsts, strict=True)
+    ]
+    return _candidates(best, label, torch.stack(found).mean(0), point, points, min_score, min_length)
 
 
-def split_combination(label: int, classes: Sequence[int]) -> list[int]:
-    """Return the class in each vocabulary of a label of `decode_combinations`.
+def split_combination(label: Label, classes: Sequence[int]) -> list[Label]:
+    """Return the class in each vocabulary of a label of `decode_combinations`; of a tensor of labels, tensors.
 
     Examples
     --------
@@ -118,10 +140,8 @@ def split_combination(label: int, classes: Sequence[int]) -> list[int]:
     return [label // place % count for place, count in zip(places, classes, strict=True)]
 
 
-def _best(
-    scores: Tensor, offsets: Tensor, points: Points, min_score: float, candidates_per_level: int, min_length: float
-) -> tuple[Candidates, Tensor]:
-    """Return the highest of (B, P, K) scores as candidates, whose label is the column, and their index in P * K."""
+def _best(scores: Tensor, points: Points, candidates_per_level: int) -> tuple[Tensor, Tensor]:
+    """Return the highest of (B, P, K) scores of each level, and their index in P * K: both (B, N)."""
     classes = scores.shape[2]
     kept_scores, kept = [], []
     first = 0
@@ -135,10 +155,20 @@ def _best(
         kept_scores.append((keys >> 32).int().view(torch.float32))
         kept.append(last - (keys & 0xFFFFFFFF) + first * classes)
         first += size
-    best, index = torch.cat(kept_scores, dim=1), torch.cat(kept, dim=1)
-    point = index // classes
+    return torch.cat(kept_scores, dim=1), torch.cat(kept, dim=1)
+
+
+def _places(index: Tensor, classes: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the row, the point and the column of indices in P * K: each (B, N)."""
+    row = torch.arange(len(index), device=index.device)[:, None].expand_as(index)
+    return row, index // classes, index % classes
+
+
+def _candidates(
+    best: Tensor, label: Tensor, offsets: Tensor, point: Tensor, points: Points, min_score: float, min_length: float
+) -> Candidates:
     position, stride = points.position[point], points.stride[point]
-    reach = offsets.float().gather(1, point[..., None].expand(-1, -1, 2)) * stride[..., None]
+    reach = offsets.float() * stride[..., None]
     segments = torch.stack((position - reach[..., 0], position + reach[..., 1]), dim=2)
     counts = (best > min_score) & (segments[..., 1] - segments[..., 0] > min_length)
-    return Candidates(segments, best * counts, index % classes), index
+    return Candidates(segments, best * counts, label)

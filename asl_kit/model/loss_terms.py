@@ -49,7 +49,8 @@ class LossContext(NamedTuple):
     truth: Truth
     targets: Targets
     offsets: Tensor
-    """(B, P, 2): `Output.offsets`, at least float32."""
+    """(B, P, 2): what `Output.offsets` says, at least float32. With the trident head, the mean over the classes of a
+    point; 0 where it is not positive."""
     true_offsets: Tensor
     """(B, P, 2): `Targets.offsets`; 1 where a point is not positive."""
     weights: Tensor

@@ -3,13 +3,13 @@
 Legend: B videos in the batch, D feature dimensions, T features, C channels,
 K classes, L pyramid levels, P points of all levels together.
 
-Architecture: ActionFormer (Zhang, Wu, Li, ECCV 2022), plus the two instance
-branches of Action Sensitivity Learning (Shao et al., ICCV 2023, section 3.2).
+Architecture: ActionFormer (Zhang, Wu, Li, ECCV 2022), with the encoders and heads of `asl_kit.model.encoders` and
+`asl_kit.model.heads`, plus the two instance branches of Action Sensitivity Learning (Shao et al., ICCV 2023, section
+3.2).
 """
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Iterable, Sequence
 from typing import Annotated, NamedTuple
@@ -21,7 +21,9 @@ from torch.nn import functional as F
 
 from asl_kit.base.validation import StrictModel
 from asl_kit.model.collectives import random_rows
-from asl_kit.model.layers import MaskedConv, TransformerBlock
+from asl_kit.model.encoders import make_encoder
+from asl_kit.model.heads import OFFSETS, Head, PackedPyramid, Reading, make_head
+from asl_kit.model.layers import MaskedConv
 from asl_kit.recipes.schema import ModelRecipe, Recipe
 
 
@@ -46,7 +48,8 @@ class Output(NamedTuple):
     logits: Tensor
     """(B, P, K)."""
     offsets: Tensor
-    """(B, P, 2): distance to start and to end, in strides of the point; 0 or more."""
+    """(B, P, R): the columns of the localization head, of which `reading` reads distances. With the offsets head, R is
+    2: distance to start and to end, in strides of the point; 0 or more."""
     mask: Tensor
     """(B, P), False for points in the padding."""
     points: Points
@@ -54,6 +57,7 @@ class Output(NamedTuple):
     """(B, P, 2): q_cls and q_loc in (0, 1); None without the instance branches."""
     finest: Tensor
     """(B, T, C): pyramid features of level 0."""
+    reading: Reading = OFFSETS
 
 
 class Shape(StrictModel):
@@ -68,7 +72,7 @@ class Shape(StrictModel):
 
 
 class Localizer(nn.Module):
-    """ActionFormer-style network with optional instance-level sensitivity branches.
+    """Projection, encoder and heads, with optional instance-level sensitivity branches.
 
     Parameters
     ----------
@@ -91,10 +95,9 @@ class Localizer(nn.Module):
         self.feature_dims = shape.feature_dims
         self.levels = levels
         self.max_length = shape.sequence_length
-        window = model.attention_window
-        self.windows = (window,) * levels if isinstance(window, int) else window
         self.padding = model.padding
         self.drop_path = model.drop_path
+        self.input_noise = model.input_noise
         total = sum(self.feature_dims)
         self.register_buffer("feature_mean", torch.zeros(total))
         self.register_buffer("feature_scale", torch.ones(total))
@@ -118,29 +121,29 @@ class Localizer(nn.Module):
             position = _sinusoids(self.max_length, width) / width**0.5
         self.register_buffer("position", position, persistent=False)
 
-        def block(stride: int, window: int) -> TransformerBlock:
-            return TransformerBlock(
-                width,
-                model.attention_heads,
-                window=window,
-                stride=stride,
-                dropout=model.dropout,
-            )
-
-        self.stem = nn.ModuleList(block(1, self.windows[0]) for _ in range(model.stem_blocks))
-        self.branch = nn.ModuleList(block(2, window) for window in self.windows[1:])
+        encoder = make_encoder(model, levels)
+        self.stem, self.branch = nn.ModuleList(encoder.stem), nn.ModuleList(encoder.branch)
+        self.padding_multiple, self.in_windows = encoder.multiple, encoder.in_windows
         self.pyramid_norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(levels))
 
-        self.classification_head = Head(width, classes, layers=model.head_layers)
-        self.localization_head = Head(width, 2, layers=model.head_layers)
+        self.classification_head = Head(
+            width,
+            classes,
+            layers=model.head_layers,
+            hidden=model.head_width,
+            kernel=model.head_kernel,
+            prior=model.class_prior,
+        )
+        self.localization_head = make_head(model, classes)
         self.offset_scale = nn.Parameter(torch.ones(levels))
         self.register_buffer("level_ranges", _level_ranges(levels, model), persistent=False)
-        nn.init.constant_(self.classification_head.last_bias, -math.log((1 - model.class_prior) / model.class_prior))
         # Phi_cls and Phi_loc of the paper: light branches with one hidden layer, a quarter as wide.
         self.detached_branches = recipe.sensitivity.detached
         hidden, instance_level = max(width // 4, 1), recipe.sensitivity.instance_level
         self.classification_sensitivity = Head(width, 1, layers=2, hidden=hidden) if instance_level else None
         self.localization_sensitivity = Head(width, 1, layers=2, hidden=hidden) if instance_level else None
+        # Steps to either side that a convolution of the heads sees, at least 1.
+        self._margin = max(1, *(head.margin for head in self._heads()))
 
     def encoder_parameters(self) -> list[nn.Parameter]:
         """Return the parameters of all layers below the heads."""
@@ -155,37 +158,34 @@ class Localizer(nn.Module):
     def padded_length(self, length: int) -> int:
         """Return the length to which a sequence of `length` features must be padded.
 
-        "spare": a multiple of the coarsest stride with at least one spare step of the coarsest level. Every
-        video is then followed by padding on every level, and its output does not depend on other videos in the batch.
+        "spare": a multiple of the coarsest stride with at least one spare step of the coarsest level, and as many as
+        a convolution of the heads sees to one side. Every video is then followed by padding on every level, and its
+        output does not depend on other videos in the batch.
 
-        "full": `max_length`; for longer sequences a multiple of the longest attention block in features, which is
-        twice the reach of a level's attention. ActionFormer was trained like this: its outputs at the end of a video,
-        or everywhere with position embedding, depend on the padding.
+        "full": `max_length`; longer sequences, a multiple of what the encoder says, for attention its longest block
+        in features. ActionFormer and TriDet were trained like this: their outputs at the end of a video, or
+        everywhere with position embedding or sgp, depend on the padding.
         """
         if self.padding == "full":
-            blocks = [max(window // 2 * 2, 1) * 2**level for level, window in enumerate(self.windows)]
-            return self.max_length if length <= self.max_length else -(-length // max(blocks)) * max(blocks)
+            multiple = self.padding_multiple
+            return self.max_length if length <= self.max_length else -(-length // multiple) * multiple
         coarsest: int = 2 ** (self.levels - 1)
-        return (length // coarsest + (2 if length % coarsest else 1)) * coarsest
+        return (-(-length // coarsest) + self._margin) * coarsest
 
     @property
     def reach(self) -> int | None:
-        """Number of features on either side that an output depends on; None: all, if attention has no window."""
-        windows = self.windows if len(self.stem) else self.windows[1:]
-        if not all(windows):
-            return None
-        reach: int = len(self.projection) + len(self.stem) * (1 + self.windows[0] // 2)
-        for level, window in enumerate(self.windows[1:], start=1):
-            reach += 2 ** (level - 1) + window // 2 * 2**level  # a kernel of 3 on the level below, then attention
-        heads = (
-            self.classification_head,
-            self.localization_head,
-            self.classification_sensitivity,
-            self.localization_sensitivity,
-        )
-        deepest = max(len(head.hidden) + 1 for head in heads if head is not None)
+        """Number of features on either side that an output depends on; None: all, if a block of the encoder does."""
+        reach = len(self.projection)
+        strides = [1] * len(self.stem) + [2**level for level in range(len(self.branch))]
+        for block, stride in zip((*self.stem, *self.branch), strides, strict=True):
+            if block.reach is None:
+                return None
+            reach += block.reach * stride
         coarsest: int = 2 ** (self.levels - 1)
-        return reach + deepest * coarsest
+        return reach + max(head.reach for head in self._heads()) * coarsest
+
+    def _heads(self) -> list[Head]:
+        return [module for module in self.modules() if isinstance(module, Head)]
 
     def forward(self, features: Tensor, mask: Tensor, *, start: int = 0, total: int | None = None) -> Output:
         """Run the network.
@@ -208,7 +208,10 @@ class Localizer(nn.Module):
         if features.shape[1] % 2 ** (self.levels - 1):
             raise ValueError(f"the sequence length {features.shape[1]} is not a multiple of {2 ** (self.levels - 1)}")
         level_mask = mask[..., None]
-        x = (features - self.feature_mean) * self.feature_scale * level_mask
+        x = (features - self.feature_mean) * self.feature_scale
+        if self.training and self.input_noise:
+            x = x + self.input_noise * torch.randn_like(x)
+        x = x * level_mask
         x = self._embed(x, level_mask, start, features.shape[1] if total is None else total)
         kept = iter(self._draw_drop_path(len(x), x.device))
         for block in self.stem:
@@ -220,16 +223,16 @@ class Localizer(nn.Module):
             masks.append(level_mask)
 
         points = self.points([level.shape[1] for level in pyramid], features.device)
-        packed = PackedPyramid.pack(pyramid, masks)
-        outputs = packed.run(self.classification_head, self.localization_head)
-        logits, offsets = outputs.tensor_split((-2,), dim=2)
+        packed = PackedPyramid.pack(pyramid, masks, self._margin)
         scale = torch.cat([level.expand(size) for level, size in zip(self.offset_scale, points.sizes, strict=True)])
+        logits = packed.run(self.classification_head)
+        offsets = self.localization_head(packed, scale[:, None])
         sensitivity = None
         if self.classification_sensitivity is not None and self.localization_sensitivity is not None:
             seen = packed._replace(x=packed.x.detach()) if self.detached_branches else packed
             sensitivity = seen.run(self.classification_sensitivity, self.localization_sensitivity).sigmoid()
         mask, finest = torch.cat(masks, dim=1).squeeze(2), pyramid[0]
-        return Output(logits, F.relu(offsets * scale[:, None]), mask, points, sensitivity, finest)
+        return Output(logits, offsets, mask, points, sensitivity, finest, self.localization_head.reading)
 
     def _draw_drop_path(self, videos: int, device: torch.device) -> Iterable[Sequence[Tensor | None]]:
         """Return the factors of the two branches of every block, each (B, 1, 1), as for `ScaledDropPath`."""
@@ -276,76 +279,6 @@ class Localizer(nn.Module):
         ranges = [row.expand(size, 3) for row, size in zip(self.level_ranges, sizes, strict=True)]
         stride, shortest, longest = torch.cat(ranges).unbind(1)
         return Points(position.float(), stride, shortest, longest, tuple(int(n) for n in sizes))
-
-
-class Head(nn.Module):
-    """Convolutions with kernel size 3, with layer norm and ReLU between them.
-
-    Parameters
-    ----------
-    width : int
-        C of the input.
-    outputs : int
-        Channels of the last convolution.
-    layers : int
-        Number of convolutions.
-    hidden : int, optional
-        Channels between the convolutions; C by default.
-    """
-
-    def __init__(self, width: int, outputs: int, *, layers: int, hidden: int | None = None) -> None:
-        super().__init__()
-        widths = [width] + [hidden or width] * (layers - 1)
-        self.hidden = nn.ModuleList(MaskedConv(*pair, 3, bias=False) for pair in itertools.pairwise(widths))
-        self.norms = nn.ModuleList(nn.LayerNorm(channels) for channels in widths[1:])
-        self.last = MaskedConv(widths[-1], outputs, 3)
-
-    @property
-    def last_bias(self) -> Tensor:
-        """Bias of the last convolution, (outputs,)."""
-        bias = self.last.conv.bias
-        assert bias is not None  # see __init__
-        return bias
-
-
-class PackedPyramid(NamedTuple):
-    """All levels of the pyramid in one sequence, so that a head runs only once.
-
-    One separating row follows each level. It is set to zero before each
-    convolution, like the zero padding at the end of a level.
-    """
-
-    x: Tensor
-    """(B, P + L, C)."""
-    mask: Tensor
-    """(B, P + L, 1): valid steps."""
-    inside: Tensor
-    """(1, P + L, 1): False in the separating rows."""
-    sizes: list[int]
-    """Rows of each level, and 1 for each separating row, which follows it."""
-
-    @classmethod
-    def pack(cls, pyramid: Sequence[Tensor], masks: Sequence[Tensor]) -> PackedPyramid:
-        """Join the levels, each followed by a separating row."""
-
-        def join(levels: Sequence[Tensor]) -> Tensor:
-            separator = torch.zeros_like(levels[0][:, :1])
-            return torch.cat([part for level in levels for part in (level, separator)], dim=1)
-
-        every = torch.ones_like(masks[0][:1])
-        inside = join([every[:, : level.shape[1]] for level in masks])
-        return cls(join(pyramid), join(masks), inside, [size for level in masks for size in (level.shape[1], 1)])
-
-    def run(self, *heads: Head) -> Tensor:
-        """Run heads over all levels; return (B, P, outputs of all heads)."""
-        outputs = []
-        for head in heads:
-            x = self.x
-            for conv, norm in zip(head.hidden, head.norms, strict=True):
-                x = F.relu(norm(conv(x, self.mask)[0])) * self.inside
-            outputs.append(head.last(x, self.mask)[0])
-        # Split by sizes known to the host: selection by a mask would synchronise with the GPU.
-        return torch.cat(torch.cat(outputs, dim=2).split(self.sizes, dim=1)[::2], dim=1)
 
 
 def _level_ranges(levels: int, model: ModelRecipe) -> Tensor:

@@ -25,8 +25,9 @@ from torch import Tensor, nn
 from asl_kit.model.assignment import UNLABELLED, Targets, Truth, assign
 from asl_kit.model.collectives import global_sum
 from asl_kit.model.contrastive import contrastive_loss, region_contrastive_loss
+from asl_kit.model.heads import Located
 from asl_kit.model.loss_terms import LossContext, WeightedTerm, find_loss_terms
-from asl_kit.model.losses import at_least_float32, diou_loss, focal_loss, temporal_iou, video_label_loss
+from asl_kit.model.losses import TINY, at_least_float32, focal_loss, temporal_iou, video_label_loss
 from asl_kit.model.network import Output
 from asl_kit.model.sensitivity import (
     ClassSensitivity,
@@ -92,7 +93,7 @@ class Objective(nn.Module):
             self.average_positives.lerp_(count, 1 - loss.positives_momentum)
         # Undefined where not positive; 1 keeps the arithmetic finite.
         true_offsets = torch.where(positive[..., None], targets.offsets, 1.0)
-        offsets = at_least_float32(output.offsets)
+        located = output.reading.locate(output.offsets, output.points.sizes, positive, targets.classes, true_offsets)
 
         class_level = self._class_level(output, targets, truth)
         instance_level = instance_by_vocabulary = None
@@ -104,18 +105,17 @@ class Objective(nn.Module):
         if h is not None:
             weights = loss_weights(h, positive, targets.segment, segments=truth.labels.shape[1], mode=sensitivity.mode)
 
-        focal = self._focal(output.logits, targets.classes)
+        focal = self._focal(output.logits, targets.classes, self._tiou_weights(located, targets))
         counted = output.mask[..., None] & (known | ~positive[..., None])
-        diou = diou_loss(offsets, true_offsets)
         losses = {
             "classification": (focal * weights[..., :-1] * counted).sum() / self.average_positives,
-            "localization": (diou * weights[..., -1] * positive).sum() / self.average_positives,
+            "localization": (located.loss * weights[..., -1] * positive).sum() / self.average_positives,
         }
         total = losses["classification"] + loss.localization_weight * losses["localization"]
 
         if h is not None and sensitivity.evaluator_weight:
             probability = at_least_float32(output.logits).sigmoid().gather(2, targets.labels.clamp(min=0))
-            overlap = temporal_iou(offsets, true_offsets)[..., None]
+            overlap = temporal_iou(located.offsets, true_offsets)[..., None]
             errors = []
             if instance_level is not None:
                 quality = torch.cat((labelled_mean(probability, known), overlap), dim=-1)
@@ -135,7 +135,7 @@ class Objective(nn.Module):
             total = total + contrastive.weight * losses["contrastive"]
         if self.terms:
             context = LossContext(
-                output, truth, targets, offsets, true_offsets, weights, positives, self.average_positives
+                output, truth, targets, located.offsets, true_offsets, weights, positives, self.average_positives
             )
             for term in self.loss_terms():
                 losses[term.name] = term(context)
@@ -146,13 +146,24 @@ class Objective(nn.Module):
         """Return the loss terms of other packages."""
         return [term for term in self.terms if isinstance(term, WeightedTerm)]
 
-    def _focal(self, logits: Tensor, targets: Tensor) -> Tensor:
+    def _focal(self, logits: Tensor, targets: Tensor, weights: Tensor | None) -> Tensor:
         """Return the focal loss of every point, summed over the classes of each vocabulary: (B, P, V)."""
         losses = []
         for own, wanted in zip(logits.split(self.classes, dim=-1), targets.split(self.classes, dim=-1), strict=True):
             smooth = wanted * (1 - self.loss.label_smoothing) + self.loss.label_smoothing / (wanted.shape[-1] + 1)
-            losses.append(focal_loss(own, smooth, alpha=self.loss.focal_alpha, gamma=self.loss.focal_gamma).sum(-1))
-        return torch.stack(losses, dim=-1)
+            losses.append(focal_loss(own, smooth, alpha=self.loss.focal_alpha, gamma=self.loss.focal_gamma))
+        if weights is not None:
+            losses = list((torch.cat(losses, dim=-1) * weights).split(self.classes, dim=-1))
+        return torch.stack([loss.sum(-1) for loss in losses], dim=-1)
+
+    def _tiou_weights(self, located: Located, targets: Targets) -> Tensor | None:
+        """Return the weights of the classification losses (B, P, K), 1 except for a positive's classes; None: all 1."""
+        power = self.loss.tiou_weight_power
+        if not power:
+            return None
+        learned = (targets.classes > 0) & targets.positive[..., None]
+        # The gradient reaches the offsets too, as in TriDet; that of the power is infinite at 0.
+        return torch.where(learned, located.tiou.clamp(min=TINY), 1.0) ** power
 
     def _class_level(self, output: Output, targets: Targets, truth: Truth) -> Tensor:
         """Return p at every point for its assigned segment: (B, P, V + 1)."""

@@ -27,6 +27,10 @@ Count = Annotated[int, Field(ge=1, le=2**24, strict=True)]
 Layers = Annotated[int, Field(ge=1, le=64, strict=True)]
 Names = str | Annotated[tuple[str, ...], Field(min_length=1)]
 
+Kernel = Annotated[int, Field(ge=1, le=2**12 - 1, strict=True)]
+
+SGP_GROUPS = 16
+"""Groups of channels of the SGP encoder's group norm."""
 ONE_CLASS = "action"
 """The only class of a model that is trained with `data.one_class`."""
 
@@ -83,8 +87,12 @@ class DataRecipe(RecipeTable):
 
 
 class ModelRecipe(RecipeTable):
-    """The ActionFormer-style network."""
+    """The network: projection, encoder and heads."""
 
+    encoder: Literal["attention", "sgp", "maxpool"] = "attention"
+    """attention: ActionFormer's blocks; sgp: TriDet's, of convolutions; maxpool: TemporalMaxer's pooling."""
+    head: Literal["offsets", "trident"] = "offsets"
+    """offsets: distances to start and end; trident: TriDet's, of the boundary scores of the points around."""
     width: Annotated[int, Field(ge=1, le=2**14, strict=True)] = 512
     """Channels of the encoder and the heads."""
     stream_widths: tuple[Count, ...] | None = None
@@ -93,10 +101,18 @@ class ModelRecipe(RecipeTable):
     """Heads of each attention."""
     attention_window: Window | tuple[Window, ...] = 19
     """Features that a feature attends to, with itself in the middle; 0: all. A list: one for each pyramid level."""
+    sgp_window: Kernel | tuple[Kernel, ...] = 1
+    """Kernel size of sgp's window-level branch. A list: one for each pyramid level, of which the first has no block."""
+    sgp_window_factor: Annotated[float, Field(ge=0.5, le=64, strict=True)] = 1.5
+    """sgp's wider kernel has `sgp_window` + 1 times this many steps, or one more to be odd: the paper's k."""
+    sgp_mlp_width: Count | None = None
+    """Hidden channels of sgp's MLP. Default: 4 times `width`."""
+    sgp_initial_deviation: NonNegative = 0.1
+    """Deviation of the initial weights of sgp's convolutions; 0, as in some of TriDet's files: they stay 0."""
     projection_layers: Layers = 2
-    """Convolutions before the transformer."""
+    """Convolutions before the encoder."""
     stem_blocks: Annotated[int, Field(ge=0, le=64, strict=True)] = 2
-    """Transformer blocks at full rate."""
+    """Blocks at full rate."""
     pyramid_levels: Annotated[int, Field(ge=1, le=10, strict=True)] | Auto = "auto"
     """Number of levels, each at half the rate of the one below; auto: as many as the longest segments need."""
     first_regression_range: Positive = 4.0
@@ -105,10 +121,20 @@ class ModelRecipe(RecipeTable):
     """Each range starts at the upper bound of the level below divided by this value; 1: ranges do not overlap."""
     head_layers: Layers = 3
     """Convolutions of each head, including the last one."""
+    head_width: Count | None = None
+    """Channels between the convolutions of the heads. Default: `width`."""
+    head_kernel: Kernel = 3
+    """Kernel size of the heads."""
+    trident_bins: Annotated[int, Field(ge=1, le=1024, strict=True)] = 16
+    """Points to either side, in strides, among which the trident head finds a boundary."""
+    trident_kernel: Kernel = 3
+    """Kernel size of the trident head's boundary scores."""
     position_embedding: bool = False
     """Whether to add sinusoids to the projected features."""
     padding: Literal["spare", "full"] = "spare"
-    """spare: one step of the top level more than needed; full: at least to the training length, as in ActionFormer."""
+    """spare: outputs do not depend on it; full: at least to the training length, as in ActionFormer and TriDet."""
+    input_noise: NonNegative = 0.0
+    """Deviation of Gaussian noise that is added to the features in training."""
     dropout: Annotated[float, Field(ge=0, lt=1, strict=True)] = 0.0
     """Share of values that are dropped after attention and MLP."""
     drop_path: Annotated[float, Field(ge=0, lt=1, strict=True)] = 0.1
@@ -118,13 +144,22 @@ class ModelRecipe(RecipeTable):
 
     @model_validator(mode="after")
     def _check(self) -> ModelRecipe:
-        if self.width % self.attention_heads:
+        if self.encoder == "attention" and self.width % self.attention_heads:
             raise ValueError(f"width must be a multiple of attention_heads = {self.attention_heads}")
-        windows = self.attention_window if isinstance(self.attention_window, tuple) else (self.attention_window,)
-        if any(window and window % 2 == 0 for window in windows):
-            raise ValueError("attention_window must be odd, or 0 for all")
-        if isinstance(self.attention_window, tuple) and len(windows) != self.pyramid_levels:
-            raise ValueError(f"attention_window is a list of {len(windows)}: pyramid_levels must be {len(windows)}")
+        if self.encoder == "sgp" and self.width % SGP_GROUPS:
+            raise ValueError(f'width must be a multiple of {SGP_GROUPS} with encoder = "sgp": groups of its group norm')
+        if self.encoder == "maxpool" and self.stem_blocks:
+            raise ValueError('stem_blocks must be 0 with encoder = "maxpool", which has no blocks at full rate')
+        for key, own in (("attention_window", "attention"), ("sgp_window", "sgp")):
+            value = getattr(self, key)
+            windows = value if isinstance(value, tuple) else (value,)
+            if any(window and window % 2 == 0 for window in windows):
+                raise ValueError(f"{key} must be odd{', or 0 for all' if own == 'attention' else ''}")
+            if self.encoder == own and isinstance(value, tuple) and len(windows) != self.pyramid_levels:
+                raise ValueError(f"{key} is a list of {len(windows)}: pyramid_levels must be {len(windows)}")
+        for key in ("head_kernel", "trident_kernel"):
+            if getattr(self, key) % 2 == 0:
+                raise ValueError(f"{key} must be odd")
         if self.stream_widths and sum(self.stream_widths) != self.width:
             raise ValueError(f"stream_widths must add up to width = {self.width}")
         return self
@@ -154,6 +189,8 @@ class LossRecipe(RecipeTable):
     """Share of each target that is distributed over the classes."""
     localization_weight: NonNegative = 1.0
     """Weight of the localization loss relative to the classification loss."""
+    tiou_weight_power: NonNegative = 0.0
+    """Classification losses of positives are weighted by the tIoU of the located segment to this power; 0: not."""
     video_label_weight: NonNegative = 0.0
     """Weight of a loss on the classes of the whole video, as in ASL's Ego4D code, where it is 0.2."""
     initial_positives: Positive = 100.0
@@ -242,7 +279,9 @@ class InferenceRecipe(RecipeTable):
     per_class: bool = True
     """Whether suppression and voting treat each class separately; false: all classes together."""
     voting_tiou: Share = 0.7
-    """Start and end become the score-weighted means of the candidates that overlap by at least this tIoU; 0: off."""
+    """Start and end become the weighted means of the candidates that overlap by at least this tIoU; 0: off."""
+    voting_weight: Literal["score_and_tiou", "score"] = "score_and_tiou"
+    """Their weights: score times tIoU, or the score alone, as in TriDet."""
     min_length_steps: NonNegative = 0.05
     """Minimum length of candidates, in feature steps."""
     combined_classes: Annotated[int, Field(ge=0, le=100, strict=True)] = 10

@@ -106,10 +106,11 @@ def configuration(clone: Path, data: Path, folder: Path, seed: int) -> Path:
 
 
 def train_ours(folder: Path, annotations: Path, config: Path, data: Path) -> Path:
-    from asl_kit.checkpoint_import.actionformer_config import read_config, to_recipe
+    from asl_kit.checkpoint_import.actionformer_config import ActionFormerConfig
+    from asl_kit.checkpoint_import.their_config import read_config, to_recipe
     from asl_kit.recipes.files import to_toml
 
-    recipe, _ = to_recipe(read_config(config), vocabulary=None, source=str(config))
+    recipe, _ = to_recipe(read_config(config, ActionFormerConfig), vocabulary=None, source=str(config))
     (folder / "recipe.toml").write_text(to_toml(recipe), encoding="utf-8")
     made = SETS[data.name]
     grid = (

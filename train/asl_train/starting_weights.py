@@ -32,9 +32,9 @@ _PARTS = {
     "streams": "input layer of each stream",
     "projection": "projection",
     "projection_norms": "projection",
-    "stem": "transformer blocks at full rate",
-    "branch": "transformer blocks of the pyramid",
-    "pyramid_norms": "transformer blocks of the pyramid",
+    "stem": "blocks at full rate",
+    "branch": "blocks of the pyramid",
+    "pyramid_norms": "blocks of the pyramid",
     "classification_head": "classification head",
     "localization_head": "localization head",
     "offset_scale": "localization head",
@@ -42,11 +42,18 @@ _PARTS = {
     "localization_sensitivity": "instance-level sensitivity",
     "class_sensitivity": "class-level sensitivity",
 }
-_CLASS_ROWS = ("classification_head.last.conv.weight", "classification_head.last.conv.bias")
+_CLASS_ROWS = tuple(
+    f"{head}.last.conv.{kind}"
+    for head in ("classification_head", "localization_head.start", "localization_head.end")
+    for kind in ("weight", "bias")
+)
 _CLASS_CURVES = ("class_sensitivity.mu", "class_sensitivity.raw_sigma")
 # What makes a dimension of a feature mean something; stride, decoder and the like do not.
 _MEANING = ("backbone", "weights_sha256", "feature_dim", "flow_method", "flow_weights_sha256")
-_SHAPES = ("width", "stream_widths", "attention_heads", "projection_layers", "stem_blocks", "head_layers")
+_SHAPES = (
+    "encoder", "head", "width", "stream_widths", "attention_heads", "sgp_window", "sgp_window_factor", "sgp_mlp_width",
+    "projection_layers", "stem_blocks", "head_layers", "head_width", "head_kernel", "trident_bins", "trident_kernel",
+)  # fmt: skip
 
 
 class _Same(NamedTuple):

@@ -77,9 +77,9 @@ class TrainableModel:
         return StepValues([*losses, "gradient_norm"], torch.cat([values, norm.detach().float()[None]]))
 
     def _seed(self, step: int) -> None:
-        # Drop path draws for the whole batch, from the same seed in every process. Dropout draws only for the videos
-        # of a process, and two processes must not drop the same values.
-        own = rank() if self.recipe.model.dropout else 0
+        # Drop path draws for the whole batch, from the same seed in every process. Dropout and noise draw only for the
+        # videos of a process, and two processes must not draw the same values.
+        own = rank() if self.recipe.model.dropout or self.recipe.model.input_noise else 0
         words = np.random.SeedSequence([self.recipe.run.seed, step, own]).generate_state(2)
         torch.manual_seed(int(words[0]) << 31 | int(words[1]) >> 1)
 

@@ -12,6 +12,8 @@ import numpy as np
 import torch
 import yaml
 
+PROGRAM = "actionformer"
+
 
 def use_clone(clone: Path, build_folder: Path | None = None) -> None:
     """Make ActionFormer's packages importable; its soft-NMS, in C++, is compiled unless PYTHONPATH has it."""
@@ -117,6 +119,13 @@ def read_videos(config: dict[str, Any]) -> list[dict[str, Any]]:
 
     dataset = make_dataset(config["dataset_name"], False, ("test",), **config["dataset"])
     return [dataset[index] for index in range(len(dataset))]
+
+
+def read_features(config: dict[str, Any], video: dict[str, Any]) -> list[np.ndarray]:
+    """Return the features of a video as they are in the files, (T, D) of each stream."""
+    folders, prefix = config["dataset"]["feat_folder"], config["dataset"].get("file_prefix") or ""
+    places = folders if isinstance(folders, list) else [folders]
+    return [np.load(Path(place) / f"{prefix}{video['video_id']}.npy") for place in places]
 
 
 def save(

@@ -19,9 +19,10 @@ import os
 import sys
 import tempfile
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
-import actionformer_peer as peer
+import actionformer_peer
 import numpy as np
 import torch
 
@@ -113,12 +114,13 @@ def configuration(name: str) -> dict[str, Any]:
     return {"dataset_name": dataset_name, "val_split": ["test"], **merged}
 
 
-def main() -> None:
+def main(peer: ModuleType, configurations: dict[str, dict[str, Any]], trained_steps: dict[str, int]) -> None:
+    """Make the references of a program, given its code, the configuration of each case, and steps of training."""
     peer.use_clone(Path(sys.argv[1]).resolve())
-    target = Path(__file__).resolve().parent.parent / "actionformer"
+    target = Path(__file__).resolve().parent.parent / peer.PROGRAM
     target.mkdir(exist_ok=True)
-    for name in sys.argv[2:] or CASES:
-        peer.write_yaml(target / f"{name}.yaml", configuration(name))
+    for name in sys.argv[2:] or configurations:
+        peer.write_yaml(target / f"{name}.yaml", configurations[name])
         config = peer.load_config(target / f"{name}.yaml")
         with tempfile.TemporaryDirectory() as folder:
             os.chdir(folder)
@@ -129,9 +131,9 @@ def main() -> None:
             fitting = [video for video in videos if video["feats"].shape[1] <= config["dataset"]["max_seq_len"]]
             if name == "one_class":
                 fitting = videos  # all are resized
-            if name in STEPS:
+            if name in trained_steps:
                 path = Path(folder) / "epoch_001.pth.tar"
-                peer.save(model, path, config, steps=STEPS[name], videos=fitting)
+                peer.save(model, path, config, steps=trained_steps[name], videos=fitting)
                 kept = "state_dict_ema" if name == "trained" else "state_dict"
                 state = torch.load(path, weights_only=True)[kept]
                 model.load_state_dict({key.removeprefix("module."): value for key, value in state.items()})
@@ -140,7 +142,7 @@ def main() -> None:
             else:
                 state = model.state_dict()
                 arrays["names"] = np.array(json.dumps({key: list(value.shape) for key, value in state.items()}))
-                precision = "f4" if name in STEPS else "f2"
+                precision = "f4" if name in trained_steps else "f2"
                 arrays["weights"] = np.concatenate([value.numpy().ravel() for value in state.values()]).astype(
                     precision
                 )
@@ -155,11 +157,8 @@ def main() -> None:
                 for video_id, found in peer.fused(detected, Path("scores.json")).items():
                     detected[video_id] |= found
             for index, video in enumerate(videos):
-                folders = config["dataset"]["feat_folder"]
-                for stream, place in enumerate(folders if isinstance(folders, list) else [folders]):
-                    prefix = config["dataset"].get("file_prefix") or ""
-                    arrays[f"features_{index}_{stream}"] = np.load(Path(place) / f"{prefix}{video['video_id']}.npy")
-                    arrays[f"features_{index}_{stream}"] = arrays[f"features_{index}_{stream}"].astype(np.float16)
+                for stream, values in enumerate(peer.read_features(config, video)):
+                    arrays[f"features_{index}_{stream}"] = values.astype(np.float16)
                 arrays |= {
                     f"segments_{index}": video["segments"].numpy(),
                     f"labels_{index}": video["labels"].numpy(),
@@ -173,4 +172,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(actionformer_peer, {name: configuration(name) for name in CASES}, STEPS)

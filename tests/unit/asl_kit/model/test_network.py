@@ -10,7 +10,7 @@ from helpers.networks import make_network
 from torch.nn import functional as F
 
 from asl_kit.model.assignment import Truth, assign
-from asl_kit.model.layers import local_attention
+from asl_kit.model.encoders.attention import local_attention
 from asl_kit.model.network import Localizer
 from asl_kit.model.objective import Objective
 from asl_kit.recipes.schema import Recipe

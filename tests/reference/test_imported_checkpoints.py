@@ -1,6 +1,6 @@
-"""What ActionFormer trained, imported: its logits, offsets, losses and detections.
+"""What ActionFormer and TriDet trained, imported: their logits, offsets, losses and detections.
 
-The references are made by scripts/make_actionformer.py with ActionFormer's own code.
+The references are made by scripts/make_actionformer.py and scripts/make_tridet.py with their own code.
 """
 
 from __future__ import annotations
@@ -26,8 +26,14 @@ from asl_kit.model.network import Localizer
 from asl_kit.model.objective import Objective
 from asl_train.sequences import Batch, TrainingSequence, collate
 
-FOLDER = Path(__file__).parent / "actionformer"
-CASES = ("local", "global", "position", "levels", "streams", "resized", "one_class", "trained")
+FOLDER = Path(__file__).parent
+CASES = {
+    "actionformer": ("local", "global", "position", "levels", "streams", "resized", "one_class", "trained"),
+    "tridet": (
+        "thumos_i3d", "anet_tsp", "hacs_slowfast", "hacs_i3d", "epic_slowfast_verb", "epic_slowfast_noun", "plain",
+        "trained",
+    ),
+}  # fmt: skip
 CLASSES = [f"class {number}" for number in range(3)]
 VIDEOS = range(3)  # shorter than, as long as, and longer than a training sequence
 FITTING = range(2)
@@ -35,21 +41,22 @@ FITTING = range(2)
 Arrays = dict[str, NDArray[Any]]
 
 
-def write_theirs(name: str, folder: Path) -> tuple[Arrays, Path]:
-    """Write a case's checkpoint, annotations and features as ActionFormer's user has them; return the references."""
-    with np.load(FOLDER / f"{name}.npz") as file:
+def write_theirs(program: str, name: str, folder: Path) -> tuple[Arrays, Path]:
+    """Write a case's checkpoint, annotations and features as the program's user has them; return the references."""
+    source = FOLDER / program
+    with np.load(source / f"{name}.npz") as file:
         arrays = {key: file[key] for key in file.files}
     path = folder / "epoch_001.pth.tar"
     if name == "trained":
-        path.write_bytes(gzip.decompress((FOLDER / "trained.pth.tar.gz").read_bytes()))
+        path.write_bytes(gzip.decompress((source / "trained.pth.tar.gz").read_bytes()))
     else:
         shapes = json.loads(str(arrays["names"]))
         sizes = [int(np.prod(shape)) for shape in shapes.values()]
         parts = torch.from_numpy(arrays["weights"].astype(np.float32)).split(sizes)
         state = {f"module.{key}": part.view(shapes[key]) for key, part in zip(shapes, parts, strict=True)}
         torch.save({"epoch": 1, "state_dict": {}, "state_dict_ema": state}, path)
-    configuration = yaml.safe_load((FOLDER / f"{name}.yaml").read_text(encoding="utf-8"))
-    (folder / "config.yaml").write_bytes((FOLDER / f"{name}.yaml").read_bytes())
+    configuration = yaml.safe_load((source / f"{name}.yaml").read_text(encoding="utf-8"))
+    (folder / "config.yaml").write_bytes((source / f"{name}.yaml").read_bytes())
     named = {
         f"video {number}": {"annotations": [{"label": CLASSES[number], "label_id": number}]} for number in (2, 0, 1)
     }
@@ -62,13 +69,18 @@ def write_theirs(name: str, folder: Path) -> tuple[Arrays, Path]:
     return arrays, path
 
 
-@pytest.fixture(scope="module", params=CASES)
+@pytest.fixture(
+    scope="module",
+    params=[(program, name) for program, names in CASES.items() for name in names],
+    ids=lambda case: "-".join(case),
+)
 def imported(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Path, Arrays, Checkpoint]:
-    folder = tmp_path_factory.mktemp(request.param)
-    arrays, path = write_theirs(request.param, folder)
-    import_checkpoint(path, folder / "model.ckpt", config=folder / "config.yaml")
+    program, name = request.param
+    folder = tmp_path_factory.mktemp(program)
+    arrays, path = write_theirs(program, name, folder)
+    import_checkpoint(path, folder / "model.ckpt", source=program, config=folder / "config.yaml")
     return folder, arrays, load_checkpoint(folder / "model.ckpt")
 
 
@@ -98,13 +110,17 @@ def test_outputs(imported: tuple[Path, Arrays, Checkpoint], index: int) -> None:
     valid = output.mask[0]
     logits, offsets = (torch.from_numpy(arrays[f"{name}_{index}"]) for name in ("logits", "offsets"))
     torch.testing.assert_close(output.logits[0, valid], logits, atol=1e-4, rtol=0)
-    torch.testing.assert_close(output.offsets[0, valid], offsets, atol=1e-4, rtol=0)
+    points, classes = valid.nonzero(), torch.arange(logits.shape[1])
+    points, classes = torch.broadcast_tensors(points, classes)
+    found = output.reading.at(output.offsets, output.points.sizes, torch.zeros_like(points), points, classes)
+    of_classes = offsets if offsets.ndim == 3 else offsets[:, None].expand_as(found)  # ActionFormer's are of no class
+    torch.testing.assert_close(found, of_classes, atol=1e-4, rtol=0)
 
 
 def test_losses_of_two_steps(imported: tuple[Path, Arrays, Checkpoint]) -> None:
     _, arrays, checkpoint = imported
     network = checkpoint.build().train()
-    network.drop_path = 0.0
+    network.drop_path = network.input_noise = 0.0
     for module in network.modules():
         if isinstance(module, torch.nn.Dropout):
             module.p = 0.0
@@ -124,7 +140,7 @@ def test_detections_from_the_command_line(
 
     Where one class is learned, eval takes the file of scores that ActionFormer fuses the detections with.
     """
-    folder, arrays, _ = imported
+    folder, arrays, checkpoint = imported
     monkeypatch.chdir(tmp_path)
     videos = {
         f"video_{index}": {
@@ -152,7 +168,8 @@ def test_detections_from_the_command_line(
         for place in folders
     ]
     commands += [
-        f"import-checkpoint {folder / 'epoch_001.pth.tar'} --from actionformer --config {folder / 'config.yaml'}"
+        f"import-checkpoint {folder / 'epoch_001.pth.tar'} --from {checkpoint.provenance['imported_from']}"
+        f" --config {folder / 'config.yaml'}"
         f" -o model.ckpt{f' --features {stores}' if len(folders) > 1 else ''}",
         f"eval --checkpoint model.ckpt --annotations ours.json --features {stores} --device cpu --out results",
     ]

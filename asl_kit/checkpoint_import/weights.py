@@ -1,9 +1,9 @@
-"""ActionFormer's weights, renamed for asl-kit's network."""
+"""The weights of ActionFormer and of programs made from it, renamed for asl-kit's network."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +17,9 @@ from asl_kit.torch_utils.saved_tensors import find_unsound
 
 STATE_DICTS = {"ema": "state_dict_ema", "plain": "state_dict"}
 NAMES = (
-    (r"^module\.", ""),  # of torch.nn.DataParallel
-    (r"^backbone\.proj\.", "streams."),
     (r"^backbone\.embd\.", "projection."),
     (r"^backbone\.embd_norm\.", "projection_norms."),
     (r"^backbone\.", ""),
-    (r"\.ln1\.", ".attention_norm."),
-    (r"\.ln2\.", ".mlp_norm."),
-    (r"\.attn\.proj\.", ".attention.output."),
-    (r"\.attn\.", ".attention."),
-    (r"\.drop_path_attn\.", ".attention_path."),
-    (r"\.drop_path_mlp\.", ".mlp_path."),
     (r"^neck\.fpn_norms\.", "pyramid_norms."),
     (r"^(cls|reg)_head\.norm\.", r"\1_head.norms."),
     (r"^(cls|reg)_head\.head\.", r"\1_head.hidden."),
@@ -39,15 +31,17 @@ NAMES = (
 SCALE = re.compile(r"reg_head\.scale\.(\d+)\.scale")
 
 
-def read_weights(path: Path, which: str) -> tuple[dict[str, Tensor], int | None]:
-    """Read one of the two state dicts of an ActionFormer checkpoint, and its epoch. Nothing in it is executed.
+def read_weights(path: Path, which: str, title: str) -> tuple[dict[str, Tensor], int | None]:
+    """Read one of the two state dicts of a checkpoint, and its epoch. Nothing in it is executed.
 
     Parameters
     ----------
     path : Path
         An ``epoch_*.pth.tar``.
     which : {"ema", "plain"}
-        The moving average of the weights, which ActionFormer evaluates, or the weights themselves.
+        The moving average of the weights, which the programs evaluate, or the weights themselves.
+    title : str
+        The name of the program, for messages.
 
     Raises
     ------
@@ -56,7 +50,7 @@ def read_weights(path: Path, which: str) -> tuple[dict[str, Tensor], int | None]
     CheckpointError
         If it is not such a checkpoint.
     """
-    fields = read_saved(path, hint="ActionFormer writes epoch_035.pth.tar")
+    fields = read_saved(path, hint=f"{title} writes epoch_035.pth.tar")
     key = STATE_DICTS[which]
     weights = fields.get(key) if isinstance(fields, dict) else None
     if not isinstance(weights, Mapping) or not all(isinstance(value, Tensor) for value in weights.values()):
@@ -64,7 +58,7 @@ def read_weights(path: Path, which: str) -> tuple[dict[str, Tensor], int | None]
         other = "plain" if which == "ema" else "ema"
         raise CheckpointError(
             f"{path}: no {key!r} with weights; it holds: {found}",
-            hint=f"a checkpoint of ActionFormer holds state_dict and state_dict_ema; for the other: --weights {other}",
+            hint=f"a checkpoint of {title} holds state_dict and state_dict_ema; for the other: --weights {other}",
         )
     if (name := find_unsound(weights)) is not None:
         raise CheckpointError(f"{path}: damaged: {key}: {name} is not a tensor of finite numbers")
@@ -72,16 +66,20 @@ def read_weights(path: Path, which: str) -> tuple[dict[str, Tensor], int | None]
     return dict(weights), epoch if isinstance(epoch, int) else None
 
 
-def translate(weights: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return ActionFormer's weights as a state dict of asl-kit's network.
+def translate(
+    weights: Mapping[str, Tensor], expected: Mapping[str, Tensor], names: Sequence[tuple[str, str]]
+) -> dict[str, Tensor]:
+    """Return their weights as a state dict of asl-kit's network.
 
     Parameters
     ----------
     weights : mapping of str to Tensor
-        ActionFormer's state dict.
+        Their state dict.
     expected : mapping of str to Tensor
-        State dict of asl-kit's network of the same shape. Weights that ActionFormer does not have keep these values
-        (scaling of the input) or are neutral (scaling of a block's branches without drop path).
+        State dict of asl-kit's network of the same shape. Weights that they do not have keep these values (scaling of
+        the input) or are neutral (scaling of a block's branches without drop path).
+    names : sequence of (str, str)
+        Patterns in the names of the program's own layers, and what takes their place.
 
     Raises
     ------
@@ -92,8 +90,8 @@ def translate(weights: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> 
     theirs: dict[str, str] = {}
     scales: dict[int, Tensor] = {}
     for name, value in weights.items():
-        new = name
-        for pattern, replacement in NAMES:
+        new = name.removeprefix("module.")  # of torch.nn.DataParallel
+        for pattern, replacement in (*names, *NAMES):
             new = re.sub(pattern, replacement, new)
         if match := SCALE.fullmatch(new):
             if value.numel() != 1:

@@ -1,4 +1,4 @@
-"""The import of a checkpoint of ActionFormer: its weights and configuration become a checkpoint of asl-kit."""
+"""The import of a checkpoint of another program: its weights and configuration become a checkpoint of asl-kit."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ from asl_kit.annotations import read_annotations
 from asl_kit.base.files import read_json, sha256_of
 from asl_kit.checkpoint.files import save_checkpoint
 from asl_kit.checkpoint.model import Checkpoint
-from asl_kit.checkpoint_import.actionformer_config import ActionFormerConfig, read_config, to_recipe
-from asl_kit.checkpoint_import.actionformer_weights import read_weights, translate
+from asl_kit.checkpoint_import.actionformer_config import ActionFormerConfig
+from asl_kit.checkpoint_import.their_config import TheirConfig, read_config, to_recipe
+from asl_kit.checkpoint_import.tridet_config import TriDetConfig
+from asl_kit.checkpoint_import.weights import read_weights, translate
 from asl_kit.errors import CheckpointError, SpecConflictError
 from asl_kit.manifests.files import load_manifest
 from asl_kit.model.network import Localizer, Shape
@@ -22,8 +24,11 @@ from asl_kit.remote.address import Address
 from asl_kit.store import FeatureStore
 from asl_kit.store.spec import IMPORTED, ExtractionSpec
 
-MANIFESTS = {"thumos": "thumos14", "anet": "activitynet13", "epic": "epic-kitchens", "ego4d": "ego4d-mq"}
-"""Names of manifests by ActionFormer's `dataset_name`."""
+PROGRAMS: dict[str, type[TheirConfig]] = {program.program: program for program in (ActionFormerConfig, TriDetConfig)}
+MANIFESTS = {
+    "thumos": "thumos14", "anet": "activitynet13", "epic": "epic-kitchens", "ego4d": "ego4d-mq", "hacs": "hacs",
+}  # fmt: skip
+"""Names of manifests by their `dataset_name`."""
 
 
 @dataclass(frozen=True)
@@ -67,16 +72,17 @@ def import_checkpoint(
     file: Path,
     out: Path,
     *,
+    source: str = "actionformer",
     config: Path,
     weights: str = "ema",
     annotations: Path | None = None,
     vocabulary: str | None = None,
     features: Sequence[Path | Address] = (),
 ) -> ImportedCheckpoint:
-    """Convert a checkpoint that ActionFormer wrote.
+    """Convert a checkpoint that another program wrote.
 
-    The recipe reproduces the configuration, so outputs, losses and detections equal ActionFormer's. Videos longer
-    than its point buffer, on which ActionFormer fails, are processed in windows.
+    The recipe reproduces the configuration, so outputs, losses and detections equal the program's. Videos longer
+    than its point buffer, on which it fails, are processed in windows, or whole with TriDet's encoder.
 
     Parameters
     ----------
@@ -84,6 +90,8 @@ def import_checkpoint(
         ``epoch_*.pth.tar``.
     out : Path
         The checkpoint to write.
+    source : {"actionformer", "tridet"}
+        The program.
     config : Path
         The YAML file of the training.
     weights : {"ema", "plain"}
@@ -104,8 +112,9 @@ def import_checkpoint(
     SpecConflictError
         If the stores do not match the configuration.
     """
-    their_config = read_config(config)
-    state, epoch = read_weights(file, weights)
+    program = PROGRAMS[source]
+    their_config = read_config(config, program)
+    state, epoch = read_weights(file, weights, program.title)
     class_names, vocabulary, classes_from = _class_names(their_config, config, annotations, vocabulary)
     extraction = _extraction(their_config, config, features)
     recipe, notes = to_recipe(their_config, vocabulary=vocabulary, source=str(config))
@@ -115,7 +124,8 @@ def import_checkpoint(
         levels=their_config.levels,
     )
     try:
-        translated = translate(state, Localizer(recipe, shape, their_config.dataset.num_classes).state_dict())
+        expected = Localizer(recipe, shape, their_config.dataset.num_classes).state_dict()
+        translated = translate(state, expected, program.weight_names)
     except CheckpointError as fault:
         raise CheckpointError(
             f"{file}: {fault.message}", hint=f"{config} is not the configuration of these weights"
@@ -129,7 +139,7 @@ def import_checkpoint(
         provenance={
             "asl_kit": __version__,
             "torch": str(torch.__version__),
-            "imported_from": "actionformer",
+            "imported_from": source,
             "file": file.name,
             "file_sha256": sha256_of(file),
             "config": their_config.model_dump(mode="json"),
@@ -145,9 +155,9 @@ def import_checkpoint(
 
 
 def _class_names(
-    config: ActionFormerConfig, path: Path, annotations: Path | None, vocabulary: str | None
+    config: TheirConfig, path: Path, annotations: Path | None, vocabulary: str | None
 ) -> tuple[list[str], str | None, str]:
-    """Return the class names in order of ActionFormer's label ids, their vocabulary, and their source.
+    """Return the class names in order of their label ids, their vocabulary, and their source.
 
     Classes that are learned as one are those of the dataset, whatever their number.
     """
@@ -223,9 +233,7 @@ def _label_ids(path: Path, count: int | None) -> dict[int, str]:
     return names
 
 
-def _extraction(
-    config: ActionFormerConfig, path: Path, features: Sequence[Path | Address]
-) -> tuple[ExtractionSpec, ...]:
+def _extraction(config: TheirConfig, path: Path, features: Sequence[Path | Address]) -> tuple[ExtractionSpec, ...]:
     """Return the spec of each feature stream."""
     data = config.dataset
     window, stride = (0, 0) if config.resized else (data.num_frames, data.feat_stride)
