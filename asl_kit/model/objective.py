@@ -26,7 +26,7 @@ from asl_kit.model.assignment import UNLABELLED, Targets, Truth, assign
 from asl_kit.model.collectives import global_sum
 from asl_kit.model.contrastive import contrastive_loss, region_contrastive_loss
 from asl_kit.model.loss_terms import LossContext, WeightedTerm, find_loss_terms
-from asl_kit.model.losses import at_least_float32, diou_loss, focal_loss, temporal_iou, video_label_loss
+from asl_kit.model.losses import at_least_float32, diou_loss, end_quality, focal_loss, temporal_iou, video_label_loss
 from asl_kit.model.network import Output
 from asl_kit.model.sensitivity import (
     ClassSensitivity,
@@ -94,7 +94,8 @@ class Objective(nn.Module):
         true_offsets = torch.where(positive[..., None], targets.offsets, 1.0)
         offsets = at_least_float32(output.offsets)
 
-        class_level = self._class_level(output, targets, truth)
+        p_cls, p_ends = self._class_level(output, targets, truth)
+        class_level = torch.cat((p_cls, p_ends.mean(-1, keepdim=True)), dim=-1)
         instance_level = instance_by_vocabulary = None
         if sensitivity.instance_level and output.sensitivity is not None:
             instance_level = at_least_float32(output.sensitivity)
@@ -115,15 +116,20 @@ class Objective(nn.Module):
 
         if h is not None and sensitivity.evaluator_weight:
             probability = at_least_float32(output.logits).sigmoid().gather(2, targets.labels.clamp(min=0))
-            overlap = temporal_iou(offsets, true_offsets)[..., None]
+            if sensitivity.localization_target == "ends":
+                p, located = torch.cat((p_cls, p_ends), dim=-1), end_quality(offsets, true_offsets)
+                both_ends = located.mean(-1, keepdim=True)
+            else:
+                p, located = class_level, temporal_iou(offsets, true_offsets)[..., None]
+                both_ends = located
             errors = []
             if instance_level is not None:
-                quality = torch.cat((labelled_mean(probability, known), overlap), dim=-1)
+                quality = torch.cat((labelled_mean(probability, known), both_ends), dim=-1)
                 errors.append(quality_loss(instance_level, quality, positive, positives))
             if sensitivity.class_level and sensitivity.mode == "quality":
                 # Without a label, p is its own target, so its error is 0.
-                quality = torch.cat((torch.where(known, probability, class_level[..., :-1]), overlap), dim=-1)
-                errors.append(quality_loss(class_level, quality, positive, positives))
+                quality = torch.cat((torch.where(known, probability, p_cls), located), dim=-1)
+                errors.append(quality_loss(p, quality, positive, positives))
             if errors:
                 losses["sensitivity"] = torch.stack(errors).sum()
                 total = total + sensitivity.evaluator_weight * losses["sensitivity"]
@@ -154,17 +160,16 @@ class Objective(nn.Module):
             losses.append(focal_loss(own, smooth, alpha=self.loss.focal_alpha, gamma=self.loss.focal_gamma).sum(-1))
         return torch.stack(losses, dim=-1)
 
-    def _class_level(self, output: Output, targets: Targets, truth: Truth) -> Tensor:
-        """Return p at every point for its assigned segment: (B, P, V + 1)."""
+    def _class_level(self, output: Output, targets: Targets, truth: Truth) -> tuple[Tensor, Tensor]:
+        """Return p_cls, (B, P, V), and the curves of both ends, (B, P, 2), of every point for its assigned segment."""
         assigned = truth.segments.gather(1, targets.segment[..., None].expand(-1, -1, 2))
         u = torch.where(
             targets.positive, relative_position(output.points.position, assigned[..., 0], assigned[..., 1]), 0.0
         )
         if self.sensitivity.mode != "released":
-            p: Tensor = self.class_sensitivity(u, targets.labels)
-            return p
-        p_cls, p_loc = self.class_sensitivity(u / output.points.stride, targets.labels).tensor_split((-1,), dim=-1)
-        return torch.cat((p_cls, p_loc * labelled_mean(p_cls, targets.labels != UNLABELLED)), dim=-1)
+            return self.class_sensitivity.curves(u, targets.labels)
+        p_cls, p_ends = self.class_sensitivity.curves(u / output.points.stride, targets.labels)
+        return p_cls, p_ends * labelled_mean(p_cls, targets.labels != UNLABELLED)
 
     def _video_label(self, output: Output, truth: Truth) -> Tensor:
         """Return the loss on the classes that each video has, summed over videos and classes."""
