@@ -174,7 +174,7 @@ class SensitivityRecipe(RecipeTable):
     mode: Literal["paper", "released", "normalized", "quality"] = "quality"
     """How the weights are learned and applied: see `asl_kit.model.sensitivity`."""
     localization_target: Literal["tiou", "ends"] = "tiou"
-    """What sensitivity for localization learns: tIoU of predicted and true segment; ends: how well each is predicted."""
+    """What sensitivity for localization learns: tIoU of prediction and truth; ends: how well each end is predicted."""
     evaluator_weight: NonNegative = 1.0
     """Weight of the loss of the evaluator."""
     detached: bool = True

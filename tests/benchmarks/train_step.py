@@ -64,6 +64,7 @@ RELEASED = ["sensitivity.mode=released", "sensitivity.instance_level=false", "lo
 WHOLE = ["loss.center_radius=segment", "loss.positive_levels=all"]
 FORMS = {
     "by default": [],
+    "with ends as target": ["sensitivity.localization_target=ends", "optimizer.curve_learning_rate_factor=20"],
     "as published": ["sensitivity.mode=paper", ALL],
     "as published, every point of a segment": ["sensitivity.mode=paper", ALL, *WHOLE],
     "as released": RELEASED,

@@ -38,7 +38,7 @@ def make_optimizer(network: Localizer, objective: nn.Module, recipe: OptimizerRe
             "weight_decay": recipe.weight_decay if decays else 0.0,
             RATE_SHARE: share,
         }
-        for share in sorted({1.0, *shares.values()}, key=lambda share: share != 1)
+        for share in dict.fromkeys((1.0, *shares.values()))
         for decays in (True, False)
     ]
     return torch.optim.AdamW(groups, lr=recipe.learning_rate, fused=True)  # one operation, not ten a parameter
