@@ -21,9 +21,10 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from asl_kit.model.assignment import UNLABELLED, Targets, Truth, assign
-from asl_kit.model.collectives import global_sum
+from asl_kit.model.collectives import global_max, global_sum
 from asl_kit.model.contrastive import contrastive_loss, region_contrastive_loss
 from asl_kit.model.loss_terms import LossContext, WeightedTerm, find_loss_terms
 from asl_kit.model.losses import at_least_float32, diou_loss, end_quality, focal_loss, temporal_iou, video_label_loss
@@ -173,17 +174,21 @@ class Objective(nn.Module):
 
     def _video_label(self, output: Output, truth: Truth) -> Tensor:
         """Return the loss on the classes that each video has, summed over videos and classes."""
+        logits, mask = output.logits, output.mask
+        if global_max(mask.shape[1], mask.device) > mask.shape[1]:  # a point of the padding that the whole batch has
+            logits, mask = F.pad(logits, (0, 0, 0, 1)), F.pad(mask, (0, 1))
         labels = torch.where(truth.mask[..., None], truth.labels, UNLABELLED)
         present = output.logits.new_zeros(len(labels), 1 + sum(self.classes), dtype=torch.float32)
         present = present.scatter_(1, labels.flatten(1) + 1, 1.0)[:, 1:]
         # Which classes a video lacks is known only if all its segments have a label.
         unknown = (truth.mask[..., None] & (truth.labels == UNLABELLED)).any(1)  # (B, V)
+        is_video = mask.any(1)[:, None]  # the empty sequence of a process without videos is none
         total = []
-        for vocabulary, (logits, wanted) in enumerate(
-            zip(output.logits.split(self.classes, dim=-1), present.split(self.classes, dim=-1), strict=True)
+        for vocabulary, (own, wanted) in enumerate(
+            zip(logits.split(self.classes, dim=-1), present.split(self.classes, dim=-1), strict=True)
         ):
-            loss = video_label_loss(logits, output.mask, wanted)
-            total.append((loss * ((wanted > 0) | ~unknown[:, vocabulary, None])).sum())
+            loss = video_label_loss(own, mask, wanted)
+            total.append((loss * (is_video & ((wanted > 0) | ~unknown[:, vocabulary, None]))).sum())
         return torch.stack(total).sum()
 
     def _contrastive(self, output: Output, truth: Truth, instance_level: Tensor | None) -> Tensor:

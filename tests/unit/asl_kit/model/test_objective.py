@@ -247,6 +247,14 @@ def test_the_losses_of_several_processes_add_up(monkeypatch: pytest.MonkeyPatch)
         assert sum(losses[name].item() for losses in alone) == pytest.approx(value.item()), name
 
 
+def test_a_process_without_videos_knows_no_classes_of_a_video() -> None:
+    recipe = Recipe.model_validate({"sensitivity": {"mode": "released"}, "loss": {"video_label_weight": 0.2}})
+    objective, output = Objective(recipe, [2]).eval(), outputs(instance_level=True)
+    empty = Truth(TRUTH.segments, TRUTH.labels, TRUTH.mask & False)
+    assert objective(output, empty)["video_label"].item() > 0
+    assert objective(output._replace(mask=output.mask & False), empty)["total"].item() == 0
+
+
 @pytest.mark.parametrize("mode", ["paper", "normalized", "quality"])
 def test_who_teaches_the_gaussians(mode: str) -> None:
     """Paper and normalized: the losses that they weight. Quality: L_s alone, so that they cannot cheapen the losses."""
