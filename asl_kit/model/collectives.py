@@ -41,6 +41,15 @@ def global_sum(value: Tensor) -> Tensor:
     return total
 
 
+def global_max(value: int, device: torch.device) -> int:
+    """Return the largest of a number over all processes, which speak through a device."""
+    if not is_in_group():
+        return value
+    largest = torch.tensor(value, device=device)
+    dist.all_reduce(largest, dist.ReduceOp.MAX)
+    return int(largest)
+
+
 def gather_rows(rows: Tensor) -> Tensor:
     """Return the rows of all processes in order of rank; only the rows of this process carry a gradient.
 

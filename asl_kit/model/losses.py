@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 TINY = 1e-8
+END_TOLERANCE = 0.05  # of a segment's length; with the whole length, the mean of both ends is best in the middle
 
 
 def at_least_float32(x: Tensor) -> Tensor:
@@ -49,6 +50,23 @@ def temporal_iou(offsets: Tensor, other: Tensor) -> Tensor:
     intersection = torch.minimum(offsets, other).sum(-1)
     union = offsets.sum(-1) + other.sum(-1) - intersection
     return intersection / union.clamp(min=TINY)
+
+
+def end_quality(offsets: Tensor, targets: Tensor) -> Tensor:
+    """How well the start and the end of a segment are each predicted: ``exp(-error / (0.05 * true length))``.
+
+    Parameters
+    ----------
+    offsets, targets : Tensor
+        (..., 2): distance to start and to end, 0 or more.
+
+    Returns
+    -------
+    Tensor
+        (..., 2), in [0, 1]; 1: without error.
+    """
+    tolerance = END_TOLERANCE * targets.sum(-1, keepdim=True)
+    return torch.exp(-(offsets - targets).abs() / tolerance.clamp(min=TINY))
 
 
 def diou_loss(offsets: Tensor, targets: Tensor) -> Tensor:

@@ -21,13 +21,21 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from asl_kit.model.assignment import UNLABELLED, Targets, Truth, assign
-from asl_kit.model.collectives import global_sum
+from asl_kit.model.collectives import global_max, global_sum
 from asl_kit.model.contrastive import contrastive_loss, region_contrastive_loss
 from asl_kit.model.heads import Located
 from asl_kit.model.loss_terms import LossContext, WeightedTerm, find_loss_terms
-from asl_kit.model.losses import TINY, at_least_float32, focal_loss, temporal_iou, video_label_loss
+from asl_kit.model.losses import (
+    TINY,
+    at_least_float32,
+    end_quality,
+    focal_loss,
+    temporal_iou,
+    video_label_loss,
+)
 from asl_kit.model.network import Output
 from asl_kit.model.sensitivity import (
     ClassSensitivity,
@@ -95,7 +103,8 @@ class Objective(nn.Module):
         true_offsets = torch.where(positive[..., None], targets.offsets, 1.0)
         located = output.reading.locate(output.offsets, output.points.sizes, positive, targets.classes, true_offsets)
 
-        class_level = self._class_level(output, targets, truth)
+        p_cls, p_ends = self._class_level(output, targets, truth)
+        class_level = torch.cat((p_cls, p_ends.mean(-1, keepdim=True)), dim=-1)
         instance_level = instance_by_vocabulary = None
         if sensitivity.instance_level and output.sensitivity is not None:
             instance_level = at_least_float32(output.sensitivity)
@@ -115,15 +124,18 @@ class Objective(nn.Module):
 
         if h is not None and sensitivity.evaluator_weight:
             probability = at_least_float32(output.logits).sigmoid().gather(2, targets.labels.clamp(min=0))
-            overlap = temporal_iou(located.offsets, true_offsets)[..., None]
+            if sensitivity.localization_target == "ends":
+                p, accuracy = torch.cat((p_cls, p_ends), dim=-1), end_quality(located.offsets, true_offsets)
+            else:
+                p, accuracy = class_level, temporal_iou(located.offsets, true_offsets)[..., None]
             errors = []
             if instance_level is not None:
-                quality = torch.cat((labelled_mean(probability, known), overlap), dim=-1)
+                quality = torch.cat((labelled_mean(probability, known), accuracy.mean(-1, keepdim=True)), dim=-1)
                 errors.append(quality_loss(instance_level, quality, positive, positives))
             if sensitivity.class_level and sensitivity.mode == "quality":
                 # Without a label, p is its own target, so its error is 0.
-                quality = torch.cat((torch.where(known, probability, class_level[..., :-1]), overlap), dim=-1)
-                errors.append(quality_loss(class_level, quality, positive, positives))
+                quality = torch.cat((torch.where(known, probability, p_cls), accuracy), dim=-1)
+                errors.append(quality_loss(p, quality, positive, positives))
             if errors:
                 losses["sensitivity"] = torch.stack(errors).sum()
                 total = total + sensitivity.evaluator_weight * losses["sensitivity"]
@@ -165,31 +177,34 @@ class Objective(nn.Module):
         # The gradient reaches the offsets too, as in TriDet; that of the power is infinite at 0.
         return torch.where(learned, located.tiou.clamp(min=TINY), 1.0) ** power
 
-    def _class_level(self, output: Output, targets: Targets, truth: Truth) -> Tensor:
-        """Return p at every point for its assigned segment: (B, P, V + 1)."""
+    def _class_level(self, output: Output, targets: Targets, truth: Truth) -> tuple[Tensor, Tensor]:
+        """Return p_cls, (B, P, V), and the curves of both ends, (B, P, 2), of every point for its assigned segment."""
         assigned = truth.segments.gather(1, targets.segment[..., None].expand(-1, -1, 2))
         u = torch.where(
             targets.positive, relative_position(output.points.position, assigned[..., 0], assigned[..., 1]), 0.0
         )
         if self.sensitivity.mode != "released":
-            p: Tensor = self.class_sensitivity(u, targets.labels)
-            return p
-        p_cls, p_loc = self.class_sensitivity(u / output.points.stride, targets.labels).tensor_split((-1,), dim=-1)
-        return torch.cat((p_cls, p_loc * labelled_mean(p_cls, targets.labels != UNLABELLED)), dim=-1)
+            return self.class_sensitivity.curves(u, targets.labels)
+        p_cls, p_ends = self.class_sensitivity.curves(u / output.points.stride, targets.labels)
+        return p_cls, p_ends * labelled_mean(p_cls, targets.labels != UNLABELLED)
 
     def _video_label(self, output: Output, truth: Truth) -> Tensor:
         """Return the loss on the classes that each video has, summed over videos and classes."""
+        logits, mask = output.logits, output.mask
+        if global_max(mask.shape[1], mask.device) > mask.shape[1]:  # a point of the padding that the whole batch has
+            logits, mask = F.pad(logits, (0, 0, 0, 1)), F.pad(mask, (0, 1))
         labels = torch.where(truth.mask[..., None], truth.labels, UNLABELLED)
         present = output.logits.new_zeros(len(labels), 1 + sum(self.classes), dtype=torch.float32)
         present = present.scatter_(1, labels.flatten(1) + 1, 1.0)[:, 1:]
         # Which classes a video lacks is known only if all its segments have a label.
         unknown = (truth.mask[..., None] & (truth.labels == UNLABELLED)).any(1)  # (B, V)
+        is_video = mask.any(1)[:, None]  # the empty sequence of a process without videos is none
         total = []
-        for vocabulary, (logits, wanted) in enumerate(
-            zip(output.logits.split(self.classes, dim=-1), present.split(self.classes, dim=-1), strict=True)
+        for vocabulary, (own, wanted) in enumerate(
+            zip(logits.split(self.classes, dim=-1), present.split(self.classes, dim=-1), strict=True)
         ):
-            loss = video_label_loss(logits, output.mask, wanted)
-            total.append((loss * ((wanted > 0) | ~unknown[:, vocabulary, None])).sum())
+            loss = video_label_loss(own, mask, wanted)
+            total.append((loss * (is_video & ((wanted > 0) | ~unknown[:, vocabulary, None]))).sum())
         return torch.stack(total).sum()
 
     def _contrastive(self, output: Output, truth: Truth, instance_level: Tensor | None) -> Tensor:

@@ -84,11 +84,16 @@ class ClassSensitivity(nn.Module):
         Tensor
             (..., V + 1), in (0, 1]: p_cls of each vocabulary (undefined if unlabelled), p_loc.
         """
+        p_cls, p_ends = self.curves(u, labels)
+        return torch.cat((p_cls, p_ends.mean(-1, keepdim=True)), dim=-1)
+
+    def curves(self, u: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Return p_cls, (..., V), and the curves of start and end, (..., 2), whose mean is p_loc: see `forward`."""
         known = labels != UNLABELLED
         labels = labels.clamp(min=0)
         curves = torch.exp(-((u[..., None, None] - self.mu[labels]) ** 2) / (2 * self.sigma[labels] ** 2))
-        p_loc = labelled_mean(curves[..., 1:].mean(-1), known)
-        return torch.cat((curves[..., 0], p_loc), dim=-1)
+        p_ends = labelled_mean(curves[..., 1:].mT, known[..., None, :]).squeeze(-1)
+        return curves[..., 0], p_ends
 
 
 def labelled_mean(values: Tensor, known: Tensor) -> Tensor:
@@ -149,9 +154,11 @@ def quality_loss(sensitivity: Tensor, quality: Tensor, positive: Tensor, count: 
     Parameters
     ----------
     sensitivity : Tensor
-        (B, P, 2): q for classification and localization; or (B, P, V + 1): p, for classification in each vocabulary.
+        (B, P, 2): q for classification and localization; or (B, P, V + 1): p, for classification in each vocabulary;
+        or (B, P, V + 2): with the curves of start and end in place of p_loc.
     quality : Tensor
-        Same shape: predicted probability of the true class; temporal IoU of predicted and true segment.
+        Same shape: predicted probability of the true class; temporal IoU of predicted and true segment, or
+        `asl_kit.model.losses.end_quality`.
     positive : Tensor
         (B, P), bool.
     count : Tensor

@@ -210,6 +210,8 @@ class SensitivityRecipe(RecipeTable):
     """Learn the sensitivity of every point (two light branches)."""
     mode: Literal["paper", "released", "normalized", "quality"] = "quality"
     """How the weights are learned and applied: see `asl_kit.model.sensitivity`."""
+    localization_target: Literal["tiou", "ends"] = "tiou"
+    """What sensitivity for localization learns: tIoU of prediction and truth; ends: how well each end is predicted."""
     evaluator_weight: NonNegative = 1.0
     """Weight of the loss of the evaluator."""
     detached: bool = True
@@ -245,6 +247,8 @@ class OptimizerRecipe(RecipeTable):
     """Peak learning rate for batches of `batch_size` videos; it is not scaled."""
     encoder_learning_rate_share: Share = 1.0
     """Learning rate of all but the heads, as a share of `learning_rate`: 0.1 to fine-tune with `--start-from`."""
+    curve_learning_rate_factor: Positive = 1.0
+    """Learning rate of the class level's curves, as a multiple of `learning_rate`; with 1, they hardly move."""
     weight_decay: NonNegative = 0.05
     """Weight decay of the weights of convolutions; other parameters have none."""
     batch_size: Count = 2

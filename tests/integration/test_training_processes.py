@@ -68,8 +68,10 @@ def assert_equal_runs(one: Path, other: Path) -> None:
         (3, ["optimizer.batch_size=2"]),
         (2, [*BASELINE, "optimizer.batch_size=4"]),
         (2, ["sensitivity.mode=paper", "optimizer.gradient_clip=0.01", "optimizer.ema_decay=0"]),
+        (2, ["sensitivity.mode=released", "loss.video_label_weight=0.2", "contrastive.form=released"]),
+        (2, ["sensitivity.localization_target=ends", "loss.positive_levels=all", "loss.center_radius=segment"]),
     ],
-    ids=["all parts", "more processes than videos", "baseline", "paper"],
+    ids=["all parts", "more processes than videos", "baseline", "paper", "released", "ends"],
 )
 def test_several_processes_train_as_one(
     processes: int, settings: list[str], task: tuple[Path, Path], tmp_path: Path

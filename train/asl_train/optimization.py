@@ -24,19 +24,21 @@ def make_optimizer(network: Localizer, objective: nn.Module, recipe: OptimizerRe
     """
     modules = nn.ModuleList([network, objective])
     decaying = {id(module.weight) for module in modules.modules() if isinstance(module, nn.Conv1d)}
+    curves = set[nn.Parameter]()
     for module in modules.modules():
-        if isinstance(module, ClassSensitivity) and module.as_released:
-            decaying |= {id(parameter) for parameter in module.parameters()}
+        if isinstance(module, ClassSensitivity):
+            curves |= set(module.parameters())
+            decaying |= {id(parameter) for parameter in module.parameters() if module.as_released}
     parameters = [parameter for parameter in modules.parameters() if parameter.requires_grad]
-    share = recipe.encoder_learning_rate_share
-    encoder = {id(parameter) for parameter in network.encoder_parameters()} if share != 1 else set()
+    shares = {id(parameter): recipe.encoder_learning_rate_share for parameter in network.encoder_parameters()}
+    shares |= {id(parameter): recipe.curve_learning_rate_factor for parameter in curves}
     groups = [
         {
-            "params": [p for p in parameters if (id(p) in encoder) == is_encoder and (id(p) in decaying) == decays],
+            "params": [p for p in parameters if shares.get(id(p), 1.0) == share and (id(p) in decaying) == decays],
             "weight_decay": recipe.weight_decay if decays else 0.0,
-            RATE_SHARE: share if is_encoder else 1.0,
+            RATE_SHARE: share,
         }
-        for is_encoder in ([False, True] if encoder else [False])
+        for share in dict.fromkeys((1.0, *shares.values()))
         for decays in (True, False)
     ]
     return torch.optim.AdamW(groups, lr=recipe.learning_rate, fused=True)  # one operation, not ten a parameter

@@ -10,7 +10,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from asl_kit.model.sensitivity import ClassSensitivity
 from asl_kit.recipes.schema import OptimizerRecipe
-from asl_train.optimization import MovingAverage, learning_rate, make_optimizer
+from asl_train.optimization import RATE_SHARE, MovingAverage, learning_rate, make_optimizer
 
 
 def test_the_moving_average_is_torchs_with_a_warm_up() -> None:
@@ -55,3 +55,17 @@ def test_the_gaussians_decay_as_the_authors_released_them_only(as_released: bool
     for parameter in curves.parameters():
         assert any(parameter is other for other in decaying["params"]) == as_released
         assert any(parameter is other for other in rest["params"]) != as_released
+
+
+@pytest.mark.parametrize("encoder_share", [1.0, 0.1])
+def test_curves_can_have_a_learning_rate_of_their_own(encoder_share: float) -> None:
+    curves = ClassSensitivity(2)
+    network = make_network(feature_dims=(3,), classes=2, levels=2)
+    recipe = OptimizerRecipe(curve_learning_rate_factor=20.0, encoder_learning_rate_share=encoder_share)
+    groups = make_optimizer(network, curves, recipe).param_groups
+    shares = {id(parameter): group[RATE_SHARE] for group in groups for parameter in group["params"]}
+    encoder = {id(parameter) for parameter in network.encoder_parameters()}
+    assert len(shares) == sum(1 for module in (network, curves) for _ in module.parameters())
+    assert {shares[id(parameter)] for parameter in curves.parameters()} == {20.0}
+    for parameter in network.parameters():
+        assert shares[id(parameter)] == (encoder_share if id(parameter) in encoder else 1.0)

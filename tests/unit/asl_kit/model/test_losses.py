@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from asl_kit.model.losses import at_least_float32, diou_loss, focal_loss, temporal_iou, video_label_loss
+from asl_kit.model.losses import at_least_float32, diou_loss, end_quality, focal_loss, temporal_iou, video_label_loss
 
 LN2 = math.log(2)
 
@@ -47,6 +47,24 @@ def test_diou_loss(offsets: tuple[float, float], targets: tuple[float, float], i
     assert temporal_iou(a, b).item() == pytest.approx(iou)
     assert diou_loss(a, b).item() == pytest.approx(loss)
     assert diou_loss(b, a).item() == pytest.approx(loss), "the loss is symmetric"
+
+
+@pytest.mark.parametrize(
+    ("offsets", "targets", "start", "end"),
+    [
+        ((3.0, 7.0), (3.0, 7.0), 1.0, 1.0),
+        ((2.5, 7.0), (3.0, 7.0), math.exp(-1), 1.0),  # 0.5 is 0.05 of the length
+        ((3.5, 9.0), (3.0, 7.0), math.exp(-1), math.exp(-4)),
+        ((30.0, 90.0), (30.0, 70.0), 1.0, math.exp(-4)),  # whatever the unit
+        ((0.0, 0.0), (0.0, 0.0), 1.0, 1.0),
+        ((0.0, 1.0), (0.0, 0.0), 1.0, 0.0),
+    ],
+    ids=["equal", "start early", "both", "ten times as long", "both empty", "empty"],
+)
+def test_end_quality(offsets: tuple[float, float], targets: tuple[float, float], start: float, end: float) -> None:
+    a, b = torch.tensor(offsets), torch.tensor(targets)
+    assert end_quality(a, b).tolist() == pytest.approx([start, end])
+    assert end_quality(a.flip(0), b.flip(0)).tolist() == pytest.approx([end, start]), "mirrored in time"
 
 
 @pytest.mark.parametrize("target", [0.0, 0.4, 1.0])

@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 from torch import Tensor
 
-from asl_kit.model.assignment import Truth
+from asl_kit.model.assignment import UNLABELLED, Truth, assign
 from asl_kit.model.network import Output, Points
 from asl_kit.model.objective import Objective
 from asl_kit.recipes.schema import Recipe
@@ -130,6 +132,127 @@ def test_losses_by_hand(
         by_hand["sensitivity"] = l_s
         total += 0.7 * l_s
     assert {name: value.item() for name, value in losses.items()} == pytest.approx(by_hand | {"total": total})
+
+
+# The ends of a segment of length 4 are missed by 0 and 2, 1 and 1, 2 and 0.
+START = [math.exp(-error / (0.05 * 4)) for error in (0, 1, 2)]
+END = START[::-1]
+
+
+@pytest.mark.parametrize("mode", ["paper", "released", "normalized", "quality"])
+def test_what_is_learned_of_each_end(mode: str) -> None:
+    """q_loc learns the mean over both ends, in the mode quality each curve that of its own."""
+
+    def error(learned: list[float] | tuple[float, ...], wanted: list[float]) -> float:
+        return sum((value - target) ** 2 for value, target in zip(learned, wanted, strict=True)) / 3
+
+    expected = error(Q_CLS, [0.5] * 3) + error(Q_LOC, [(a + b) / 2 for a, b in zip(START, END, strict=True)])
+    if mode == "quality":
+        expected += error(P_CLS, [0.5] * 3)
+        expected += error([math.exp(-((u + 0.5) ** 2) / 2) for u in U], START)
+        expected += error([math.exp(-((u - 0.5) ** 2) / 2) for u in U], END)
+    losses = objective_of(mode=mode, localization_target="ends").eval()(outputs(instance_level=True), TRUTH)
+    usual = objective_of(mode=mode).eval()(outputs(instance_level=True), TRUTH)
+    assert losses["sensitivity"].item() == pytest.approx(expected)
+    for name in ("classification", "localization"):
+        assert losses[name].item() == usual[name].item(), "the target changes what is learned, not how it weights"
+
+
+VOCABULARIES = [2, 3]
+SEGMENTS = st.lists(
+    st.tuples(
+        st.floats(0, 12), st.floats(1, 9), st.sampled_from([(0, 2), (1, 4), (1, UNLABELLED), (UNLABELLED, 3)])
+    ),
+    max_size=3,
+)  # fmt: skip
+
+
+def random_batch(videos: list[list[tuple[float, float, tuple[int, int]]]]) -> tuple[Output, Truth]:
+    generator = torch.Generator().manual_seed(0)
+    sizes, strides = (16, 8), (1.0, 2.0)
+    position = torch.cat([torch.arange(size) * stride for size, stride in zip(sizes, strides, strict=True)])
+    stride = torch.cat([torch.full((size,), step) for size, step in zip(sizes, strides, strict=True)])
+    points = Points(position, stride, torch.zeros(24), torch.full((24,), math.inf), sizes)
+    rand = lambda width: torch.rand(len(videos), 24, width, dtype=torch.float64, generator=generator)  # noqa: E731
+    mask = torch.ones(len(videos), 24, dtype=torch.bool)
+    output = Output(rand(5) - 0.5, 4 * rand(2), mask, points, rand(2), torch.zeros(len(videos), 4, 16))
+    segments = [torch.tensor([(s, s + n) for s, n, _ in rows]).reshape(-1, 2) for rows in videos]
+    labels = [torch.tensor([names for *_, names in rows], dtype=torch.int64).reshape(-1, 2) for rows in videos]
+    return output, Truth.collate(segments, labels, "cpu")
+
+
+def ends_objective() -> Objective:
+    loss = {"center_radius": "segment", "positive_levels": "all"}
+    recipe = Recipe.model_validate({"loss": loss, "sensitivity": {"localization_target": "ends"}})
+    objective = Objective(recipe, VOCABULARIES).double().eval()
+    with torch.no_grad():
+        objective.class_sensitivity.mu += torch.arange(15).reshape(5, 3) / 20
+    return objective
+
+
+@given(videos=st.lists(SEGMENTS, min_size=1, max_size=2))
+@example(videos=[[]])
+@example(videos=[[(2.0, 9.0, (1, UNLABELLED)), (6.0, 5.0, (0, 2))], []])
+@settings(deadline=None, max_examples=25)
+def test_what_is_learned_of_each_end_in_a_plain_loop(videos: list[list[tuple[float, float, tuple[int, int]]]]) -> None:
+    output, truth = random_batch(videos)
+    objective = ends_objective()
+    targets = assign(output.points, output.mask, truth, classes=5, center_radius="segment", levels="all")
+    mu = objective.class_sensitivity.mu.tolist()
+    errors = []
+    assert output.sensitivity is not None
+    for video, point in targets.positive.nonzero().tolist():
+        start, end = truth.segments[video, int(targets.segment[video, point])].tolist()
+        at, stride = output.points.position[point].item(), output.points.stride[point].item()
+        u = (at - (start + end) / 2) / (end - start)
+        predicted = [offset * stride for offset in output.offsets[video, point].tolist()]
+        missed = abs(predicted[0] - (at - start)), abs(predicted[1] - (end - at))
+        good = [math.exp(-error / (0.05 * (end - start))) for error in missed]
+        known = [label for label in targets.labels[video, point].tolist() if label != UNLABELLED]
+        probability = [1 / (1 + math.exp(-output.logits[video, point, label].item())) for label in known]
+        q_cls, q_loc = output.sensitivity[video, point].tolist()
+        error = (q_cls - sum(probability) / len(known)) ** 2 + (q_loc - sum(good) / 2) ** 2
+        curves = [[math.exp(-((u - m) ** 2) / 2) for m in mu[label]] for label in known]
+        error += sum((curve[0] - value) ** 2 for curve, value in zip(curves, probability, strict=True))
+        for side in (0, 1):
+            error += (sum(curve[1 + side] for curve in curves) / len(known) - good[side]) ** 2
+        errors.append(error)
+    losses = objective(output, truth)
+    assert losses["sensitivity"].item() == pytest.approx(sum(errors) / max(len(errors), 1), rel=1e-5, abs=1e-9)
+    losses["total"].backward()
+    gradient = objective.class_sensitivity.mu.grad
+    assert gradient is not None
+    assert gradient.isfinite().all()
+
+
+def test_the_losses_of_several_processes_add_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    videos = [[(2.0, 9.0, (1, 4))], [(1.0, 4.0, (0, UNLABELLED)), (8.0, 6.0, (1, 2))], []]
+    output, truth = random_batch(videos)
+    whole = ends_objective()(output, truth)
+    positives = assign(output.points, output.mask, truth, classes=5, center_radius="segment", levels="all").positive
+    monkeypatch.setattr("asl_kit.model.objective.global_sum", lambda _: positives.sum())
+    alone = []
+    for video in range(3):
+        rows = slice(video, video + 1)
+        assert output.sensitivity is not None
+        part = output._replace(
+            logits=output.logits[rows],
+            offsets=output.offsets[rows],
+            mask=output.mask[rows],
+            sensitivity=output.sensitivity[rows],
+            finest=output.finest[rows],
+        )
+        alone.append(ends_objective()(part, Truth(*(column[rows] for column in truth))))
+    for name, value in whole.items():
+        assert sum(losses[name].item() for losses in alone) == pytest.approx(value.item()), name
+
+
+def test_a_process_without_videos_knows_no_classes_of_a_video() -> None:
+    recipe = Recipe.model_validate({"sensitivity": {"mode": "released"}, "loss": {"video_label_weight": 0.2}})
+    objective, output = Objective(recipe, [2]).eval(), outputs(instance_level=True)
+    empty = Truth(TRUTH.segments, TRUTH.labels, TRUTH.mask & False)
+    assert objective(output, empty)["video_label"].item() > 0
+    assert objective(output._replace(mask=output.mask & False), empty)["total"].item() == 0
 
 
 @pytest.mark.parametrize("mode", ["paper", "normalized", "quality"])
