@@ -236,7 +236,7 @@ def test_buckets_of_google(google: WebServer, tmp_path: Path) -> None:
 def test_google_refuses_access(google: WebServer, folder: str) -> None:
     place = Address(f"gs://bucket/{folder}/a.mp4")
     for read in (read_facts, read_all, lambda place: list_names(place, deep=True)):
-        with pytest.raises(RemoteFault, match="^access is refused: .*") as caught:
+        with pytest.raises(RemoteFault, match=r"^access is refused: ") as caught:
             read(place)
         assert "credentials that may read and list this bucket" in str(caught.value.hint)
 
@@ -247,7 +247,7 @@ def test_s3_refuses_access(monkeypatch: pytest.MonkeyPatch) -> None:
     s3.pipe("bucket/a.mp4", DATA)
     with credentials_checked():
         for read in (read_facts, read_all, lambda place: list_names(place, deep=True)):
-            with pytest.raises(RemoteFault, match="^access is refused: ") as caught:
+            with pytest.raises(RemoteFault, match=r"^access is refused: ") as caught:
                 read(Address("s3://bucket/a.mp4"))
             assert "credentials that may read and list this bucket" in str(caught.value.hint)
 
