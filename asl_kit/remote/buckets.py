@@ -16,13 +16,7 @@ _CONNECT_S = 10.0
 
 
 class BucketFiles:
-    """Reads files in buckets. Every method raises `RemoteFault`.
-
-    Parameters
-    ----------
-    silence_s : float
-        A server that sends nothing for so long is given up.
-    """
+    """Reads files in buckets, as `asl_kit.remote.web.WebFiles` does on web servers."""
 
     def __init__(self, silence_s: float) -> None:
         self._silence_s = silence_s
@@ -34,13 +28,7 @@ class BucketFiles:
 
     @contextmanager
     def stream(self, address: Address, start: int) -> Iterator[tuple[RemoteFacts, int, Iterator[bytes]]]:
-        """Open a file from a byte on, for a ``with`` statement.
-
-        Yields
-        ------
-        (RemoteFacts, int, iterator of bytes)
-            What the server says, where its answer starts (0 if it sends whole files only), and the content from there.
-        """
+        """Open a file from a byte on, as `WebFiles.stream` does."""
         facts = self.facts(address)
         assert facts.size_bytes is not None
         start = min(start, facts.size_bytes)
