@@ -5,10 +5,10 @@ from pathlib import Path
 
 import click
 
-from asl_kit.cli.options import PathOrAddress, json_option
+from asl_kit.cli.options import PATH, PathOrAddress, json_option
 from asl_kit.remote.address import Address
 
-FILE = click.argument("file", type=click.Path(path_type=Path))
+FILE = click.argument("file", type=PATH)
 AS_JSON = json_option("the result")
 
 
@@ -38,7 +38,7 @@ def validate(file: Path, json_path: str | None) -> None:
 @annotations.command()
 @FILE
 @AS_JSON
-@click.option("--html", "html_path", type=click.Path(path_type=Path), help="Write plots and tables as one HTML page.")
+@click.option("--html", "html_path", type=PATH, help="Write plots and tables as one HTML page.")
 @click.option(
     "--step", "step_s", type=click.FloatRange(0, min_open=True), help="Time between two features, in seconds."
 )
@@ -80,7 +80,7 @@ def stats(
 @annotations.command()
 @FILE
 @click.option("--to", "layout", required=True, type=click.Choice(["activitynet", "csv"]), help="Layout to write.")
-@click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="File to write.")
+@click.option("-o", "--out", required=True, type=PATH, help="File to write.")
 @click.option("--vocabulary", help="Vocabulary whose labels are written. Default: all.")
 def export(file: Path, layout: str, out: Path, vocabulary: str | None) -> None:
     """Export annotations to another layout; print what it cannot represent."""

@@ -8,20 +8,19 @@ from typing import TYPE_CHECKING
 import click
 
 from asl_kit.cli import options
+from asl_kit.cli.options import PATH
 from asl_kit.cli.output import show
 
 if TYPE_CHECKING:
     from asl_kit.annotations.tables import TableOptions
 
-_PATH = click.Path(path_type=Path)
-
 
 @click.command()
-@click.argument("predictions", type=_PATH)
+@click.argument("predictions", type=PATH)
 @options.required_annotations
 @click.option("--split", metavar="NAME[,NAME]", help="The split that the predictions are for. Default: all videos.")
 @click.option("--vocabulary", metavar="NAME", help="The vocabulary of the labels, if the annotations have several.")
-@click.option("-o", "--out", "output", type=_PATH, metavar="FILE", help="Write a mended file.")
+@click.option("-o", "--out", "output", type=PATH, metavar="FILE", help="Write a mended file.")
 @options.table
 @options.json_option("the result")
 def check(

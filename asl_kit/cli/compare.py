@@ -8,14 +8,13 @@ from typing import Any
 import click
 
 from asl_kit.cli import options
+from asl_kit.cli.options import PATH
 from asl_kit.cli.output import show
-
-_PATH = click.Path(path_type=Path)
 
 
 @click.command()
-@click.argument("first", type=_PATH, metavar="A")
-@click.argument("second", type=_PATH, metavar="B")
+@click.argument("first", type=PATH, metavar="A")
+@click.argument("second", type=PATH, metavar="B")
 @options.required_annotations
 @options.scoring
 @options.table

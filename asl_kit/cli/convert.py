@@ -8,15 +8,16 @@ from typing import Any
 import click
 
 from asl_kit.cli import options
+from asl_kit.cli.options import PATH
 
 
 @click.command()
 @click.argument("dataset")
-@click.argument("sources", metavar="SOURCE...", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="Annotation file to write.")
+@click.argument("sources", metavar="SOURCE...", nargs=-1, required=True, type=PATH)
+@click.option("-o", "--out", required=True, type=PATH, help="Annotation file to write.")
 @click.option(
     "--videos",
-    type=click.Path(path_type=Path),
+    type=PATH,
     metavar="DIR",
     help="Take durations from the video files in this folder, and refuse segments that end later.",
 )

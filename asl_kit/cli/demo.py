@@ -7,13 +7,13 @@ from pathlib import Path
 
 import click
 
-from asl_kit.cli.options import json_option
+from asl_kit.cli.options import PATH, json_option
 
 
 @click.command()
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=PATH,
     default=Path("asl-kit-demo"),
     show_default=True,
     help="Folder for videos, features and results.",

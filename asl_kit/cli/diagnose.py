@@ -8,13 +8,14 @@ from typing import Any
 import click
 
 from asl_kit.cli import options
+from asl_kit.cli.options import PATH
 from asl_kit.cli.output import show
 
 
 @click.command()
 @click.option(
     "--predictions",
-    type=click.Path(path_type=Path),
+    type=PATH,
     metavar="FILE",
     required=True,
     help="ActivityNet detection JSON, or a table: x.csv.",

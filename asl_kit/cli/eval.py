@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from asl_kit.cli import options
+from asl_kit.cli.options import PATH
 from asl_kit.cli.output import show
 
 if TYPE_CHECKING:
     from asl_evaluate.scores import Scores
-
-_PATH = click.Path(path_type=Path)
 
 
 @click.command(name="eval")
@@ -30,10 +29,10 @@ _PATH = click.Path(path_type=Path)
 @options.video_scoring
 @options.table
 @options.device
-@click.option("--out", type=_PATH, metavar="DIR", help="Write scores.json here, and a checkpoint's detections.json.")
-@click.option("--csv", "csv_file", type=_PATH, metavar="FILE", help="Write the scores by class and tIoU as a table.")
+@click.option("--out", type=PATH, metavar="DIR", help="Write scores.json here, and a checkpoint's detections.json.")
+@click.option("--csv", "csv_file", type=PATH, metavar="FILE", help="Write the scores by class and tIoU as a table.")
 @click.option(
-    "--sensitivity", type=_PATH, metavar="FILE", help="Write the checkpoint's learned action sensitivity as JSON."
+    "--sensitivity", type=PATH, metavar="FILE", help="Write the checkpoint's learned action sensitivity as JSON."
 )
 @options.json_option("the scores")
 def evaluate(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from asl_kit.cli.options import (
+    PATH,
     PathOrAddress,
     cache,
     decoding,
@@ -63,7 +64,7 @@ if TYPE_CHECKING:
     metavar="default|random|FILE",
     help="Weights of RAFT: torchvision's, downloaded; random; or a state dict.  [default: default]",
 )
-@click.option("--annotations", type=click.Path(path_type=Path), help="Extract only the videos that this file lists.")
+@click.option("--annotations", type=PATH, help="Extract only the videos that this file lists.")
 @image_fps
 @click.option("--shard", metavar="I/N", help="Extract only part I of N of the videos, with I from 1 to N.")
 @devices

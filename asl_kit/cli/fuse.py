@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING
 import click
 
 from asl_kit.cli import options
+from asl_kit.cli.options import PATH
 
 if TYPE_CHECKING:
     from asl_kit.annotations.tables import TableOptions
 
-_PATH = click.Path(path_type=Path)
-
 
 @click.command()
-@click.argument("predictions", nargs=-1, required=True, type=_PATH, metavar="A B...")
-@click.option("-o", "--out", "output", required=True, type=_PATH, metavar="FILE", help="The JSON file to write.")
+@click.argument("predictions", nargs=-1, required=True, type=PATH, metavar="A B...")
+@click.option("-o", "--out", "output", required=True, type=PATH, metavar="FILE", help="The JSON file to write.")
 @options.weights("--weights", "Weight of each file. Default: equal.")
 @click.option(
     "--min-tiou",

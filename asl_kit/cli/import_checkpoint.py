@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
 
-_PATH = click.Path(path_type=Path)
+from asl_kit.cli.options import PATH, split_stores
 
 
 @click.command("import-checkpoint")
-@click.argument("file", type=_PATH)
+@click.argument("file", type=PATH)
 @click.option(
     "--from",
     "source",
@@ -19,8 +18,8 @@ _PATH = click.Path(path_type=Path)
     required=True,
     help="The program that wrote it.",
 )
-@click.option("--config", type=_PATH, metavar="YAML", required=True, help="The configuration that it was trained with.")
-@click.option("-o", "--out", type=_PATH, metavar="CHECKPOINT", required=True, help="The checkpoint to write.")
+@click.option("--config", type=PATH, metavar="YAML", required=True, help="The configuration that it was trained with.")
+@click.option("-o", "--out", type=PATH, metavar="CHECKPOINT", required=True, help="The checkpoint to write.")
 @click.option(
     "--weights",
     type=click.Choice(["ema", "plain"]),
@@ -28,7 +27,7 @@ _PATH = click.Path(path_type=Path)
     show_default=True,
     help="The moving average of the weights, which these programs evaluate, or the weights themselves.",
 )
-@click.option("--annotations", type=_PATH, metavar="FILE", help="Unified annotations with the class names.")
+@click.option("--annotations", type=PATH, metavar="FILE", help="Unified annotations with the class names.")
 @click.option("--vocabulary", metavar="NAME", help="Vocabulary, if several have this number of classes.")
 @click.option("--features", metavar="STORE[,STORE]", help="Stores that record how the features were made.")
 def import_checkpoint(features: str | None, **options: Any) -> None:
@@ -42,7 +41,6 @@ def import_checkpoint(features: str | None, **options: Any) -> None:
     """
     from asl_kit.base.console import escape_control_characters
     from asl_kit.checkpoint_import import import_checkpoint as run
-    from asl_kit.cli.options import split_stores
 
     imported = run(**options, features=split_stores(features))
     click.echo(escape_control_characters(imported.to_text()))

@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from asl_kit.cli.options import PathOrAddress, json_option, list_option, on_error
+from asl_kit.cli.options import PATH, PathOrAddress, json_option, list_option, on_error
 
 if TYPE_CHECKING:
     from asl_kit.remote.address import Address
 
 
 @click.command("import-features")
-@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.argument("folder", metavar="DIR", type=PATH)
 @click.option("-o", "--out", "store", required=True, type=PathOrAddress(), metavar="PATH", help="The feature store.")
 @click.option(
     "--annotations",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="Import only the videos in this file and use their durations and frame rates.",
 )
 @click.option("--preset", metavar="DATASET/NAME", help="A published feature set, instead of the next six options.")

@@ -8,18 +8,16 @@ from typing import TYPE_CHECKING
 import click
 
 from asl_kit.cli import options
-from asl_kit.cli.options import image_fps, json_option
+from asl_kit.cli.options import PATH, image_fps, json_option
 
 if TYPE_CHECKING:
     from asl_kit.annotations.tables import TableOptions
 
 
 @click.command()
-@click.argument("annotations", metavar="CSV", type=click.Path(path_type=Path))
-@click.argument("videos", metavar="VIDEO_DIR", type=click.Path(path_type=Path))
-@click.option(
-    "--out", type=click.Path(path_type=Path), help="Folder for annotations, recipe and script. Default: write nothing."
-)
+@click.argument("annotations", metavar="CSV", type=PATH)
+@click.argument("videos", metavar="VIDEO_DIR", type=PATH)
+@click.option("--out", type=PATH, help="Folder for annotations, recipe and script. Default: write nothing.")
 @click.option("--device", default="auto", show_default=True, help="Device of the proposal: auto, cpu, cuda or cuda:N.")
 @click.option(
     "--weights",

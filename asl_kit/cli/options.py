@@ -17,12 +17,24 @@ from asl_evaluate.protocols import PROTOCOLS
 from asl_kit.base.console import out
 from asl_kit.cli.output import REDIRECTION, stdout_to_stderr
 from asl_kit.errors import UsageError
-from asl_kit.remote.address import Address, path_or_address
+from asl_kit.remote.address import Address, path_or_address, refuse_address
 
 Record = TypeVar("Record")
 
 Option = Callable[[Callable[..., Any]], Callable[..., Any]]
 """A decorator that adds options to a command."""
+
+
+class LocalPath(click.Path):
+    """A path; an address is refused."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the path."""
+        refuse_address(value)
+        return super().convert(value, param, ctx)
+
+
+PATH = LocalPath(path_type=Path)
 
 
 class PathOrAddress(click.Path):
@@ -73,9 +85,9 @@ def split_paths(text: str | None, option: str) -> list[Path]:
     Raises
     ------
     UsageError
-        If one is empty.
+        If one is empty or an address.
     """
-    return [] if text is None else [Path(part) for part in _split(text, option)]
+    return [] if text is None else [PATH.convert(part, None, None) for part in _split(text, option)]
 
 
 def _split(text: str, option: str) -> list[str]:
@@ -128,7 +140,8 @@ def list_option(flag: str, table: str, what: str) -> Option:
 
 
 def _redirect_stdout(ctx: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
-    """Keep everything but the JSON off stdout."""
+    """Keep everything but the JSON off stdout; refuse an address."""
+    refuse_address(value)
     if value == "-" and not ctx.resilient_parsing and sys.stdout and sys.stderr:
         ctx.meta[REDIRECTION] = ctx.with_resource(ExitStack())
         ctx.meta[REDIRECTION].enter_context(stdout_to_stderr())
@@ -203,7 +216,7 @@ def checkpoints(*, required: bool) -> Option:
     return together(
         click.option(
             "--checkpoint",
-            type=click.Path(path_type=Path),
+            type=PATH,
             metavar="FILE",
             multiple=True,
             required=required,
@@ -227,7 +240,7 @@ def _parse_weights(ctx: click.Context, parameter: click.Parameter, text: str | N
 
 required_annotations = click.option(
     "--annotations",
-    type=click.Path(path_type=Path),
+    type=PATH,
     metavar="FILE",
     required=True,
     help="Unified annotations (asl-kit convert).",
@@ -237,7 +250,7 @@ cache = together(
     click.option(
         "--cache",
         metavar="DIR",
-        type=click.Path(path_type=Path, file_okay=False),
+        type=LocalPath(path_type=Path, file_okay=False),
         help="Where videos at addresses are kept while they are needed.  [default: in the folder for temporary files]",
     ),
     click.option(
@@ -295,7 +308,7 @@ protocol = together(
 video_scores = together(
     click.option(
         "--video-scores",
-        type=click.Path(path_type=Path),
+        type=PATH,
         metavar="FILE",
         help="Take the classes from scores of whole videos, as in ActionFormer: JSON, or UntrimmedNet's .npy.",
     ),
@@ -356,7 +369,7 @@ def decoding(default_decoder: str) -> Option:
     )
 
 
-_FOLDER = click.Path(path_type=Path, file_okay=False)
+_FOLDER = LocalPath(path_type=Path, file_okay=False)
 
 for_viewing = together(
     click.option("--subtitles", type=_FOLDER, metavar="DIR", help="Write subtitles, one file per video."),

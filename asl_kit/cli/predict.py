@@ -24,12 +24,12 @@ SHOWN = 10
     "--out",
     "output",
     required=True,
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=options.LocalPath(path_type=Path, dir_okay=False),
     help="All detections: a table if x.csv, else JSON. Several vocabularies have a file each: x-verb.json.",
 )
 @click.option(
     "--report",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=options.LocalPath(path_type=Path, dir_okay=False),
     metavar="FILE",
     help="Write an HTML page that plays each video beside its timeline.",
 )

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from asl_kit.cli import options
+from asl_kit.cli.options import PATH
 
 if TYPE_CHECKING:
     from asl_kit.annotations.tables import TableOptions
 
 
 @click.command()
-@click.argument("detections", type=click.Path(path_type=Path))
+@click.argument("detections", type=PATH)
 @click.argument("videos", nargs=-1, required=True, metavar="VIDEO_OR_DIR...")
 @options.for_viewing
 @click.option(

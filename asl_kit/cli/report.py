@@ -9,21 +9,20 @@ from typing import Any
 import click
 
 from asl_kit.cli import options
-
-_PATH = click.Path(path_type=Path)
+from asl_kit.cli.options import PATH
 
 
 @click.command()
 @click.option(
-    "--predictions", type=_PATH, metavar="FILE", required=True, help="ActivityNet detection JSON, or a table: x.csv."
+    "--predictions", type=PATH, metavar="FILE", required=True, help="ActivityNet detection JSON, or a table: x.csv."
 )
-@click.option("--annotations", type=_PATH, metavar="FILE", help="Unified annotations to score against.")
-@click.option("-o", "--out", type=_PATH, metavar="FILE", required=True, help="The HTML file to write.")
+@click.option("--annotations", type=PATH, metavar="FILE", help="Unified annotations to score against.")
+@click.option("-o", "--out", type=PATH, metavar="FILE", required=True, help="The HTML file to write.")
 @options.protocol
 @options.scoring
 @options.table
-@click.option("--videos", type=_PATH, metavar="DIR", help="Play the videos in this folder beside their timelines.")
-@click.option("--sensitivity", type=_PATH, metavar="FILE", help="Show the curves of asl-kit eval --sensitivity FILE.")
+@click.option("--videos", type=PATH, metavar="DIR", help="Play the videos in this folder beside their timelines.")
+@click.option("--sensitivity", type=PATH, metavar="FILE", help="Show the curves of asl-kit eval --sensitivity FILE.")
 @click.option(
     "--predictions-per-video",
     type=click.IntRange(min=1),

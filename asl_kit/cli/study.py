@@ -6,15 +6,13 @@ from pathlib import Path
 
 import click
 
-from asl_kit.cli.options import json_option
+from asl_kit.cli.options import PATH, json_option
 from asl_kit.cli.output import show as show_result
-
-_PATH = click.Path(path_type=Path)
 
 
 @click.command()
-@click.argument("file", type=_PATH, metavar="STUDY.toml")
-@click.option("--out", type=_PATH, required=True, metavar="DIR", help="Folder of the study; a folder for each run.")
+@click.argument("file", type=PATH, metavar="STUDY.toml")
+@click.option("--out", type=PATH, required=True, metavar="DIR", help="Folder of the study; a folder for each run.")
 @click.option(
     "--jobs",
     type=click.IntRange(min=1),

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 import click
 
 from asl_kit.cli import options
+from asl_kit.cli.options import PATH
 
 if TYPE_CHECKING:
     from asl_kit.annotations.tables import TableOptions
-
-_PATH = click.Path(path_type=Path)
 
 
 @click.command()
@@ -30,7 +29,7 @@ _PATH = click.Path(path_type=Path)
     help="What to submit. epic-kitchens: one file of actions, or verbs,nouns; ego4d-mq: one, or detection,retrieval.",
 )
 @options.required_annotations
-@click.option("-o", "--out", type=_PATH, metavar="FILE", required=True, help="The file to write.")
+@click.option("-o", "--out", type=PATH, metavar="FILE", required=True, help="The file to write.")
 @click.option("--split", metavar="NAME[,NAME]", help="Default: the split of all predicted videos.")
 @click.option(
     "--per-video",

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import click
 
-from asl_kit.cli.options import PathOrAddress, list_option, split_stores
+from asl_kit.cli.options import PATH, PathOrAddress, list_option, split_stores
 from asl_kit.cli.options import device as device_option
 from asl_kit.remote.address import Address
 
 
 @click.command()
-@click.option("--annotations", type=click.Path(path_type=Path), help="Unified annotations (JSON).")
+@click.option("--annotations", type=PATH, help="Unified annotations (JSON).")
 @click.option("--features", metavar="STORE[,STORE]", help="Feature store, or one for each stream.")
 @click.option("--out", type=PathOrAddress(), metavar="PATH", help="Folder of the run.")
 @click.option("--recipe", metavar="NAME|FILE", help="Built-in recipe or TOML file. Default: the default values.")
@@ -21,7 +21,7 @@ from asl_kit.remote.address import Address
 @click.option("--print-recipe", is_flag=True, help="Print the recipe with every key explained, and exit.")
 @click.option(
     "--start-from",
-    type=click.Path(path_type=Path),
+    type=PATH,
     metavar="CHECKPOINT",
     help="Start from the weights of a trained model, as far as they fit; prints what was taken.",
 )

@@ -74,7 +74,7 @@ def fuse_files(
     Raises
     ------
     UsageError
-        If there are less than two files, weights are not positive numbers, one for each file, or `out` is a table.
+        If there are fewer than two files, weights are not positive numbers, one for each file, or `out` is a table.
     PredictionError
         If a file cannot be read, has a score below 0, or shares no video or no class with the first.
     """

@@ -11,10 +11,11 @@ from typing import Any
 from asl_kit.annotations.io import to_text
 from asl_kit.base.files import atomic_write, sha256_of, write_text
 from asl_kit.errors import UsageError
-from asl_kit.own_data.proposal import Choice, Proposal, to_toml_value
+from asl_kit.own_data.proposal import Choice, Proposal
 from asl_kit.own_data.record import ANNOTATIONS, RECIPE, RECORD, RUN, SCRIPT, VERSION, find_edited, read_record
 from asl_kit.own_data.survey import Survey
 from asl_kit.own_data.update import Update
+from asl_kit.recipes.files import to_toml_value
 
 _PATHS_AS_THEY_ARE = "surrogateescape"
 """Python decodes paths with it; the script must contain the same bytes, whatever the locale."""

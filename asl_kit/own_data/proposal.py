@@ -21,7 +21,7 @@ from asl_kit.dataset.default_splits import training_split, validation_split
 from asl_kit.dataset.split import VideoItem
 from asl_kit.errors import MissingFileError
 from asl_kit.own_data.survey import Survey
-from asl_kit.recipes.files import load_recipe
+from asl_kit.recipes.files import load_recipe, to_toml_value
 from asl_kit.recipes.schema import Recipe
 from asl_kit.torch_utils.device import choose_precision, default_precision
 from asl_train.derived_shape import derive_shape, shape_table
@@ -168,17 +168,6 @@ def resolve_weights(weights: str) -> str:
     if not Path(weights).is_file():
         raise MissingFileError(f"--weights {weights}: no such file")
     return str(Path(weights).resolve())
-
-
-def to_toml_value(value: Any) -> str:
-    """Return a number, a text or a list of texts as TOML."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, list):
-        return "[" + ", ".join(map(to_toml_value, value)) + "]"
-    if isinstance(value, str):
-        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
-    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _name(device: torch.device) -> str:

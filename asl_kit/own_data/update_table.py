@@ -13,10 +13,10 @@ from rich.table import Table
 from asl_kit.base.console import warn
 from asl_kit.errors import first_few
 from asl_kit.own_data.changes import Changes
-from asl_kit.own_data.proposal import to_toml_value
 from asl_kit.own_data.record import RECIPE, SCRIPT
 from asl_kit.own_data.survey_table import list_names
 from asl_kit.own_data.update import Difference, Update
+from asl_kit.recipes.files import to_toml_value
 
 
 def print_update(update: Update, console: Console) -> None:

@@ -225,8 +225,9 @@ def to_toml(recipe: Recipe) -> str:
 def to_toml_value(value: Any) -> str:
     """Return a JSON value as TOML; keys of a table without a value are left out."""
     if isinstance(value, dict):
-        pairs = [f"{json.dumps(key)} = {to_toml_value(own)}" for key, own in value.items() if own is not None]
+        pairs = [f"{to_toml_value(key)} = {to_toml_value(own)}" for key, own in value.items() if own is not None]
         return "{" + ", ".join(pairs) + "}"
     if isinstance(value, list):
         return "[" + ", ".join(map(to_toml_value, value)) + "]"
-    return json.dumps(value)
+    # TOML does not know JSON's pairs of escapes for what is beyond 16 bits, and wants one for the character DEL.
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -126,7 +126,7 @@ def download(
     stop = stop or threading.Event()
     files = _files(address, silence_s)
     known: RemoteFacts | None = None
-    failures = 0
+    failures = furthest = 0
     with target.open("wb", buffering=0) as file:
         while True:
             before = file.tell()
@@ -147,7 +147,8 @@ def download(
                     raise RemoteFault(f"it broke off after {done} of {facts.size_bytes} bytes", is_temporary=True)
                 return facts
             except RemoteFault as fault:
-                failures = 1 if file.tell() - before >= _PROGRESS_BYTES else failures + 1
+                failures = 1 if file.tell() - furthest >= _PROGRESS_BYTES else failures + 1
+                furthest = max(furthest, file.tell())
                 _wait_or_raise(fault, failures, stop)
 
 

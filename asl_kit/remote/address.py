@@ -115,6 +115,15 @@ def path_or_address(text: Place) -> Path | Address:
     return parse_address(text) if isinstance(text, str) and is_address(text) else Path(text)
 
 
+def refuse_address(place: object) -> None:
+    """Raise UsageError if this is an address where only a path is of use."""
+    if is_address(place):
+        raise UsageError(
+            f"{path_or_address(place)}: an address, where a path is expected",  # type: ignore[arg-type]
+            hint="only videos and feature stores are read at addresses; what is written can be copied there",
+        )
+
+
 def local_path(text: Place, *, what: str) -> Path:
     """Return the path of what is to be written.
 

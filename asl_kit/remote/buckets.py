@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -15,13 +16,7 @@ _CONNECT_S = 10.0
 
 
 class BucketFiles:
-    """Reads files in buckets. Every method raises `RemoteFault`.
-
-    Parameters
-    ----------
-    silence_s : float
-        A server that sends nothing for so long is given up.
-    """
+    """Reads files in buckets, as `asl_kit.remote.web.WebFiles` does on web servers."""
 
     def __init__(self, silence_s: float) -> None:
         self._silence_s = silence_s
@@ -33,13 +28,7 @@ class BucketFiles:
 
     @contextmanager
     def stream(self, address: Address, start: int) -> Iterator[tuple[RemoteFacts, int, Iterator[bytes]]]:
-        """Open a file from a byte on, for a ``with`` statement.
-
-        Yields
-        ------
-        (RemoteFacts, int, iterator of bytes)
-            What the server says, where its answer starts (0 if it sends whole files only), and the content from there.
-        """
+        """Open a file from a byte on, as `WebFiles.stream` does."""
         facts = self.facts(address)
         assert facts.size_bytes is not None
         start = min(start, facts.size_bytes)
@@ -74,18 +63,25 @@ class BucketFiles:
         prefix = address.key.rstrip("/") + "/"
         with _faults():
             files = self._files(address)
-            files.invalidate_cache()
             found = files.find(prefix) if deep else files.ls(prefix, detail=False)
         return sorted(name for path in found if (name := path.removeprefix(prefix).rstrip("/")) and path != name)
 
     def _files(self, address: Address) -> Any:
-        """Return fsspec's file system, which keeps one for each thread and process."""
+        """Return fsspec's file system, which keeps one for each thread and process.
+
+        Without its cache of listings: a file that is replaced must be noticed.
+        """
         import fsspec
 
         if address.scheme == "s3":
             timeouts = {"connect_timeout": _CONNECT_S, "read_timeout": self._silence_s, "retries": {"max_attempts": 1}}
-            return fsspec.filesystem("s3", config_kwargs=timeouts)
-        return fsspec.filesystem("gs", timeout=self._silence_s)
+            return fsspec.filesystem("s3", config_kwargs=timeouts, use_listings_cache=False)
+        from aiohttp import ClientTimeout
+
+        # Without a handler, Python prints what gcsfs logs, tracebacks included.
+        logging.getLogger("gcsfs").addHandler(logging.NullHandler())
+        timeout = ClientTimeout(total=None, sock_connect=_CONNECT_S, sock_read=self._silence_s)
+        return fsspec.filesystem("gs", requests_timeout=timeout, use_listings_cache=False)
 
 
 def _facts_of(info: dict[str, Any]) -> RemoteFacts:
@@ -107,18 +103,27 @@ def _faults() -> Iterator[None]:
         raise
     except FileNotFoundError as fault:
         raise RemoteFault("there is no such file or bucket", hint="check the address", is_missing=True) from fault
-    except PermissionError as fault:
-        raise RemoteFault(
-            f"access is refused: {_text(fault)}",
-            hint="use credentials that may read and list this bucket; `asl-kit doctor` does not check them",
-        ) from fault
     except Exception as fault:  # aiohttp, botocore, google.auth: each has its own, of which few are `OSError`
         if "Credential" in type(fault).__name__:
             raise RemoteFault(
                 f"no credentials: {_text(fault)}",
                 hint="log in as for the provider's own tools; for a public bucket of S3: FSSPEC_S3_ANON=true",
             ) from fault
+        if _is_refusal(fault):
+            raise RemoteFault(
+                f"access is refused: {_text(fault)}",
+                hint="use credentials that may read and list this bucket",
+            ) from fault
         raise RemoteFault(_text(fault), is_temporary=True) from fault
+
+
+def _is_refusal(fault: Exception) -> bool:
+    """Return whether access is refused; gcsfs has no exception of its own for that."""
+    return (
+        isinstance(fault, PermissionError)
+        or getattr(fault, "code", None) in (401, 403)
+        or str(fault).startswith("Forbidden")
+    )
 
 
 def _text(fault: Exception) -> str:

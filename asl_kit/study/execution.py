@@ -51,8 +51,11 @@ def run_study(
     Raises
     ------
     AslKitError
-        If the study file, annotations or a store cannot be read, or another process works on the study.
+        If the study file, annotations or a store cannot be read, another process works on the study, or `device` and
+        `ray` are both given.
     """
+    if ray is not None and device != "auto":
+        raise UsageError(f"--ray gives each run its device: leave out --device {device}")
     study = read_study(Path(file))
     folder = Path(out).absolute()
     planned = plan_jobs(study, folder)

@@ -23,6 +23,7 @@ from asl_kit.base.files import name_write_errors, read_json, sha256_of, write_te
 from asl_kit.dataset.feature_reader import FeatureReader
 from asl_kit.errors import AslKitError, StudyError
 from asl_kit.recipes.schema import RunRecipe
+from asl_kit.remote.address import Address
 from asl_kit.store.ids import encode_id
 from asl_kit.study.settings import Run, Study
 
@@ -65,7 +66,7 @@ def plan_jobs(study: Study, out: Path) -> list[Job]:
     AslKitError
         If annotations or a store cannot be read.
     """
-    data: dict[tuple[Path, tuple[Path, ...]], list[str]] = {}
+    data: dict[tuple[Path, tuple[Path | Address, ...]], list[str]] = {}
     files: dict[Path, str] = {}
     jobs = []
     for run in study.runs:

@@ -2,7 +2,7 @@
 
 ``[study]``, ``[sets.NAME]`` and ``[variants.NAME]`` hold keys of their own, and any key of the recipe:
 ``optimizer.epochs = 5``. A variant's keys take precedence over those of a set, and these over those of the study and of
-the set's recipe. Paths are relative to the file.
+the set's recipe. Paths are relative to the file; stores may be at addresses.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from asl_kit.base.validation import StrictModel, check_version, validate
 from asl_kit.errors import MissingFileError, RecipeError, StudyError, UsageError, error_context
 from asl_kit.recipes.files import merge_tables, read_recipe
 from asl_kit.recipes.schema import Recipe
+from asl_kit.remote.address import Address, is_address, path_or_address
 
 VERSION = 1
 """Version of the format."""
@@ -124,7 +125,7 @@ class Run:
     variant: str
     seed: int
     annotations: Path
-    features: tuple[Path, ...]
+    features: tuple[Path | Address, ...]
     recipe: Recipe
     start_from: Path | None
     scoring: ScoringOptions
@@ -182,7 +183,7 @@ def read_study(path: Path) -> Study:
                         seed=seed,
                         annotations=folder / data.annotations,
                         features=tuple(
-                            folder / store
+                            path_or_address(store if is_address(store) else folder / store)
                             for store in ([data.features] if isinstance(data.features, str) else data.features)
                         ),
                         recipe=validate(Recipe, settings, source=source, error=RecipeError, hint=hint),

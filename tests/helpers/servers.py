@@ -1,22 +1,25 @@
-"""A web server with faults, and a server of S3, both on this machine."""
+"""A web server with faults, and servers of S3 and Google Cloud Storage, all on this machine."""
 
 from __future__ import annotations
 
 import email.utils
 import hashlib
+import json
 import logging
 import re
 import ssl
 import threading
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import TracebackType
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import parse_qs, unquote, urlsplit
 
 
 class WebServer:
@@ -34,11 +37,13 @@ class WebServer:
         Path with query, and asked range, of each request.
     """
 
-    def __init__(self, folder: Path, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self, folder: Path, tls: ssl.SSLContext | None = None, handler: type[BaseHTTPRequestHandler] | None = None
+    ) -> None:
         self.folder = folder
         self.requests: list[tuple[str, str]] = []
         self.authorizations: list[str | None] = []
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"web": self}))
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (handler or _Handler,), {"web": self}))
         self._server.daemon_threads = True
         self._server.handle_error = lambda *_: None  # type: ignore[method-assign]  # clients go away
         if tls is not None:
@@ -136,6 +141,50 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(data)
 
 
+class GoogleHandler(_Handler):
+    """Answers as Google Cloud Storage, as far as gcsfs asks, of a `WebServer` whose folder holds a folder per bucket.
+
+    Reading from a folder ``refused`` of a bucket is forbidden, from ``login`` it needs a login. See
+    https://cloud.google.com/storage/docs/json_api/v1.
+    """
+
+    def do_GET(self) -> None:
+        url = urlsplit(self.path)
+        found = re.fullmatch("(?:/download)?/storage/v1/b/([^/]+)(?:/o)?(?:/(.+))?", unquote(url.path))
+        bucket, name = found.groups("") if found else ("", "")
+        query = {key: values[0] for key, values in parse_qs(url.query).items()}
+        asked = f"{name}{query.get('prefix', '')}"
+        root = self.web.folder / bucket
+        self.web.requests.append((self.path, self.headers.get("Range", "")))
+        if status := {"refused": 403, "login": 401}.get(asked.partition("/")[0]):
+            error = {"error": {"code": status, "message": f"no access to {asked}"}}
+            self._answer(status, json.dumps(error).encode(), {})
+        elif not root.is_dir() or (name and not (root / name).is_file()):
+            self._answer(404, b"{}", {})
+        elif "alt" in query:
+            self._send(root / name, {}, self.headers.get("Range", ""), is_first=True)
+        elif name:
+            self._answer(200, json.dumps(self._facts(root, root / name)).encode(), {})
+        else:
+            self._list(root, query)
+
+    def _list(self, root: Path, query: dict[str, str]) -> None:
+        found = [path for path in sorted(root.rglob("*")) if path.is_file()]
+        items = [facts for path in found if (facts := self._facts(root, path))["name"].startswith(query["prefix"])]
+        folders = set()
+        if "delimiter" in query:
+            ends = {item["name"]: item["name"].find("/", len(query["prefix"])) + 1 for item in items}
+            folders = {name[:end] for name, end in ends.items() if end}
+            items = [item for item in items if not ends[item["name"]]]
+        self._answer(200, json.dumps({"items": items, "prefixes": sorted(folders)}).encode(), {})
+
+    def _facts(self, root: Path, path: Path) -> dict[str, str]:
+        updated = datetime.fromtimestamp(path.stat().st_mtime, UTC).isoformat().replace("+00:00", "Z")
+        etag = hashlib.md5(path.read_bytes()).hexdigest()
+        name = path.relative_to(root).as_posix()
+        return {"name": name, "bucket": root.name, "size": str(path.stat().st_size), "etag": etag, "updated": updated}
+
+
 @cache
 def _s3_endpoint() -> str:
     """Start moto's server of S3, once: s3fs keeps its connections."""
@@ -151,8 +200,23 @@ def s3_server(set_environment: Callable[[str, str], None]) -> Any:
     """Return s3fs's file system on an empty server of S3; `set_environment` sets what clients read."""
     import s3fs
 
-    urllib.request.urlopen(f"{_s3_endpoint()}/moto-api/reset", data=b"").close()
+    _post("reset", b"")
     set_environment("AWS_ACCESS_KEY_ID", "test")
     set_environment("AWS_SECRET_ACCESS_KEY", "test")
     set_environment("AWS_ENDPOINT_URL", _s3_endpoint())
     return s3fs.S3FileSystem(use_listings_cache=False)
+
+
+@contextmanager
+def credentials_checked() -> Iterator[None]:
+    """Let the server of S3 refuse all credentials, as it knows none."""
+    _post("reset-auth", b"0")
+    try:
+        yield
+    finally:
+        _post("reset-auth", b"inf")
+
+
+def _post(command: str, data: bytes) -> None:
+    request = urllib.request.Request(f"{_s3_endpoint()}/moto-api/{command}", data, {"Content-Type": "text/plain"})
+    urllib.request.urlopen(request).close()

@@ -62,6 +62,9 @@ def test_mistakes(task: tuple[Path, Path], tmp_path: Path) -> None:
     assert result.exit_code == 2
     assert "other.json: no such file" in result.stderr
     assert not (tmp_path / "out").exists()
+    result = run("study", study, "--out", tmp_path / "out", "--ray", "local", "--device", "cpu")
+    assert result.exit_code == 2
+    assert "--ray gives each run its device: leave out --device cpu" in result.stderr
     result = run("study", tmp_path / "no.toml", "--out", tmp_path / "out")
     assert (result.exit_code, result.stderr.startswith(f"error: {tmp_path / 'no.toml'}: no such file")) == (2, True)
 

@@ -101,7 +101,7 @@ class StartingWeights:
 
     @torch.no_grad()
     def load(
-        self, model: TrainableModel, vocabularies: Mapping[str, Sequence[str]], specs: Sequence[ExtractionSpec]
+        self, model: TrainableModel, outputs: Mapping[str, Sequence[str]], specs: Sequence[ExtractionSpec]
     ) -> None:
         """Take what fits into an untrained model, and print what was taken and what was not.
 
@@ -109,8 +109,8 @@ class StartingWeights:
         ----------
         model : TrainableModel
             The model; the statistics of its features are set.
-        vocabularies : mapping of str to sequence of str
-            Class names of the run, by vocabulary.
+        outputs : mapping of str to sequence of str
+            Classes of the network's outputs, by vocabulary.
         specs : sequence of ExtractionSpec
             How the features of each stream were made.
 
@@ -121,7 +121,7 @@ class StartingWeights:
         """
         known, network = self.checkpoint, model.network
         streams = _same_streams(specs, known.extraction)
-        classes = _same_classes(vocabularies, known.vocabularies)
+        classes = _same_classes(outputs, known.outputs)
         levels = range(min(network.levels, known.shape.levels))
         same = dict.fromkeys((*_CLASS_ROWS, *_CLASS_CURVES), classes)
         same["offset_scale"] = _Same(0, levels, levels, _levels_reason(network.levels, known.shape.levels))
@@ -143,7 +143,7 @@ class StartingWeights:
             )
         if model.average is not None:
             model.average.network.load_state_dict(network.state_dict())
-        self._print(specs, streams, shapes, vocabularies)
+        self._print(specs, streams, shapes, outputs)
 
     def _take(self, here: Mapping[str, Tensor], there: Mapping[str, Tensor], same: Mapping[str, _Same]) -> bool:
         """Copy what fits; return whether a matrix of a layer, and not only single values, was among it."""
@@ -179,7 +179,7 @@ class StartingWeights:
         specs: Sequence[ExtractionSpec],
         streams: Mapping[int, int],
         shapes: str,
-        vocabularies: Mapping[str, Sequence[str]],
+        outputs: Mapping[str, Sequence[str]],
     ) -> None:
         console = err()
         table = Table(title=f"Starting weights from {self.path}")
@@ -192,7 +192,7 @@ class StartingWeights:
                 counts = (f"{count:,}" if count else "" for count in (part.taken, part.new, part.left_out))
                 table.add_row(name, *counts, "; ".join(_shortened(part.reasons)))
         console.print(table)
-        for line in _class_lines(vocabularies, self.checkpoint.vocabularies):
+        for line in _class_lines(outputs, self.checkpoint.outputs):
             console.print(line)
         if shapes:
             console.print(f"model keys that differ: {shapes}")

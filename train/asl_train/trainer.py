@@ -175,7 +175,7 @@ class Trainer:
         self.model = TrainableModel(network, recipe, classes, self.precision)
         self.start: dict[str, Any] | None = None
         if start is not None:
-            start.load(self.model, data.vocabularies, data.reader.specs)
+            start.load(self.model, data.outputs, data.reader.specs)
             self.start = start.provenance()
         self.model.broadcast()
         self.sequences = TrainingSequences(data.train.items, features, recipe, longest=self.shape.sequence_length)

@@ -102,7 +102,7 @@ def make_backbone(model: str, *, pooling: str = "") -> BackboneSpec:
     UsageError
         If the architecture is not known, or has no such pooling.
     CheckpointError
-        If the hub does not give out the model, or its settings cannot be read or are of no use here.
+        If the model cannot be downloaded from the hub, or its settings cannot be read or used.
     """
     _check_extra()
     name, folder = _find(model)
@@ -226,12 +226,12 @@ def _read_settings(folder: Path, *, of: str) -> tuple[Any, Any, int]:
     except Exception as fault:  # transformers may raise anything for what it does not understand
         raise CheckpointError(
             f"{of}: its config.json and preprocessor_config.json cannot be used: {_first_line(fault)}",
-            hint="do both lie there? Newer architectures need a newer transformers",
+            hint="are both files there? Newer architectures need a newer transformers",
         ) from fault
     _, _, height, width = shapes.pop()
     if shapes or height != width:
         raise CheckpointError(
-            f"{of}: its processor does not make square images of one size of all frames: {_describe(processor)}",
+            f"{of}: its processor does not turn all frames into square images of one size: {_describe(processor)}",
             hint="state a crop_size or a size with equal height and width in its preprocessor_config.json",
         )
     return getattr(config, "vision_config", config), processor, height

@@ -47,7 +47,7 @@ def make_backbone(model: str, *, pooling: str = "") -> BackboneSpec:
             network = timm.create_model(model, num_classes=0).eval()
     except RuntimeError as fault:  # such as an unknown pre-training
         raise UsageError(
-            f"timm:{model} cannot be made: {fault}", hint=f"timm.list_pretrained('{model.partition('.')[0]}*')"
+            f"timm:{model} cannot be created: {fault}", hint=f"timm.list_pretrained('{model.partition('.')[0]}*')"
         ) from fault
     facts = network.pretrained_cfg
     data = timm.data.resolve_model_data_config(network)

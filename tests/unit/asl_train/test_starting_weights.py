@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 import torch
-from helpers.support import make_spec, write_model
+from helpers.command_line import run
+from helpers.support import make_spec, make_task, write_model
+from helpers.training_runs import command
 
 from asl_kit.checkpoint.files import load_checkpoint
 from asl_kit.errors import CheckpointError
@@ -67,6 +69,22 @@ def test_class_rows_are_taken_by_name(tmp_path: Path, capsys: pytest.CaptureFixt
     assert torch.equal(rows[2], known[last][0])
     assert torch.equal(rows[0], untrained(A, vocabularies={"action": ("a", "b", "c")}).network.state_dict()[last][0])
     assert "classes: 2 taken: sit, jump; 1 new: stand; 1 left out: run" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("one_class", "said"),
+    [(True, "classes: 1 taken: action"), (False, "; 1 left out: action")],
+    ids=["one class again", "named classes"],
+)
+def test_a_model_of_one_class(one_class: bool, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its one output is none of the dataset's classes."""
+    task = make_task(tmp_path, videos=4)
+    one, epochs = ["--set", "data.one_class=true"], ["--set", "optimizer.epochs=1"]
+    assert run(*command(task, tmp_path / "one", *one, *epochs)).exit_code == 0
+    start_from = ["--start-from", tmp_path / "one" / "model.ckpt"]
+    result = run(*command(task, tmp_path / "run", *(one if one_class else []), *epochs, *start_from))
+    assert result.exit_code == 0, result.output
+    assert said in result.stderr
 
 
 def test_classes_of_several_vocabularies(tmp_path: Path) -> None:

@@ -331,7 +331,7 @@ WRONG: dict[str, tuple[Callable[[Path], None], type[AslKitError], str]] = {
     "no crop": (
         lambda folder: edit(folder, "preprocessor_config.json", do_center_crop=False),
         CheckpointError,
-        r"does not make square images of one size",
+        r"does not turn all frames into square images of one size",
     ),
     "pickle": (
         lambda folder: (folder / "model.safetensors").rename(folder / "pytorch_model.bin"),

@@ -107,7 +107,7 @@ def test_what_cannot_be_used_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path:
     with pytest.raises(UsageError, match=r"has no model 'resnet_18'") as caught:
         get_backbone("timm:resnet_18")
     assert "resnet18" in str(caught.value.hint)
-    with pytest.raises(UsageError, match=r"timm:resnet18\.nope cannot be made: Invalid pretrained tag"):
+    with pytest.raises(UsageError, match=r"timm:resnet18\.nope cannot be created: Invalid pretrained tag"):
         get_backbone("timm:resnet18.nope")
     with pytest.raises(UsageError, match=r"timm:resnet18 has one way to pool, got --pooling mean"):
         get_backbone("timm:resnet18", pooling="mean")

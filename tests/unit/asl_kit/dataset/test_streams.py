@@ -6,9 +6,11 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+import torch
 from helpers.support import make_features
 from hypothesis import given
 from hypothesis import strategies as st
+from torch.nn.functional import interpolate
 
 from asl_kit.dataset.streams import FeatureStream, join_streams, joined_grid, resample
 from asl_kit.errors import FeatureError
@@ -57,6 +59,19 @@ def test_each_stream_is_interpolated_once_onto_the_grid(
     np.testing.assert_allclose(joined, np.stack(expected, axis=1), atol=1e-5)
     if onto == grids[0]:
         np.testing.assert_array_equal(joined[:, :3], features[0])
+
+
+@pytest.mark.parametrize("length", [1, 2, 7])
+@pytest.mark.parametrize("scale", [2, 3])
+def test_time_scale_is_torchs_interpolation(length: int, scale: int) -> None:
+    """And its centres are those of the parts of each step, at the ends too."""
+    grid = FeatureGrid(0.5, 1.0, length)
+    features = make_features(length, dimension=3)
+    onto = joined_grid(grid, DataRecipe(time_scale=scale))
+    np.testing.assert_allclose(onto.centers_s(), (np.arange(length * scale) + 0.5) / scale)
+    joined = join_streams([FeatureStream(features, grid, "")], onto)
+    torchs = interpolate(torch.from_numpy(features.T[None]), scale_factor=scale, mode="linear", align_corners=False)
+    np.testing.assert_allclose(joined, torchs[0].T, atol=1e-6)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])

@@ -9,9 +9,9 @@ import torch
 from helpers.support import make_annotation_set
 
 from asl_extract.decoders.probe import VideoHeader
-from asl_kit.own_data.proposal import propose, to_toml_value
+from asl_kit.own_data.proposal import propose
 from asl_kit.own_data.survey import Survey
-from asl_kit.recipes.files import load_recipe
+from asl_kit.recipes.files import load_recipe, to_toml_value
 from asl_kit.recipes.schema import Recipe
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")

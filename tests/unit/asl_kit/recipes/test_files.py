@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
 
 import pytest
 from helpers.command_line import run
+from hypothesis import given
+from hypothesis import strategies as st
 
 from asl_kit.errors import MissingFileError, RecipeError
-from asl_kit.recipes.files import built_in_recipes, describe_result, load_recipe, read_recipe, recipes_table
+from asl_kit.recipes.files import (
+    built_in_recipes,
+    describe_result,
+    load_recipe,
+    read_recipe,
+    recipes_table,
+    to_toml_value,
+)
 
 ABOUT = '[about]\ndataset = "thumos14"\nfeatures = ["i3d"]\nsettings = "x"\n'
 
@@ -120,3 +130,13 @@ def test_the_command_lists_recipes_and_answers_an_unknown_name() -> None:
     assert refused.exit_code == 2
     assert "neither a built-in recipe nor a TOML file" in refused.stderr
     assert "did you mean thumos14-i3d" in refused.stderr
+
+
+@given(
+    st.recursive(
+        st.text() | st.booleans() | st.integers(-(2**31), 2**31) | st.floats(-1e9, 1e9),
+        lambda values: st.lists(values) | st.dictionaries(st.text(), values),
+    )
+)
+def test_what_is_written_as_toml_is_read_again(value: object) -> None:
+    assert tomllib.loads(f"key = {to_toml_value(value)}")["key"] == value

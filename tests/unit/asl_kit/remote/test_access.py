@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import itertools
 import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import gcsfs
 import pytest
-from helpers.servers import WebServer, s3_server
+from helpers.servers import GoogleHandler, WebServer, credentials_checked, s3_server
 
 from asl_kit.errors import MissingDependencyError
 from asl_kit.remote import access
 from asl_kit.remote.access import check_packages, download, list_names, read_all, read_facts, read_part
 from asl_kit.remote.address import Address, parse_address
-from asl_kit.remote.faults import RemoteFault
+from asl_kit.remote.faults import RemoteFacts, RemoteFault
 
 DATA = bytes(range(251)) * 400  # 100,400 bytes
 
@@ -85,6 +88,24 @@ def test_what_does_not_work_is_said(
     with pytest.raises(RemoteFault, match=reason):
         download(address(web, query), tmp_path / "copy", silence_s=0.1)
     assert requests in (None, len(web.requests))
+
+
+def test_a_server_that_sends_whole_files_and_always_breaks_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Further than the attempt before is no progress if an earlier one came as far."""
+    sizes = itertools.cycle([1, 3])
+    attempts = []
+
+    class Breaking:
+        @contextmanager
+        def stream(self, address: Address, start: int) -> Iterator[tuple[RemoteFacts, int, Iterator[bytes]]]:
+            attempts.append(start)
+            assert len(attempts) < 20
+            yield RemoteFacts(2**30, "", 0.0), 0, iter([bytes(next(sizes) * 2**20)])
+
+    monkeypatch.setattr(access, "_files", lambda address, silence_s: Breaking())
+    with pytest.raises(RemoteFault, match="in 5 attempts"):
+        download(Address("https://h/a.mp4"), tmp_path / "copy")
+    assert len(attempts) == 6  # the second came further than the first
 
 
 def test_a_redirect_is_followed_without_the_login(web: WebServer, tmp_path: Path) -> None:
@@ -175,8 +196,60 @@ def test_an_object_that_is_replaced_while_it_is_read(tmp_path: Path, monkeypatch
         if replacements:
             s3.pipe("bucket/a.mp4", replacements.pop())
 
+    assert list_names(Address("s3://bucket/"), deep=False) == ["a.mp4"]
     download(Address("s3://bucket/a.mp4"), tmp_path / "copy", reserve=replace_once)
     assert (tmp_path / "copy").read_bytes() == DATA[::-1]
+
+
+@pytest.fixture
+def google(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[WebServer]:
+    for name, data in (("v/clip 1.mp4", DATA), ("v/deep/two.mp4", b"2"), ("v/empty.mp4", b"")):
+        path = tmp_path / "google" / "bucket" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    gcsfs.GCSFileSystem.clear_instance_cache()
+    with WebServer(tmp_path / "google", handler=GoogleHandler) as server:
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", server.url("").rstrip("/"))
+        monkeypatch.setenv("NO_GCE_CHECK", "true")  # nobody is asked for credentials
+        yield server
+
+
+def test_buckets_of_google(google: WebServer, tmp_path: Path) -> None:
+    folder = Address("gs://bucket/v/")
+    assert list_names(folder, deep=True) == ["clip 1.mp4", "deep/two.mp4", "empty.mp4"]
+    assert list_names(folder, deep=False) == ["clip 1.mp4", "deep", "empty.mp4"]
+    clip = folder / "clip 1.mp4"
+    facts = download(clip, tmp_path / "copy")
+    assert (tmp_path / "copy").read_bytes() == DATA
+    assert facts == read_facts(clip)
+    assert facts.size_bytes == len(DATA)
+    assert facts.modified_s == pytest.approx((google.folder / "bucket/v/clip 1.mp4").stat().st_mtime, abs=0.001)
+    assert read_part(clip, 1000, 1100) == DATA[1000:1100]
+    assert read_all(folder / "empty.mp4") == b""
+    for wrong in ("gs://bucket/v/none.mp4", "gs://none/v.mp4", "gs://bucket/v"):
+        with pytest.raises(RemoteFault) as caught:
+            read_facts(parse_address(wrong))
+        assert caught.value.is_missing
+
+
+@pytest.mark.parametrize("folder", ["refused", "login"])
+def test_google_refuses_access(google: WebServer, folder: str) -> None:
+    place = Address(f"gs://bucket/{folder}/a.mp4")
+    for read in (read_facts, read_all, lambda place: list_names(place, deep=True)):
+        with pytest.raises(RemoteFault, match=r"^access is refused: ") as caught:
+            read(place)
+        assert "credentials that may read and list this bucket" in str(caught.value.hint)
+
+
+def test_s3_refuses_access(monkeypatch: pytest.MonkeyPatch) -> None:
+    s3 = s3_server(monkeypatch.setenv)
+    s3.mkdir("bucket")
+    s3.pipe("bucket/a.mp4", DATA)
+    with credentials_checked():
+        for read in (read_facts, read_all, lambda place: list_names(place, deep=True)):
+            with pytest.raises(RemoteFault, match=r"^access is refused: ") as caught:
+                read(Address("s3://bucket/a.mp4"))
+            assert "credentials that may read and list this bucket" in str(caught.value.hint)
 
 
 def test_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from helpers.servers import WebServer
 from helpers.support import make_task
 
 from asl_evaluate.scores import Metric
@@ -70,6 +71,15 @@ def test_states(change: str, states: list[str], study: Study, tmp_path: Path) ->
         (jobs[0].folder / RESULT).write_text("{")
     out = tmp_path / ("elsewhere" if change == "elsewhere" else "out")
     assert [job.state for job in plan_jobs(read_study(path), out)] == states
+
+
+def test_a_store_at_an_address_gives_the_same_job(study: Study, tmp_path: Path) -> None:
+    with WebServer(tmp_path) as web:
+        (tmp_path / "remote.toml").write_text(
+            (tmp_path / "study.toml").read_text().replace('"features.zarr"', f'"{web.url("features.zarr")}"')
+        )
+        jobs = plan_jobs(read_study(tmp_path / "remote.toml"), tmp_path)
+    assert [job.trained_with for job in jobs] == [job.trained_with for job in plan_jobs(study, tmp_path)]
 
 
 def test_a_changed_run_replaces_its_folder(study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
