@@ -17,7 +17,8 @@ How it is converted:
 - A column is a tier (`asl_kit.annotations.tiers`); if it has several codes, each of them is, `column.code`, and the
   user has to choose. A cell is then one segment with a class in each vocabulary. Cells of other columns, and cells
   without a value of the chosen codes, are left out and reported.
-- A cell that ends where it starts, or whose offset is not set (0), is a point in time: excluded and reported.
+- A cell that ends where it starts, or whose offset is not set (0), is a point in time
+  (`asl_kit.annotations.point_window`): without a window it is excluded and reported.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from asl_kit.annotations.collector import Collector, read_text
+from asl_kit.annotations.point_window import PointWindow
 from asl_kit.annotations.report import ConversionReport
 from asl_kit.annotations.schema import AnnotationSet
 from asl_kit.annotations.sources import dataset_name, find_files
@@ -56,6 +58,7 @@ def convert(
     report: ConversionReport,
     table: TableOptions = DEFAULT_TABLE,
     tiers: TierOptions = ALL_TIERS,
+    point_window: PointWindow | None = None,
 ) -> AnnotationSet:
     """Convert .opf and .csv files of Datavyu, or folders of them."""
     files = find_files(sources, ["*.opf", "*.csv"])
@@ -63,7 +66,7 @@ def convert(
     tables = [path for path in files if path not in texts]
     if not texts:
         raise AnnotationError(f"{files[0]}: not a file of Datavyu: expected a first line #4")
-    collector = Collector(report, mend=False, manifest=manifest, duration_hint=DURATION_HINT)
+    collector = Collector(report, mend=False, manifest=manifest, duration_hint=DURATION_HINT, point_window=point_window)
     facts = read_facts(collector, tables, table)
     choice = TierChoice(tiers, collector)
     for path, text in texts.items():
@@ -141,11 +144,15 @@ def _collect_cell(
 ) -> None:
     video_id, where, column = place
     start_s, end_s = times_s
-    if end_s in (start_s, 0.0):
-        collector.exclude(video_id, where, f"on {column!r}, a point in time, without a duration")
+    is_point = end_s in (start_s, 0.0)
+    if is_point and collector.point_window is None:  # no choice is needed for what is left out
+        collector.point(video_id, where, time=None, labels={})
         return
     for labels in choice.labels(column, values, video_id=video_id, where=where):
-        collector.segment(video_id, where, start=start_s, end=end_s, labels=labels, attributes={"tier": column})
+        if is_point:
+            collector.point(video_id, where, time=start_s, labels=labels, attributes={"tier": column})
+        else:
+            collector.segment(video_id, where, start=start_s, end=end_s, labels=labels, attributes={"tier": column})
 
 
 def _parts(text: str) -> list[str]:

@@ -30,7 +30,7 @@ from asl_kit.annotations.report import ConversionReport
 from asl_kit.annotations.schema import AnnotationSet
 from asl_kit.annotations.sources import find_files
 from asl_kit.annotations.tables import DEFAULT_TABLE, TableOptions
-from asl_kit.annotations.video_facts import DURATION_HINT, VideoFacts, read_facts, state_facts
+from asl_kit.annotations.video_facts import DURATION_HINT, read_facts, state_facts
 from asl_kit.base.files import read_json
 from asl_kit.errors import AnnotationError
 from asl_kit.manifests.schema import Manifest
@@ -60,16 +60,11 @@ def convert(
     tables = [path for path in files if path.suffix.lower() == ".csv"]
     games = [path for path in files if path not in tables]
     window = required(point_window, "SoccerNet's events")
-    collector = Collector(report, mend=True, manifest=manifest, duration_hint=DURATION_HINT)
-    facts = read_facts(collector, tables, table)
+    collector = Collector(report, mend=True, manifest=manifest, duration_hint=DURATION_HINT, point_window=window)
     labels: set[str] = set()
     for path in games:
-        _collect(collector, path, window, facts, labels, split=_split_of(path, sources))
-    state_facts(collector, facts)
-    report.note(
-        f"events are points in time: their segments are from {window.before_s:g} s before to"
-        f" {window.after_s:g} s after them"
-    )
+        _collect(collector, path, labels, split=_split_of(path, sources))
+    state_facts(collector, read_facts(collector, tables, table))
     classes = list(CLASSES) if labels <= {*CLASSES} else sorted(labels)
     return collector.finish(files, dataset="soccernet", vocabularies=None if manifest else {ACTION: classes})
 
@@ -83,15 +78,7 @@ def _read(path: Path) -> dict[str, Any]:
     return document
 
 
-def _collect(
-    collector: Collector,
-    path: Path,
-    window: PointWindow,
-    facts: dict[str, VideoFacts],
-    labels: set[str],
-    *,
-    split: str | None,
-) -> None:
+def _collect(collector: Collector, path: Path, labels: set[str], *, split: str | None) -> None:
     """Pass the events of a game to the collector, and add their labels."""
     document = _read(path)
     url = document.get("UrlLocal")
@@ -107,16 +94,14 @@ def _collect(
         video_id = f"{game}/{half}"
         collector.video(video_id, str(path), split=split, path=f"{game}/{half}_224p.mkv")
         collector.annotated(video_id)
-        point_s = _point(event.get("position"), int(minutes) * 60 + int(seconds))
-        start: object = event.get("position")
-        end = start
-        attributes = {name: event[name] for name in ATTRIBUTES if event.get(name)}
-        if point_s is not None:
-            fact = facts.get(video_id)
-            start, end = window.around(point_s, fact.duration_s if fact else None)
-            attributes["point"] = point_s
         labels.add(label)
-        collector.segment(video_id, where, start=start, end=end, labels={ACTION: label}, attributes=attributes)
+        collector.point(
+            video_id,
+            where,
+            time=_time(event.get("position"), int(minutes) * 60 + int(seconds)),
+            labels={ACTION: label},
+            attributes={name: event[name] for name in ATTRIBUTES if event.get(name)},
+        )
 
 
 def _split_of(path: Path, sources: Sequence[Path]) -> str | None:
@@ -126,9 +111,9 @@ def _split_of(path: Path, sources: Sequence[Path]) -> str | None:
     return next((_SPLITS[part] for part in parts if part in _SPLITS), None)
 
 
-def _point(position: object, game_time_s: int) -> float | None:
-    """Return the time of an event in seconds, or None if its position is no number."""
+def _time(position: object, game_time_s: int) -> object:
+    """Return the time of an event in seconds, or its position if that is no number."""
     if position is None:
-        return float(game_time_s)
+        return game_time_s
     number = as_number(number_from_text(position) if isinstance(position, str) else position)
-    return None if number is None else number / 1000
+    return position if number is None else number / 1000

@@ -6,6 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from asl_kit.annotations.converters.boris import convert
+from asl_kit.annotations.point_window import PointWindow
 from asl_kit.annotations.report import ConversionReport
 from asl_kit.annotations.tiers import TierOptions
 from asl_kit.errors import AnnotationError, AslKitError
@@ -33,14 +34,15 @@ def state(start, end, code="eat", subject="", modifiers=""):
     return [start, subject, code, modifiers, ""], [end, subject, code, modifiers, ""]
 
 
-def run(tmp_path, text, *, name="p.boris", table=None, tiers=()):
+def run(tmp_path, text, *, name="p.boris", table=None, tiers=(), window=None):
     sources = [tmp_path / name]
     sources[0].write_bytes(text if isinstance(text, bytes) else text.encode())
     if table is not None:
         sources.append(tmp_path / "facts.csv")
         sources[1].write_text(table)
     report = ConversionReport("boris")
-    annotations = convert(sources, manifest=None, report=report, tiers=TierOptions.parse(tiers))
+    options = {"tiers": TierOptions.parse(tiers), "point_window": window}
+    annotations = convert(sources, manifest=None, report=report, **options)
     report.compare(annotations, None)
     assert report.differences == []
     return annotations, report
@@ -72,9 +74,29 @@ def test_times_of_the_observation_become_times_of_its_media(tmp_path, text, expe
 
 def test_points_and_other_categories_are_reported(tmp_path):
     text = project(*state(1, 2), [3, "", "hop", "", ""])
+    _, report = run(tmp_path, text)
+    assert [item.reason for item in report.items] == ["a point in time; --point-window makes it a segment"]
     annotations, report = run(tmp_path, text, tiers=["food=verb"])
     assert annotations.videos["a"].segments[0].labels == {"verb": "eat"}
-    assert [item.reason for item in report.items] == ["a point in time, without a duration"]
+    assert [item.reason for item in report.items] == ["on 'Not defined', not among the chosen tiers"]
+
+
+POINTS = {
+    "in the first medium": (3, {"a": [(2, 5, 3)], "b": [], "c": []}),
+    "at a boundary": (10, {"a": [], "b": [(0, 2, 0)], "c": []}),
+    "at the end of a medium": (19.5, {"a": [], "b": [(8.5, 10, 9.5)], "c": []}),
+    "in the last medium": (25, {"a": [], "b": [], "c": [(4, 7, 5)]}),
+}
+
+
+@pytest.mark.parametrize(("time", "expected"), POINTS.values(), ids=POINTS)
+def test_the_window_of_a_point_stays_in_its_medium(tmp_path, time, expected):
+    text = project([time, "", "hop", "", ""], media=["a.mp4", "b.mp4", "c.mp4"])
+    annotations, _ = run(tmp_path, text, window=PointWindow(1, 2))
+    assert {
+        name: [(item.start, item.end, item.attributes["point"]) for item in video.segments]
+        for name, video in annotations.videos.items()
+    } == expected
 
 
 def test_an_older_export_of_two_media_needs_their_durations(tmp_path):

@@ -67,7 +67,7 @@ def test_split_of_the_folder(tmp_path):
 def test_position_that_is_no_number_is_dropped(tmp_path):
     _, report = run(tmp_path, event(), event(position="soon"))
     assert [(item.outcome, item.reason) for item in report.items] == [
-        ("dropped", "start: must be a finite number, found 'soon'")
+        ("dropped", "time: must be a finite number, found 'soon'")
     ]
 
 
