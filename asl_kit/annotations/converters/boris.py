@@ -1,4 +1,4 @@
-"""Annotations made with BORIS: its project file (.boris), and its exports of aggregated and tabular events (TSV, CSV).
+"""Annotations made with BORIS: its project file (.boris), and its exports of events (TSV, CSV, XLSX).
 
 The layout (https://boris.readthedocs.io; read in version 8.27.4 of boris-behav-obs, export_observation.py,
 export_events.py, project_functions.py and write_event.py, and for older exports in tests/files of
@@ -40,6 +40,7 @@ from asl_kit.annotations.tables import DEFAULT_TABLE, Table, TableOptions, read_
 from asl_kit.annotations.tiers import ALL_TIERS, TierChoice, TierOptions
 from asl_kit.annotations.video_facts import DURATION_HINT, VideoFacts, read_facts, state_facts
 from asl_kit.annotations.video_names import file_name
+from asl_kit.annotations.workbooks import read_workbook
 from asl_kit.base.files import read_json
 from asl_kit.errors import AnnotationError
 from asl_kit.manifests.schema import Manifest
@@ -67,8 +68,7 @@ def convert(
     exports = {
         path: cells
         for path in files
-        if path.suffix.lower() != ".boris"
-        and (cells := read_cells(path, "of BORIS, or video,duration", table)).columns[0] == _FIRST_CELL
+        if path.suffix.lower() != ".boris" and (cells := _read_cells(path, table)).columns[0] == _FIRST_CELL
     }
     tables = [path for path in files if path.suffix.lower() != ".boris" and path not in exports]
     if len(tables) == len(files):
@@ -84,6 +84,12 @@ def convert(
     choice.check()
     state_facts(collector, facts)
     return collector.finish(files, dataset=dataset_name(sources, "boris"), converter="boris")
+
+
+def _read_cells(path: Path, options: TableOptions) -> Table:
+    if path.suffix.lower() == ".xlsx":
+        return read_workbook(path)
+    return read_cells(path, "of BORIS, or video,duration", options)
 
 
 @dataclass(frozen=True, slots=True)

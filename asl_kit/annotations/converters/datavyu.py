@@ -24,11 +24,10 @@ How it is converted:
 from __future__ import annotations
 
 import re
-import zipfile
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
+from asl_kit.annotations.archives import read_file
 from asl_kit.annotations.collector import Collector, read_text
 from asl_kit.annotations.point_window import PointWindow
 from asl_kit.annotations.report import ConversionReport
@@ -45,10 +44,6 @@ _COLUMN = re.compile(r"(.{1,300}?) \((MATRIX|NOMINAL|TEXT),(?:true|false),.*\)(?
 _CLOCK = r"(\d{2,4}):(\d{2}):(\d{2}):(\d{3})"
 _CELL = re.compile(rf"{_CLOCK},{_CLOCK},(.*)", re.ASCII)
 _PART = re.compile(r"((?:[^\\,]|\\.?)*)(,|$)")
-_DAMAGED = (zipfile.BadZipFile, KeyError, OSError, RuntimeError, ValueError, zlib.error, EOFError)
-"""What the standard library raises for archives that are damaged, encrypted or packed in unknown ways."""
-_MAX_BYTES = 2**28
-"""Largest database in an archive, unpacked."""
 
 
 def convert(
@@ -91,13 +86,7 @@ def _text(path: Path) -> str:
     """Return the database of a file."""
     if path.suffix.lower() != ".opf":
         return read_text(path)
-    try:
-        with zipfile.ZipFile(path) as archive, archive.open("db") as file:
-            data = file.read(_MAX_BYTES + 1)
-    except _DAMAGED as error:
-        raise AnnotationError(f"{path}: not a spreadsheet of Datavyu, an archive with a file db: {error}") from None
-    if len(data) > _MAX_BYTES:
-        raise AnnotationError(f"{path}: its database is larger than {_MAX_BYTES >> 20} MiB")
+    data = read_file(path, "db", what="a spreadsheet of Datavyu, an archive with a file db")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -131,6 +131,10 @@ def _cues(path: Path, lines: Sequence[str]) -> Iterator[_Cue]:
         if start_s is None or end_s is None:
             text = f"expected times such as {_EXPECTED[path.suffix.lower()]!r}, found {times.strip()!r:.60}"
             raise AnnotationError(f"{path}:{number}: {text}")
+        if (next_cue := next((found for found, line in block[place + 1 :] if "-->" in line), None)) is not None:
+            raise AnnotationError(
+                f"{path}:{next_cue}: times in the text of a cue: expected a blank line between two cues"
+            )
         text = " ".join(line.strip() for _, line in block[place + 1 :])
         voice = _VOICE.search(text)
         yield _Cue(number, start_s, end_s, _plain(text), html.unescape(voice[1]).strip() if voice else "")

@@ -1,7 +1,10 @@
+import csv
+import io
 import json
 
 import pytest
 from helpers.support import GOLDEN, damage
+from helpers.workbooks import workbook
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -114,6 +117,16 @@ def test_an_older_export_of_two_media_needs_their_durations(tmp_path):
         run(tmp_path, OLDER + rows.replace("25", "40"), name="a.tsv", table=facts)
 
 
+@pytest.mark.parametrize("shared", [False, True], ids=["as BORIS writes it", "saved by Excel"])
+@pytest.mark.parametrize("name", ["aggregated.tsv", "tabular.csv", "older.tsv"])
+def test_a_workbook_is_read_like_the_text(tmp_path, name, shared):
+    text = (RAW / name).read_text()
+    rows = list(csv.reader(io.StringIO(text, newline=""), delimiter="\t" if name.endswith("tsv") else ","))
+    expected, _ = run(tmp_path, text, name=name)
+    annotations, _ = run(tmp_path, workbook(rows, shared=shared), name="a.xlsx")
+    assert annotations.videos == expected.videos
+
+
 FAULTS = {
     "not paired": (
         project([1, "", "eat", "", ""]),
@@ -123,6 +136,12 @@ FAULTS = {
     "unknown behavior": (project([1, "", "fly", "", ""]), "p.boris", "behavior 'fly' is not in the ethogram"),
     "no event": (project([1, "", "eat"]), "p.boris", r"event 1: must be \[time, subject, code"),
     "late": (project(*state(9, 11)), "p.boris", r"end: must be within the video's duration \(10.0\)"),
+    "another workbook": (
+        workbook([["video", "duration"]]),
+        "p.xlsx",
+        "not an export of BORIS: expected a first column",
+    ),
+    "no workbook": ("a,b", "p.xlsx", r"not a workbook \(\.xlsx\)"),
     "no project": ("{}", "p.boris", "not a project of BORIS"),
     "not an export": ("a\tb\n1\t2\n", "p.tsv", "not an export of BORIS: expected a first column 'Observation id'"),
     "another export": ("Observation id\tb\n1\t2\n", "p.tsv", "not an export of events of BORIS"),
