@@ -23,5 +23,5 @@ def video_splits(clips: Iterable[tuple[str, str]], report: ConversionReport) -> 
         counts.setdefault(video_id, Counter())[split] += 1
     most = {video_id: found.most_common(1)[0] for video_id, found in counts.items()}
     if other := sum(map(Counter.total, counts.values())) - sum(count for _, count in most.values()):
-        report.note(f"{other} clips of the lists are in another split than most clips of their video: it decides")
+        report.note(f"{other} clips are listed in another split than most clips of their video, whose split is theirs")
     return {video_id: split for video_id, (split, _) in most.items()}

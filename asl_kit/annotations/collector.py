@@ -14,7 +14,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypedDict, Unpack
 
 from asl_kit import __version__
 from asl_kit.annotations.io import ordered
@@ -35,6 +35,17 @@ NO_VALUE: Final = frozenset(
     ("nan", "NaN", "NAN", "-nan", "-NaN", "<NA>", "NA", "N/A", "n/a", "#N/A", "#NA", "NULL", "null", "None", "NaT")
 )
 """What programs write for an empty cell: the words that pandas' `read_csv` takes for one, and its `NaT`."""
+
+
+class VideoFields(TypedDict, total=False):
+    """What a source states about a video, as in `asl_kit.annotations.schema.Video`; None: not stated."""
+
+    split: str | None
+    duration: float | None
+    fps: float | None
+    frames: int | None
+    path: str | None
+    attributes: Mapping[str, Any] | None
 
 
 @dataclass(slots=True)
@@ -145,30 +156,29 @@ class Collector:
         video_id: str,
         where: str,
         *,
-        split: str | None = None,
-        duration: float | None = None,
-        fps: float | None = None,
-        frames: int | None = None,
-        path: str | None = None,
-        attributes: Mapping[str, Any] | None = None,
+        annotated: bool = False,
+        **stated: Unpack[VideoFields],
     ) -> None:
-        """Record a video, or more facts about one; None: not stated here.
+        """Record a video, or more facts about one.
 
         Parameters
         ----------
         video_id, where : str
             The video, and the place that states it: file and line.
-        split, duration, fps, frames, path, attributes
-            As in `asl_kit.annotations.schema.Video`. A value that contradicts an earlier one is an error.
+        annotated : bool
+            Whether it was annotated, with or without actions.
+        **stated
+            `VideoFields`. A value that contradicts an earlier one is an error.
         """
         facts = self._videos.get(video_id)
         if facts is None:
             facts = self._videos[video_id] = _Facts(where)
             self.report.videos_read += 1
-        facts_read = {"split": split, "duration": duration, "fps": fps, "frames": frames, "path": path}
-        stated = {name: value for name, value in facts_read.items() if value is not None}
-        for table, fields in ((facts.stated, stated), (facts.attributes, attributes or {})):
-            for name, value in fields.items():
+        facts.annotated = facts.annotated or annotated
+        attributes = stated.pop("attributes", None) or {}
+        fields = {name: value for name, value in stated.items() if value is not None}
+        for table, found in ((facts.stated, fields), (facts.attributes, attributes)):
+            for name, value in found.items():
                 if table.setdefault(name, value) != value:
                     text = f"{name}: {value!r} contradicts {table[name]!r} ({facts.where})"
                     self.error(where, text, video_id=video_id)
@@ -177,10 +187,6 @@ class Collector:
         """Record that a video, which is already recorded, was annotated and has no action."""
         self._videos[video_id].annotated = True
         self._videos[video_id].no_action_at = where
-
-    def annotated(self, video_id: str) -> None:
-        """Record that a video, which is already recorded, was annotated, with or without actions."""
-        self._videos[video_id].annotated = True
 
     def segment(
         self,

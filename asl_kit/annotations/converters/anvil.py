@@ -66,8 +66,7 @@ def convert(
             (name for video in document.iterfind("head/video") if (name := file_name(video.get("src", "")))), ""
         )
         video_id = PurePosixPath(name).stem or path.stem
-        collector.video(video_id, str(path))
-        collector.annotated(video_id)
+        collector.video(video_id, str(path), annotated=True)
         _Body(path, document, video_id, collector).collect(choice)
     choice.check()
     state_facts(collector, facts)

@@ -144,8 +144,7 @@ class _Collection:
                 duration_s = fact.duration_s
             self._videos.append((video_id, duration_s))
             rate = None if fact and fact.fps else observation.fps.get(medium)
-            collector.video(video_id, observation.where, duration=duration_s, fps=rate)
-            collector.annotated(video_id)
+            collector.video(video_id, observation.where, duration=duration_s, fps=rate, annotated=True)
 
     def collect(self) -> None:
         """Pass all events to the collector."""
@@ -155,8 +154,9 @@ class _Collection:
             self._collector.report.note(f"{observation.where}: {count} media of further players are not converted")
         unknown = [video_id for video_id, duration_s in self._videos if duration_s is None]
         if len(self._videos) > 1 and unknown:
-            text = f"duration of {', '.join(unknown)}: not stated, but needed, as the observation has several media"
-            self._collector.error(observation.where, text + DURATION_HINT, video_id=unknown[0])
+            text = f"duration: not stated, but needed, as the observation has several media{DURATION_HINT}"
+            for video_id in unknown:
+                self._collector.error(observation.where, text, video_id=video_id)
             return
         if not self._videos:
             report = self._collector.report
@@ -183,7 +183,7 @@ class _Collection:
                 self._collect_event(event, event.time_s)
             else:
                 self._error(
-                    event, f"{event.kind}: of a state that {'did not start' if event.kind == 'STOP' else 'runs'}"
+                    event, f"{event.kind}: the state {'has not started' if event.kind == 'STOP' else 'runs already'}"
                 )
         for event in started.values():
             self._error(event, "START: the state does not stop; fix unpaired events in BORIS")

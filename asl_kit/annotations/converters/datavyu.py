@@ -66,8 +66,7 @@ def convert(
     choice = TierChoice(tiers, collector)
     for path, text in texts.items():
         video_id, _ = split_name(path.stem)
-        collector.video(video_id, str(path))
-        collector.annotated(video_id)
+        collector.video(video_id, str(path), annotated=True)
         _collect(collector, choice, text, video_id, path)
     choice.check()
     state_facts(collector, facts)

@@ -33,7 +33,7 @@ from asl_kit.annotations.clip_splits import video_splits
 from asl_kit.annotations.collector import Collector, as_number, read_text
 from asl_kit.annotations.report import ConversionReport
 from asl_kit.annotations.schema import AnnotationSet
-from asl_kit.annotations.sources import find_files, matches
+from asl_kit.annotations.sources import find_sources, matches
 from asl_kit.annotations.tables import DEFAULT_TABLE, TableOptions
 from asl_kit.annotations.video_facts import DURATION_HINT, read_facts, state_facts
 from asl_kit.base.files import read_json
@@ -82,9 +82,8 @@ def convert(
     table: TableOptions = DEFAULT_TABLE,
 ) -> AnnotationSet:
     """Convert the files of FineGym."""
-    files = find_files(sources, ["finegym*.json", *_LISTS, *_CATEGORIES], beside=["*.json", "*.csv"])
+    files, tables = find_sources(sources, ["finegym*.json", *_LISTS, *_CATEGORIES], beside=["*.json"])
     documents = [path for path in files if path.suffix == ".json"]
-    tables = [path for path in files if path.suffix.lower() == ".csv"]
     if len(documents) != 1:
         raise AnnotationError(f"{', '.join(map(str, sources))}: expected one JSON file, found {len(documents)}")
     collector = Collector(report, mend=True, manifest=manifest, duration_hint=DURATION_HINT)
@@ -102,7 +101,7 @@ def convert(
         report.note(f"no list of the classes of elements is given: all have the class {ELEMENT!r}")
     state_facts(collector, read_facts(collector, tables, table))
     vocabularies = {EVENT: sorted(events_found), ELEMENT: elements.vocabulary()}
-    return collector.finish(files, dataset="finegym", vocabularies=None if manifest else vocabularies)
+    return collector.finish([*files, *tables], dataset="finegym", vocabularies=None if manifest else vocabularies)
 
 
 def _read_elements(files: Sequence[Path]) -> _Elements:

@@ -32,7 +32,7 @@ from asl_kit.annotations.collector import ACTION, Collector, as_number, number_f
 from asl_kit.annotations.point_window import PointWindow, required
 from asl_kit.annotations.report import ConversionReport
 from asl_kit.annotations.schema import AnnotationSet
-from asl_kit.annotations.sources import find_files
+from asl_kit.annotations.sources import find_sources
 from asl_kit.annotations.tables import DEFAULT_TABLE, TableOptions
 from asl_kit.annotations.video_facts import DURATION_HINT, read_facts, state_facts
 from asl_kit.base.files import read_json
@@ -76,9 +76,7 @@ def convert(
     point_window: PointWindow | None = None,
 ) -> AnnotationSet:
     """Convert the labels of games."""
-    files = find_files(sources, ["Labels-v2.json", _BALL], beside=["*.json", "*.csv"])
-    tables = [path for path in files if path.suffix.lower() == ".csv"]
-    games = [path for path in files if path not in tables]
+    games, tables = find_sources(sources, ["Labels-v2.json", _BALL], beside=["*.json"])
     window = required(point_window, "SoccerNet's events")
     collector = Collector(report, mend=True, manifest=manifest, duration_hint=DURATION_HINT, point_window=window)
     labels: set[str] = set()
@@ -87,7 +85,9 @@ def convert(
     state_facts(collector, read_facts(collector, tables, table))
     known = (CLASSES, BALL_CLASSES[:2], BALL_CLASSES)
     classes = next((list(names) for names in known if labels <= {*names}), sorted(labels))
-    return collector.finish(files, dataset="soccernet", vocabularies=None if manifest else {ACTION: classes})
+    return collector.finish(
+        [*games, *tables], dataset="soccernet", vocabularies=None if manifest else {ACTION: classes}
+    )
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -117,8 +117,7 @@ def _collect(collector: Collector, path: Path, labels: set[str], *, split: str |
         half, minutes, seconds = match.groups()
         video_id = f"{game}/{half}"
         video = f"{game}/224p.mp4" if is_whole else f"{game}/{half}_224p.mkv"
-        collector.video(video_id, str(path), split=split, path=video)
-        collector.annotated(video_id)
+        collector.video(video_id, str(path), split=split, path=video, annotated=True)
         labels.add(label)
         collector.point(
             video_id,

@@ -85,8 +85,7 @@ def _collect(collector: Collector, facts: Mapping[str, VideoFacts], path: Path) 
     cues = list(_cues(path, lines) if suffix != ".txt" else _chapters(path, lines))
     if not cues and suffix != ".vtt":
         raise AnnotationError(f"{path}: neither cues nor chapters: expected times such as {_EXPECTED[suffix]!r}")
-    collector.video(video_id, str(path))
-    collector.annotated(video_id)
+    collector.video(video_id, str(path), annotated=True)
     starts_s = sorted(cue.start_s for cue in cues)
     fact = facts.get(video_id)
     for cue in cues:

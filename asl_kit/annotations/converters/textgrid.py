@@ -65,12 +65,11 @@ def convert(
         tokens = _Tokens(path)
         duration_s = tokens.header()
         known = video_id in facts and facts[video_id].duration_s is not None
-        collector.video(video_id, str(path), duration=None if known or duration_s <= 0 else duration_s)
-        collector.annotated(video_id)
+        collector.video(video_id, str(path), duration=None if known or duration_s <= 0 else duration_s, annotated=True)
         gaps += _collect(collector, choice, tokens, video_id, path)
     choice.check()
     if gaps:
-        report.note(f"{gaps} intervals without a text are gaps, and no segments")
+        report.note(f"{gaps} intervals without a text are gaps between segments")
     state_facts(collector, facts)
     return collector.finish([*files, *tables], dataset=dataset_name(sources, "textgrid"), converter="textgrid")
 
@@ -177,6 +176,6 @@ class _Tokens:
 
 
 class _Flag(str):
-    """A flag, such as <exists>, or a number that is none: neither a text nor a number."""
+    """A flag, such as <exists>, or a malformed number: neither a text nor a number."""
 
     __slots__ = ()

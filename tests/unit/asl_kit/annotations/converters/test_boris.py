@@ -107,10 +107,11 @@ def test_an_older_export_of_two_media_needs_their_durations(tmp_path):
     facts = "video,duration\na,10\nb,15\n"
     annotations, _ = run(tmp_path, OLDER + rows, name="a.tsv", table=facts)
     assert times(annotations) == {"a": [(1, 2)], "b": [(2, 4)]}
-    with pytest.raises(
-        AnnotationError, match=r"duration of a, b: not stated, but needed, as the observation has several"
-    ):
+    with pytest.raises(AnnotationError, match="2 errors") as caught:
         run(tmp_path, OLDER + rows, name="a.tsv")
+    for video in "ab":
+        text = f"video '{video}': duration: not stated, but needed, as the observation has several media; give it in a"
+        assert text in caught.value.message
     with pytest.raises(
         AnnotationError, match=r"its media with events last 25 s, but the observation 40 s: use BORIS's"
     ):
