@@ -19,6 +19,7 @@ __all__ = [
     "RunOptions",
     "ScoringOptions",
     "TableOptions",
+    "TierOptions",
     "ViewingFiles",
     "convert",
     "evaluate_checkpoint",
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from asl_kit.annotations.conversion import convert
     from asl_kit.annotations.point_window import PointWindow
     from asl_kit.annotations.tables import TableOptions
+    from asl_kit.annotations.tiers import TierOptions
     from asl_kit.dataset.feature_reader import FeatureReader
     from asl_kit.detections.fusion import fuse_files
     from asl_kit.feature_import import ImportSettings, import_features
@@ -60,6 +62,7 @@ else:
         "RunOptions": "asl_extract.settings",
         "ScoringOptions": "asl_evaluate.options",
         "TableOptions": "asl_kit.annotations.tables",
+        "TierOptions": "asl_kit.annotations.tiers",
         "ViewingFiles": "asl_kit.outputs.viewing",
         "convert": "asl_kit.annotations.conversion",
         "evaluate_checkpoint": "asl_evaluate.scoring",

@@ -14,10 +14,11 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypedDict, Unpack
 
 from asl_kit import __version__
 from asl_kit.annotations.io import ordered
+from asl_kit.annotations.point_window import PointWindow
 from asl_kit.annotations.report import ConversionReport, Kind
 from asl_kit.annotations.schema import AnnotationSet, Source, SourceFile
 from asl_kit.annotations.time_units import Span, unit_hint, unit_note
@@ -36,6 +37,17 @@ NO_VALUE: Final = frozenset(
 """What programs write for an empty cell: the words that pandas' `read_csv` takes for one, and its `NaT`."""
 
 
+class VideoFields(TypedDict, total=False):
+    """What a source states about a video, as in `asl_kit.annotations.schema.Video`; None: not stated."""
+
+    split: str | None
+    duration: float | None
+    fps: float | None
+    frames: int | None
+    path: str | None
+    attributes: Mapping[str, Any] | None
+
+
 @dataclass(slots=True)
 class _Item:
     """A segment as it was read; `labels` is None for an ignored segment."""
@@ -47,6 +59,8 @@ class _Item:
     labels: dict[str, str] | None
     reason: str = ""
     attributes: dict[str, Any] = field(default_factory=dict)
+    point_s: float | None = None
+    """The point in time that it is the window around."""
 
     @property
     def kind(self) -> Kind:
@@ -97,6 +111,8 @@ class Collector:
         Facts of the dataset: its classes are those of the result.
     duration_hint : str
         Added to the error of a video without a duration and without segments.
+    point_window : PointWindow, optional
+        The segment around each point in time. Without one, points are left out.
 
     Attributes
     ----------
@@ -105,14 +121,22 @@ class Collector:
     """
 
     def __init__(
-        self, report: ConversionReport, *, mend: bool, manifest: Manifest | None = None, duration_hint: str = ""
+        self,
+        report: ConversionReport,
+        *,
+        mend: bool,
+        manifest: Manifest | None = None,
+        duration_hint: str = "",
+        point_window: PointWindow | None = None,
     ) -> None:
         self.report = report
         self.manifest = manifest
+        self.point_window = point_window
         self.hint: str | None = None
         self._mend = mend
         self._duration_hint = duration_hint
         self._videos: dict[str, _Facts] = {}
+        self._points = 0
         self._errors: list[str] = []
         self._faulty: set[str] = set()
 
@@ -132,30 +156,29 @@ class Collector:
         video_id: str,
         where: str,
         *,
-        split: str | None = None,
-        duration: float | None = None,
-        fps: float | None = None,
-        frames: int | None = None,
-        path: str | None = None,
-        attributes: Mapping[str, Any] | None = None,
+        annotated: bool = False,
+        **stated: Unpack[VideoFields],
     ) -> None:
-        """Record a video, or more facts about one; None: not stated here.
+        """Record a video, or more facts about one.
 
         Parameters
         ----------
         video_id, where : str
             The video, and the place that states it: file and line.
-        split, duration, fps, frames, path, attributes
-            As in `asl_kit.annotations.schema.Video`. A value that contradicts an earlier one is an error.
+        annotated : bool
+            Whether it was annotated, with or without actions.
+        **stated
+            `VideoFields`. A value that contradicts an earlier one is an error.
         """
         facts = self._videos.get(video_id)
         if facts is None:
             facts = self._videos[video_id] = _Facts(where)
             self.report.videos_read += 1
-        facts_read = {"split": split, "duration": duration, "fps": fps, "frames": frames, "path": path}
-        stated = {name: value for name, value in facts_read.items() if value is not None}
-        for table, fields in ((facts.stated, stated), (facts.attributes, attributes or {})):
-            for name, value in fields.items():
+        facts.annotated = facts.annotated or annotated
+        attributes = stated.pop("attributes", None) or {}
+        fields = {name: value for name, value in stated.items() if value is not None}
+        for table, found in ((facts.stated, fields), (facts.attributes, attributes)):
+            for name, value in found.items():
                 if table.setdefault(name, value) != value:
                     text = f"{name}: {value!r} contradicts {table[name]!r} ({facts.where})"
                     self.error(where, text, video_id=video_id)
@@ -164,10 +187,6 @@ class Collector:
         """Record that a video, which is already recorded, was annotated and has no action."""
         self._videos[video_id].annotated = True
         self._videos[video_id].no_action_at = where
-
-    def annotated(self, video_id: str) -> None:
-        """Record that a video, which is already recorded, was annotated, with or without actions."""
-        self._videos[video_id].annotated = True
 
     def segment(
         self,
@@ -210,6 +229,41 @@ class Collector:
                 return
             times.append(number)
         facts.items.append(_Item(where, prefix, times[0], times[1], labels, reason, attributes or {}))
+
+    def point(
+        self,
+        video_id: str,
+        where: str,
+        *,
+        time: object,
+        labels: dict[str, str],
+        attributes: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Record a point in time of a video that is already recorded.
+
+        It becomes the segment of the window around it, within the video, with the attribute `point`. Without a window
+        it is recorded as left out.
+
+        Parameters
+        ----------
+        video_id, where, labels, attributes
+            As those of `segment`.
+        time : object
+            Seconds as they were read; anything but a finite number is an error.
+        """
+        if self.point_window is None:
+            self.exclude(video_id, where, "a point in time; --point-window makes it a segment")
+            return
+        time_s = as_number(time)
+        if time_s is None:
+            self.report.segments_read += 1
+            self._problem("segment", video_id, where, f"time: must be a finite number, found {time!r}")
+            return
+        start_s, end_s = self.point_window.around(time_s)
+        stated = {**(attributes or {}), "point": time_s}
+        self.segment(video_id, where, start=start_s, end=end_s, labels=labels, attributes=stated)
+        self._videos[video_id].items[-1].point_s = time_s
+        self._points += 1
 
     def exclude(self, video_id: str, where: str, reason: str) -> None:
         """Record a segment of the source that is left out because it is not asked for, or is no segment of a class."""
@@ -281,6 +335,11 @@ class Collector:
             raise AnnotationError(list_errors(self._errors), hint=self.hint or unit_hint(self._spans()))
         if not (self._mend or was_converted):
             self._note_doubts()
+        if (window := self.point_window) is not None:
+            self.report.note(
+                f"{self._points} points in time are segments from {window.before_s:g} s before to {window.after_s:g} s"
+                " after them"
+            )
         if without_duration:
             self.report.note(
                 f"the duration of {without_duration} videos is not stated: taken from the end of their last segment"
@@ -366,6 +425,8 @@ class Collector:
 
     def _is_sound(self, video_id: str, item: _Item, duration_s: float, classes: Mapping[str, frozenset[str]]) -> bool:
         """Return whether an item can be kept; with the policy "mend", clip its times first."""
+        if item.point_s is not None and self.point_window is not None:
+            item.start_s, item.end_s = self.point_window.around(item.point_s, duration_s)
         if self._mend:
             self._clip(video_id, item, duration_s)
         error = time_error(item.start_s, item.end_s, duration_s)

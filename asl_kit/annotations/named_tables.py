@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from asl_kit.annotations.column_words import (
     TIMES,
@@ -66,6 +67,13 @@ class Layout:
         return "start" in self.names
 
 
+_TOOLS: Final = {
+    ".anvil": "anvil", ".boris": "boris", ".eaf": "elan", ".opf": "datavyu", ".srt": "subtitles",
+    ".textgrid": "textgrid", ".vtt": "subtitles",
+}  # fmt: skip
+"""Converter by the suffix of an annotation tool's files."""
+
+
 @dataclass(frozen=True, slots=True)
 class NamedTable:
     """A table whose columns are known."""
@@ -102,12 +110,15 @@ def read_named_table(path: Path, layout: Layout, options: TableOptions) -> Named
     MissingFileError
         If there is no such file.
     UsageError
-        If the user states a column that such a table does not have.
+        If the user states a column that such a table does not have, or the file is one of an annotation tool.
     AnnotationError
         If the file is no table, a column is missing or could mean two things, or a row is shorter or longer than the
         header.
     """
     _check_stated(layout, options)
+    if (converter := _TOOLS.get(path.suffix.lower())) is not None:
+        hint = f"Convert it first: asl-kit convert {converter} {shlex.quote(str(path))} -o annotations.json"
+        raise UsageError(f"{path}: a file of an annotation tool, not a table", hint=hint)
     table = read_cells(path, layout.expected, options)
     header = _Header(path, table, layout, options)
     header.take_stated()

@@ -53,8 +53,12 @@ def find_files(sources: Iterable[Path], patterns: Sequence[str], *, beside: Sequ
     return list(dict.fromkeys(files))
 
 
-def find_sources(sources: Iterable[Path], patterns: Sequence[str]) -> tuple[list[Path], list[Path]]:
+def find_sources(
+    sources: Iterable[Path], patterns: Sequence[str], *, beside: Sequence[str] = ()
+) -> tuple[list[Path], list[Path]]:
     """Return the files that match a pattern, including those in folders, and the tables (`.csv`) among the sources.
+
+    Parameters are those of `find_files`.
 
     Raises
     ------
@@ -63,7 +67,7 @@ def find_sources(sources: Iterable[Path], patterns: Sequence[str]) -> tuple[list
     AnnotationError
         If a source is neither, or no file matches.
     """
-    found = find_files(sources, patterns, beside=["*.csv"])
+    found = find_files(sources, patterns, beside=[*beside, "*.csv"])
     tables = [path for path in found if path.suffix.lower() == ".csv"]
     files = [path for path in found if path not in tables]
     if not files:

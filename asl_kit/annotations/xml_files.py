@@ -32,14 +32,20 @@ def read_xml(path: Path, root: str, *, tool: str) -> ElementTree.Element:
     AnnotationError
         If it is not an XML file with this root, or has a document type declaration, and with it entities.
     """
-    parser = ElementTree.XMLParser(target=_Builder())
-    try:
-        parser.feed(path.read_bytes())
-        document = parser.close()
-    except AnnotationError as error:
-        raise AnnotationError(f"{path}: {error.message}, which {tool} does not write") from None
-    except (ElementTree.ParseError, LookupError, ValueError) as error:
-        raise AnnotationError(f"{path}: not an XML file: {error}") from error
+    document = parse_xml(path.read_bytes(), str(path), tool=tool)
     if document.tag != root:
         raise AnnotationError(f"{path}: not a file of {tool}: expected <{root}>, found <{document.tag[:60]}>")
+    return document
+
+
+def parse_xml(data: bytes, where: str, *, tool: str) -> ElementTree.Element:
+    """Return the root element of an XML document; errors are those of `read_xml`, and name the place `where`."""
+    parser = ElementTree.XMLParser(target=_Builder())
+    try:
+        parser.feed(data)
+        document: ElementTree.Element = parser.close()
+    except AnnotationError as error:
+        raise AnnotationError(f"{where}: {error.message}, which {tool} does not write") from None
+    except (ElementTree.ParseError, LookupError, ValueError) as error:
+        raise AnnotationError(f"{where}: not an XML file: {error}") from error
     return document

@@ -306,6 +306,7 @@ def test_wrong_input(videos: Path, tmp_path: Path, rows: list[str], words: list[
     ("source", "folder", "message"),
     [
         ("absent.csv", "videos", "absent.csv: no such file"),
+        ("talk.eaf", "videos", "talk.eaf: a file of an annotation tool, not a table"),
         ("segments.csv", "absent", "absent: no such folder"),
         ("segments.csv", "segments.csv", "expected the folder of the videos, found a file"),
         ("segments.csv", "empty", "no videos found in"),

@@ -14,20 +14,9 @@ import torch
 import yaml
 
 TEXT_SUFFIXES = (
-    ".csv",
-    ".tsv",
-    ".txt",
-    ".json",
-    ".jsonl",
-    ".toml",
-    ".yaml",
-    ".eaf",
-    ".xml",
-    ".vtt",
-    ".srt",
-    ".boris",
-    ".TextGrid",
-)
+    ".csv", ".tsv", ".txt", ".json", ".jsonl", ".toml", ".yaml", ".eaf", ".xml", ".vtt", ".srt", ".boris", ".TextGrid",
+    ".anvil", ".bundle", ".pbtxt",
+)  # fmt: skip
 NASTY_TEXTS = (
     "", " ", "nan", "inf", "-1", "1e999", "0", "9" * 400, "x", "é\u2028ß", "00:00:61.5", "-0.0", "1,5", "NULL", '"',
     "\0", "../x", "[" * 3000, "9" * 5000, "true", "2001-02-31", "&a [*a, *a]", "!!binary x", "1_0", "0x7f", "[]", "{}",

@@ -219,7 +219,10 @@ def collect_database(
         if not isinstance(attributes, dict | None):
             collector.error(where, f"attributes: must be a table, found {attributes!r}", video_id=video_id)
             attributes = None
-        collector.video(video_id, where, attributes=attributes, **stated)
+        expected = manifest.expected.get(stated["split"]) if manifest else None
+        withheld = entry.get("annotated") is False or (expected is not None and not expected.annotated)
+        annotated = entry.get("annotations") is not None and not withheld
+        collector.video(video_id, where, annotated=annotated, attributes=attributes, **stated)
         for text in doubts:
             if published:
                 report.change("video", video_id, where, f"{text}: taken as not stated")
@@ -231,10 +234,6 @@ def collect_database(
             collector.error(where, f"{key}: must be a list, found {value!r}", video_id=video_id)
         if wrong:
             continue
-        expected = manifest.expected.get(stated["split"]) if manifest else None
-        withheld = entry.get("annotated") is False or (expected is not None and not expected.annotated)
-        if lists["annotations"] is not None and not withheld:
-            collector.annotated(video_id)
         for key in ("annotations", OTHERS):
             for number, annotation in enumerate(lists[key] or ()):
                 _collect_annotation(

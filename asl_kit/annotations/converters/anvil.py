@@ -17,7 +17,8 @@ How it is converted:
 - A track is a tier (`asl_kit.annotations.tiers`); if its elements have several attributes, each of them is,
   `track.attribute`, and the user has to choose. An element is then one segment with a class in each vocabulary.
   Elements of other tracks, and those without a value of the chosen attributes, are left out and reported.
-- Points have no duration: they are excluded and reported. Tracks of other types are refused.
+- Points are points in time (`asl_kit.annotations.point_window`): without a window they are excluded and reported.
+  Tracks of other types are refused.
 
 A document type declaration, and with it every entity, is refused.
 """
@@ -29,6 +30,7 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from asl_kit.annotations.collector import Collector, as_number, number_from_text
+from asl_kit.annotations.point_window import PointWindow
 from asl_kit.annotations.report import ConversionReport
 from asl_kit.annotations.schema import AnnotationSet
 from asl_kit.annotations.sources import dataset_name, find_sources
@@ -51,10 +53,11 @@ def convert(
     report: ConversionReport,
     table: TableOptions = DEFAULT_TABLE,
     tiers: TierOptions = ALL_TIERS,
+    point_window: PointWindow | None = None,
 ) -> AnnotationSet:
     """Convert .anvil files, or folders of them."""
     files, tables = find_sources(sources, ["*.anvil"])
-    collector = Collector(report, mend=False, manifest=manifest, duration_hint=DURATION_HINT)
+    collector = Collector(report, mend=False, manifest=manifest, duration_hint=DURATION_HINT, point_window=point_window)
     facts = read_facts(collector, tables, table)
     choice = TierChoice(tiers, collector)
     for path in files:
@@ -63,8 +66,7 @@ def convert(
             (name for video in document.iterfind("head/video") if (name := file_name(video.get("src", "")))), ""
         )
         video_id = PurePosixPath(name).stem or path.stem
-        collector.video(video_id, str(path))
-        collector.annotated(video_id)
+        collector.video(video_id, str(path), annotated=True)
         _Body(path, document, video_id, collector).collect(choice)
     choice.check()
     state_facts(collector, facts)
@@ -106,13 +108,21 @@ class _Body:
             choice.of_fields(name, fields)
             for element in elements:
                 where = f"{self._path}: track {name!r}, element {element.get('index')!r:.40}"
-                if track.get("type") in _POINTS:
-                    self._collector.exclude(self._video_id, where, "a point in time, without a duration")
+                is_point = track.get("type") in _POINTS
+                if is_point and self._collector.point_window is None:  # no choice is needed for what is left out
+                    self._collector.point(self._video_id, where, time=None, labels={})
                     continue
                 values = fields | {
                     field.get("name", ""): (field.text or "").strip() for field in element.iterfind("attribute")
                 }
                 found = choice.labels(name, values, video_id=self._video_id, where=where)
+                if is_point:
+                    time = number_from_text(element.get("time", ""))
+                    for labels in found:
+                        self._collector.point(
+                            self._video_id, where, time=time, labels=labels, attributes={"tier": name}
+                        )
+                    continue
                 times_s = self._times_s(track, element, where, 0) if found else None
                 for labels in found if times_s else ():
                     start_s, end_s = times_s or (0.0, 0.0)

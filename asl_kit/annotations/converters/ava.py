@@ -126,8 +126,7 @@ def _collect(collector: Collector, path: Path, tracks: dict[Track, list[tuple[fl
             collector.error(where, f"{text}, found {line!r:.80}")
             continue
         video_id, time, action = cells[0], as_number(number_from_text(cells[1])), cells[6]
-        collector.video(video_id, str(path), split=split)
-        collector.annotated(video_id)
+        collector.video(video_id, str(path), split=split, annotated=True)
         if not action and len(cells) == max(_LENGTHS):
             continue
         if time is None or not re.fullmatch("[0-9]{1,4}", action):

@@ -1,4 +1,4 @@
-"""Annotations made with BORIS: its project file (.boris), and its exports of aggregated and tabular events (TSV, CSV).
+"""Annotations made with BORIS: its project file (.boris), and its exports of events (TSV, CSV, XLSX).
 
 The layout (https://boris.readthedocs.io; read in version 8.27.4 of boris-behav-obs, export_observation.py,
 export_events.py, project_functions.py and write_event.py, and for older exports in tests/files of
@@ -21,7 +21,8 @@ How it is converted:
   is another event, as in BORIS. `subject`, `modifiers` and `category` are attributes of the segment. A start without
   a stop is refused.
 - A tier is a behavioral category; behaviors without one are on the tier "Not defined", as BORIS calls it.
-- Point events have no duration: they are excluded and reported. So is what was observed live or on pictures.
+- Point events are points in time (`asl_kit.annotations.point_window`): without a window they are excluded and
+  reported. So is what was observed live or on pictures.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from asl_kit.annotations.collector import Collector, as_number, number_from_text
+from asl_kit.annotations.point_window import PointWindow
 from asl_kit.annotations.report import ConversionReport
 from asl_kit.annotations.schema import AnnotationSet
 from asl_kit.annotations.sources import dataset_name, find_files
@@ -38,6 +40,7 @@ from asl_kit.annotations.tables import DEFAULT_TABLE, Table, TableOptions, read_
 from asl_kit.annotations.tiers import ALL_TIERS, TierChoice, TierOptions
 from asl_kit.annotations.video_facts import DURATION_HINT, VideoFacts, read_facts, state_facts
 from asl_kit.annotations.video_names import file_name
+from asl_kit.annotations.workbooks import read_workbook
 from asl_kit.base.files import read_json
 from asl_kit.errors import AnnotationError
 from asl_kit.manifests.schema import Manifest
@@ -58,19 +61,19 @@ def convert(
     report: ConversionReport,
     table: TableOptions = DEFAULT_TABLE,
     tiers: TierOptions = ALL_TIERS,
+    point_window: PointWindow | None = None,
 ) -> AnnotationSet:
     """Convert projects and exports of BORIS, or folders of them."""
     files = find_files(sources, ["*.boris", "*.tsv", "*.csv", "*.xlsx"])
     exports = {
         path: cells
         for path in files
-        if path.suffix.lower() != ".boris"
-        and (cells := read_cells(path, "of BORIS, or video,duration", table)).columns[0] == _FIRST_CELL
+        if path.suffix.lower() != ".boris" and (cells := _read_cells(path, table)).columns[0] == _FIRST_CELL
     }
     tables = [path for path in files if path.suffix.lower() != ".boris" and path not in exports]
     if len(tables) == len(files):
         raise AnnotationError(f"{files[0]}: not an export of BORIS: expected a first column {_FIRST_CELL!r}")
-    collector = Collector(report, mend=False, manifest=manifest, duration_hint=DURATION_HINT)
+    collector = Collector(report, mend=False, manifest=manifest, duration_hint=DURATION_HINT, point_window=point_window)
     facts = read_facts(collector, tables, table if tables else DEFAULT_TABLE)
     choice = TierChoice(tiers, collector)
     for path in files:
@@ -81,6 +84,12 @@ def convert(
     choice.check()
     state_facts(collector, facts)
     return collector.finish(files, dataset=dataset_name(sources, "boris"), converter="boris")
+
+
+def _read_cells(path: Path, options: TableOptions) -> Table:
+    if path.suffix.lower() == ".xlsx":
+        return read_workbook(path)
+    return read_cells(path, "of BORIS, or video,duration", options)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,8 +144,7 @@ class _Collection:
                 duration_s = fact.duration_s
             self._videos.append((video_id, duration_s))
             rate = None if fact and fact.fps else observation.fps.get(medium)
-            collector.video(video_id, observation.where, duration=duration_s, fps=rate)
-            collector.annotated(video_id)
+            collector.video(video_id, observation.where, duration=duration_s, fps=rate, annotated=True)
 
     def collect(self) -> None:
         """Pass all events to the collector."""
@@ -146,8 +154,9 @@ class _Collection:
             self._collector.report.note(f"{observation.where}: {count} media of further players are not converted")
         unknown = [video_id for video_id, duration_s in self._videos if duration_s is None]
         if len(self._videos) > 1 and unknown:
-            text = f"duration of {', '.join(unknown)}: not stated, but needed, as the observation has several media"
-            self._collector.error(observation.where, text + DURATION_HINT, video_id=unknown[0])
+            text = f"duration: not stated, but needed, as the observation has several media{DURATION_HINT}"
+            for video_id in unknown:
+                self._collector.error(observation.where, text, video_id=video_id)
             return
         if not self._videos:
             report = self._collector.report
@@ -167,14 +176,14 @@ class _Collection:
                 started[key] = event
             elif event.kind == "STOP" and key in started:
                 start = started.pop(key)
-                self._collect_state(start, event.time_s)
+                self._collect_event(start, event.time_s)
             elif event.kind == "STATE":
-                self._collect_state(event, event.end_s)
+                self._collect_event(event, event.end_s)
             elif event.kind == "POINT":
-                self._collector.exclude(self._videos[0][0], event.where, "a point in time, without a duration")
+                self._collect_event(event, event.time_s)
             else:
                 self._error(
-                    event, f"{event.kind}: of a state that {'did not start' if event.kind == 'STOP' else 'runs'}"
+                    event, f"{event.kind}: the state {'has not started' if event.kind == 'STOP' else 'runs already'}"
                 )
         for event in started.values():
             self._error(event, "START: the state does not stop; fix unpaired events in BORIS")
@@ -182,38 +191,36 @@ class _Collection:
     def _error(self, event: _Event, text: str) -> None:
         self._collector.error(event.where, f"behavior {event.behavior!r}, {text}", video_id=self._videos[0][0])
 
-    def _collect_state(self, event: _Event, end_s: float) -> None:
+    def _collect_event(self, event: _Event, end_s: float) -> None:
         vocabulary = self._choice.vocabulary(event.category, video_id=self._videos[0][0], where=event.where)
         if vocabulary is None:
             return
         parts = self._parts(event.time_s - self._observation.offset_s, end_s - self._observation.offset_s)
         stated = {"subject": event.subject, "modifiers": event.modifiers, "category": event.category}
-        for video_id, part_start_s, part_end_s in parts:
-            self._collector.segment(
-                video_id,
-                event.where,
-                start=part_start_s,
-                end=part_end_s,
-                labels={vocabulary: event.behavior},
-                attributes={name: value for name, value in stated.items() if value not in ("", _NO_CATEGORY)},
-            )
+        attributes = {name: value for name, value in stated.items() if value not in ("", _NO_CATEGORY)}
+        labels = {vocabulary: event.behavior}
+        for video_id, from_s, to_s in parts:
+            if event.kind == "POINT":
+                self._collector.point(video_id, event.where, time=from_s, labels=labels, attributes=attributes)
+                continue
+            self._collector.segment(video_id, event.where, start=from_s, end=to_s, labels=labels, attributes=attributes)
             if len(parts) > 1:
                 text = f"part of a state over {len(parts)} media of the observation"
                 self._collector.report.change("segment", video_id, event.where, text)
 
     def _parts(self, start_s: float, end_s: float) -> list[tuple[str, float, float]]:
-        """Return the stretches of media that a stretch of the observation consists of."""
+        """Return the stretches of media that a stretch of the observation consists of; there is at least one."""
         parts: list[tuple[str, float, float]] = []
         begins_s = 0.0
-        for place, (video_id, duration_s) in enumerate(self._videos):
-            is_last = place == len(self._videos) - 1 or duration_s is None
-            ends_s = end_s if is_last else begins_s + (duration_s or 0.0)
-            from_s, to_s = max(start_s, begins_s) if place else start_s, min(end_s, ends_s)
-            if is_last and not parts:
-                from_s, to_s = start_s, end_s
-            if to_s - from_s > _SPILL_S or (is_last and not parts):
-                parts.append((video_id, _rounded(from_s - begins_s), _rounded(to_s - begins_s)))
+        for video_id, duration_s in self._videos[:-1]:
+            ends_s = begins_s + (duration_s or 0.0)
+            is_whole = not parts and start_s < ends_s and end_s - start_s <= _SPILL_S
+            if is_whole or min(end_s, ends_s) - start_s > _SPILL_S:
+                parts.append((video_id, _rounded(start_s - begins_s), _rounded(min(end_s, ends_s) - begins_s)))
+                start_s = max(start_s, ends_s)
             begins_s = ends_s
+        if end_s - start_s > _SPILL_S or not parts:
+            parts.append((self._videos[-1][0], _rounded(start_s - begins_s), _rounded(end_s - begins_s)))
         return parts
 
 

@@ -78,8 +78,7 @@ def _collect_video(collector: Collector, row: dict[str, str], where: str, *, spl
         return
     duration_s = collector.positive(where, "length", row["length"], video_id=video_id)
     attributes = {name: row[name] for name in ATTRIBUTES if row.get(name)}
-    collector.video(video_id, where, split=split, duration=duration_s, attributes=attributes)
-    collector.annotated(video_id)
+    collector.video(video_id, where, split=split, duration=duration_s, attributes=attributes, annotated=True)
     for number, action in enumerate(text for text in row["actions"].split(";") if text.strip()):
         cells = action.split()
         if len(cells) != 3:

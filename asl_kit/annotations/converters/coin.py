@@ -4,7 +4,9 @@
 ``{"database": {id: {"subset", "duration", "class", "recipe_type", "start", "end", "video_url", "annotation": [{"id",
 "label", "segment": [start, end]}]}}}`` with times in seconds of the whole video.
 
-- The steps are under `annotation`, and not `annotations`; `label` is the class, `id` (of the step) an attribute.
+- The steps are under `annotation`, and not `annotations`; `label` is the class, `id` (of the step) an attribute. The
+  778 steps have 749 labels (`taxonomy.xlsx` of the repository, at 67e3126): steps of several tasks with one label, such
+  as "remove the tire", are one class.
 - `subset`, training or testing, is the split, `train` or `test`.
 - `class` (the task), `recipe_type` (its number), and `start` and `end` (the part of the video that shows it) are
   attributes of the video. `video_url` is not kept.

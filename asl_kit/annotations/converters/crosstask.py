@@ -108,8 +108,7 @@ def _collect(collector: Collector, path: Path, tasks: Tasks, splits: dict[str, s
         return
     name, steps = tasks[task]
     numbered = {str(number): step for number, step in enumerate(steps, start=1)}
-    collector.video(video_id, str(path), split=splits.get(video_id))
-    collector.annotated(video_id)
+    collector.video(video_id, str(path), split=splits.get(video_id), annotated=True)
     for number, line in enumerate(read_text(path).splitlines(), start=1):
         if not line.strip():
             continue

@@ -13,7 +13,8 @@ How it is converted:
   the last frame that it lists: frame f of a task with step s is the time [f / rate, (f + s) / rate).
 - A tag that frames carry without a gap is one segment over them. Shapes of an image are excluded and reported.
 - The rate is the video's own, in frames per second. CVAT does not state it: a table `video,duration,fps` among the
-  sources does (`asl_kit.annotations.video_facts`), or the video is refused.
+  sources does (`asl_kit.annotations.video_facts`), or `--fps` for all videos that are not in one. Otherwise the video
+  is refused.
 - The label is the class, in the vocabulary "action". `track` (its number) and attributes that have one value in
   the whole segment are attributes of the segment.
 - A tier is a label, or an attribute of a label, `person.pose`: its value is then the class, and a segment ends where it
@@ -50,7 +51,8 @@ _MAX_DIGITS = 9
 """Largest number of digits of the number of a frame: a year."""
 _STEP = re.compile(r"step=([1-9][0-9]{0,5})")
 _RATE_HINT = (
-    "frames per second: not stated; give the video's rate in a table video,duration,fps (a .csv file among the sources)"
+    "frames per second: not stated; give the video's rate with --fps, or in a table video,duration,fps (a .csv file"
+    " among the sources)"
 )
 
 
@@ -61,6 +63,7 @@ def convert(
     report: ConversionReport,
     table: TableOptions = DEFAULT_TABLE,
     tiers: TierOptions = ALL_TIERS,
+    fps: float | None = None,
 ) -> AnnotationSet:
     """Convert .xml files, or folders of them."""
     files, tables = find_sources(sources, ["*.xml"])
@@ -68,7 +71,7 @@ def convert(
     facts = read_facts(collector, tables, table)
     choice = TierChoice(tiers, collector)
     for path in files:
-        _Document(path, collector, choice, facts).collect()
+        _Document(path, collector, choice, facts, fps).collect()
     choice.check()
     state_facts(collector, facts)
     return collector.finish([*files, *tables], dataset=dataset_name(sources, "cvat"), converter="cvat")
@@ -96,19 +99,26 @@ class _Frame:
 class _Document:
     """One file while it is collected."""
 
-    def __init__(self, path: Path, collector: Collector, choice: TierChoice, facts: Mapping[str, VideoFacts]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        collector: Collector,
+        choice: TierChoice,
+        facts: Mapping[str, VideoFacts],
+        fps: float | None,
+    ) -> None:
         self._path = path
         self._collector = collector
         self._choice = choice
         self._facts = facts
+        self._fps = fps
         self._root = read_xml(path, "annotations", tool="CVAT")
         self._tasks = self._find_tasks()
 
     def collect(self) -> None:
         """Pass all videos and segments to the collector."""
         for task in self._tasks.values():
-            self._collector.video(task.video_id, str(self._path))
-            self._collector.annotated(task.video_id)
+            self._collector.video(task.video_id, str(self._path), fps=task.rate, annotated=True)
         for number, track in enumerate(self._root.iterfind("track")):
             track_id = track.get("id", str(number))
             self._collect_track(track, track_id, f"{self._path}: track {track_id!r}")
@@ -137,9 +147,10 @@ class _Document:
                 text = f"frame_filter: must be step=N, found {chosen!r:.40}"
                 self._collector.error(f"{self._path}: task {task_id!r}", text, video_id=video_id)
             fact = self._facts.get(video_id)
-            if fact is None or fact.fps is None:
+            rate = (fact and fact.fps) or self._fps
+            if rate is None:
                 self._collector.error(f"{self._path}: task {task_id!r}", _RATE_HINT, video_id=video_id)
-            tasks[task_id] = _Task(video_id, int(step[1]) if step else 1, fact.fps if fact else None)
+            tasks[task_id] = _Task(video_id, int(step[1]) if step else 1, rate)
         return tasks
 
     def _task(self, element: ElementTree.Element, where: str) -> _Task:
@@ -194,7 +205,7 @@ class _Document:
                     frame = _Frame(number, _values(element))
                     carried.setdefault((task.video_id, element.get("label", "")), []).append(frame)
                 else:
-                    self._collector.exclude(task.video_id, where, f"a shape, {element.tag[:40]}, in a single image")
+                    self._collector.exclude(task.video_id, where, f"a shape ({element.tag[:40]}) in a single image")
         for (video_id, label), frames in carried.items():
             task = tasks[video_id]
             for run in _without_gaps(frames, task.step):

@@ -17,18 +17,19 @@ How it is converted:
 - A column is a tier (`asl_kit.annotations.tiers`); if it has several codes, each of them is, `column.code`, and the
   user has to choose. A cell is then one segment with a class in each vocabulary. Cells of other columns, and cells
   without a value of the chosen codes, are left out and reported.
-- A cell that ends where it starts, or whose offset is not set (0), is a point in time: excluded and reported.
+- A cell that ends where it starts, or whose offset is not set (0), is a point in time
+  (`asl_kit.annotations.point_window`): without a window it is excluded and reported.
 """
 
 from __future__ import annotations
 
 import re
-import zipfile
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
+from asl_kit.annotations.archives import read_file
 from asl_kit.annotations.collector import Collector, read_text
+from asl_kit.annotations.point_window import PointWindow
 from asl_kit.annotations.report import ConversionReport
 from asl_kit.annotations.schema import AnnotationSet
 from asl_kit.annotations.sources import dataset_name, find_files
@@ -43,10 +44,6 @@ _COLUMN = re.compile(r"(.{1,300}?) \((MATRIX|NOMINAL|TEXT),(?:true|false),.*\)(?
 _CLOCK = r"(\d{2,4}):(\d{2}):(\d{2}):(\d{3})"
 _CELL = re.compile(rf"{_CLOCK},{_CLOCK},(.*)", re.ASCII)
 _PART = re.compile(r"((?:[^\\,]|\\.?)*)(,|$)")
-_DAMAGED = (zipfile.BadZipFile, KeyError, OSError, RuntimeError, ValueError, zlib.error, EOFError)
-"""What the standard library raises for archives that are damaged, encrypted or packed in unknown ways."""
-_MAX_BYTES = 2**28
-"""Largest database in an archive, unpacked."""
 
 
 def convert(
@@ -56,6 +53,7 @@ def convert(
     report: ConversionReport,
     table: TableOptions = DEFAULT_TABLE,
     tiers: TierOptions = ALL_TIERS,
+    point_window: PointWindow | None = None,
 ) -> AnnotationSet:
     """Convert .opf and .csv files of Datavyu, or folders of them."""
     files = find_files(sources, ["*.opf", "*.csv"])
@@ -63,13 +61,12 @@ def convert(
     tables = [path for path in files if path not in texts]
     if not texts:
         raise AnnotationError(f"{files[0]}: not a file of Datavyu: expected a first line #4")
-    collector = Collector(report, mend=False, manifest=manifest, duration_hint=DURATION_HINT)
+    collector = Collector(report, mend=False, manifest=manifest, duration_hint=DURATION_HINT, point_window=point_window)
     facts = read_facts(collector, tables, table)
     choice = TierChoice(tiers, collector)
     for path, text in texts.items():
         video_id, _ = split_name(path.stem)
-        collector.video(video_id, str(path))
-        collector.annotated(video_id)
+        collector.video(video_id, str(path), annotated=True)
         _collect(collector, choice, text, video_id, path)
     choice.check()
     state_facts(collector, facts)
@@ -88,13 +85,7 @@ def _text(path: Path) -> str:
     """Return the database of a file."""
     if path.suffix.lower() != ".opf":
         return read_text(path)
-    try:
-        with zipfile.ZipFile(path) as archive, archive.open("db") as file:
-            data = file.read(_MAX_BYTES + 1)
-    except _DAMAGED as error:
-        raise AnnotationError(f"{path}: not a spreadsheet of Datavyu, an archive with a file db: {error}") from None
-    if len(data) > _MAX_BYTES:
-        raise AnnotationError(f"{path}: its database is larger than {_MAX_BYTES >> 20} MiB")
+    data = read_file(path, "db", what="a spreadsheet of Datavyu, an archive with a file db")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -141,11 +132,15 @@ def _collect_cell(
 ) -> None:
     video_id, where, column = place
     start_s, end_s = times_s
-    if end_s in (start_s, 0.0):
-        collector.exclude(video_id, where, f"on {column!r}, a point in time, without a duration")
+    is_point = end_s in (start_s, 0.0)
+    if is_point and collector.point_window is None:  # no choice is needed for what is left out
+        collector.point(video_id, where, time=None, labels={})
         return
     for labels in choice.labels(column, values, video_id=video_id, where=where):
-        collector.segment(video_id, where, start=start_s, end=end_s, labels=labels, attributes={"tier": column})
+        if is_point:
+            collector.point(video_id, where, time=start_s, labels=labels, attributes={"tier": column})
+        else:
+            collector.segment(video_id, where, start=start_s, end=end_s, labels=labels, attributes={"tier": column})
 
 
 def _parts(text: str) -> list[str]:

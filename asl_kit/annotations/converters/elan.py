@@ -71,8 +71,7 @@ def convert(
         document = read_xml(path, "ANNOTATION_DOCUMENT", tool="ELAN")
         video_id = _video_id(collector, document, path)
         files_of[video_id] += 1
-        collector.video(video_id, str(path))
-        collector.annotated(video_id)
+        collector.video(video_id, str(path), annotated=True)
         _collect(collector, choice, document, video_id, path)
     choice.check()
     state_facts(collector, facts, fps=False)

@@ -24,16 +24,16 @@ Give the JSON file, and the lists of one of the two sets of classes, or their fo
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from asl_kit.annotations.clip_splits import video_splits
 from asl_kit.annotations.collector import Collector, as_number, read_text
 from asl_kit.annotations.report import ConversionReport
 from asl_kit.annotations.schema import AnnotationSet
-from asl_kit.annotations.sources import find_files, matches
+from asl_kit.annotations.sources import find_sources, matches
 from asl_kit.annotations.tables import DEFAULT_TABLE, TableOptions
 from asl_kit.annotations.video_facts import DURATION_HINT, read_facts, state_facts
 from asl_kit.base.files import read_json
@@ -44,7 +44,7 @@ EVENT, ELEMENT = "event", "element"
 """The vocabularies."""
 _LISTS = ["gym*_element*.txt"]
 _CATEGORIES = ["gym*_categories*.txt"]
-_ELEMENT = re.compile(r"(\S{11}_E_\S+)\s+([0-9]{1,4})")
+_ELEMENT = re.compile(r"(\S{11})(_E_\S+)\s+([0-9]{1,4})")
 _CATEGORY = re.compile(r"Clabel:\s*([0-9]{1,4})\s*;.*?;\s*([^;]*[^;\s])\s*;?")
 
 
@@ -54,8 +54,8 @@ class _Elements:
 
     classes: dict[str, str] = field(default_factory=dict)
     """The number of the class of each element."""
-    splits: dict[str, str] = field(default_factory=dict)
-    """The split of each element."""
+    splits: list[tuple[str, str]] = field(default_factory=list)
+    """The video and the split of each element."""
     names: dict[str, str] = field(default_factory=dict)
     """The name of each class."""
 
@@ -82,9 +82,8 @@ def convert(
     table: TableOptions = DEFAULT_TABLE,
 ) -> AnnotationSet:
     """Convert the files of FineGym."""
-    files = find_files(sources, ["finegym*.json", *_LISTS, *_CATEGORIES], beside=["*.json", "*.csv"])
+    files, tables = find_sources(sources, ["finegym*.json", *_LISTS, *_CATEGORIES], beside=["*.json"])
     documents = [path for path in files if path.suffix == ".json"]
-    tables = [path for path in files if path.suffix.lower() == ".csv"]
     if len(documents) != 1:
         raise AnnotationError(f"{', '.join(map(str, sources))}: expected one JSON file, found {len(documents)}")
     collector = Collector(report, mend=True, manifest=manifest, duration_hint=DURATION_HINT)
@@ -93,17 +92,16 @@ def convert(
     if not isinstance(document, dict) or not all(isinstance(events, dict) for events in document.values()):
         raise AnnotationError(f'{documents[0]}: expected {{video: {{"E_...": {{"event", "segments", "timestamps"}}}}}}')
     events_found: set[str] = set()
+    splits = video_splits(elements.splits, report)
     for video_id, events in document.items():
-        splits = Counter(split for name, split in elements.splits.items() if name.startswith(f"{video_id}_E_"))
-        split = splits.most_common(1)[0][0] if splits else None
-        collector.video(video_id, str(documents[0]), split=split)
+        collector.video(video_id, str(documents[0]), split=splits.get(video_id))
         for name, event in events.items():
             _collect(collector, f"{documents[0]}: {name}", video_id, name, event, elements, events_found)
     if not elements.classes:
         report.note(f"no list of the classes of elements is given: all have the class {ELEMENT!r}")
     state_facts(collector, read_facts(collector, tables, table))
     vocabularies = {EVENT: sorted(events_found), ELEMENT: elements.vocabulary()}
-    return collector.finish(files, dataset="finegym", vocabularies=None if manifest else vocabularies)
+    return collector.finish([*files, *tables], dataset="finegym", vocabularies=None if manifest else vocabularies)
 
 
 def _read_elements(files: Sequence[Path]) -> _Elements:
@@ -118,7 +116,8 @@ def _read_elements(files: Sequence[Path]) -> _Elements:
         for number, line in enumerate(read_text(path).splitlines(), start=1):
             match = _ELEMENT.fullmatch(line.strip())
             if match is not None:
-                elements.classes[match[1]], elements.splits[match[1]] = str(int(match[2])), split
+                elements.classes[match[1] + match[2]] = str(int(match[3]))
+                elements.splits.append((match[1], split))
             elif line.strip():
                 raise AnnotationError(f"{path}:{number}: expected `VIDEO_E_..._A_... class`, found {line!r:.60}")
     for path in categories:
@@ -157,8 +156,7 @@ def _collect(
             continue
         label = elements.label(f"{video_id}_{name}_{key}")
         if label is None:
-            collector.report.segments_read += 1
-            collector.report.exclude("segment", video_id, place, "the element is in no list of classes")
+            collector.exclude(video_id, place, "the element is in no list of classes")
             continue
         stages = segment.get("stages")
         collector.segment(

@@ -31,7 +31,7 @@ from asl_kit.annotations.collector import ACTION, Collector, read_text
 from asl_kit.annotations.named_tables import Layout
 from asl_kit.annotations.report import ConversionReport
 from asl_kit.annotations.schema import AnnotationSet
-from asl_kit.annotations.sources import dataset_name, find_files, matches
+from asl_kit.annotations.sources import dataset_name, find_sources, matches
 from asl_kit.annotations.tables import DEFAULT_TABLE, TableOptions
 from asl_kit.annotations.video_facts import VideoFacts, read_facts
 from asl_kit.errors import AnnotationError, UsageError
@@ -62,11 +62,10 @@ def convert(
     fps: float | None = None,
 ) -> AnnotationSet:
     """Convert text files with a label for each frame."""
-    files = find_files(sources, ["*.txt", "*.bundle"], beside=["*.csv"])
-    tables = [path for path in files if path.suffix.lower() == ".csv"]
+    files, tables = find_sources(sources, ["*.txt", "*.bundle"])
     bundles = [path for path in files if path.suffix.lower() == ".bundle"]
     mappings = [path for path in files if matches(path, ["mapping*.txt"])]
-    texts = [path for path in files if path not in {*tables, *bundles, *mappings}]
+    texts = [path for path in files if path not in {*bundles, *mappings}]
     if not texts:
         raise AnnotationError(f"{', '.join(map(str, files))}: no text file with a label for each frame")
     collector = Collector(report, mend=False, manifest=manifest)
@@ -91,8 +90,8 @@ def convert(
             duration=fact.duration_s or frames / rate,
             fps=rate,
             frames=None if fact.duration_s else frames,
+            annotated=True,
         )
-        collector.annotated(path.stem)
         for start, end, label in runs:
             if label in BACKGROUND:
                 background[label] += 1
@@ -108,7 +107,10 @@ def convert(
     if classes and manifest is None:
         vocabularies = {ACTION: [label for label in classes if label not in BACKGROUND]}
     return collector.finish(
-        files, dataset=dataset_name(sources, "frame-labels"), converter="frame-labels", vocabularies=vocabularies
+        [*files, *tables],
+        dataset=dataset_name(sources, "frame-labels"),
+        converter="frame-labels",
+        vocabularies=vocabularies,
     )
 
 

@@ -20,8 +20,8 @@ How it is converted:
   ranges in this way (label-studio-ml-backend at 5c12977, label_studio_ml/examples/yolo/utils/converter.py).
 - The rate is the one at which Label Studio counted frames, the `frameRate` of the Video tag (24 unless set), which the
   export does not contain. It is read from the column `fps` of a table `video,duration,fps` among the sources; or
-  from `fps`, `frame_rate`, `framerate` or `frameRate` in the task's data or `meta`; or from a region that
-  states both `framesCount` and `duration`. Otherwise the video is refused.
+  from `fps`, `frame_rate`, `framerate` or `frameRate` in the task's data or `meta`; or from `--fps`; or from a region
+  that states both `framesCount` and `duration`. Otherwise the video is refused.
 - The duration is read from the table, from `duration` in the task's data or meta, or from a region; otherwise
   a video ends with its last segment.
 - The video is the entry `video`, `video_url`, `url` or `audio` of the task's data, or the only entry that names a video
@@ -62,8 +62,8 @@ _VIDEO_KEYS = ("video", "video_url", "url", "audio")
 _RATE_KEYS = ("fps", "frame_rate", "framerate", "frameRate")
 _UPLOADED = re.compile(r"[0-9a-f]{8}-(?=.)")
 _RATE_HINT = (
-    "frames per second: not stated; give the frameRate of Label Studio's Video tag (24 unless set) in a table "
-    "video,duration,fps (a .csv file among the sources), or as fps in the task's data"
+    "frames per second: not stated; give the frameRate of Label Studio's Video tag (24 unless set) with --fps, in a"
+    " table video,duration,fps (a .csv file among the sources), or as fps in the task's data"
 )
 
 
@@ -73,11 +73,12 @@ def convert(
     manifest: Manifest | None,
     report: ConversionReport,
     table: TableOptions = DEFAULT_TABLE,
+    fps: float | None = None,
 ) -> AnnotationSet:
     """Convert exports of Label Studio, or folders of them."""
     files, tables = find_sources(sources, ["*.json"])
     collector = Collector(report, mend=False, manifest=manifest, duration_hint=DURATION_HINT)
-    export = _Export(collector, read_facts(collector, tables, table))
+    export = _Export(collector, read_facts(collector, tables, table), fps)
     for path in files:
         for where, task in _tasks(path):
             export.collect(where, task)
@@ -101,10 +102,11 @@ class _Video:
 class _Export:
     """The tasks of all files while they are collected."""
 
-    def __init__(self, collector: Collector, facts: Mapping[str, VideoFacts]) -> None:
+    def __init__(self, collector: Collector, facts: Mapping[str, VideoFacts], fps: float | None) -> None:
         self._collector = collector
         self._report = collector.report
         self._facts = facts
+        self._fps = fps
         self._videos: dict[str, _Video] = {}
         self._left_out = Counter[str]()
         self._counted_rates = 0
@@ -135,8 +137,7 @@ class _Export:
                     self._exclude(video_id, place, result, "of a cancelled annotation")
                 continue
             video.is_annotated = True
-            self._collector.video(video_id, where)
-            self._collector.annotated(video_id)
+            self._collector.video(video_id, where, annotated=True)
             for result in annotation["result"]:
                 self._collect_region(video_id, place, annotation, result, rate)
 
@@ -153,7 +154,7 @@ class _Export:
             if video.other_types and not video.has_segments:
                 kinds = ", ".join(sorted(video.other_types))
                 text = (
-                    f"annotated with {kinds} alone, which is no stretch of time with a label; expected timelinelabels"
+                    f"has only regions of type {kinds}, which are not time ranges with a label; expected timelinelabels"
                 )
                 self._collector.error(video.where, text, video_id=video_id)
         if unknown := sum(video_id not in self._videos for video_id in self._facts):
@@ -167,7 +168,7 @@ class _Export:
     def _rate(self, video_id: str, task: Mapping[str, Any], results: Sequence[dict[str, Any]]) -> float | None:
         """Return the rate at which frames are counted, in frames per second, or None if it is not stated."""
         fact = self._facts.get(video_id)
-        stated = (fact and fact.fps) or _first_number(task, _RATE_KEYS)
+        stated = (fact and fact.fps) or _first_number(task, _RATE_KEYS) or self._fps
         if stated or not any(result.get("type") == "timelinelabels" for result in results):
             return stated or None
         for result in results:
@@ -186,7 +187,7 @@ class _Export:
         kind, value = result.get("type"), result["value"]
         if kind not in ("timelinelabels", "labels") or (kind == "labels" and "start" not in value):
             self._videos[video_id].other_types.add(str(kind))
-            self._exclude(video_id, where, result, f"of type {kind!r}, no stretch of time with a label")
+            self._exclude(video_id, where, result, f"of type {kind!r}, not a time range with a label")
             return
         self._videos[video_id].has_segments = True
         place = f"{where}, region {result.get('id')!r}"

@@ -65,10 +65,10 @@ def _collect(
         collector.error(where, f"metadata: frame_rate and num_frames must be above 0, {found}", video_id=video_id)
         return
     split = _SPLITS.get(split, split) if isinstance(split, str) and split else None
-    collector.video(video_id, where, split=split, duration=seconds, fps=fps, frames=frames)
+    annotated = any(items is not None for items in lists.values())
+    collector.video(video_id, where, annotated=annotated, split=split, duration=seconds, fps=fps, frames=frames)
     for name, items in lists.items():
         if items is not None:
-            collector.annotated(video_id)
             label_ids.setdefault(TASKS[name], {})
         for number, item in enumerate(items or ()):
             label = item.get("label") if isinstance(item, dict) else None

@@ -1,18 +1,22 @@
-"""SoccerNet: points in time of 17 kinds of events in football games.
+"""SoccerNet: points in time of 17 kinds of events in football games, or of 12 kinds of actions with the ball.
 
 The labels (https://www.soccer-net.org, package SoccerNet: `Labels-v2.json` of each game) are JSON: ``{"UrlLocal":
 "england_epl/2014-2015/GAME/", "annotations": [{"gameTime": "1 - 00:07", "label", "position": "7450", "team",
 "visibility"}]}``. `gameTime` names the half and the minute, and `position` is the time in milliseconds from the start
-of the half's own video.
+of the half's own video. `Labels-ball.json` is the same for ball action spotting (2 classes in 2023, 12 since 2024; read
+in github.com/SoccerNet/sn-spotting at 9842826, and the classes and videos of the baselines of both years,
+github.com/lRomul/ball-action-spotting and github.com/recokick/ball-action-spotting).
 
 Give the files, or a folder with games. How they are converted:
 
 - Each half is a video: its id is `UrlLocal` and the half, `england_epl/2014-2015/GAME/1`, and its path that of the
-  published file, `england_epl/2014-2015/GAME/1_224p.mkv`. A half without events does not appear.
+  published file, `england_epl/2014-2015/GAME/1_224p.mkv`. A half without events does not appear. Since 2024 a game of
+  ball action spotting is one video, `GAME/224p.mp4`, with all its events in half 1.
 - An event is a point in time, and a segment needs a length: state it with `--point-window BEFORE[,AFTER]`. The point
   in seconds is the attribute `point`. Without `position`, as in version 1, it is the minute of `gameTime`.
 - `team` and `visibility` are attributes; events that are not shown are kept.
-- The split is that of a folder `train`, `valid` or `test` among the sources, or in them; without one, `train`.
+- The split is that of a folder `train`, `valid` or `test` among the sources, or in them; without one, that of
+  SoccerNet's lists of games for ball action spotting, and `train` for others.
 - The classes are in SoccerNet's order, if the files have no others; otherwise sorted.
 - Durations are not stated: add a table `video,duration[,fps]`, or a half ends with the last window.
 """
@@ -28,9 +32,9 @@ from asl_kit.annotations.collector import ACTION, Collector, as_number, number_f
 from asl_kit.annotations.point_window import PointWindow, required
 from asl_kit.annotations.report import ConversionReport
 from asl_kit.annotations.schema import AnnotationSet
-from asl_kit.annotations.sources import find_files
+from asl_kit.annotations.sources import find_sources
 from asl_kit.annotations.tables import DEFAULT_TABLE, TableOptions
-from asl_kit.annotations.video_facts import DURATION_HINT, VideoFacts, read_facts, state_facts
+from asl_kit.annotations.video_facts import DURATION_HINT, read_facts, state_facts
 from asl_kit.base.files import read_json
 from asl_kit.errors import AnnotationError
 from asl_kit.manifests.schema import Manifest
@@ -41,6 +45,22 @@ CLASSES = (
     "Red card", "Yellow->red card",
 )  # fmt: skip
 """The classes of Labels-v2.json, in the order of EVENT_DICTIONARY_V2 of the package SoccerNet."""
+BALL_CLASSES = (
+    "PASS", "DRIVE", "HEADER", "HIGH PASS", "OUT", "CROSS", "THROW IN", "SHOT", "BALL PLAYER BLOCK",
+    "PLAYER SUCCESSFUL TACKLE", "FREE KICK", "GOAL",
+)  # fmt: skip
+"""The classes of Labels-ball.json, in the order of the baseline of 2024; those of 2023 are the first two."""
+BALL_SPLITS = {
+    "2019-10-01 - Blackburn Rovers - Nottingham Forest": "train",
+    "2019-10-01 - Brentford - Bristol City": "train",
+    "2019-10-01 - Hull City - Sheffield Wednesday": "train",
+    "2019-10-01 - Leeds United - West Bromwich": "train",
+    "2019-10-01 - Middlesbrough - Preston North End": "val",
+    "2019-10-01 - Reading - Fulham": "test",
+    "2019-10-01 - Stoke City - Huddersfield Town": "test",
+}
+"""Split by the name of a game, as in BallTrain.json, BallValid.json and BallTest.json of the package SoccerNet."""
+_BALL = "Labels-ball.json"
 ATTRIBUTES = ("team", "visibility")
 _SPLITS = {"train": "train", "valid": "val", "test": "test"}
 """Split by the name of a folder."""
@@ -56,22 +76,18 @@ def convert(
     point_window: PointWindow | None = None,
 ) -> AnnotationSet:
     """Convert the labels of games."""
-    files = find_files(sources, ["Labels-v2.json"], beside=["*.json", "*.csv"])
-    tables = [path for path in files if path.suffix.lower() == ".csv"]
-    games = [path for path in files if path not in tables]
+    games, tables = find_sources(sources, ["Labels-v2.json", _BALL], beside=["*.json"])
     window = required(point_window, "SoccerNet's events")
-    collector = Collector(report, mend=True, manifest=manifest, duration_hint=DURATION_HINT)
-    facts = read_facts(collector, tables, table)
+    collector = Collector(report, mend=True, manifest=manifest, duration_hint=DURATION_HINT, point_window=window)
     labels: set[str] = set()
     for path in games:
-        _collect(collector, path, window, facts, labels, split=_split_of(path, sources))
-    state_facts(collector, facts)
-    report.note(
-        f"events are points in time: their segments are from {window.before_s:g} s before to"
-        f" {window.after_s:g} s after them"
+        _collect(collector, path, labels, split=_split_of(path, sources))
+    state_facts(collector, read_facts(collector, tables, table))
+    known = (CLASSES, BALL_CLASSES[:2], BALL_CLASSES)
+    classes = next((list(names) for names in known if labels <= {*names}), sorted(labels))
+    return collector.finish(
+        [*games, *tables], dataset="soccernet", vocabularies=None if manifest else {ACTION: classes}
     )
-    classes = list(CLASSES) if labels <= {*CLASSES} else sorted(labels)
-    return collector.finish(files, dataset="soccernet", vocabularies=None if manifest else {ACTION: classes})
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -83,19 +99,14 @@ def _read(path: Path) -> dict[str, Any]:
     return document
 
 
-def _collect(
-    collector: Collector,
-    path: Path,
-    window: PointWindow,
-    facts: dict[str, VideoFacts],
-    labels: set[str],
-    *,
-    split: str | None,
-) -> None:
+def _collect(collector: Collector, path: Path, labels: set[str], *, split: str | None) -> None:
     """Pass the events of a game to the collector, and add their labels."""
     document = _read(path)
     url = document.get("UrlLocal")
     game = (url if isinstance(url, str) else "").replace("\\", "/").strip("/") or path.resolve().parent.name
+    split = split or BALL_SPLITS.get(game.rpartition("/")[2])
+    halves = {str(event.get("gameTime")).strip()[:1] for event in document["annotations"] if isinstance(event, dict)}
+    is_whole = path.name == _BALL and halves == {"1"}
     for number, event in enumerate(document["annotations"]):
         where = f"{path}: annotations.{number}"
         match = _GAME_TIME.fullmatch(str(event.get("gameTime")).strip()) if isinstance(event, dict) else None
@@ -105,18 +116,16 @@ def _collect(
             continue
         half, minutes, seconds = match.groups()
         video_id = f"{game}/{half}"
-        collector.video(video_id, str(path), split=split, path=f"{game}/{half}_224p.mkv")
-        collector.annotated(video_id)
-        point_s = _point(event.get("position"), int(minutes) * 60 + int(seconds))
-        start: object = event.get("position")
-        end = start
-        attributes = {name: event[name] for name in ATTRIBUTES if event.get(name)}
-        if point_s is not None:
-            fact = facts.get(video_id)
-            start, end = window.around(point_s, fact.duration_s if fact else None)
-            attributes["point"] = point_s
+        video = f"{game}/224p.mp4" if is_whole else f"{game}/{half}_224p.mkv"
+        collector.video(video_id, str(path), split=split, path=video, annotated=True)
         labels.add(label)
-        collector.segment(video_id, where, start=start, end=end, labels={ACTION: label}, attributes=attributes)
+        collector.point(
+            video_id,
+            where,
+            time=_time(event.get("position"), int(minutes) * 60 + int(seconds)),
+            labels={ACTION: label},
+            attributes={name: event[name] for name in ATTRIBUTES if event.get(name)},
+        )
 
 
 def _split_of(path: Path, sources: Sequence[Path]) -> str | None:
@@ -126,9 +135,9 @@ def _split_of(path: Path, sources: Sequence[Path]) -> str | None:
     return next((_SPLITS[part] for part in parts if part in _SPLITS), None)
 
 
-def _point(position: object, game_time_s: int) -> float | None:
-    """Return the time of an event in seconds, or None if its position is no number."""
+def _time(position: object, game_time_s: int) -> object:
+    """Return the time of an event in seconds, or its position if that is no number."""
     if position is None:
-        return float(game_time_s)
+        return game_time_s
     number = as_number(number_from_text(position) if isinstance(position, str) else position)
-    return None if number is None else number / 1000
+    return position if number is None else number / 1000

@@ -85,8 +85,7 @@ def _collect(collector: Collector, facts: Mapping[str, VideoFacts], path: Path) 
     cues = list(_cues(path, lines) if suffix != ".txt" else _chapters(path, lines))
     if not cues and suffix != ".vtt":
         raise AnnotationError(f"{path}: neither cues nor chapters: expected times such as {_EXPECTED[suffix]!r}")
-    collector.video(video_id, str(path))
-    collector.annotated(video_id)
+    collector.video(video_id, str(path), annotated=True)
     starts_s = sorted(cue.start_s for cue in cues)
     fact = facts.get(video_id)
     for cue in cues:
@@ -131,6 +130,10 @@ def _cues(path: Path, lines: Sequence[str]) -> Iterator[_Cue]:
         if start_s is None or end_s is None:
             text = f"expected times such as {_EXPECTED[path.suffix.lower()]!r}, found {times.strip()!r:.60}"
             raise AnnotationError(f"{path}:{number}: {text}")
+        if (next_cue := next((found for found, line in block[place + 1 :] if "-->" in line), None)) is not None:
+            raise AnnotationError(
+                f"{path}:{next_cue}: times in the text of a cue: expected a blank line between two cues"
+            )
         text = " ".join(line.strip() for _, line in block[place + 1 :])
         voice = _VOICE.search(text)
         yield _Cue(number, start_s, end_s, _plain(text), html.unescape(voice[1]).strip() if voice else "")

@@ -13,8 +13,9 @@ How it is converted:
 - An interval with a text is a segment, and the text its class. The name of the tier is an attribute of the segment. All
   tiers share the vocabulary "action"; if tiers are chosen (`asl_kit.annotations.tiers`), each has the vocabulary that
   is stated, and intervals of others are left out and reported.
-- Intervals without a text are the gaps between annotations; the report counts them. Points have no duration: they are
-  excluded and reported.
+- Intervals without a text are the gaps between annotations; the report counts them.
+- Points are points in time (`asl_kit.annotations.point_window`). Without a window they are excluded and reported, and
+  so are those without a text.
 - Binary and chronological TextGrids are refused: save them as a text file in Praat.
 """
 
@@ -25,6 +26,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from asl_kit.annotations.collector import Collector, as_number, read_text
+from asl_kit.annotations.point_window import PointWindow
 from asl_kit.annotations.report import ConversionReport
 from asl_kit.annotations.schema import AnnotationSet
 from asl_kit.annotations.sources import dataset_name, find_sources
@@ -50,10 +52,11 @@ def convert(
     report: ConversionReport,
     table: TableOptions = DEFAULT_TABLE,
     tiers: TierOptions = ALL_TIERS,
+    point_window: PointWindow | None = None,
 ) -> AnnotationSet:
     """Convert .TextGrid files, or folders of them."""
     files, tables = find_sources(sources, ["*.textgrid"])
-    collector = Collector(report, mend=False, manifest=manifest, duration_hint=DURATION_HINT)
+    collector = Collector(report, mend=False, manifest=manifest, duration_hint=DURATION_HINT, point_window=point_window)
     facts = read_facts(collector, tables, table)
     choice = TierChoice(tiers, collector)
     gaps = 0
@@ -62,12 +65,11 @@ def convert(
         tokens = _Tokens(path)
         duration_s = tokens.header()
         known = video_id in facts and facts[video_id].duration_s is not None
-        collector.video(video_id, str(path), duration=None if known or duration_s <= 0 else duration_s)
-        collector.annotated(video_id)
+        collector.video(video_id, str(path), duration=None if known or duration_s <= 0 else duration_s, annotated=True)
         gaps += _collect(collector, choice, tokens, video_id, path)
     choice.check()
     if gaps:
-        report.note(f"{gaps} intervals without a text are gaps, and no segments")
+        report.note(f"{gaps} intervals without a text are gaps between segments")
     state_facts(collector, facts)
     return collector.finish([*files, *tables], dataset=dataset_name(sources, "textgrid"), converter="textgrid")
 
@@ -87,19 +89,19 @@ def _collect(collector: Collector, choice: TierChoice, tokens: _Tokens, video_id
             start_s = tokens.number(f"time of {where}")
             end_s = tokens.number(f"end of {where}") if kind == "IntervalTier" else start_s
             label = " ".join(tokens.text(f"text of {where}").split())
-            if kind == "TextTier":
-                collector.exclude(video_id, where, "a point in time, without a duration")
-            elif not label:
+            if not label and kind == "IntervalTier":
                 gaps += 1
-            elif (vocabulary := choice.vocabulary(tier, video_id=video_id, where=where)) is not None:
-                collector.segment(
-                    video_id,
-                    where,
-                    start=start_s,
-                    end=end_s,
-                    labels={vocabulary: label},
-                    attributes={"tier": tier} if tier else {},
-                )
+                continue
+            vocabulary = choice.vocabulary(tier, video_id=video_id, where=where)
+            if vocabulary is None:
+                continue
+            labels, attributes = {vocabulary: label}, {"tier": tier} if tier else {}
+            if kind == "IntervalTier":
+                collector.segment(video_id, where, start=start_s, end=end_s, labels=labels, attributes=attributes)
+            elif label:
+                collector.point(video_id, where, time=start_s, labels=labels, attributes=attributes)
+            else:
+                collector.exclude(video_id, where, "a point without a text")
     tokens.end()
     return gaps
 
@@ -174,6 +176,6 @@ class _Tokens:
 
 
 class _Flag(str):
-    """A flag, such as <exists>, or a number that is none: neither a text nor a number."""
+    """A flag, such as <exists>, or a malformed number: neither a text nor a number."""
 
     __slots__ = ()

@@ -58,8 +58,7 @@ def collect_instances(
             text = f"the name states no split: expected a name that starts with {' or '.join(_SPLITS)}"
             collector.error(where, text, video_id=video_id)
             continue
-        collector.video(video_id, where, split=split or split_of(video_id))
-        collector.annotated(video_id)
+        collector.video(video_id, where, split=split or split_of(video_id), annotated=True)
         collector.segment(
             video_id,
             where,

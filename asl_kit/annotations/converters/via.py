@@ -154,8 +154,7 @@ class _Project:
         if self._files.setdefault(video_id, str(files[0])) != str(files[0]):
             self._error(place, "another file has the same name: rename one of the two", video_id)
         self._videos[view_id] = video_id
-        self._collector.video(video_id, str(self._path))
-        self._collector.annotated(video_id)
+        self._collector.video(video_id, str(self._path), annotated=True)
 
     def _collect_metadata(self, where: str, metadata: dict[str, Any]) -> None:
         view_id, times_s, shape = metadata.get("vid"), metadata.get("z"), metadata.get("xy", [])
@@ -172,8 +171,8 @@ class _Project:
             self._collector.error(where, text, video_id=video_id)
             return
         if shape or len(times_s) < 2 or view_id in self._images:
-            reason = "a shape" if shape else "a single frame" if times_s else "said of the whole file"
-            self._collector.exclude(video_id, where, f"{reason}, no stretch of time")
+            what = "a shape" if shape else "of a single frame" if times_s else "of the whole file"
+            self._collector.exclude(video_id, where, f"{what}, not a temporal segment")
             return
         if len(times_s) > 2:
             self._collector.error(where, f"z: must be start and end, found {len(times_s)} times", video_id=video_id)

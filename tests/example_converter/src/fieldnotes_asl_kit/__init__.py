@@ -26,8 +26,7 @@ def convert(sources: Sequence[Path], *, manifest: Manifest | None, report: Conve
 
 def _collect(collector: Collector, path: Path) -> None:
     video_id = path.stem
-    collector.video(video_id, str(path))
-    collector.annotated(video_id)  # even if no action follows
+    collector.video(video_id, str(path), annotated=True)  # even if no action follows
     for number, line in enumerate(read_text(path).splitlines(), start=1):
         where = f"{path}:{number}"
         first, _, rest = line.strip().partition(" ")

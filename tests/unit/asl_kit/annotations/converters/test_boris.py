@@ -1,11 +1,15 @@
+import csv
+import io
 import json
 
 import pytest
 from helpers.support import GOLDEN, damage
+from helpers.workbooks import workbook
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from asl_kit.annotations.converters.boris import convert
+from asl_kit.annotations.point_window import PointWindow
 from asl_kit.annotations.report import ConversionReport
 from asl_kit.annotations.tiers import TierOptions
 from asl_kit.errors import AnnotationError, AslKitError
@@ -33,14 +37,15 @@ def state(start, end, code="eat", subject="", modifiers=""):
     return [start, subject, code, modifiers, ""], [end, subject, code, modifiers, ""]
 
 
-def run(tmp_path, text, *, name="p.boris", table=None, tiers=()):
+def run(tmp_path, text, *, name="p.boris", table=None, tiers=(), window=None):
     sources = [tmp_path / name]
     sources[0].write_bytes(text if isinstance(text, bytes) else text.encode())
     if table is not None:
         sources.append(tmp_path / "facts.csv")
         sources[1].write_text(table)
     report = ConversionReport("boris")
-    annotations = convert(sources, manifest=None, report=report, tiers=TierOptions.parse(tiers))
+    options = {"tiers": TierOptions.parse(tiers), "point_window": window}
+    annotations = convert(sources, manifest=None, report=report, **options)
     report.compare(annotations, None)
     assert report.differences == []
     return annotations, report
@@ -72,9 +77,29 @@ def test_times_of_the_observation_become_times_of_its_media(tmp_path, text, expe
 
 def test_points_and_other_categories_are_reported(tmp_path):
     text = project(*state(1, 2), [3, "", "hop", "", ""])
+    _, report = run(tmp_path, text)
+    assert [item.reason for item in report.items] == ["a point in time; --point-window makes it a segment"]
     annotations, report = run(tmp_path, text, tiers=["food=verb"])
     assert annotations.videos["a"].segments[0].labels == {"verb": "eat"}
-    assert [item.reason for item in report.items] == ["a point in time, without a duration"]
+    assert [item.reason for item in report.items] == ["on 'Not defined', not among the chosen tiers"]
+
+
+POINTS = {
+    "in the first medium": (3, {"a": [(2, 5, 3)], "b": [], "c": []}),
+    "at a boundary": (10, {"a": [], "b": [(0, 2, 0)], "c": []}),
+    "at the end of a medium": (19.5, {"a": [], "b": [(8.5, 10, 9.5)], "c": []}),
+    "in the last medium": (25, {"a": [], "b": [], "c": [(4, 7, 5)]}),
+}
+
+
+@pytest.mark.parametrize(("time", "expected"), POINTS.values(), ids=POINTS)
+def test_the_window_of_a_point_stays_in_its_medium(tmp_path, time, expected):
+    text = project([time, "", "hop", "", ""], media=["a.mp4", "b.mp4", "c.mp4"])
+    annotations, _ = run(tmp_path, text, window=PointWindow(1, 2))
+    assert {
+        name: [(item.start, item.end, item.attributes["point"]) for item in video.segments]
+        for name, video in annotations.videos.items()
+    } == expected
 
 
 def test_an_older_export_of_two_media_needs_their_durations(tmp_path):
@@ -82,14 +107,25 @@ def test_an_older_export_of_two_media_needs_their_durations(tmp_path):
     facts = "video,duration\na,10\nb,15\n"
     annotations, _ = run(tmp_path, OLDER + rows, name="a.tsv", table=facts)
     assert times(annotations) == {"a": [(1, 2)], "b": [(2, 4)]}
-    with pytest.raises(
-        AnnotationError, match=r"duration of a, b: not stated, but needed, as the observation has several"
-    ):
+    with pytest.raises(AnnotationError, match="2 errors") as caught:
         run(tmp_path, OLDER + rows, name="a.tsv")
+    for video in "ab":
+        text = f"video '{video}': duration: not stated, but needed, as the observation has several media; give it in a"
+        assert text in caught.value.message
     with pytest.raises(
         AnnotationError, match=r"its media with events last 25 s, but the observation 40 s: use BORIS's"
     ):
         run(tmp_path, OLDER + rows.replace("25", "40"), name="a.tsv", table=facts)
+
+
+@pytest.mark.parametrize("shared", [False, True], ids=["as BORIS writes it", "saved by Excel"])
+@pytest.mark.parametrize("name", ["aggregated.tsv", "tabular.csv", "older.tsv"])
+def test_a_workbook_is_read_like_the_text(tmp_path, name, shared):
+    text = (RAW / name).read_text()
+    rows = list(csv.reader(io.StringIO(text, newline=""), delimiter="\t" if name.endswith("tsv") else ","))
+    expected, _ = run(tmp_path, text, name=name)
+    annotations, _ = run(tmp_path, workbook(rows, shared=shared), name="a.xlsx")
+    assert annotations.videos == expected.videos
 
 
 FAULTS = {
@@ -101,6 +137,12 @@ FAULTS = {
     "unknown behavior": (project([1, "", "fly", "", ""]), "p.boris", "behavior 'fly' is not in the ethogram"),
     "no event": (project([1, "", "eat"]), "p.boris", r"event 1: must be \[time, subject, code"),
     "late": (project(*state(9, 11)), "p.boris", r"end: must be within the video's duration \(10.0\)"),
+    "another workbook": (
+        workbook([["video", "duration"]]),
+        "p.xlsx",
+        "not an export of BORIS: expected a first column",
+    ),
+    "no workbook": ("a,b", "p.xlsx", r"not a workbook \(\.xlsx\)"),
     "no project": ("{}", "p.boris", "not a project of BORIS"),
     "not an export": ("a\tb\n1\t2\n", "p.tsv", "not an export of BORIS: expected a first column 'Observation id'"),
     "another export": ("Observation id\tb\n1\t2\n", "p.tsv", "not an export of events of BORIS"),

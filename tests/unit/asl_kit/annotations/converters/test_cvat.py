@@ -68,6 +68,13 @@ def test_values_of_an_attribute_are_classes_if_chosen(tmp_path):
         run(tmp_path, document(person, track(box(1))), tiers=["person.post"])
 
 
+def test_the_frame_rate_can_be_an_option(tmp_path):
+    path = tmp_path / "a.xml"
+    path.write_text(document(track(box(5), box(8, 1))))
+    annotations = convert([path], manifest=None, report=ConversionReport("cvat"), fps=5.0)
+    assert (segments(annotations), annotations.videos["a"].fps) == ([(1.0, 1.6, {"action": "run"})], 5.0)
+
+
 FAULTS = {
     "no rate": (
         document(track(box(1))),

@@ -40,6 +40,41 @@ def test_a_time_that_is_no_number_is_dropped(tmp_path):
     assert [item.reason for item in report.items] == ["start: must be a finite number, found 'soon'"]
 
 
+def clip(video, start):
+    return f"{video}-{start}-{start + 9}-F1-F2 1 1 1\n"
+
+
+def test_the_split_of_a_video_is_that_of_most_of_its_clips(tmp_path):
+    train, test = tmp_path / "train_split2.txt", tmp_path / "test_split2.txt"
+    train.write_text(clip("a", 10) + clip("a", 20) + clip("b", 10))
+    test.write_text(clip("b", 20) + clip("b", 30))
+    rows = "".join(f"1;{video};x;x;x;10;20;F1;F2\n" for video in "abc")
+    annotations, report = run(tmp_path, rows, train, test)
+    assert {name: video.split for name, video in annotations.videos.items()} == {
+        "a": "train", "b": "test", "c": "train",
+    }  # fmt: skip
+    note = "1 clips are listed in another split than most clips of their video, whose split is theirs"
+    assert note in report.notes
+
+
+LISTS = {
+    "two divisions": ({"train_split1.txt": "", "test_split2.txt": ""}, "of one division into splits"),
+    "another list": ({"my_split1.txt": ""}, "of one division into splits"),
+    "no clips": (
+        {"train_split1.txt": "a 1 1 1"},
+        r"train_split1\.txt:1: expected a clip and the numbers of its classes",
+    ),
+}
+
+
+@pytest.mark.parametrize(("lists", "error"), LISTS.values(), ids=LISTS)
+def test_faulty_lists_of_splits(tmp_path, lists, error):
+    for name, text in lists.items():
+        (tmp_path / name).write_text(text)
+    with pytest.raises(AnnotationError, match=error):
+        run(tmp_path, "1;a;x;x;x;10;20;F1;F2\n", *(tmp_path / name for name in lists))
+
+
 FAULTS = {
     "no action": ("1;a;;;;10;20;F1;F2\n", HEADER, r"action_labels\.csv:2: expected a clip and an action"),
     "other columns": ("1;a\n", "Block ID;Clip Prefix\n", "column 'Action' is missing"),

@@ -63,6 +63,15 @@ def test_frames_are_counted_from_1_and_the_last_one_belongs_to_the_range(tmp_pat
     assert times_of(annotations) == [expected]
 
 
+def test_the_frame_rate_can_be_an_option_for_tasks_that_do_not_state_one(tmp_path):
+    tasks = [
+        task(annotation(frames(1, 50)), data={"video": name, **fps}) for name, fps in (("a", {}), ("b", {"fps": 10}))
+    ]
+    (tmp_path / "a.json").write_text(json.dumps(tasks))
+    annotations = convert([tmp_path / "a.json"], manifest=None, report=ConversionReport("x"), fps=25.0)
+    assert (times_of(annotations), times_of(annotations, "b")) == ([(0.0, 2.0)], [(0.0, 5.0)])
+
+
 COUNTS = {"id": "b", "type": "videorectangle", "value": {"framesCount": 250, "duration": 10.0}}
 RATES = {
     "data": ([task(annotation(frames(1, 50)))], None, 2.0),
@@ -129,8 +138,8 @@ def test_what_is_no_segment_is_reported(tmp_path):
     annotations, report = run(tmp_path, tasks)
     assert times_of(annotations) == [(1.0, 2.0)]
     assert [item.reason for item in report.items] == [
-        "of type 'choices', no stretch of time with a label",
-        "of type 'relation', no stretch of time with a label",
+        "of type 'choices', not a time range with a label",
+        "of type 'relation', not a time range with a label",
         "of a cancelled annotation",
     ]
     assert {"1 predictions are left out", "1 drafts are left out", "1 cancelled annotations are left out"} <= {
@@ -259,5 +268,5 @@ def test_damaged_file_is_one_message(tmp_path, data, sample):
 
 
 def test_rectangles_alone_are_refused_and_not_taken_as_no_action(tmp_path):
-    with pytest.raises(AnnotationError, match="annotated with videorectangle alone, which is no stretch of time"):
+    with pytest.raises(AnnotationError, match="has only regions of type videorectangle, which are not time ranges"):
         run(tmp_path, [task(annotation(COUNTS))])

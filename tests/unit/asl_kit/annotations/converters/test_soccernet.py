@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from asl_kit.annotations.converters.soccernet import CLASSES, convert
+from asl_kit.annotations.converters.soccernet import BALL_CLASSES, CLASSES, convert
 from asl_kit.annotations.point_window import PointWindow
 from asl_kit.annotations.report import ConversionReport
 from asl_kit.errors import AnnotationError, UsageError
@@ -17,8 +17,8 @@ def event(time="1 - 00:07", label="Goal", position="7450", **others):
     return {"gameTime": time, "label": label, "position": position, "team": "home", "visibility": "visible"} | others
 
 
-def run(folder, *events, window=WINDOW, durations="", url=GAME + "/"):
-    source = folder / "Labels-v2.json"
+def run(folder, *events, window=WINDOW, durations="", url=GAME + "/", name="Labels-v2.json"):
+    source = folder / name
     source.write_text(json.dumps({"UrlLocal": url, "annotations": events}))
     table = folder / "durations.csv"
     table.write_text("video,duration\n" + durations)
@@ -58,6 +58,24 @@ def test_version_1_has_minutes_and_other_labels(tmp_path):
     assert annotations.classes() == ["soccer-ball"]
 
 
+BALL = {
+    "2024": (["1 - 50:00"], "DRIVE", BALL_CLASSES[:2], {"1": "/224p.mp4"}),
+    "2024, another class": (["1 - 50:00"], "SHOT", BALL_CLASSES, {"1": "/224p.mp4"}),
+    "2023": (["1 - 01:00", "2 - 01:00"], "PASS", BALL_CLASSES[:2], {"1": "/1_224p.mkv", "2": "/2_224p.mkv"}),
+}
+
+
+@pytest.mark.parametrize(("moments", "label", "classes", "paths"), BALL.values(), ids=BALL)
+def test_ball_action_spotting(tmp_path, moments, label, classes, paths):
+    game = "england_efl/2019-2020/2019-10-01 - Reading - Fulham"
+    events = [event(moment, label) for moment in moments]
+    annotations, _ = run(tmp_path, *events, url=game, name="Labels-ball.json")
+    assert annotations.classes() == list(classes)
+    assert {name: (video.path, video.split) for name, video in annotations.videos.items()} == {
+        f"{game}/{half}": (game + path, "test") for half, path in paths.items()
+    }
+
+
 def test_split_of_the_folder(tmp_path):
     (tmp_path / "valid").mkdir()
     annotations, _ = run(tmp_path / "valid", event(), url=None, durations="valid/1,45:00\n")
@@ -67,7 +85,7 @@ def test_split_of_the_folder(tmp_path):
 def test_position_that_is_no_number_is_dropped(tmp_path):
     _, report = run(tmp_path, event(), event(position="soon"))
     assert [(item.outcome, item.reason) for item in report.items] == [
-        ("dropped", "start: must be a finite number, found 'soon'")
+        ("dropped", "time: must be a finite number, found 'soon'")
     ]
 
 

@@ -45,6 +45,11 @@ FAULTS = {
     "no header": ("a.vtt", "00:01.000 --> 00:02.000\nrun\n", "a.vtt:1: not a WebVTT file"),
     "no times": ("a.vtt", "WEBVTT\n\nrun\nwalk\n", "a.vtt:3: expected a cue with times"),
     "61 seconds": ("a.vtt", "WEBVTT\n\n00:01.000 --> 00:61.000\nrun\n", "a.vtt:3: expected times such as"),
+    "no blank line": (
+        "a.srt",
+        "00:00:01,000 --> 00:00:02,000\nrun\n00:00:03,000 --> 00:00:04,000\nwalk\n",
+        "a.srt:3: times in",
+    ),
     "back": ("a.srt", "1\n00:00:02,000 --> 00:00:01,000\nrun\n", "a.srt:2: video 'a': end: must be after the start"),
     "no cues": ("a.srt", "\n", "neither cues nor chapters"),
     "no chapters": ("a.txt", "hello\n", "a.txt:1: expected a line such as '1:05 pour water', found 'hello'"),

@@ -34,7 +34,7 @@ def test_tiers_are_chosen(tmp_path):
     (item,) = annotations.videos["a"].segments
     assert (item.start, item.end, item.labels, item.attributes) == (1, 2, {"verb": "run"}, {"tier": "x"})
     assert [item.reason for item in report.items] == ["on 'y', not among the chosen tiers"]
-    assert "1 intervals without a text are gaps, and no segments" in report.notes
+    assert "1 intervals without a text are gaps between segments" in report.notes
 
 
 FAULTS = {
