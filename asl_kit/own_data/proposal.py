@@ -7,7 +7,7 @@ derived by the same code from the features that the proposed extraction will mak
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +19,13 @@ from asl_extract.backbones import get_backbone
 from asl_extract.clip_plan import ClipPlan
 from asl_kit.dataset.default_splits import training_split, validation_split
 from asl_kit.dataset.split import VideoItem
+from asl_kit.dataset.streams import joined_grid
 from asl_kit.errors import MissingFileError
 from asl_kit.own_data.survey import Survey
 from asl_kit.recipes.files import load_recipe, to_toml_value
-from asl_kit.recipes.schema import Recipe
+from asl_kit.recipes.schema import DataRecipe, Recipe
 from asl_kit.torch_utils.device import choose_precision, default_precision
-from asl_train.derived_shape import derive_shape, shape_table
+from asl_train.derived_shape import FEW_FEATURES, derive_shape, finer_scale, shape_table
 
 # Kinetics-400 top-1 and multiplications a clip: torchvision's MViT_V2_S_Weights; X3D-XS in SlowFast's MODEL_ZOO.md.
 BACKBONES = {
@@ -39,8 +40,6 @@ BACKBONES = {
 }
 TRAINED_FPS = 30.0
 """Frame rate of the backbones' windows."""
-STEPS_IN_SEGMENT = 4
-"""Minimum number of features in all but the shortest tenth of the segments."""
 SMALL_SEGMENTS = 2000
 """A set with fewer training segments is small. The default network was published on THUMOS14, which has 3,007."""
 SMALL_STEPS = 800
@@ -125,7 +124,12 @@ def propose(
         )
         for video_id, video in survey.train.items()
     ]
+    scale = finer_scale(items)
+    items = [replace(item, grid=joined_grid(item.grid, DataRecipe(time_scale=scale))) for item in items]
     recipe_choices = _recipe(survey, items)
+    if scale > 1:
+        reason = f"at this stride, a tenth of the segments would have fewer than {FEW_FEATURES} features"
+        recipe_choices.append(Choice("data.time_scale", scale, reason))
     recipe = load_recipe(settings=[f"{choice.name}={to_toml_value(choice.value)}" for choice in recipe_choices])
     shape = derive_shape(items, [get_backbone(options["--backbone"]).feature_dim], recipe)
     classes = sum(map(len, survey.annotations.vocabularies.values()))
@@ -206,7 +210,7 @@ def propose_extraction(survey: Survey, *, device: torch.device, weights: str) ->
         f" half of the segments are shorter than {middle_s:.2g} s"
     )
     choices.append(Choice("--window", window, reason))
-    stride = int(short_s / STEPS_IN_SEGMENT * fps)
+    stride = int(short_s / FEW_FEATURES * fps)
     stride = min(max(stride, window // 16, 1), max(window // 2, 1))
     reason = (
         f"{stride / fps:.2g} s: nine tenths of the segments are longer than {short_s:.2g} s,"

@@ -96,6 +96,15 @@ def test_recipe_by_size(found: Survey, expected: dict) -> None:
     assert bool(chosen.keys() - UNSEEN.keys()) == bool(expected)
 
 
+def test_segments_shorter_than_the_smallest_stride_allows() -> None:
+    """A window of 6 frames moves by 1 frame at least: 3 features a segment, 6 at the finer scale."""
+    found = survey(length_s=0.1)
+    assert recipe(found)["data.time_scale"] == 2
+    derived = propose(found, device=CPU).derived
+    assert "data.time_scale" not in "".join(map(str, derived.columns[1].cells))
+    assert "data.time_scale" not in recipe(survey(length_s=1.0))
+
+
 def test_what_training_derives_is_not_set() -> None:
     """Sequence length, pyramid, regression ranges, average and precision stay `auto` or at their defaults."""
     for found in (survey(), survey(videos=2000, segments=2)):
