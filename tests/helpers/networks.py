@@ -8,6 +8,14 @@ from typing import Any
 from asl_kit.model.network import Localizer, Shape
 from asl_kit.recipes.schema import Recipe
 
+PARTS: dict[str, dict[str, Any]] = {
+    "attention, trident": {"head": "trident", "trident_bins": 5},
+    "sgp, offsets": {"encoder": "sgp", "sgp_window": 3},
+    "sgp, trident": {"encoder": "sgp", "head": "trident", "trident_bins": 5, "head_kernel": 5, "trident_kernel": 1},
+    "maxpool, trident": {"encoder": "maxpool", "stem_blocks": 0, "head": "trident", "trident_bins": 3, "head_width": 8},
+}
+"""Encoders and heads other than the default ones, as keys of a recipe's `model` table."""
+
 
 def make_network(
     *,

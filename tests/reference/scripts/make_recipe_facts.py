@@ -2,18 +2,20 @@
 
 git clone https://github.com/happyharrycn/actionformer_release
 git clone https://github.com/JonnyS1226/ego4d_asl
+git clone https://github.com/dingfengshi/TriDet
 git clone https://github.com/sming256/OpenTAD
 git clone https://github.com/OpenGVLab/video-mamba-suite
 python make_recipe_facts.py FOLDER_OF_THE_CLONES
 
 The files are read at the commits below with git; bare clones do too. `recipe` holds what a
 recipe can say, `beyond` what it cannot, in the words that the recipe's limits have to repeat,
-and `parameters` how many ActionFormer's own code gives a network of that configuration.
+and `parameters` how many ActionFormer's or TriDet's own code gives a network of that configuration.
 Left out: which videos and files are read, the network's input dimensions and its number of classes.
 """
 
 from __future__ import annotations
 
+import importlib
 import io
 import json
 import posixpath
@@ -29,6 +31,7 @@ import yaml
 
 COMMITS = {
     "actionformer_release": "61ea7eb",
+    "TriDet": "764b816",
     "ego4d_asl": "4ffbce5",
     "OpenTAD": "3dd7b03",
     "video-mamba-suite": "2ab60f2",
@@ -50,6 +53,7 @@ ACTIONFORMER_LIKE = {
         "thumos_i3d",
     ],
     "ego4d_asl": ["baseline"],
+    "TriDet": ["anet_tsp", "epic_slowfast_noun", "epic_slowfast_verb", "hacs_slowfast", "thumos_i3d"],
     "video-mamba-suite": ["mamba_anet_new", "mamba_fineaction_new", "mamba_hacs_new", "mamba_thumos_new"],
 }
 OPENTAD = [
@@ -124,15 +128,46 @@ def lengths(longest: int, is_resized: bool) -> dict[str, Any]:
     return {"data.sequence_length": longest} | ({"data.resize_length": longest} if is_resized else {})
 
 
+def network_facts(config: dict) -> dict[str, Any]:
+    """Return the keys of the network; fail if a configuration asks for what no recipe can change."""
+    model, train, opt = (config[name] for name in ("model", "train_cfg", "opt"))
+    if config["model_name"] == "TriDet":
+        expect(model, backbone_type="SGP", downsample_type="max", use_trident_head=True)
+        return {
+            "model.encoder": "sgp",
+            "model.head": "trident",
+            "model.sgp_window": model["n_sgp_win_size"],
+            "model.sgp_window_factor": model["k"],
+            "model.sgp_mlp_width": model["sgp_mlp_dim"],
+            "model.sgp_initial_deviation": model["init_conv_vars"],
+            "model.head_width": None if model["head_dim"] == model["fpn_dim"] else model["head_dim"],
+            "model.head_kernel": model["head_kernel_size"],
+            "model.trident_bins": model["num_bins"],
+            "model.trident_kernel": model["boudary_kernel_size"],
+            "model.padding": "full",  # libs/modeling/meta_archs.py, preprocessing
+            "model.input_noise": model["input_noise"],
+            "loss.tiou_weight_power": model["iou_weight_power"],
+            "optimizer.final_learning_rate_share": round(opt["eta_min"] / opt["learning_rate"], 9),
+            "inference.voting_weight": "score",  # libs/utils/nms.py, seg_voting
+        }
+    expect(model, head_kernel_size=3, use_rel_pe=False)
+    assert model["fpn_dim"] == model["head_dim"]
+    return {
+        "model.attention_heads": model["n_head"],
+        "model.attention_window": windows(model["n_mha_win_size"]),
+        "model.dropout": train["dropout"],
+    }
+
+
 def actionformer_facts(config: dict) -> dict[str, Any]:
     data, model, train, test, opt = (config[name] for name in ("dataset", "model", "train_cfg", "test_cfg", "opt"))
-    expect(model, fpn_type="identity", embd_kernel_size=3, head_kernel_size=3, use_rel_pe=False)
+    expect(model, fpn_type="identity", embd_kernel_size=3)
     expect(model, embd_with_ln=True, fpn_with_ln=True, head_with_ln=True)
     expect(train, center_sample="radius")
     expect(test, nms_method="soft")
     expect(opt, type="AdamW", schedule_type="cosine", warmup=True)
     width = model["embd_dim"]
-    assert model["fpn_dim"] == model["head_dim"] == (sum(width) if isinstance(width, list) else width)
+    assert model["fpn_dim"] == (sum(width) if isinstance(width, list) else width)
     assert len(model["regression_range"]) == model["backbone_arch"][2] + 1
     recipe = {
         **lengths(data["max_seq_len"], data["force_upsampling"]),
@@ -142,14 +177,12 @@ def actionformer_facts(config: dict) -> dict[str, Any]:
         "data.standardize": False,
         "model.width": model["fpn_dim"],
         **({"model.stream_widths": width} if isinstance(width, list) else {}),
-        "model.attention_heads": model["n_head"],
-        "model.attention_window": windows(model["n_mha_win_size"]),
+        **network_facts(config),
         "model.projection_layers": model["backbone_arch"][0],
         "model.stem_blocks": model["backbone_arch"][1],
         **ranges(model["regression_range"]),
         "model.head_layers": model["head_num_layers"],
         "model.position_embedding": model["use_abs_pe"],
-        "model.dropout": train["dropout"],
         "model.drop_path": train["droppath"],
         "model.class_prior": train["cls_prior_prob"],
         "loss.center_radius": train["center_sample_radius"],
@@ -267,7 +300,7 @@ def opentad_facts(config: dict) -> dict[str, Any]:
 
 
 def count_parameters(clone: Clone, configs: dict[str, dict]) -> dict[str, int]:
-    """Build ActionFormer's networks with its own code, and count their parameters."""
+    """Build the networks with the repository's own code, and count their parameters."""
     command = ["git", "-C", str(clone.path), "archive", clone.commit, "libs"]
     archive = subprocess.run(command, capture_output=True, check=True).stdout
     sys.modules["nms_1d_cpu"] = types.ModuleType("nms_1d_cpu")  # the C++ part; not needed here
@@ -275,7 +308,9 @@ def count_parameters(clone: Clone, configs: dict[str, dict]) -> dict[str, int]:
         with tarfile.open(fileobj=io.BytesIO(archive)) as files:
             files.extractall(unpacked, filter="data")
         sys.path.insert(0, unpacked)
-        from libs.modeling import make_meta_arch
+        for name in [name for name in sys.modules if name.split(".")[0] == "libs"]:  # of another repository
+            del sys.modules[name]
+        make_meta_arch = importlib.import_module("libs.modeling").make_meta_arch
 
         counts = {}
         for name, config in configs.items():
@@ -302,7 +337,7 @@ def main() -> None:
             for path in paths
         }
         facts |= {title: actionformer_facts(config) for title, config in configs.items()}
-        if repository == "actionformer_release":
+        if repository in ("actionformer_release", "TriDet"):
             for title, count in count_parameters(clone, configs).items():
                 facts[title]["parameters"] = count
     clone = Clone(folder, "OpenTAD")

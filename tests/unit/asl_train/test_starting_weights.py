@@ -87,6 +87,27 @@ def test_a_model_of_one_class(one_class: bool, said: str, tmp_path: Path, capsys
     assert said in result.stderr
 
 
+def test_boundary_scores_are_taken_by_class(tmp_path: Path) -> None:
+    trident: dict[str, Any] = {"head": "trident", "trident_bins": 3, "encoder": "sgp"}
+    path = write_model(tmp_path / "model.ckpt", A, classes=("jump", "run", "sit"), **trident)
+    started, known = start(path, A, classes=("stand", "sit", "jump"), **trident)
+    for name, value in started.network.state_dict().items():
+        if name.startswith(("localization_head.start.last", "localization_head.end.last", "classification_head.last")):
+            assert torch.equal(value[1:], known[name][[2, 0]])
+        else:
+            assert torch.equal(value, known[name])
+
+
+def test_another_encoder_and_head(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The projection and the classifier are taken, the rest is told."""
+    started, known = start(write_model(tmp_path / "model.ckpt", A), A, encoder="sgp", head="trident")
+    taken = {name for name, value in started.network.state_dict().items() if torch.equal(value, known.get(name, value))}
+    assert {"projection.0.conv.weight", "classification_head.last.conv.weight"} <= taken
+    text = capsys.readouterr().err
+    assert "model.encoder attention there, sgp here, model.head offsets there, trident here" in text
+    assert "(2, 16, 3) there, (34, 16, 3) here" in text
+
+
 def test_classes_of_several_vocabularies(tmp_path: Path) -> None:
     path = write_model(tmp_path / "model.ckpt", A, classes=("cut", "wash"))
     saved = torch.load(path, weights_only=True)

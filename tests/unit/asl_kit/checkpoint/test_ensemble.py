@@ -58,6 +58,12 @@ def test_vocabularies_are_matched_by_name(tmp_path: Path) -> None:
             SpecConflictError,
             r"not on the same grid as .*\n  stride_frames: 4",
         ),
+        (
+            {"head": "trident", "trident_bins": 8},
+            None,
+            SpecConflictError,
+            r"\n  model.head: offsets against trident of 8 bins$",
+        ),
         ({"spec": {"fps": 10.0}}, None, SpecConflictError, r"\n  fps: each video's own against 10\.0$"),
     ],
 )

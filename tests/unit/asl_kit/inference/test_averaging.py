@@ -66,8 +66,9 @@ def test_the_mean_of_what_each_says(lengths: tuple[int, ...]) -> None:
         assert_close(fused.points.position[inside], valid(one.points.position[None], one.points.sizes))
 
 
-def test_a_network_with_itself_is_that_network() -> None:
-    network = drawn(0)
+@pytest.mark.parametrize("head", ["offsets", "trident"])
+def test_a_network_with_itself_is_that_network(head: str) -> None:
+    network = drawn(0, head=head)
     (video,) = features(150)
     grid = FeatureGrid(0.5, 1.0, 150)
     alone = detector(Member(network)).detect(video, grid, 150.0)
@@ -90,6 +91,20 @@ def test_verbs_of_one_network_and_nouns_of_another() -> None:
     found = detector(*members, names=names).detect(video, FeatureGrid(0.5, 1.0, 40), 40.0)
     assert len(found) == 3
     assert len(found[2].scores) > 5
+
+
+def test_boundary_scores_are_averaged_by_class() -> None:
+    """With the trident head: a network, and another with the same outputs, whose classes are in another order."""
+    first, second = drawn(0, head="trident", trident_bins=4), drawn(0, head="trident", trident_bins=4)
+    order = torch.tensor([2, 0, 1])
+    for part in (second.classification_head, second.localization_head.start, second.localization_head.end):
+        for parameter in part.last.parameters():
+            parameter.data = parameter.data[order]
+    (video,) = features(29)
+    alone = detector(Member(first)).run([video])
+    fused = detector(Member(first), Member(second, None, order)).run([video])
+    assert_close(fused.logits, alone.logits)
+    assert_close(fused.offsets, alone.offsets)
 
 
 def test_one_output_is_passed_on() -> None:

@@ -31,6 +31,7 @@ NETWORKS: dict[str, dict[str, Any]] = {
     "positions": {"position_embedding": True},
     "attention to everything": {"attention_window": 0},
     "sensitivity": {"sensitivity": {"instance_level": True}},
+    "sgp, trident": {"encoder": "sgp", "head": "trident", "trident_bins": 5},
 }
 LENGTHS = [17, 40, 1, 0, 39, 100, 24, 37, 17, 38, 250, 30, 16]
 

@@ -64,6 +64,8 @@ NETWORKS: dict[str, dict[str, Any]] = {
     "full padding": {"padding": "full", "position_embedding": True},
     "no stem, deep heads": {"stem_blocks": 0, "attention_window": (0, 3, 3), "head_layers": 5, "projection_layers": 1},
     "branches deeper than heads": {"instance_level": True, "head_layers": 1},
+    "trident head": {"head": "trident", "trident_bins": 7, "trident_kernel": 5},
+    "max pooling, wide kernels": {"encoder": "maxpool", "stem_blocks": 0, "head_kernel": 7},
 }
 
 
@@ -105,6 +107,15 @@ def test_reach_is_how_far_outputs_depend_on_features(changes: dict[str, Any]) ->
 def test_attention_without_a_window_reaches_everywhere() -> None:
     assert drawn_network(attention_window=(3, 3, 0)).reach is None
     assert drawn_network(attention_window=0).reach is None
+
+
+@pytest.mark.parametrize("padding", ["spare", "full"])
+def test_statistics_of_the_whole_video_are_of_the_whole_video(padding: str) -> None:
+    network = drawn_network(encoder="sgp", head="trident", padding=padding)
+    assert network.reach is None
+    features = torch.randn(500, 6, generator=torch.Generator().manual_seed(0))
+    for expected, found in zip(run(network, features, 500), run(network, features, 50), strict=True):
+        torch.testing.assert_close(found, expected, atol=0, rtol=0)
 
 
 def test_windowed_detection_equals_detection_in_one_piece() -> None:

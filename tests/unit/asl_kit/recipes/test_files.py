@@ -93,7 +93,8 @@ def test_a_missing_file_that_is_extended_is_named(tmp_path: Path) -> None:
         ("thumos14/videomae-h", "did you mean thumos14-videomae?"),
         (
             "epic-kitchens-slowfast-actionformer",
-            "did you mean epic-kitchens-slowfast or epic-kitchens-slowfast-noun or epic-kitchens-slowfast-verb?",
+            "did you mean epic-kitchens-slowfast or epic-kitchens-slowfast-noun or epic-kitchens-slowfast-noun-tridet"
+            " or epic-kitchens-slowfast-verb or epic-kitchens-slowfast-verb-tridet?",
         ),
         ("hacs", "hacs-slowfast"),
         ("zzz", "`asl-kit train --list-recipes`"),
