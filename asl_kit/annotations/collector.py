@@ -433,7 +433,8 @@ class Collector:
         if error is not None:
             name, text = error
             found = item.start_s if name == "start" else item.end_s
-            self._problem(item.kind, video_id, item.where, f"{item.prefix}{name}: {text}, found {found!r}")
+            around = "" if item.point_s is None else f", around the point {item.point_s!r}"
+            self._problem(item.kind, video_id, item.where, f"{item.prefix}{name}: {text}, found {found!r}{around}")
             return False
         for vocabulary, label in (item.labels or {}).items():
             if label not in classes.get(vocabulary, ()):

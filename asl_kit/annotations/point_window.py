@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from asl_kit.annotations.validation import DURATION_TOLERANCE_S
 from asl_kit.errors import UsageError
 
 _HINT = "--point-window 5: from 5 s before each point to 5 s after it; --point-window 2,10: 2 s before, 10 s after."
@@ -52,12 +53,13 @@ class PointWindow:
     def around(self, point_s: float, duration_s: float | None = None) -> tuple[float, float]:
         """Return the segment around a point, within its video: [start, end) in seconds.
 
-        A point that is not within the video keeps its whole window, which the collector then refuses or reports.
+        A point that is not within the video, with the tolerance that segments have, keeps its whole window, which the
+        collector then refuses or reports.
         """
         start_s, end_s = point_s - self.before_s, point_s + self.after_s
         if point_s >= 0:
             start_s = max(start_s, 0.0)
-        if duration_s is not None and point_s <= duration_s:
+        if duration_s is not None and point_s <= duration_s + DURATION_TOLERANCE_S:
             end_s = min(end_s, duration_s)
         return start_s, end_s
 

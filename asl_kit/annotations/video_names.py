@@ -26,6 +26,17 @@ def split_name(name: str) -> tuple[str, str | None]:
     return (path.stem, str(path)) if path.suffix.lower() in VIDEO_SUFFIXES else (name, None)
 
 
+def id_from(location: str) -> str:
+    """Return the id of the video that a path or URL names, whatever its suffix; an empty text if it names none.
+
+    Examples
+    --------
+    >>> id_from("file:///C:/My%20videos/a.mp4"), id_from("D:/x/b.long.avi"), id_from("https://x.org/")
+    ('a', 'b.long', '')
+    """
+    return PurePosixPath(file_name(location)).stem
+
+
 def file_name(location: str) -> str:
     """Return the name of the file in a path or URL, or an empty text if there is none.
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import random
 import shutil
 import traceback
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from golden.regenerate import OPTIONS
 from tools.fuzz_damage import damage
@@ -14,9 +16,12 @@ from tools.source_counts import COUNTERS, items_read
 
 from asl_kit.annotations import read_annotations
 from asl_kit.annotations.conversion import convert
+from asl_kit.annotations.point_window import PointWindow
 from asl_kit.errors import AslKitError
 
 GOLDEN = Path(__file__).parents[1] / "golden"
+HAVE_POINTS = ("anvil", "boris", "datavyu", "textgrid")
+"""Converters that make segments of points in time if a window is stated."""
 SAMPLES = sorted(path.parent.name for path in GOLDEN.glob("*/raw"))
 
 
@@ -25,15 +30,19 @@ def run_sample(sample: str, chance: random.Random, folder: Path) -> Outcome:
     raw = folder / "raw"
     shutil.copytree(GOLDEN / sample / "raw", raw)
     damages = damage(sorted(path for path in raw.rglob("*") if path.is_file()), chance)
-    return judge(sample.partition("--")[0], raw, folder, damages)
+    converter = sample.partition("--")[0]
+    options = OPTIONS.get(converter, {})
+    if converter in HAVE_POINTS and chance.random() < 0.5:
+        options = {"point_window": PointWindow(0.5, 1)}
+    return judge(converter, raw, folder, damages, options)
 
 
-def judge(converter: str, raw: Path, folder: Path, damages: str) -> Outcome:
+def judge(converter: str, raw: Path, folder: Path, damages: str, options: Mapping[str, Any]) -> Outcome:
     sources = sorted(raw.iterdir()) or [raw]
     output = folder / "annotations.json"
     try:
         with at_most():
-            report = convert(converter, sources, output, **OPTIONS.get(converter, {}))
+            report = convert(converter, sources, output, **options)
     except (AslKitError, OSError) as error:
         if output.exists():
             return Outcome("half-written", f"{damages}: {error}")

@@ -245,7 +245,7 @@ def count_regions(raw: Path) -> int:
         regions = [(region["value"], found["was_cancelled"]) for found in passes for region in found["result"]]
         if "data" not in task:  # JSON-MIN
             lists = [value for value in task.values() if isinstance(value, list)]
-            regions = [(region, False) for values in lists for region in values]
+            regions = [(region, False) for values in lists for region in values if isinstance(region, dict)]
         for value, is_cancelled in regions:
             labels = (
                 value.get("timelinelabels", value.get("labels", [])) if "ranges" in value or "start" in value else []
@@ -312,7 +312,7 @@ COUNTERS: dict[str, Callable[[Path], int | None]] = {
     "perception-test": count_lists,
     "soccernet": count_events,
     "subtitles": count_marks(
-        r"-->|^\[CHAPTER\]|^CHAPTER\d+=|^\[?\d+:\d\d[\d:.]*\]?(?:\s(?!.*-->)|$)", ".vtt", ".srt", ".txt"
+        r"-->|^\[CHAPTER\]|^CHAPTER\d+=|^\[?\d+:\d[\d:.]*\]?(?:\s(?!.*-->)|$)", ".vtt", ".srt", ".txt"
     ),
     "textgrid": count_intervals,
     "thumos14": count_lines,

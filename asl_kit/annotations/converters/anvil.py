@@ -27,7 +27,7 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from asl_kit.annotations.collector import Collector, as_number, number_from_text
 from asl_kit.annotations.point_window import PointWindow
@@ -37,7 +37,7 @@ from asl_kit.annotations.sources import dataset_name, find_sources
 from asl_kit.annotations.tables import DEFAULT_TABLE, TableOptions
 from asl_kit.annotations.tiers import ALL_TIERS, TierChoice, TierOptions
 from asl_kit.annotations.video_facts import DURATION_HINT, read_facts, state_facts
-from asl_kit.annotations.video_names import file_name
+from asl_kit.annotations.video_names import id_from
 from asl_kit.annotations.xml_files import read_xml
 from asl_kit.errors import AnnotationError
 from asl_kit.manifests.schema import Manifest
@@ -62,10 +62,8 @@ def convert(
     choice = TierChoice(tiers, collector)
     for path in files:
         document = read_xml(path, "annotation", tool="ANVIL")
-        name = next(
-            (name for video in document.iterfind("head/video") if (name := file_name(video.get("src", "")))), ""
-        )
-        video_id = PurePosixPath(name).stem or path.stem
+        named = (id_from(video.get("src", "")) for video in document.iterfind("head/video"))
+        video_id = next(filter(None, named), path.stem)
         collector.video(video_id, str(path), annotated=True)
         _Body(path, document, video_id, collector).collect(choice)
     choice.check()

@@ -29,7 +29,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from asl_kit.annotations.collector import Collector, as_number, number_from_text
 from asl_kit.annotations.point_window import PointWindow
@@ -39,7 +39,7 @@ from asl_kit.annotations.sources import dataset_name, find_files
 from asl_kit.annotations.tables import DEFAULT_TABLE, Table, TableOptions, read_cells
 from asl_kit.annotations.tiers import ALL_TIERS, TierChoice, TierOptions
 from asl_kit.annotations.video_facts import DURATION_HINT, VideoFacts, read_facts, state_facts
-from asl_kit.annotations.video_names import file_name
+from asl_kit.annotations.video_names import id_from
 from asl_kit.annotations.workbooks import read_workbook
 from asl_kit.base.files import read_json
 from asl_kit.errors import AnnotationError
@@ -137,7 +137,7 @@ class _Collection:
         self._videos: list[tuple[str, float | None]] = []
         """Id and duration of each medium of the first player."""
         for medium in observation.media:
-            video_id = PurePosixPath(file_name(medium)).stem or medium
+            video_id = id_from(medium) or medium
             fact = facts.get(video_id)
             duration_s = observation.durations_s.get(medium)
             if fact is not None and fact.duration_s is not None:

@@ -33,7 +33,7 @@ import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from asl_kit.annotations.collector import Collector
 from asl_kit.annotations.report import ConversionReport
@@ -42,7 +42,7 @@ from asl_kit.annotations.sources import dataset_name, find_sources
 from asl_kit.annotations.tables import DEFAULT_TABLE, TableOptions
 from asl_kit.annotations.tiers import ALL_TIERS, TierChoice, TierOptions
 from asl_kit.annotations.video_facts import DURATION_HINT, VideoFacts, read_facts, state_facts
-from asl_kit.annotations.video_names import file_name
+from asl_kit.annotations.video_names import id_from
 from asl_kit.annotations.xml_files import read_xml
 from asl_kit.errors import AnnotationError
 from asl_kit.manifests.schema import Manifest
@@ -135,8 +135,7 @@ class _Document:
         for element in described:
             task_id = (element.findtext("id") or "").strip()
             source = element.findtext("source") or (meta.findtext("source") if len(described) == 1 else "") or ""
-            name = file_name(source.strip())
-            video_id = PurePosixPath(name).stem if name else (element.findtext("name") or "").strip()
+            video_id = id_from(source.strip()) or (element.findtext("name") or "").strip()
             if not video_id:
                 raise AnnotationError(f"{self._path}: task {task_id!r}: expected the name of its video in <source>")
             if task_id in tasks:

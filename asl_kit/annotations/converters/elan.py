@@ -32,7 +32,7 @@ import xml.etree.ElementTree as ElementTree
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from asl_kit.annotations.collector import Collector
 from asl_kit.annotations.report import ConversionReport
@@ -41,7 +41,7 @@ from asl_kit.annotations.sources import dataset_name, find_sources
 from asl_kit.annotations.tables import DEFAULT_TABLE, TableOptions
 from asl_kit.annotations.tiers import ALL_TIERS, TierChoice, TierOptions
 from asl_kit.annotations.video_facts import DURATION_HINT, read_facts, state_facts
-from asl_kit.annotations.video_names import file_name
+from asl_kit.annotations.video_names import id_from
 from asl_kit.annotations.xml_files import read_xml
 from asl_kit.errors import AnnotationError
 from asl_kit.manifests.schema import Manifest
@@ -87,15 +87,14 @@ def _video_id(collector: Collector, document: ElementTree.Element, path: Path) -
         if unit != "milliseconds":
             collector.error(str(path), f"TIME_UNITS: must be milliseconds, found {unit!r}")
     media = [
-        (name, medium)
+        (video_id, medium)
         for medium in document.iterfind("HEADER/MEDIA_DESCRIPTOR")
-        if (name := file_name(medium.get("MEDIA_URL") or medium.get("RELATIVE_MEDIA_URL") or ""))
+        if (video_id := id_from(medium.get("MEDIA_URL") or medium.get("RELATIVE_MEDIA_URL") or ""))
     ]
     if not media:
         return path.stem
     media.sort(key=lambda named: not named[1].get("MIME_TYPE", "").startswith("video"))
-    name, medium = media[0]
-    video_id = PurePosixPath(name).stem
+    video_id, medium = media[0]
     if medium.get("TIME_ORIGIN", "0").strip() not in ("", "0"):
         text = (
             f"TIME_ORIGIN: the video is shifted by {medium.get('TIME_ORIGIN')!r} ms against the annotations; expected 0"

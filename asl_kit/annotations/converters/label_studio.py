@@ -53,7 +53,7 @@ from asl_kit.annotations.schema import AnnotationSet
 from asl_kit.annotations.sources import dataset_name, find_sources
 from asl_kit.annotations.tables import DEFAULT_TABLE, TableOptions
 from asl_kit.annotations.video_facts import DURATION_HINT, VideoFacts, read_facts
-from asl_kit.annotations.video_names import VIDEO_SUFFIXES, file_name
+from asl_kit.annotations.video_names import VIDEO_SUFFIXES, file_name, id_from
 from asl_kit.base.files import read_json
 from asl_kit.errors import AnnotationError
 from asl_kit.manifests.schema import Manifest
@@ -296,7 +296,7 @@ def _suffix(location: str) -> str:
 
 def _video_id(location: str) -> str:
     path = unquote(location.partition("local-files/?d=")[2]) or location
-    name = PurePosixPath(file_name(path)).stem
+    name = id_from(path)
     return _UPLOADED.sub("", name, count=1) if "upload/" in location and _UPLOADED.match(name) else name
 
 

@@ -26,7 +26,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from asl_kit.annotations.collector import ACTION, Collector
@@ -35,7 +35,7 @@ from asl_kit.annotations.schema import AnnotationSet
 from asl_kit.annotations.sources import dataset_name, find_sources
 from asl_kit.annotations.tables import DEFAULT_TABLE, TableOptions
 from asl_kit.annotations.video_facts import DURATION_HINT, read_facts, state_facts
-from asl_kit.annotations.video_names import file_name
+from asl_kit.annotations.video_names import id_from
 from asl_kit.base.files import read_json
 from asl_kit.errors import AnnotationError
 from asl_kit.manifests.schema import Manifest
@@ -141,11 +141,10 @@ class _Project:
             self._error(place, f"fid_list: must be one file, which the times refer to, found {files!r:.60}")
             return
         file: dict[str, Any] = self._tables["file"].get(str(files[0]), {})
-        name = file_name(file["fname"]) if isinstance(file.get("fname"), str) else ""
-        if not name:
+        video_id = id_from(file["fname"]) if isinstance(file.get("fname"), str) else ""
+        if not video_id:
             self._error(place, f"fid_list: {files[0]!r} is not a file with a name (fname)")
             return
-        video_id = PurePosixPath(name).stem
         if file.get("type") == _IMAGE:
             self._images[view_id] = video_id
             self._report.videos_read += 1

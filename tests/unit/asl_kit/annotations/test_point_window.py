@@ -25,6 +25,7 @@ WITHIN = {
     "at the start": (1.0, 60.0, (0.0, 6.0)),
     "at the end": (58.0, 60.0, (56.0, 60.0)),
     "duration not known": (58.0, None, (56.0, 63.0)),
+    "just after the end, by rounding": (60.04, 60.0, (58.04, 60.0)),
     "after the end": (61.0, 60.0, (59.0, 66.0)),
 }
 

@@ -102,6 +102,11 @@ def test_the_window_of_a_point_stays_in_its_medium(tmp_path, time, expected):
     } == expected
 
 
+def test_a_point_after_the_end_is_refused_by_its_time(tmp_path):
+    with pytest.raises(AnnotationError, match=r"duration \(10\.0\), found 13\.0, around the point 11\.0"):
+        run(tmp_path, project([11, "", "hop", "", ""]), window=PointWindow(1, 2))
+
+
 def test_an_older_export_of_two_media_needs_their_durations(tmp_path):
     rows = "o\ta.mp4\t25\teat\tSTATE\t1\t2\no\tb.mp4\t25\teat\tSTATE\t12\t14\n"
     facts = "video,duration\na,10\nb,15\n"
