@@ -263,7 +263,7 @@ def test_a_file_is_read_as_a_whole_and_refused_when_cut(name: str, tmp_path: Pat
     cut = tmp_path / f"cut{whole.suffix}"
     for percent in (50, 70, 90):
         cut.write_bytes(data[: len(data) * percent // 100])
-        with pytest.raises(VideoError, match=r"cut\.\w+: .*(truncated|damaged|not a video that can be read)"):
+        with pytest.raises(VideoError, match=r"cut\.\w+: .*(truncated|damaged)"):
             read(cut)
 
 
