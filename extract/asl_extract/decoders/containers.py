@@ -9,12 +9,15 @@ from pathlib import Path
 
 import av
 
+from asl_extract.decoders.file_ends import ends_early
 from asl_kit.errors import MissingFileError, VideoError
 
 CLOCK_MAY_JUMP = 0x0200  # AVFMT_TS_DISCONT: MPEG-TS and its like
 
 _LISTS = {"concat", "dash", "hls", "imf", "lavfi", "rtp", "rtsp", "sap", "sdp", "vobsub", "webm_dash_manifest"}
 """FFmpeg's formats whose files are texts that name other files, addresses or filters."""
+
+AGAIN = "copy or download the video again, or re-encode the rest: ffmpeg -i IN -c:v libx264 OUT.mp4"
 
 _ENCRYPTED_TAGS = {"drmi", "encv"}
 _SEARCHED = 2**20
@@ -55,8 +58,7 @@ def open_container(path: Path, **options: str) -> av.container.InputContainer:
             raise VideoError(
                 f"{path}: a list of other files or addresses, which are not opened", hint="name the video files"
             ) from fault
-        reason = undecodable(path) or f"not a video that can be read: {fault.strerror}"
-        raise VideoError(f"{path}: {reason}") from fault
+        raise unreadable(path, fault) from fault
 
 
 def video_stream(container: av.container.InputContainer, path: Path) -> av.VideoStream:
@@ -164,6 +166,21 @@ def undecodable(path: Path) -> str:
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP" and b"ANIM" in head[:_WEBP_HEAD]:
         return "an animated WebP, which FFmpeg cannot read"
     return ""
+
+
+def unreadable(path: Path, fault: av.error.FFmpegError) -> VideoError:
+    """Return the error for a file that FFmpeg cannot read, with the reason that the file itself gives, if any."""
+    if not isinstance(fault, PermissionError):
+        if reason := undecodable(path):
+            return VideoError(f"{path}: {reason}")
+        if ends_early(path):
+            return cut_off(path, within="one of its parts")
+    return VideoError(f"{path}: not a video that can be read: {fault.strerror}")
+
+
+def cut_off(path: Path, *, within: str) -> VideoError:
+    """Return the error for a file that ends within a part of it."""
+    return VideoError(f"{path}: the file ends within {within}: it is truncated", hint=AGAIN)
 
 
 def _check_file(path: Path) -> None:

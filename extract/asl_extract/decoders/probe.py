@@ -20,12 +20,15 @@ from pathlib import Path
 import av
 
 from asl_extract.decoders.containers import (
+    AGAIN,
     CLOCK_MAY_JUMP,
     all_frames,
+    cut_off,
     decoded_frames,
     films,
     open_container,
     undecodable,
+    unreadable,
     video_stream,
 )
 from asl_extract.decoders.display_times import PacketTimes, Seconds, constant_rate
@@ -135,9 +138,7 @@ def probe(path: Path) -> VideoProbe:
         axis = _first_axis(path, packets)
         times = packets.times if packets.are_frames else _decode_times(path, packets)
     except av.error.FFmpegError as fault:
-        if ends_early(path):
-            raise _cut(path, "one of its parts") from fault
-        raise VideoError(f"{path}: not a video that can be read: {fault.strerror}") from fault
+        raise unreadable(path, fault) from fault
     display_s = times.display_s(tick_s=packets.tick_s, stated_fps=packets.stated_fps)
     fps: float | None = packets.stated_fps
     if display_s is not None:
@@ -299,13 +300,9 @@ def _check_end(path: Path, packets: _Packets) -> None:
         share = packets.stated_end_s / packets.end_s if packets.end_s else 0.0
         raise truncated(path, found=packets.shown, expected=max(round(packets.shown * share), packets.shown + 1))
     if packets.is_cut:
-        raise _cut(path, "a packet")
+        raise cut_off(path, within="a packet")
     if not packets.promised and ends_early(path):
-        raise _cut(path, "one of its parts")
-
-
-def _cut(path: Path, part: str) -> VideoError:
-    return VideoError(f"{path}: the file ends within {part}: it is truncated", hint=_AGAIN)
+        raise cut_off(path, within="one of its parts")
 
 
 def _first_axis(path: Path, packets: _Packets) -> int | None:
@@ -366,14 +363,11 @@ def _stored_packets(path: Path, stream_index: int) -> int:
         return sum(packet.size > 0 for packet in container.demux(container.streams[stream_index]))
 
 
-_AGAIN = "copy or download the video again, or re-encode the rest: ffmpeg -i IN -c:v libx264 OUT.mp4"
-
-
 def truncated(path: Path, *, found: int, expected: int) -> VideoError:
     """Return the error for a video with fewer frames than its index states."""
     return VideoError(
         f"{path}: {found} frames found, {expected} expected: the file is truncated or damaged",
-        hint=_AGAIN,
+        hint=AGAIN,
     )
 
 
