@@ -246,10 +246,12 @@ class Collector:
 
         Parameters
         ----------
-        video_id, where, labels, attributes
+        video_id, where
             As those of `segment`.
         time : object
             Seconds as they were read; anything but a finite number is an error.
+        labels, attributes
+            As those of `segment`.
         """
         if self.point_window is None:
             self.exclude(video_id, where, "a point in time; --point-window makes it a segment")

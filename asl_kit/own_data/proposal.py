@@ -25,7 +25,7 @@ from asl_kit.own_data.survey import Survey
 from asl_kit.recipes.files import load_recipe, to_toml_value
 from asl_kit.recipes.schema import DataRecipe, Recipe
 from asl_kit.torch_utils.device import choose_precision, default_precision
-from asl_train.derived_shape import FEW_FEATURES, derive_shape, finer_scale, shape_table
+from asl_train.derived_shape import FEW_FEATURES, derive_shape, has_short_segments, shape_table
 
 # Kinetics-400 top-1 and multiplications a clip: torchvision's MViT_V2_S_Weights; X3D-XS in SlowFast's MODEL_ZOO.md.
 BACKBONES = {
@@ -124,12 +124,12 @@ def propose(
         )
         for video_id, video in survey.train.items()
     ]
-    scale = finer_scale(items)
-    items = [replace(item, grid=joined_grid(item.grid, DataRecipe(time_scale=scale))) for item in items]
-    recipe_choices = _recipe(survey, items)
-    if scale > 1:
-        reason = f"at this stride, a tenth of the segments would have fewer than {FEW_FEATURES} features"
-        recipe_choices.append(Choice("data.time_scale", scale, reason))
+    finer = []
+    if has_short_segments(items):
+        reason = f"a tenth of the segments have fewer than {FEW_FEATURES} features at this stride"
+        finer = [Choice("data.time_scale", 2, reason)]
+        items = [replace(item, grid=joined_grid(item.grid, DataRecipe(time_scale=2))) for item in items]
+    recipe_choices = _recipe(survey, items) + finer
     recipe = load_recipe(settings=[f"{choice.name}={to_toml_value(choice.value)}" for choice in recipe_choices])
     shape = derive_shape(items, [get_backbone(options["--backbone"]).feature_dim], recipe)
     classes = sum(map(len, survey.annotations.vocabularies.values()))

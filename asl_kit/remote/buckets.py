@@ -28,7 +28,13 @@ class BucketFiles:
 
     @contextmanager
     def stream(self, address: Address, start: int) -> Iterator[tuple[RemoteFacts, int, Iterator[bytes]]]:
-        """Open a file from a byte on, as `WebFiles.stream` does."""
+        """Open a file from a byte on.
+
+        Yields
+        ------
+        tuple
+            As `WebFiles.stream`.
+        """
         facts = self.facts(address)
         assert facts.size_bytes is not None
         start = min(start, facts.size_bytes)

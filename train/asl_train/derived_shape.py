@@ -15,7 +15,7 @@ from asl_kit.recipes.schema import Recipe
 FEWEST_LEVELS, MOST_LEVELS = 3, 8
 LONG_SEGMENT_PERCENTILE = 95
 SHORT_SEGMENT_PERCENTILE = 10
-FEW_FEATURES, FINEST_SCALE = 4, 4
+FEW_FEATURES = 4
 
 
 def derive_shape(items: Sequence[VideoItem], feature_dims: Sequence[int], recipe: Recipe) -> Shape:
@@ -53,14 +53,13 @@ def _derive_levels(items: Sequence[VideoItem], recipe: Recipe) -> int:
     return min(max(wanted, FEWEST_LEVELS), MOST_LEVELS)
 
 
-def finer_scale(items: Sequence[VideoItem]) -> int:
-    """Return the power of 2, at most 4, by which to multiply `data.time_scale`, so that few segments are very short.
+def has_short_segments(items: Sequence[VideoItem]) -> bool:
+    """Return whether a tenth of the segments have fewer than 4 features.
 
-    With it, nine tenths of the segments have 4 features or more, where possible. A finer scale raised average mAP where
-    segments are shorter, and lowered it where they are longer (`tests/benchmarks/studies/time_scale.toml`).
+    There, ``data.time_scale = 2`` raised average mAP, and 4 did not raise it further; where segments are longer, both
+    lowered it or changed nothing (`tests/benchmarks/studies/time_scale.toml`).
     """
-    short = _short_segment(items)
-    return 1 if short <= 0 else min(2 ** math.ceil(math.log2(max(FEW_FEATURES / short, 1))), FINEST_SCALE)
+    return 0 < _short_segment(items) < FEW_FEATURES
 
 
 def _short_segment(items: Sequence[VideoItem]) -> float:
@@ -85,12 +84,9 @@ def shape_table(shape: Shape, items: Sequence[VideoItem], recipe: Recipe, classe
         "segments",
         f"{len(lengths)} of {classes} {'class' if classes == 1 else 'classes'}, {_spread(lengths)} features each",
     )
-    finer = finer_scale(items)
-    if finer > 1 and recipe.data.resize_length is None:
-        value = min(recipe.data.time_scale * finer, FINEST_SCALE)
-        if value > recipe.data.time_scale:
-            short = f"a tenth are shorter than {_short_segment(items):.1f} features"
-            table.add_row("short segments", f"{short}: data.time_scale={value} may find them better")
+    if has_short_segments(items) and recipe.data.resize_length is None and recipe.data.time_scale == 1:
+        short = f"a tenth are shorter than {_short_segment(items):.1f} features"
+        table.add_row("short segments", f"{short}: data.time_scale=2 may find them better")
     table.add_row("feature step", _spread(np.array([item.grid.step_s for item in items]), "{:.3g}") + " s")
     table.add_row("sequence length", f"{shape.sequence_length} features")
     table.add_row("pyramid levels", str(shape.levels))
