@@ -94,10 +94,14 @@ class TridentHead(Head):
     """
 
     def __init__(self, model: ModelRecipe, classes: int) -> None:
-        shape = {"layers": model.head_layers, "hidden": model.head_width}
-        super().__init__(model.width, 2 * (model.trident_bins + 1), **shape, kernel=model.head_kernel)
+        layers, hidden = model.head_layers, model.head_width
+        outputs = 2 * (model.trident_bins + 1)
+        super().__init__(model.width, outputs, layers=layers, hidden=hidden, kernel=model.head_kernel)
         self.start, self.end = (
-            Head(model.width, classes, **shape, kernel=model.trident_kernel, prior=model.class_prior) for _ in range(2)
+            Head(
+                model.width, classes, layers=layers, hidden=hidden, kernel=model.trident_kernel, prior=model.class_prior
+            )
+            for _ in range(2)
         )
         self.reading = TridentReading(model.trident_bins)
 
