@@ -27,7 +27,7 @@ from asl_kit.model.collectives import global_sum
 from asl_kit.model.contrastive import contrastive_loss, region_contrastive_loss
 from asl_kit.model.heads import Located
 from asl_kit.model.loss_terms import LossContext, WeightedTerm, find_loss_terms
-from asl_kit.model.losses import TINY, at_least_float32, focal_loss, temporal_iou, video_label_loss
+from asl_kit.model.losses import TINY, at_least_float32, focal_loss, video_label_loss
 from asl_kit.model.network import Output
 from asl_kit.model.sensitivity import (
     ClassSensitivity,
@@ -115,7 +115,7 @@ class Objective(nn.Module):
 
         if h is not None and sensitivity.evaluator_weight:
             probability = at_least_float32(output.logits).sigmoid().gather(2, targets.labels.clamp(min=0))
-            overlap = temporal_iou(located.offsets, true_offsets)[..., None]
+            overlap = located.tiou[..., None]
             errors = []
             if instance_level is not None:
                 quality = torch.cat((labelled_mean(probability, known), overlap), dim=-1)
@@ -163,7 +163,7 @@ class Objective(nn.Module):
             return None
         learned = (targets.classes > 0) & targets.positive[..., None]
         # The gradient reaches the offsets too, as in TriDet; that of the power is infinite at 0.
-        return torch.where(learned, located.tiou.clamp(min=TINY), 1.0) ** power
+        return torch.where(learned, located.tiou_by_class.clamp(min=TINY), 1.0) ** power
 
     def _class_level(self, output: Output, targets: Targets, truth: Truth) -> Tensor:
         """Return p at every point for its assigned segment: (B, P, V + 1)."""

@@ -21,7 +21,7 @@ def sets(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     return importlib.import_module("study_sets")
 
 
-@pytest.mark.parametrize(("name", "runs"), [("parts", 120), ("start", 2)])
+@pytest.mark.parametrize(("name", "runs"), [("parts", 120), ("start", 2), ("encoders", 36)])
 def test_study_files(name: str, runs: int) -> None:
     assert len(read_study(BENCHMARKS / "studies" / f"{name}.toml").runs) == runs
 

@@ -62,7 +62,8 @@ def compare(peer: ModuleType, fields: dict[str, Any]) -> str:
 def _compare(peer: ModuleType, folder: Path, config: dict[str, Any]) -> str:
     data, longest = config["dataset"], config["dataset"]["max_seq_len"]
     count = ONE_CLASS_OF if data["num_classes"] == 1 else data["num_classes"]
-    peer.write_data(folder, config, [int(longest * 0.61), longest, int(longest * 1.3)], classes=count)
+    longer = min(1.3, config["model"]["max_buffer_len_factor"])  # beyond its buffer of points, the program fails
+    peer.write_data(folder, config, [int(longest * 0.61), longest, int(longest * longer)], classes=count)
     videos = peer.read_videos(config)
     model = peer.build(config)
     path = folder / "epoch_001.pth.tar"
