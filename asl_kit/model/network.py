@@ -93,7 +93,7 @@ class Localizer(nn.Module):
         super().__init__()
         model, levels, width = recipe.model, shape.levels, recipe.model.width
         self.feature_dims = shape.feature_dims
-        self.levels = levels
+        self.levels, self.classes = levels, classes
         self.max_length = shape.sequence_length
         self.padding = model.padding
         self.drop_path = model.drop_path
@@ -225,8 +225,9 @@ class Localizer(nn.Module):
         points = self.points([level.shape[1] for level in pyramid], features.device)
         packed = PackedPyramid.pack(pyramid, masks, self._margin)
         scale = torch.cat([level.expand(size) for level, size in zip(self.offset_scale, points.sizes, strict=True)])
-        logits = packed.run(self.classification_head)
-        offsets = self.localization_head(packed, scale[:, None])
+        outputs = packed.run(self.classification_head, self.localization_head)
+        logits, columns = outputs.tensor_split((self.classes,), dim=2)
+        offsets = self.localization_head.complete(columns, packed, scale[:, None])
         sensitivity = None
         if self.classification_sensitivity is not None and self.localization_sensitivity is not None:
             seen = packed._replace(x=packed.x.detach()) if self.detached_branches else packed

@@ -28,14 +28,7 @@ from asl_kit.model.collectives import global_max, global_sum
 from asl_kit.model.contrastive import contrastive_loss, region_contrastive_loss
 from asl_kit.model.heads import Located
 from asl_kit.model.loss_terms import LossContext, WeightedTerm, find_loss_terms
-from asl_kit.model.losses import (
-    TINY,
-    at_least_float32,
-    end_quality,
-    focal_loss,
-    temporal_iou,
-    video_label_loss,
-)
+from asl_kit.model.losses import TINY, at_least_float32, end_quality, focal_loss, video_label_loss
 from asl_kit.model.network import Output
 from asl_kit.model.sensitivity import (
     ClassSensitivity,
@@ -126,11 +119,13 @@ class Objective(nn.Module):
             probability = at_least_float32(output.logits).sigmoid().gather(2, targets.labels.clamp(min=0))
             if sensitivity.localization_target == "ends":
                 p, accuracy = torch.cat((p_cls, p_ends), dim=-1), end_quality(located.offsets, true_offsets)
+                of_both = accuracy.mean(-1, keepdim=True)
             else:
-                p, accuracy = class_level, temporal_iou(located.offsets, true_offsets)[..., None]
+                p, accuracy = class_level, located.tiou[..., None]
+                of_both = accuracy
             errors = []
             if instance_level is not None:
-                quality = torch.cat((labelled_mean(probability, known), accuracy.mean(-1, keepdim=True)), dim=-1)
+                quality = torch.cat((labelled_mean(probability, known), of_both), dim=-1)
                 errors.append(quality_loss(instance_level, quality, positive, positives))
             if sensitivity.class_level and sensitivity.mode == "quality":
                 # Without a label, p is its own target, so its error is 0.
@@ -175,7 +170,7 @@ class Objective(nn.Module):
             return None
         learned = (targets.classes > 0) & targets.positive[..., None]
         # The gradient reaches the offsets too, as in TriDet; that of the power is infinite at 0.
-        return torch.where(learned, located.tiou.clamp(min=TINY), 1.0) ** power
+        return torch.where(learned, located.tiou_by_class.clamp(min=TINY), 1.0) ** power
 
     def _class_level(self, output: Output, targets: Targets, truth: Truth) -> tuple[Tensor, Tensor]:
         """Return p_cls, (B, P, V), and the curves of both ends, (B, P, 2), of every point for its assigned segment."""

@@ -131,7 +131,7 @@ def train_ours(folder: Path, annotations: Path, config: Path, data: Path) -> Pat
 
 
 def train_theirs(folder: Path, annotations: Path, config: Path) -> Path:
-    """Train as ActionFormer's train.py does, without its moving average, and test as its eval.py does."""
+    """Train as the program's train.py does, without its moving average, and test as its eval.py does."""
     document = json.loads(annotations.read_text(encoding="utf-8"))
     (classes,) = document["vocabularies"].values()
     database = {
@@ -172,11 +172,12 @@ def train_theirs(folder: Path, annotations: Path, config: Path) -> Path:
     valid_one_epoch(loader, model, -1, output_file=str(folder / "found.pkl"), print_freq=never)
     found = pickle.loads((folder / "found.pkl").read_bytes())
     results: dict[str, list[dict[str, Any]]] = {}
-    for video, start, end, score in zip(
-        *(found[key] for key in ("video-id", "t-start", "t-end", "score")), strict=True
+    names = ["action"] if cfg["dataset"]["num_classes"] == 1 else classes
+    for video, start, end, score, label in zip(
+        *(found[key] for key in ("video-id", "t-start", "t-end", "score", "label")), strict=True
     ):
         if end > start:
-            row = {"segment": [float(start), float(end)], "score": float(score), "label": "action"}
+            row = {"segment": [float(start), float(end)], "score": float(score), "label": names[int(label)]}
             results.setdefault(video, []).append(row)
     (folder / "found.json").write_text(json.dumps({"results": results}), encoding="utf-8")
     return folder / "found.json"

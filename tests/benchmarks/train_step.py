@@ -18,8 +18,11 @@ to ActionFormer in float32, the median over rounds.
 - ``--before CHECKOUT``: the step of the default recipe, or with ``--inference`` the way to detections, beside that of
   another checkout of asl-kit, for example ``git worktree add ../before COMMIT``; nothing else. Each runs in a process
   of its own;
+- ``--tridet CLONE`` in place of ``--actionformer``: https://github.com/dingfengshi/TriDet; ours then also with its
+  encoder and head;
+- ``--width``: channels of all networks;
+- ``--cpu-seconds``: of a process, in place of the time that passes: for a machine that is busy with other work;
 - ``--forms``: the step of each form of ASL beside that of the baseline;
-- ``--cpu-seconds``: those of this process on all cores, which other work on the machine changes less;
 - ``--small``: 256 steps of 64 dims, where what does not depend on the encoder weighs most;
 - ``--count``: how many operations a step dispatches, in place of its time. Views, which compute nothing, do not count.
 """
@@ -72,6 +75,12 @@ FORMS = {
     "as released": RELEASED,
     "as released, with its contrastive loss": [*RELEASED, ALL, "contrastive.form=released"],
 }
+# As in TriDet's file for THUMOS14, except that the convolutions do not stay at 0.
+TRIDET = {"n_sgp_win_size": 1, "k": 5, "iou_weight_power": 0.2, "init_conv_vars": 0.1}
+OUR_TRIDET = [
+    "model.encoder=sgp", "model.head=trident", "model.sgp_window_factor=5", "model.padding=full",
+    "loss.tiou_weight_power=0.2",
+]  # fmt: skip
 Work = Callable[[], object]
 use_device = getattr(devices, "use_device", devices.choose_device)  # the former is newer than some checkouts
 
@@ -163,9 +172,11 @@ def count_operations(work: Work) -> int:
 
 
 class Peer:
-    """ActionFormer, from its clone."""
+    """ActionFormer or TriDet, from its clone."""
 
-    def __init__(self, clone: Path, device: torch.device, precision: str) -> None:
+    def __init__(
+        self, clone: Path, device: torch.device, precision: str, *, tridet: bool = False, width: int = 512
+    ) -> None:
         sys.path.insert(0, str(clone))
         # What it imports, and a step does not use.
         absent = {"nms_1d_cpu": (), "pandas": (), "joblib": ("Parallel", "delayed")}
@@ -185,14 +196,15 @@ class Peer:
             input_dim=DIMS,
             num_classes=CLASSES,
             max_seq_len=LONGEST,
-            n_mha_win_size=19,
+            **dict.fromkeys(("embd_dim", "fpn_dim", "head_dim"), width),
+            **(TRIDET | {"sgp_mlp_dim": width * 3 // 2} if tridet else {"n_mha_win_size": 19}),
             train_cfg=dict(defaults["train_cfg"], init_loss_norm=100, clip_grad_l2norm=1.0, dropout=0.0, droppath=0.1),
             test_cfg=dict(
                 defaults["test_cfg"], voting_thresh=0.7, pre_nms_topk=2000, max_seg_num=2000, min_score=0.001
             ),
         )
         self.device, self.dtype = device, choose_precision(precision, device)
-        self.network = make_meta_arch("LocPointTransformer", **model).to(device)
+        self.network = make_meta_arch("TriDet" if tridet else "LocPointTransformer", **model).to(device)
         self.optimizer = make_optimizer(
             self.network, {"type": "AdamW", "momentum": 0.9, "weight_decay": 0.05, "learning_rate": 1e-4}
         )
@@ -251,21 +263,28 @@ class Peer:
         return run
 
 
+def peer_name(options: argparse.Namespace) -> str:
+    """Return the name of the program that ours is measured beside."""
+    return "TriDet" if options.tridet else "ActionFormer"
+
+
 def peer_works(options: argparse.Namespace, batches: list[list[TrainingSequence]]) -> dict[str, Work]:
-    """Return ActionFormer's work in each precision."""
+    """Return the work of the other program in each precision."""
     device = use_device(options.device)  # in float32, without TF32 as ours
     works = {}
     for precision in options.precision:
-        peer = Peer(options.actionformer, device, precision)
+        clone, is_tridet = options.tridet or options.actionformer, options.tridet is not None
+        peer = Peer(clone, device, precision, tridet=is_tridet, width=options.width)
         video = batches[0][0].features
-        works[f"ActionFormer, {precision}"] = peer.inference(video) if options.inference else peer.step(batches)
+        works[f"{peer_name(options)}, {precision}"] = peer.inference(video) if options.inference else peer.step(batches)
     return works
 
 
 def serve_peer(options: argparse.Namespace, batches: list[list[TrainingSequence]], pipe: Connection) -> None:
-    """Do ActionFormer's work in this process when asked to, and say how many seconds it took."""
+    """Do the other program's work in this process when asked to, and say how many seconds it took."""
     if options.threads:
         torch.set_num_threads(options.threads)
+    use_clock(options)
     works = peer_works(options, batches)
     while name := pipe.recv():
         pipe.send(timed(works[name], torch.device(options.device)))
@@ -314,7 +333,16 @@ def compare(options: argparse.Namespace) -> None:
         )
 
 
-def timed(work: Work, device: torch.device, clock: Callable[[], float] = time.perf_counter) -> float:
+def use_clock(options: argparse.Namespace) -> None:
+    """Choose what `timed` counts."""
+    global clock
+    clock = time.process_time if options.cpu_seconds else time.perf_counter
+
+
+clock = time.perf_counter
+
+
+def timed(work: Work, device: torch.device) -> float:
     """Return the seconds that some work takes."""
     started_s = clock()
     work()
@@ -327,6 +355,8 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--actionformer", type=Path, metavar="CLONE")
+    parser.add_argument("--tridet", type=Path, metavar="CLONE")
+    parser.add_argument("--width", type=int, default=512)
     parser.add_argument("--shared", action="store_true", help="run ActionFormer in the process that runs ours")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--lengths", choices=["full", "real"], default="full")
@@ -346,6 +376,7 @@ def main() -> None:
         torch.set_num_threads(options.threads)
     if options.small:
         use_small_shape()
+    use_clock(options)
     torch.manual_seed(0)
     if options.serve or options.before:
         serve(options) if options.serve else compare(options)
@@ -367,17 +398,18 @@ def main() -> None:
     measures: dict[str, Callable[[], float]] = {}
 
     def add(name: str, work: Work) -> None:
-        measures[name] = lambda: timed(work, device, time.process_time if options.cpu_seconds else time.perf_counter)
+        measures[name] = lambda: timed(work, device)
 
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    if options.actionformer and options.shared:
+    has_peer = options.actionformer or options.tridet
+    if has_peer and options.shared:
         for name, work in peer_works(options, batches).items():
             add(name, work)
-    elif options.actionformer:
+    elif has_peer:
         context.Process(target=serve_peer, args=(options, batches, theirs), daemon=True).start()
         for precision in options.precision:
-            name = f"ActionFormer, {precision}"
+            name = f"{peer_name(options)}, {precision}"
             measures[name] = lambda name=name: (ours.send(name), ours.recv())[1]  # type: ignore[misc]
     for precision in options.precision:
         if options.inference:
@@ -385,8 +417,12 @@ def main() -> None:
             add(f"ours, {precision}", our_inference(video, device, precision, whole=False))
             add(f"ours to detections, {precision}", our_inference(video, device, precision, whole=True))
         else:
-            add(f"ours, all parts of ASL off, {precision}", our_step(batches, device, precision, BASELINE))
-            for name, settings in (FORMS if options.forms else {"all parts of ASL on": [ALL]}).items():
+            forms = {"all parts of ASL off": BASELINE} | (FORMS if options.forms else {"all parts of ASL on": [ALL]})
+            if options.tridet:
+                own = [*OUR_TRIDET, f"model.sgp_mlp_width={options.width * 3 // 2}"]
+                forms |= {"sgp and trident, ASL off": [*own, *BASELINE], "sgp and trident, ASL on": [*own, ALL]}
+            for name, settings in forms.items():
+                settings = [f"model.width={options.width}", *settings]
                 add(f"ours, {name}, {precision}", our_step(batches, device, precision, settings))
 
     seconds: dict[str, list[float]] = {name: [] for name in measures}

@@ -94,18 +94,15 @@ class SGPBlock(nn.Module):
         self.stride = stride
         self.over_padding = over_padding
         self.sgp_norm = nn.LayerNorm(channels)
-        self.instant = _depthwise(channels, 1, deviation)
-        self.instant_gate = _depthwise(channels, 1, deviation)
-        self.window = _depthwise(channels, window, deviation)
-        self.wide_window = _depthwise(channels, wide, deviation)
-        self.window_gate = _depthwise(channels, window, deviation)
+        self.instant = Depthwise(channels, 1, deviation)
+        self.instant_gate = Depthwise(channels, 1, deviation)
+        self.window = Depthwise(channels, window, deviation)
+        self.wide_window = Depthwise(channels, wide, deviation)
+        self.window_gate = Depthwise(channels, window, deviation)
         self.feedforward_norm = nn.GroupNorm(SGP_GROUPS, channels)
         self.feedforward = nn.Sequential(Pointwise(channels, hidden), nn.GELU(), Pointwise(hidden, channels))
-        if stride > 1:
-            self.sgp_path = ScaledDropPath(channels)
-            self.feedforward_path = ScaledDropPath(channels)
-        else:
-            self.sgp_path = self.feedforward_path = PlainPath()
+        self.sgp_path = ScaledDropPath(channels) if stride > 1 else PlainPath()
+        self.feedforward_path = ScaledDropPath(channels) if stride > 1 else PlainPath()
 
     def forward(self, x: Tensor, mask: Tensor, kept: Sequence[Tensor | None] = (None, None)) -> tuple[Tensor, Tensor]:
         """Return the transformed sequence (B, T / stride, C) and its mask; 0 in the padding unless `over_padding`.
@@ -115,14 +112,13 @@ class SGPBlock(nn.Module):
         x, mask = max_pool(x, self.stride), mask[:, :: self.stride]
         counted = torch.ones_like(mask) if self.over_padding else mask
         y = self.sgp_norm(x) * counted
-        gate = F.relu(_convolve(_mean(y, counted), self.instant_gate.weight, self.instant_gate.bias))
+        gate = F.relu(self.instant_gate(_mean(y, counted)))
         # Two convolutions whose sum is taken are one, of the wider kernel.
         spare = (self.wide_window.kernel_size[0] - self.window.kernel_size[0]) // 2
         weight = F.pad(self.window.weight, [max(spare, 0)] * 2) + F.pad(self.wide_window.weight, [max(-spare, 0)] * 2)
         wide = _convolve(y, weight, self.window.bias + self.wide_window.bias)
-        narrow = _convolve(y, self.window_gate.weight, self.window_gate.bias)
-        instant = _convolve(y, self.instant.weight, self.instant.bias)
-        x = self.sgp_path(x * mask, torch.addcmul(torch.addcmul(y, instant, gate), wide, narrow), kept[0])
+        both = torch.addcmul(torch.addcmul(y, self.instant(y), gate), wide, self.window_gate(y))
+        x = self.sgp_path(x * mask, both, kept[0])
         y = self.feedforward(_group_norm(x, counted, self.feedforward_norm))
         return self.feedforward_path(x, y, kept[1]) * counted, mask
 
@@ -135,15 +131,32 @@ class PlainPath(nn.Module):
         return x + branch
 
 
-def _depthwise(channels: int, kernel: int, deviation: float) -> nn.Conv1d:
-    conv = nn.Conv1d(channels, channels, kernel, padding=kernel // 2, groups=channels)
-    nn.init.normal_(conv.weight, std=deviation)
-    assert conv.bias is not None
-    nn.init.zeros_(conv.bias)
-    return conv
+class Depthwise(nn.Conv1d):
+    """A depth-wise convolution with normally distributed initial weights and an initial bias of 0.
+
+    Parameters
+    ----------
+    channels : int
+        C.
+    kernel : int
+        Kernel size, odd.
+    deviation : float
+        Standard deviation of the initial weights.
+    """
+
+    bias: nn.Parameter
+
+    def __init__(self, channels: int, kernel: int, deviation: float) -> None:
+        super().__init__(channels, channels, kernel, padding=kernel // 2, groups=channels)
+        nn.init.normal_(self.weight, std=deviation)
+        nn.init.zeros_(self.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the sequence (B, T, C) after the convolution."""
+        return _convolve(x, self.weight, self.bias)
 
 
-def _convolve(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+def _convolve(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """Return a depth-wise convolution, (B, T, C) -> (B, T, C), with a weight (C, 1, kernel size)."""
     kernel = weight.shape[2]
     if kernel == 1:
@@ -163,8 +176,9 @@ def _group_norm(x: Tensor, counted: Tensor, norm: nn.GroupNorm) -> Tensor:
     """Return the group norm (B, T, C) whose statistics are those of the steps that count."""
 
     def of_groups(means: Tensor) -> Tensor:
-        return means.unflatten(2, (norm.num_groups, -1)).mean(3).repeat_interleave(x.shape[2] // norm.num_groups, dim=2)
+        groups: Tensor = means.unflatten(2, (norm.num_groups, -1)).mean(3)
+        return groups.repeat_interleave(x.shape[2] // norm.num_groups, dim=2)
 
     centered = x - of_groups(_mean(x, counted))
     deviation = (of_groups(_mean(centered.square(), counted)) + norm.eps).sqrt()
-    return centered * (norm.weight / deviation) + norm.bias
+    return torch.addcmul(norm.bias, centered, norm.weight / deviation)

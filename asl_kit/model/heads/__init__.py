@@ -12,7 +12,7 @@ __all__ = ["OFFSETS", "Head", "Located", "PackedPyramid", "Reading", "make_head"
 
 OFFSETS: Reading = OffsetReading()
 """The reading of a head whose columns are the two distances."""
-_HEADS = {"offsets": OffsetHead, "trident": TridentHead}
+_HEADS: dict[str, type[OffsetHead] | type[TridentHead]] = {"offsets": OffsetHead, "trident": TridentHead}
 
 
 def make_head(model: ModelRecipe, classes: int) -> OffsetHead | TridentHead:

@@ -19,7 +19,9 @@ class Located(NamedTuple):
     loss: Tensor
     """(B, P): distance-IoU loss."""
     tiou: Tensor
-    """(B, P, K), or (B, P, 1) if all classes of a point have the same distances."""
+    """(B, P): temporal IoU with the segment."""
+    tiou_by_class: Tensor
+    """(B, P, K): 1 for classes that are not the point's; or (B, P, 1) if all classes have the same distances."""
 
 
 class Reading(Protocol):

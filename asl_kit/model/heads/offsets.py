@@ -32,7 +32,8 @@ class OffsetReading:
     ) -> Located:
         """Compare the distances of all points with those of their segments."""
         offsets = at_least_float32(columns)
-        return Located(offsets, diou_loss(offsets, true_offsets), temporal_iou(offsets, true_offsets)[..., None])
+        tiou = temporal_iou(offsets, true_offsets)
+        return Located(offsets, diou_loss(offsets, true_offsets), tiou, tiou[..., None])
 
 
 class OffsetHead(Head):
@@ -51,6 +52,6 @@ class OffsetHead(Head):
     def __init__(self, model: ModelRecipe, classes: int) -> None:
         super().__init__(model.width, 2, layers=model.head_layers, hidden=model.head_width, kernel=model.head_kernel)
 
-    def forward(self, packed: PackedPyramid, scale: Tensor) -> Tensor:
-        """Return the columns (B, P, R), given the learned scale (P, 1) of every point's level."""
-        return F.relu(packed.run(self) * scale)
+    def complete(self, columns: Tensor, packed: PackedPyramid, scale: Tensor) -> Tensor:
+        """Return all columns (B, P, R), given its own outputs and the learned scale (P, 1) of every point's level."""
+        return F.relu(columns * scale)

@@ -73,9 +73,11 @@ class TridentReading:
         at_points = (video, point)
         nothing = offsets.new_zeros(*positive.shape, 2)
         count = nothing[..., 0].index_put(at_points, offsets.new_ones(len(offsets)), accumulate=True).clamp(min=1)
+        mean = nothing.index_put(at_points, offsets, accumulate=True) / count[..., None]
         return Located(
-            nothing.index_put(at_points, offsets, accumulate=True) / count[..., None],
+            mean,
             nothing[..., 0].index_put(at_points, diou_loss(offsets, wanted), accumulate=True),
+            temporal_iou(mean, true_offsets.to(mean.dtype)),
             torch.ones_like(classes, dtype=offsets.dtype).index_put(
                 (video, point, label), temporal_iou(offsets, wanted.to(offsets.dtype))
             ),
@@ -94,10 +96,14 @@ class TridentHead(Head):
     """
 
     def __init__(self, model: ModelRecipe, classes: int) -> None:
-        shape = {"layers": model.head_layers, "hidden": model.head_width}
-        super().__init__(model.width, 2 * (model.trident_bins + 1), **shape, kernel=model.head_kernel)
+        layers, hidden = model.head_layers, model.head_width
+        outputs = 2 * (model.trident_bins + 1)
+        super().__init__(model.width, outputs, layers=layers, hidden=hidden, kernel=model.head_kernel)
         self.start, self.end = (
-            Head(model.width, classes, **shape, kernel=model.trident_kernel, prior=model.class_prior) for _ in range(2)
+            Head(
+                model.width, classes, layers=layers, hidden=hidden, kernel=model.trident_kernel, prior=model.class_prior
+            )
+            for _ in range(2)
         )
         self.reading = TridentReading(model.trident_bins)
 
@@ -106,10 +112,10 @@ class TridentHead(Head):
         """Steps to either side that an output depends on."""
         return max(super().reach, self.start.reach)
 
-    def forward(self, packed: PackedPyramid, scale: Tensor) -> Tensor:
-        """Return the columns (B, P, R), given the learned scale (P, 1) of every point's level.
+    def complete(self, columns: Tensor, packed: PackedPyramid, scale: Tensor) -> Tensor:
+        """Return all columns (B, P, R), given its own outputs and the learned scale (P, 1) of every point's level.
 
         The gradient of the boundary scores stops at these heads.
         """
         scores = packed._replace(x=packed.x.detach()).run(self.start, self.end)
-        return torch.cat((scores, F.relu(packed.run(self) * scale)), dim=2)
+        return torch.cat((scores, F.relu(columns * scale)), dim=2)

@@ -1,11 +1,12 @@
-"""Run ActionFormer and its import side by side: its published configurations at full size, and random small ones.
+"""Run ActionFormer or TriDet and its import side by side: published configurations at full size, and random small ones.
 
 git clone https://github.com/happyharrycn/actionformer_release   (compared at commit 61ea7eb)
-python compare_actionformer.py PATH_OF_THE_CLONE [--configs NAME,...] [--random 40]
+git clone https://github.com/dingfengshi/TriDet                  (compared at commit 764b816)
+python compare_imports.py PATH_OF_THE_CLONE [--from tridet] [--configs NAME,...] [--random 40]
 
-For each configuration: ActionFormer's network with random weights, saved as its train.py does, imported by
+For each configuration: the program's network with random weights, saved as its train.py does, imported by
 `asl-kit import-checkpoint`; three videos, shorter than, as long as and longer than a training sequence. Prints the
-largest differences of logits, offsets and losses, and the detections of ActionFormer that have no equal here (same
+largest differences of logits, offsets and losses, and the detections of the program that have no equal here (same
 class, ends within 1 ms, score within 1e-4). ActivityNet's configurations learn one class: their detections are compared
 after both have taken the classes from scores of whole videos, for 200 classes. They are compared once more with 200
 classes learned and without such scores.
@@ -16,13 +17,14 @@ from __future__ import annotations
 import argparse
 import contextlib
 import copy
+import importlib
 import io
 import os
 import tempfile
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
-import actionformer_peer as peer
 import numpy as np
 import torch
 
@@ -42,7 +44,7 @@ ONE_CLASS_OF = 200
 """Classes of the annotations where a network learns one class."""
 
 
-def compare(fields: dict[str, Any]) -> str:
+def compare(peer: ModuleType, fields: dict[str, Any]) -> str:
     """Return a row of the table for one configuration, as read from a file."""
     with tempfile.TemporaryDirectory() as name:
         os.chdir(name)
@@ -50,17 +52,18 @@ def compare(fields: dict[str, Any]) -> str:
         peer.write_yaml(folder / "config.yaml", fields)
         config = peer.load_config(folder / "config.yaml")
         try:
-            return _compare(folder, config)
+            return _compare(peer, folder, config)
         except AslKitError as fault:
             return f"refused: {fault.message}".replace(str(folder), "")
         finally:
             os.chdir("/")
 
 
-def _compare(folder: Path, config: dict[str, Any]) -> str:
+def _compare(peer: ModuleType, folder: Path, config: dict[str, Any]) -> str:
     data, longest = config["dataset"], config["dataset"]["max_seq_len"]
     count = ONE_CLASS_OF if data["num_classes"] == 1 else data["num_classes"]
-    peer.write_data(folder, config, [int(longest * 0.61), longest, int(longest * 1.3)], classes=count)
+    longer = min(1.3, config["model"]["max_buffer_len_factor"])  # beyond its buffer of points, the program fails
+    peer.write_data(folder, config, [int(longest * 0.61), longest, int(longest * longer)], classes=count)
     videos = peer.read_videos(config)
     model = peer.build(config)
     path = folder / "epoch_001.pth.tar"
@@ -93,8 +96,14 @@ def _compare(folder: Path, config: dict[str, Any]) -> str:
             ),
             annotations=folder / "ours.json",
         )
-    named = {"annotations": folder / "ours.json", "features": stores}
-    import_checkpoint(path, folder / "ours.ckpt", config=folder / "config.yaml", **named)
+    import_checkpoint(
+        path,
+        folder / "ours.ckpt",
+        source=peer.PROGRAM,
+        config=folder / "config.yaml",
+        annotations=folder / "ours.json",
+        features=stores,
+    )
     path.unlink()
     checkpoint = load_checkpoint(folder / "ours.ckpt")
     network = checkpoint.build()
@@ -122,9 +131,14 @@ def _compare(folder: Path, config: dict[str, Any]) -> str:
         batch = collate([sequence], [video["video_id"]], network.padded_length)
         with torch.no_grad():
             output = network(batch.features, batch.mask)
-        for key in worst:
-            ours = getattr(output, key)[0][output.mask[0]].numpy()
-            worst[key] = max(worst[key], float(np.abs(ours - theirs[key]).max()))
+        points, labels = torch.broadcast_tensors(output.mask[0].nonzero(), torch.arange(output.logits.shape[2]))
+        of_classes = output.reading.at(
+            output.offsets, output.points.sizes, torch.zeros_like(points), points, labels
+        ).numpy()
+        their_offsets = theirs["offsets"].reshape(len(points), -1, 2)  # ActionFormer's are of no class
+        logits = output.logits[0][output.mask[0]].numpy()
+        for key, difference in (("logits", logits - theirs["logits"]), ("offsets", of_classes - their_offsets)):
+            worst[key] = max(worst[key], float(np.abs(difference).max()))
         mine = found.video == found.video_ids.index(video["video_id"])
         numbers = np.array([classes.index(label) for label in found.class_names])
         table = np.stack(
@@ -140,7 +154,7 @@ def _compare(folder: Path, config: dict[str, Any]) -> str:
     fitting = [index for index, video in enumerate(videos) if video["feats"].shape[1] <= longest]
     their_losses = peer.losses(model, [videos[index] for index in fitting])
     network.train()
-    network.drop_path = 0.0
+    network.drop_path = network.input_noise = 0.0
     for module in network.modules():
         if isinstance(module, torch.nn.Dropout):
             module.p = 0.0
@@ -158,7 +172,7 @@ def _compare(folder: Path, config: dict[str, Any]) -> str:
 
 
 def unmatched(theirs: np.ndarray, ours: np.ndarray) -> int:
-    """Return how many of ActionFormer's detections (start, end, score, class) have no equal among ours, one for one."""
+    """Return how many of their detections (start, end, score, class) have no equal among ours, one for one."""
     free = np.ones(len(ours), dtype=bool)
     alone = abs(len(ours) - len(theirs))
     tolerance = np.array([1e-3, 1e-3, 1e-4, 0.1])
@@ -171,8 +185,40 @@ def unmatched(theirs: np.ndarray, ours: np.ndarray) -> int:
     return alone
 
 
+def random_tridet_fields(random: np.random.Generator) -> dict[str, Any]:
+    """Return a small configuration of TriDet's of randomly chosen settings."""
+
+    def choose(*values: Any) -> Any:
+        return values[int(random.integers(len(values)))]
+
+    fields = random_fields(random)
+    levels, classes = fields["model"]["backbone_arch"][2] + 1, choose(1, 2, 3, 6)
+    window = choose(1, 3, 5, 15)
+    fields["dataset_name"] = "anet" if classes == 1 else choose("thumos", "epic")
+    resized = classes == 1 and choose(True, False)
+    fields["dataset"] |= {
+        "feat_folder": "a", "input_dim": 9, "num_classes": classes, "default_fps": 25 if classes == 1 else 30,
+        "max_seq_len": 2 ** (levels - 1) * choose(1, 3, 5) * -(-24 // 2 ** (levels - 1)),
+        "file_ext": ".npz" if fields["dataset_name"] == "epic" else ".npy", "force_upsampling": resized,
+    }  # fmt: skip
+    if resized:
+        fields["dataset"]["num_frames"] = fields["dataset"]["feat_stride"]
+    for key in ("n_head", "n_mha_win_size"):
+        del fields["model"][key]
+    fields["model"] |= {
+        "n_sgp_win_size": window, "k": choose(1, 1.3, 1.5, 2, 5), "sgp_mlp_dim": choose(8, 32),
+        "num_bins": choose(1, 4, 16),
+        "embd_dim": 16, "fpn_dim": 16, "head_dim": 16 if fields["model"]["head_num_layers"] == 1 else choose(16, 24),
+        "head_kernel_size": choose(1, 3, 5), "boudary_kernel_size": choose(1, 3, 5),
+        "use_trident_head": choose(True, True, False), "iou_weight_power": choose(0.2, 1),
+        "input_noise": choose(0, 0.5),
+    }  # fmt: skip
+    fields["test_cfg"]["ext_score_file"] = "scores.json" if classes == 1 else None
+    return fields
+
+
 def random_fields(random: np.random.Generator) -> dict[str, Any]:
-    """Return a small configuration of randomly chosen settings."""
+    """Return a small configuration of ActionFormer's of randomly chosen settings."""
 
     def choose(*values: Any) -> Any:
         return values[int(random.integers(len(values)))]
@@ -248,7 +294,10 @@ def main() -> None:
     parser.add_argument("clone", type=lambda text: Path(text).resolve())
     parser.add_argument("--configs", help="Names, comma-separated. Default: all.")
     parser.add_argument("--random", type=int, default=40, help="How many random configurations.")
+    parser.add_argument("--from", dest="program", choices=["actionformer", "tridet"], default="actionformer")
     options = parser.parse_args()
+    peer = importlib.import_module(f"{options.program}_peer")
+    draw = random_tridet_fields if options.program == "tridet" else random_fields
     peer.use_clone(options.clone)
     import yaml
 
@@ -265,10 +314,10 @@ def main() -> None:
             changed["dataset"]["num_classes"] = 200
             rows.append((f"{path.stem}, 200 classes", changed))
     random = np.random.default_rng(0)
-    rows += [(f"random {number}", random_fields(random)) for number in range(options.random)]
+    rows += [(f"random {number}", draw(random)) for number in range(options.random)]
     for name, fields in rows:
         with contextlib.redirect_stderr(io.StringIO()):
-            row = compare(fields)
+            row = compare(peer, fields)
         print(f"{name}: {row}", flush=True)
 
 
