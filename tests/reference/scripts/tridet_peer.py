@@ -68,8 +68,11 @@ def write_data(
                     pickle.dump({"slow_feature": slow, "fast_feature": fast}, file)
             else:
                 np.save(place / "test" / f"{name}{data['file_ext']}", values)
-    for path in place.glob("*.pkl.npy"):
-        path.rename(path.with_name(path.name.replace(".pkl", "")))
+    for path in place.glob("*.npy"):  # asl-kit reads the folder with all that it contains
+        if data["backbone_type"] == "slowfast":
+            path.rename(path.with_name(path.name.replace(".pkl", "")))
+        else:
+            path.unlink()
 
 
 def read_videos(config: dict[str, Any]) -> list[dict[str, Any]]:
