@@ -30,7 +30,7 @@ COMMANDS = {
     "fuse": ("asl_kit.cli.fuse:fuse", "Fuse the detections of several models, or of other tools, into one file."),
     "import-checkpoint": (
         "asl_kit.cli.import_checkpoint:import_checkpoint",
-        "Convert a checkpoint that ActionFormer trained.",
+        "Convert a checkpoint that ActionFormer or TriDet trained.",
     ),
     "import-features": (
         "asl_kit.cli.import_features:import_features",
