@@ -3,7 +3,7 @@
     git clone https://github.com/happyharrycn/actionformer_release   (compared at commit 61ea7eb)
     python tests/benchmarks/one_class_study.py CLONE --data SETS/sbhar --out study.jsonl
 
-The set is a folder with `features/<video>.npy` and `segments.csv`, as for `ablation.py`. The settings are those of
+The set is a folder with `features/<video>.npy` and `segments.csv`, as for `study_sets.py`. The settings are those of
 ActionFormer's ActivityNet configuration, except for the widths and lengths of `SMALL`, which suit a small set, and
 except that videos are not resized. Both take the weights after the last epoch. Every run is a line of `--out`; a rerun
 adds what is missing. It prints the class-agnostic average mAP at tIoU 0.3 to 0.7 on the test split.
@@ -20,8 +20,13 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from asl_kit.checkpoint_import.actionformer_config import ActionFormerConfig
+from asl_kit.checkpoint_import.their_config import TheirConfig, read_config, to_recipe
+from asl_kit.recipes.files import to_toml
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "reference" / "scripts"))
 import actionformer_peer as peer
@@ -44,27 +49,39 @@ PROGRAMS = ("ActionFormer", "asl-kit")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    compare(PROGRAMS, run, make_parser(__doc__, PROGRAMS).parse_args())
+
+
+def make_parser(description: str | None, programs: Sequence[str]) -> argparse.ArgumentParser:
+    """Return the options of a study of two programs."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("clone", type=lambda text: Path(text).resolve())
     parser.add_argument("--data", type=lambda text: Path(text).resolve(), required=True, help="the folder of the set")
     parser.add_argument("--out", type=lambda text: Path(text).resolve(), required=True, help="JSON lines")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--only", choices=PROGRAMS, help="run only this program")
-    options = parser.parse_args()
+    parser.add_argument("--only", choices=programs, help="run only this program")
+    return parser
+
+
+def compare(
+    programs: Sequence[str], run: Callable[[str, argparse.Namespace, Path, int], float], options: argparse.Namespace
+) -> None:
+    """Run what is missing, one seed of every program before the next, and print the scores of each program."""
     for seed in range(options.seeds):
-        for program in PROGRAMS if options.only is None else (options.only,):
+        for program in programs if options.only is None else (options.only,):
             key = {"set": options.data.name, "program": program, "seed": seed}
             if any(all(line[name] == value for name, value in key.items()) for line in read(options.out)):
                 continue
             began = time.monotonic()
             with tempfile.TemporaryDirectory() as folder:
-                score = run(program, options.clone, options.data, Path(folder), seed)
+                score = run(program, options, Path(folder), seed)
             line = key | {"average_mAP": score, "seconds": round(time.monotonic() - began)}
             with options.out.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(line) + "\n")
             print(line, flush=True)
-    for program in PROGRAMS:
-        scores = [100 * line["average_mAP"] for line in read(options.out) if line["program"] == program]
+    for program in programs:
+        found = [one for one in read(options.out) if (one["program"], one["set"]) == (program, options.data.name)]
+        scores = [100 * line["average_mAP"] for line in found]
         if len(scores) > 1:
             spread = f"{statistics.mean(scores):.2f} ± {statistics.stdev(scores):.2f}"
             print(f"{program}: {spread}; " + ", ".join(f"{score:.2f}" for score in scores))
@@ -74,18 +91,24 @@ def read(path: Path) -> list[dict[str, Any]]:
     return [json.loads(text) for text in path.read_text("utf-8").splitlines()] if path.exists() else []
 
 
-def run(program: str, clone: Path, data: Path, folder: Path, seed: int) -> float:
+def run(program: str, options: argparse.Namespace, folder: Path, seed: int) -> float:
     """Train with one seed and return the score of the test split."""
     annotations = folder / "annotations.json"
-    asl_kit("convert", "csv", str(data / "segments.csv"), "-o", str(annotations))
-    peer.use_clone(clone)
-    config = configuration(clone, data, folder, seed)
+    asl_kit("convert", "csv", str(options.data / "segments.csv"), "-o", str(annotations))
+    peer.use_clone(options.clone)
+    config = configuration(options.clone, options.data, folder, seed)
     if program == "asl-kit":
-        found = train_ours(folder, annotations, config, data)
+        grid = SETS[options.data.name]
+        found = train_ours(folder, annotations, config, ActionFormerConfig, options.data, grid, "--class-agnostic")
     else:
         found = train_theirs(folder, annotations, config)
-    options = ("--predictions", str(found), "--class-agnostic", "--tiou", "0.3:0.7:0.1", "--json", "-")
-    score: float = json.loads(asl_kit("eval", "--annotations", str(annotations), *options))["average_mAP"]
+    return score_of(annotations, found, "--class-agnostic")
+
+
+def score_of(annotations: Path, found: Path, *words: str) -> float:
+    """Return the average mAP of detections."""
+    scored = ("--predictions", str(found), *words, "--tiou", "0.3:0.7:0.1", "--json", "-")
+    score: float = json.loads(asl_kit("eval", "--annotations", str(annotations), *scored))["average_mAP"]
     return score
 
 
@@ -105,27 +128,25 @@ def configuration(clone: Path, data: Path, folder: Path, seed: int) -> Path:
     return path
 
 
-def train_ours(folder: Path, annotations: Path, config: Path, data: Path) -> Path:
-    from asl_kit.checkpoint_import.actionformer_config import ActionFormerConfig
-    from asl_kit.checkpoint_import.their_config import read_config, to_recipe
-    from asl_kit.recipes.files import to_toml
-
-    recipe, _ = to_recipe(read_config(config, ActionFormerConfig), vocabulary=None, source=str(config))
+def train_ours(
+    folder: Path,
+    annotations: Path,
+    config: Path,
+    program: type[TheirConfig],
+    data: Path,
+    grid: Mapping[str, Any],
+    *scoring: str,
+) -> Path:
+    """Train with the settings of another program's configuration, and return the detections of the test split."""
+    recipe, _ = to_recipe(read_config(config, program), vocabulary=None, source=str(config))
     (folder / "recipe.toml").write_text(to_toml(recipe), encoding="utf-8")
-    made = SETS[data.name]
-    grid = (
-        "--fps",
-        str(made["default_fps"]),
-        "--stride",
-        str(made["feat_stride"]),
-        "--window",
-        str(made["num_frames"]),
-    )
+    times = ("--fps", grid["default_fps"], "--stride", grid["feat_stride"], "--window", grid["num_frames"])
     inputs = ("--annotations", str(annotations), "--features", str(folder / "features.zarr"))
-    asl_kit("import-features", str(data / "features"), "-o", str(folder / "features.zarr"), *inputs[:2], *grid)
-    last = ("--set", "optimizer.ema_decay=0")
-    asl_kit("train", *inputs, "--out", str(folder / "run"), "--recipe", str(folder / "recipe.toml"), *last)
-    model = ("--checkpoint", str(folder / "run" / "model.ckpt"), "--class-agnostic")
+    store = ("-o", str(folder / "features.zarr"), *inputs[:2], *map(str, times))
+    asl_kit("import-features", str(data / "features"), *store)
+    last = ("--recipe", str(folder / "recipe.toml"), "--set", "optimizer.ema_decay=0")
+    asl_kit("train", *inputs, "--out", str(folder / "run"), *last)
+    model = ("--checkpoint", str(folder / "run" / "model.ckpt"), *scoring)
     asl_kit("eval", *inputs, *model, "--out", str(folder / "results"))
     return folder / "results" / "detections.json"
 

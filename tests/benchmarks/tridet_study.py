@@ -15,19 +15,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import statistics
 import sys
-import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
 import yaml
-from one_class_study import asl_kit, peer, read, train_theirs
+from one_class_study import asl_kit, compare, make_parser, peer, score_of, train_ours, train_theirs
 
-from asl_kit.checkpoint_import.their_config import read_config, to_recipe
 from asl_kit.checkpoint_import.tridet_config import TriDetConfig
-from asl_kit.recipes.files import to_toml
 
 RANGES = [[0, 4], [2, 8], [4, 16], [8, 32], [16, 64], [32, 128], [64, 10000]]
 SMALL: dict[str, dict[str, Any]] = {
@@ -58,32 +53,9 @@ PROGRAMS = ("TriDet", "asl-kit")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("clone", type=lambda text: Path(text).resolve())
-    parser.add_argument("--data", type=lambda text: Path(text).resolve(), required=True, help="the folder of the set")
-    parser.add_argument("--out", type=lambda text: Path(text).resolve(), required=True, help="JSON lines")
-    parser.add_argument("--seeds", type=int, default=3)
+    parser = make_parser(__doc__, PROGRAMS)
     parser.add_argument("--epochs", type=int, help="with warm-up; default: those of the set")
-    parser.add_argument("--only", choices=PROGRAMS, help="run only this program")
-    options = parser.parse_args()
-    for seed in range(options.seeds):
-        for program in PROGRAMS if options.only is None else (options.only,):
-            key = {"set": options.data.name, "program": program, "seed": seed}
-            if any(all(line[name] == value for name, value in key.items()) for line in read(options.out)):
-                continue
-            began = time.monotonic()
-            with tempfile.TemporaryDirectory() as folder:
-                score = run(program, options, Path(folder), seed)
-            line = key | {"average_mAP": score, "seconds": round(time.monotonic() - began)}
-            with options.out.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(line) + "\n")
-            print(line, flush=True)
-    for program in PROGRAMS:
-        found = [one for one in read(options.out) if (one["program"], one["set"]) == (program, options.data.name)]
-        scores = [100 * line["average_mAP"] for line in found]
-        if len(scores) > 1:
-            spread = f"{statistics.mean(scores):.2f} ± {statistics.stdev(scores):.2f}"
-            print(f"{program}: {spread}; " + ", ".join(f"{score:.2f}" for score in scores))
+    compare(PROGRAMS, run, parser.parse_args())
 
 
 def run(program: str, options: argparse.Namespace, folder: Path, seed: int) -> float:
@@ -93,12 +65,10 @@ def run(program: str, options: argparse.Namespace, folder: Path, seed: int) -> f
     peer.use_clone(options.clone)
     config = configuration(options, folder, annotations, seed)
     if program == "asl-kit":
-        found = train_ours(folder, annotations, config, options.data)
+        found = train_ours(folder, annotations, config, TriDetConfig, options.data, SETS[options.data.name])
     else:
         found = train_theirs(folder, annotations, config)
-    scored = ("--predictions", str(found), "--tiou", "0.3:0.7:0.1", "--json", "-")
-    score: float = json.loads(asl_kit("eval", "--annotations", str(annotations), *scored))["average_mAP"]
-    return score
+    return score_of(annotations, found)
 
 
 def configuration(options: argparse.Namespace, folder: Path, annotations: Path, seed: int) -> Path:
@@ -109,8 +79,8 @@ def configuration(options: argparse.Namespace, folder: Path, annotations: Path, 
     for table, changes in SMALL.items():
         fields[table] |= changes
     made = dict(SETS[options.data.name])
-    epochs = options.epochs or made.pop("epochs")
-    made.pop("epochs", None)
+    epochs = made.pop("epochs")
+    epochs = options.epochs or epochs
     warmup = min(fields["opt"]["warmup_epochs"], epochs - 1)
     fields["opt"] |= {"epochs": epochs - warmup, "warmup_epochs": warmup}
     features = options.data / "features"
@@ -125,20 +95,6 @@ def configuration(options: argparse.Namespace, folder: Path, annotations: Path, 
     path = folder / "config.yaml"
     peer.write_yaml(path, fields)
     return path
-
-
-def train_ours(folder: Path, annotations: Path, config: Path, data: Path) -> Path:
-    recipe, _ = to_recipe(read_config(config, TriDetConfig), vocabulary=None, source=str(config))
-    (folder / "recipe.toml").write_text(to_toml(recipe), encoding="utf-8")
-    made = SETS[data.name]
-    grid = ("--fps", made["default_fps"], "--stride", made["feat_stride"], "--window", made["num_frames"])
-    inputs = ("--annotations", str(annotations), "--features", str(folder / "features.zarr"))
-    store = ("-o", str(folder / "features.zarr"), *inputs[:2], *map(str, grid))
-    asl_kit("import-features", str(data / "features"), *store)
-    last = ("--recipe", str(folder / "recipe.toml"), "--set", "optimizer.ema_decay=0")
-    asl_kit("train", *inputs, "--out", str(folder / "run"), *last)
-    asl_kit("eval", *inputs, "--checkpoint", str(folder / "run" / "model.ckpt"), "--out", str(folder / "results"))
-    return folder / "results" / "detections.json"
 
 
 if __name__ == "__main__":
