@@ -28,7 +28,7 @@ from asl_kit.store import FeatureStore
 
 pytestmark = pytest.mark.slow
 
-VIDEOS = 16
+VIDEOS = 12
 SETTINGS = ["--backbone", "x3d_xs", "--weights", "random", "--window", "16", "--stride", "4", "--size", "48"]
 SETTINGS += ["--image-fps", "25"]
 
@@ -38,7 +38,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("fleet")
     (place / "videos").mkdir()
     for number in range(VIDEOS):
-        write_video(place / "videos" / f"{number:02}.mp4", frames=150 + 15 * number, fps=25, size=(64, 48))
+        write_video(place / "videos" / f"{number:02}.mp4", frames=100 + 10 * number, fps=25, size=(64, 48))
     for number in range(0, VIDEOS, 4):  # a quarter as folders of images, a quarter as tars of them
         make_images(place / "videos" / f"{number:02}.mp4", tar=False)
         make_images(place / "videos" / f"{number + 1:02}.mp4", tar=True)
