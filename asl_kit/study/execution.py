@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
+from asl_evaluate.scoring import score
+from asl_kit.annotations import read_annotations
 from asl_kit.base.console import err, progress_bar, warn
 from asl_kit.base.files import locked
-from asl_kit.errors import UsageError
+from asl_kit.detections.table import Detections
+from asl_kit.errors import AslKitError, StudyError, UsageError
 from asl_kit.study.executors import choose_places, do_here, do_on_ray
 from asl_kit.study.page import write_page
 from asl_kit.study.results import StudyResult, collect, find_score
-from asl_kit.study.runs import Job, plan_jobs
+from asl_kit.study.runs import Job, named_scores, plan_jobs
 from asl_kit.study.settings import Study, read_study
 
 PAGE = "study.html"
@@ -51,8 +55,8 @@ def run_study(
     Raises
     ------
     AslKitError
-        If the study file, annotations or a store cannot be read, another process works on the study, or `device` and
-        `ray` are both given.
+        If the study file, annotations or a store cannot be read, a set cannot be scored as the file says, another
+        process works on the study, or `device` and `ray` are both given.
     """
     if ray is not None and device != "auto":
         raise UsageError(f"--ray gives each run its device: leave out --device {device}")
@@ -61,6 +65,7 @@ def run_study(
     planned = plan_jobs(study, folder)
     if show:
         return collect(study, planned, {})
+    check_scoring(study)
     with locked(folder / ".lock") as is_alone:
         if not is_alone:
             raise UsageError(f"{out}: another process works on this study", hint="wait for it, or choose another --out")
@@ -68,6 +73,25 @@ def run_study(
         result = collect(study, planned, failures)
         write_page(folder / PAGE, study, result)
     return result
+
+
+def check_scoring(study: Study) -> None:
+    """Score each set without detections, so that a mistake in how it is scored is found before anything is trained.
+
+    Raises
+    ------
+    StudyError
+        If a set cannot be scored with its options, or none of its scores has the name that the study compares.
+    """
+    for run in {run.set_name: run for run in study.runs}.values():
+        annotations, options = read_annotations(run.annotations), run.scoring
+        if options.vocabulary is None and not options.protocol_for(annotations.dataset).joint:
+            options = replace(options, vocabulary=next(iter(annotations.vocabularies)))  # all have the same scores
+        try:
+            scores = score(Detections.from_lists([]), annotations, options)
+        except AslKitError as fault:
+            raise StudyError(f"{study.path}: sets.{run.set_name}: {fault.message}", hint=fault.hint) from fault
+        find_score(named_scores(scores), study)
 
 
 def _do(study: Study, planned: list[Job], *, jobs: int | None, device: str, ray: str | None) -> dict[str, str]:

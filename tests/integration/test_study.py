@@ -61,6 +61,15 @@ def test_mistakes(task: tuple[Path, Path], tmp_path: Path) -> None:
     result = run("study", study, "--out", tmp_path / "out")
     assert result.exit_code == 2
     assert "other.json: no such file" in result.stderr
+    for wrong, place, fault in (
+        ('score = "mAP"', "[study]", "study.score: no score is named 'mAP'"),
+        ('scoring.split = "tset"', "[sets.easy]", "sets.easy: dataset own: no video in split 'tset'"),
+    ):
+        study = write_study(tmp_path, task, BASELINE)
+        study.write_text(study.read_text().replace(place, f"{place}\n{wrong}"))
+        result = run("study", study, "--out", tmp_path / "out")
+        assert result.exit_code == 2
+        assert f"{study}: {fault}" in result.stderr
     assert not (tmp_path / "out").exists()
     result = run("study", study, "--out", tmp_path / "out", "--ray", "local", "--device", "cpu")
     assert result.exit_code == 2
