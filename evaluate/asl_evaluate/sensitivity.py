@@ -24,7 +24,7 @@ from typing import Any
 
 import torch
 
-from asl_evaluate.checkpoint_detections import check_streams
+from asl_evaluate.checkpoint_detections import check_streams, is_annotated
 from asl_evaluate.options import DEFAULTS, ScoringOptions
 from asl_kit.annotations import AnnotationSet, read_annotations
 from asl_kit.base.console import progress_bar
@@ -154,7 +154,11 @@ def video_curves(
 ) -> dict[str, Any]:
     """Return the predicted curves of every video of a split that has features, one number a feature."""
     detector = Detector.from_ensemble(ensemble, device)
-    items = load_split(annotations, split, reader, ensemble.vocabularies).items
+    names = [annotations.vocabulary(name or None) for name in ensemble.vocabularies]
+    # Their classes, whatever the model's are: a model of one class runs on any.
+    classes = {name: annotations.classes(name) for name in names}
+    blind = not is_annotated(annotations, split)
+    items = load_split(annotations, split, reader, classes, with_unannotated=blind).items
     curves = {}
     with progress_bar("sensitivity", len(items)) as bar:
         for item in items:

@@ -63,6 +63,11 @@ def test_actions_are_learned_without_their_classes(
     assert result.exit_code == 0, result.output
     assert json.loads((tmp_path / "s.json").read_text())["average_mAP"] > 0.6
     assert evaluate(task, folder, "--protocol", "proposals").exit_code == 0
+    other = tmp_path / "other.json"
+    other.write_text(task[0].read_text().replace(CLASSES[1], "a class that it has not seen"))
+    result = evaluate((other, task[1]), folder, "--class-agnostic", "--sensitivity", str(tmp_path / "q.json"))
+    assert result.exit_code == 0, result.output
+    assert json.loads((tmp_path / "q.json").read_text())["videos"]
 
 
 def test_scores_of_videos_name_the_classes(task: tuple[Path, Path], trained: tuple[Path, str], tmp_path: Path) -> None:
@@ -170,9 +175,11 @@ def test_from_two_splits_to_the_file_for_the_server(task: tuple[Path, Path], tmp
     refused = evaluate(final, tmp_path / "run", *test)
     assert (refused.exit_code, refused.stderr.count("error:")) == (1, 1)
     assert "no video of split 'test' is annotated: nothing can be scored" in refused.stderr
-    result = evaluate(final, tmp_path / "run", *test, "--out", str(tmp_path / "results"))
+    more = ("--out", str(tmp_path / "results"), "--sensitivity", str(tmp_path / "q.json"))
+    result = evaluate(final, tmp_path / "run", *test, *more)
     assert result.exit_code == 0, result.output
     assert "the labels of this split are withheld" in result.stderr
+    assert list(json.loads((tmp_path / "q.json").read_text())["videos"]) == ["video 6", "video 7"]
     assert [path.name for path in (tmp_path / "results").iterdir()] == ["detections.json"]
     to = ("--to", "ego4d-mq", "--annotations", annotations, "-o", tmp_path / "submission.json")
     result = run("submit", "--predictions", tmp_path / "results" / "detections.json", *to)
