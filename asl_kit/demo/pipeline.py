@@ -25,7 +25,7 @@ EXTRACTION = {
     "--backbone": "mc3_18",
     "--weights": "random",
     "--size": "40",
-    "--window": "16",
+    "--window": "8",
     "--stride": "8",
     "--dtype": "float32",
 }
