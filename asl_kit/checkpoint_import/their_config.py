@@ -112,7 +112,7 @@ class OptimizerConfig(StrictModel):
     type: str = "AdamW"
     momentum: float = 0.9
     weight_decay: float = 0.0
-    learning_rate: float = 1e-3
+    learning_rate: Annotated[float, Field(gt=0)] = 1e-3
     epochs: int = 30
     warmup: bool = True
     warmup_epochs: int = 5
@@ -136,7 +136,7 @@ class TheirConfig(StrictModel):
 
     init_rand_seed: int = 1234567891
     dataset_name: str = "epic"
-    devices: tuple[str, ...] = ("cuda:0",)
+    devices: Annotated[tuple[str, ...], Field(min_length=1)] = ("cuda:0",)
     train_split: tuple[str, ...] = ("training",)
     val_split: tuple[str, ...] = ("validation",)
     model_name: str
@@ -262,6 +262,9 @@ def _unsupported(config: TheirConfig) -> Iterator[Fault]:
     elif isinstance(data.input_dim, tuple) and len(data.input_dim) == 1:
         yield "dataset.input_dim", "expected a number, or a list of several", data.input_dim
     yield from config.own_faults()
+    coarsest = 2 ** (config.levels - 1)
+    if data.max_seq_len % coarsest:
+        yield "dataset.max_seq_len", f"expected a multiple of {coarsest}, the last level's stride", data.max_seq_len
     if config.resize_length and not config.resized and data.num_frames != data.feat_stride:
         yield (
             "dataset.num_frames",

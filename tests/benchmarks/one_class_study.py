@@ -181,6 +181,7 @@ def train_theirs(folder: Path, annotations: Path, config: Path) -> Path:
     generator = fix_random_seed(cfg["init_rand_seed"], include_cuda=True)
     split = make_dataset(cfg["dataset_name"], True, cfg["train_split"], **cfg["dataset"])
     loader = make_data_loader(split, True, generator, **cfg["loader"])
+    loader.batch_sampler.drop_last = False  # asl-kit trains on the last, smaller batch of an epoch too
     model = nn.DataParallel(make_meta_arch(cfg["model_name"], **cfg["model"]))
     optimizer = make_optimizer(model, cfg["opt"])
     scheduler = make_scheduler(optimizer, cfg["opt"], len(loader))

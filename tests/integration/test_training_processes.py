@@ -60,6 +60,10 @@ def assert_equal_runs(one: Path, other: Path) -> None:
         torch.testing.assert_close(value, loaded[name], rtol=1e-4, atol=1e-5, msg=name)
 
 
+TRIDET = ["model.encoder=sgp", "model.head=trident", "model.trident_bins=5", "loss.tiou_weight_power=0.2"]
+MAXPOOL = ["model.encoder=maxpool", "model.stem_blocks=0", "model.head=trident", "model.trident_bins=3"]
+
+
 # 5 videos: the last batch of an epoch is smaller than the others, and some processes have no video in it.
 @pytest.mark.parametrize(
     ("processes", "settings"),
@@ -70,8 +74,19 @@ def assert_equal_runs(one: Path, other: Path) -> None:
         (2, ["sensitivity.mode=paper", "optimizer.gradient_clip=0.01", "optimizer.ema_decay=0"]),
         (2, ["sensitivity.mode=released", "loss.video_label_weight=0.2", "contrastive.form=released"]),
         (2, ["sensitivity.localization_target=ends", "loss.positive_levels=all", "loss.center_radius=segment"]),
+        (3, [*TRIDET, "optimizer.batch_size=2"]),
+        (2, MAXPOOL),
     ],
-    ids=["all parts", "more processes than videos", "baseline", "paper", "released", "ends"],
+    ids=[
+        "all parts",
+        "more processes than videos",
+        "baseline",
+        "paper",
+        "released",
+        "ends",
+        "sgp, trident",
+        "maxpool, trident",
+    ],
 )
 def test_several_processes_train_as_one(
     processes: int, settings: list[str], task: tuple[Path, Path], tmp_path: Path

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from asl_kit.model.heads.contract import Located, Reading
+from asl_kit.model.heads.contract import LocalizationHead, Located, Reading
 from asl_kit.model.heads.layers import Head, PackedPyramid
 from asl_kit.model.heads.offsets import OffsetHead, OffsetReading
 from asl_kit.model.heads.trident import TridentHead
@@ -12,9 +12,9 @@ __all__ = ["OFFSETS", "Head", "Located", "PackedPyramid", "Reading", "make_head"
 
 OFFSETS: Reading = OffsetReading()
 """The reading of a head whose columns are the two distances."""
-_HEADS: dict[str, type[OffsetHead] | type[TridentHead]] = {"offsets": OffsetHead, "trident": TridentHead}
+_HEADS = {"offsets": OffsetHead, "trident": TridentHead}
 
 
-def make_head(model: ModelRecipe, classes: int) -> OffsetHead | TridentHead:
+def make_head(model: ModelRecipe, classes: int) -> LocalizationHead:
     """Return the localization head that a recipe names, for this number of classes."""
     return _HEADS[model.head](model, classes)

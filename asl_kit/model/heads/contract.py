@@ -10,6 +10,8 @@ from typing import NamedTuple, Protocol
 
 from torch import Tensor
 
+from asl_kit.model.heads.layers import Head, PackedPyramid
+
 
 class Located(NamedTuple):
     """How well the points of a batch locate the segments that they are assigned to."""
@@ -63,3 +65,23 @@ class Reading(Protocol):
         true_offsets : Tensor
             (B, P, 2); anything finite where not positive.
         """
+
+
+class LocalizationHead(Head):
+    """A head with columns from which the distances of every point are read."""
+
+    reading: Reading
+
+    def complete(self, columns: Tensor, packed: PackedPyramid, scale: Tensor) -> Tensor:
+        """Return all columns: (B, P, R).
+
+        Parameters
+        ----------
+        columns : Tensor
+            (B, P, outputs): its own outputs.
+        packed : PackedPyramid
+            What they were made from, for further outputs.
+        scale : Tensor
+            (P, 1): the learned scale of every point's level.
+        """
+        raise NotImplementedError

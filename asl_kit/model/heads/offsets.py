@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from torch import Tensor
 from torch.nn import functional as F
 
-from asl_kit.model.heads.contract import Located
-from asl_kit.model.heads.layers import Head, PackedPyramid
+from asl_kit.model.heads.contract import LocalizationHead, Located
+from asl_kit.model.heads.layers import PackedPyramid
 from asl_kit.model.losses import at_least_float32, diou_loss, temporal_iou
 from asl_kit.recipes.schema import ModelRecipe
 
@@ -36,7 +36,7 @@ class OffsetReading:
         return Located(offsets, diou_loss(offsets, true_offsets), tiou, tiou[..., None])
 
 
-class OffsetHead(Head):
+class OffsetHead(LocalizationHead):
     """A head of two columns.
 
     Parameters
@@ -53,5 +53,5 @@ class OffsetHead(Head):
         super().__init__(model.width, 2, layers=model.head_layers, hidden=model.head_width, kernel=model.head_kernel)
 
     def complete(self, columns: Tensor, packed: PackedPyramid, scale: Tensor) -> Tensor:
-        """Return all columns (B, P, R), given its own outputs and the learned scale (P, 1) of every point's level."""
+        """Return the distances: (B, P, 2)."""
         return F.relu(columns * scale)

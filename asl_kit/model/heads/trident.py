@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from asl_kit.model.heads.contract import Located
+from asl_kit.model.heads.contract import LocalizationHead, Located
 from asl_kit.model.heads.layers import Head, PackedPyramid
 from asl_kit.model.losses import at_least_float32, diou_loss, temporal_iou
 from asl_kit.recipes.schema import ModelRecipe
@@ -52,7 +52,7 @@ class TridentReading:
             place = around.clamp(0, len(level_of) - 1)
             same_level = (place == around) & (level_of[place] == level_of[point][..., None])
             score = columns[video, place, label + scores_from] * same_level
-            bins = torch.softmax(at_least_float32(score + own), dim=-1)
+            bins = torch.softmax(at_least_float32(score) + own, dim=-1)
             return (bins * (around - point[..., None]).abs()).sum(-1)
 
         starts = point[..., None] - distance.flip(0)  # the farthest bin comes first, as in TriDet
@@ -68,6 +68,7 @@ class TridentReading:
 
         The losses of a point's classes are added up, and its distances averaged. Distances of other points are 0.
         """
+        # A GPU waits here for their number. All classes of all points take many times as long, and much more memory.
         video, point, label = ((classes > 0) & positive[..., None]).nonzero(as_tuple=True)
         offsets, wanted = self.at(columns, sizes, video, point, label), true_offsets[video, point]
         at_points = (video, point)
@@ -84,7 +85,7 @@ class TridentReading:
         )
 
 
-class TridentHead(Head):
+class TridentHead(LocalizationHead):
     """A head for the bins, and two more for the scores of every point as the start and the end of each class.
 
     Parameters
@@ -113,9 +114,6 @@ class TridentHead(Head):
         return max(super().reach, self.start.reach)
 
     def complete(self, columns: Tensor, packed: PackedPyramid, scale: Tensor) -> Tensor:
-        """Return all columns (B, P, R), given its own outputs and the learned scale (P, 1) of every point's level.
-
-        The gradient of the boundary scores stops at these heads.
-        """
+        """Return boundary scores and bins: (B, P, 2 K + 2 M). The gradient of the scores stops at their heads."""
         scores = packed._replace(x=packed.x.detach()).run(self.start, self.end)
         return torch.cat((scores, F.relu(columns * scale)), dim=2)

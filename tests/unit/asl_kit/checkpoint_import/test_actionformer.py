@@ -149,6 +149,8 @@ NOT_SUPPORTED = {
     "windows": ("model", "n_mha_win_size", [9, 9, 9], "expected one for each of 2 levels"),
     "ranges": ("model", "regression_range", [[0, 4], [6, 10000]], "expected 2 ranges whose ends double"),
     "short ranges": ("model", "regression_range", [[0, 4], [4, 8]], "the last 64 or more"),
+    "sequence length": ("dataset", "max_seq_len", 33, "expected a multiple of 2"),
+    "learning rate": ("opt", "learning_rate", 0, "greater than 0"),
     "downsampling": ("dataset", "downsample_rate", 2, "only 1 is supported"),
     "sampling": ("train_cfg", "center_sample", "box", "only 'radius' and 'none' are supported"),
     "hard NMS": ("test_cfg", "nms_method", "hard", "only 'soft' is supported"),
