@@ -25,6 +25,7 @@ _EBML = b"\x1a\x45\xdf\xa3"
 _ENCRYPTED_BOX = b"encv"  # ISO/IEC 14496-12, 8.12
 _ENCRYPTED_TRACK = b"\x47\xe1\x81\x05"  # ContentEncAlgo: AES (RFC 9559, 5.1.4.1.31.8)
 _WEBP_HEAD = 64
+_SEGMENT_BOXES = {b"moof", b"sidx", b"styp"}  # ISO/IEC 14496-12, 8.16: a segment begins with them
 
 
 def location(path: Path) -> str:
@@ -165,6 +166,8 @@ def undecodable(path: Path) -> str:
         return "the video is encrypted"
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP" and b"ANIM" in head[:_WEBP_HEAD]:
         return "an animated WebP, which FFmpeg cannot read"
+    if head[4:8] in _SEGMENT_BOXES and b"moov" not in head:
+        return "a segment of a stream, whose header is in another file"
     return ""
 
 

@@ -32,7 +32,7 @@ from asl_extract.decoders.containers import (
     video_stream,
 )
 from asl_extract.decoders.display_times import PacketTimes, Seconds, constant_rate
-from asl_extract.decoders.file_ends import ends_early
+from asl_extract.decoders.file_ends import ends_early, ends_within_packet
 from asl_extract.decoders.orientation import mirrored_axis
 from asl_kit.errors import VideoError
 
@@ -90,10 +90,13 @@ class VideoHeader:
         Length in seconds.
     fps : float
         Frames per second; the average where the rate varies.
+    note : str
+        As in `VideoProbe`.
     """
 
     duration_s: float
     fps: float
+    note: str = ""
 
 
 def read_header(path: Path) -> VideoHeader:
@@ -116,7 +119,7 @@ def read_header(path: Path) -> VideoHeader:
     if not all(math.isfinite(value) and value > 0 for value in (fps, duration_s)):
         fps = probed.fps
         duration_s = probed.frame_count / fps if probed.display_s is None else float(probed.display_s[-1])
-    return VideoHeader(duration_s, fps)
+    return VideoHeader(duration_s, fps, probed.note)
 
 
 def probe(path: Path) -> VideoProbe:
@@ -276,6 +279,9 @@ def _read_packets(path: Path) -> _Packets:
             packets.notes.append(
                 "the file states no length, like a recording that broke off: whether its end is missing is not known"
             )
+        if ends_within_packet(path, container.format.name):
+            packets.are_frames = False  # what is there of the last one may be no frame, or a damaged one
+            packets.notes.append("the file ends within a packet: its end may have been cut off")
     return packets
 
 
