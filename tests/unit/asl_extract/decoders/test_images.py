@@ -127,7 +127,7 @@ FAULTS: dict[str, tuple[list[str], str]] = {
         ["a_1.jpg", "b_1.jpg", "flow_x_1.jpg", "flow_y_1.jpg"],
         r"2 series of images: a_1\.jpg and b_1\.jpg",
     ),
-    "one number": (["f_1.png", "f_01.png"], r"f_0?1\.png and f_0?1\.png have one number"),
+    "same number": (["f_1.png", "f_01.png"], r"f_0?1\.png and f_0?1\.png have the same number"),
     "no number": (["1.png", "cover.png"], r"the image 'cover\.png' has no number at the end of its name"),
     "none": ([], r"no images"),
 }
