@@ -104,21 +104,16 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("name", MATRICES)
-def test_pictures_are_turned_and_mirrored_as_displayed(name: str, plain: Path, tmp_path: Path) -> None:
+def test_pictures_are_turned_and_mirrored_as_displayed(name: str, ffmpeg: str, plain: Path, tmp_path: Path) -> None:
     matrix, change = MATRICES[name]
     path = with_matrix(plain, tmp_path / "x.mp4", matrix)
     expected = np.stack([change(frame) for frame in read(plain)])
+    command = [ffmpeg, "-v", "error", "-i", path, "-vf", "scale=flags=bicubic,format=rgb24"]
+    shown = subprocess.run([*command, "-f", "rawvideo", "-"], capture_output=True, check=True).stdout
+    # The program's FFmpeg may round colours in another way.
+    assert np.abs(np.frombuffer(shown, np.uint8).reshape(expected.shape).astype(int) - expected).mean() < 1
     for decoder in DECODERS:
         assert np.array_equal(read(path, decoder), expected), decoder
-
-
-@pytest.mark.parametrize("name", MATRICES)
-def test_the_first_picture_is_that_of_ffmpeg(name: str, ffmpeg: str, plain: Path, tmp_path: Path) -> None:
-    path = with_matrix(plain, tmp_path / "x.mp4", MATRICES[name][0])
-    command = [ffmpeg, "-v", "error", "-i", path, "-frames:v", "1", "-vf", "scale=flags=bicubic,format=rgb24"]
-    shown = subprocess.run([*command, "-f", "rawvideo", "-"], capture_output=True, check=True).stdout
-    [first, _] = read(path)
-    assert np.abs(np.frombuffer(shown, np.uint8).reshape(first.shape).astype(int) - first).mean() < 1
 
 
 # Packets that are not frames
@@ -417,15 +412,9 @@ REFUSED: dict[str, tuple[Callable[[Path], Path], str]] = {
         ),
         "a list of other files or addresses, which are not opened",
     ),
-    "cut off": (lambda folder: written_part(h264(folder / "x.flv")), "truncated"),
     "old QuickTime, cut off": (lambda folder: without_type(h264(folder / "x.mov")), "truncated"),
     "segment": (segment, "a segment of a stream, whose header is in another file"),
 }
-
-
-def written_part(path: Path) -> Path:
-    path.write_bytes(path.read_bytes()[:-1500])
-    return path
 
 
 @pytest.mark.parametrize("name", REFUSED)
