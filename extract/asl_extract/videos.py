@@ -305,7 +305,7 @@ def with_image_fps(
             if fps is None:
                 raise UsageError(
                     f"{file.path}: the frame rate of video {file.video_id!r} is not known: its frames are images",
-                    hint="state it with --image-fps, or the annotations with the fps of each video, or name only video files",
+                    hint="use --image-fps, or annotations that state the fps of each video, or name only video files",
                 )
         found.append(replace(file, image_fps=fps))
     return found
