@@ -3,8 +3,8 @@
 Every decoder calls `probe` first, so a truncated file, or one that is not a video, gives the same message with
 every decoder. This is the one place that decides whether a file is complete. It is, if
 
-- its last packets are there: as many as stated, or up to the stated end, or no part of it ends after the file:
-  `_check_end`;
+- its packets are there: as many as stated, or up to the stated end, or no part of it ends after the file, and FFmpeg
+  left nothing out: `_check_end`;
 - its frames are decoded without an error. They are as many as the packets, unless something in the packets
   suggests that they are not: then the file is decoded to count them. A count of packets alone refuses nothing.
 
@@ -26,6 +26,7 @@ from asl_extract.decoders.containers import (
     cut_off,
     decoded_frames,
     films,
+    logged_errors,
     open_container,
     undecodable,
     unreadable,
@@ -41,6 +42,8 @@ _GAP_S = 1.0
 _PROGRESSIVE = 1  # AV_FIELD_PROGRESSIVE
 _STATE_END = ("asf", "flv", "matroska", "mxf", "nut", "rm")
 """FFmpeg's formats whose header states where the file ends."""
+_LEAVES_OUT = ("asf", "flv", "matroska", "ogg")
+"""FFmpeg's formats in which it leaves out what it cannot parse, and goes on; files do not state how much there is."""
 _NOT_CODED_BYTES = 20
 """MPEG-4 and VC-1 mark frames that repeat the last one by packets shorter than this."""
 
@@ -207,6 +210,8 @@ class _Packets:
     """Where the last packet of all streams ends."""
     is_cut: bool = False
     """Whether the file ended within a packet."""
+    left_out: str = ""
+    """FFmpeg's reason why it left something out; empty: it did not."""
     notes: list[str] = field(default_factory=list)
     _first_pts: int | None = None
 
@@ -241,7 +246,7 @@ class _Packets:
 
 
 def _read_packets(path: Path) -> _Packets:
-    with open_container(path) as container:
+    with logged_errors() as errors, open_container(path) as container:
         stream = video_stream(container, path)
         context = stream.codec_context
         stated_fps = float(stream.average_rate or 0)
@@ -270,6 +275,8 @@ def _read_packets(path: Path) -> _Packets:
             if packet.stream_index == stream.index:
                 packets.is_cut |= packet.is_corrupt and not clock_may_jump
                 packets.add(packet)
+        if any(name in _LEAVES_OUT for name in names):
+            packets.left_out = next((text for _, source, text in errors if source == container.format.name), "")
         gap_s = _gap_s(container, stream)
         if gap_s >= _GAP_S:
             packets.notes.append(
@@ -294,7 +301,7 @@ def _gap_s(container: av.container.InputContainer, stream: av.VideoStream) -> fl
 
 
 def _check_end(path: Path, packets: _Packets) -> None:
-    """Raise if a file's end is missing."""
+    """Raise if a file's end is missing, or a part before it."""
     found = packets.end if packets.is_avi else packets.count
     if found < packets.promised:
         if not packets.is_avi:
@@ -309,6 +316,9 @@ def _check_end(path: Path, packets: _Packets) -> None:
         raise cut_off(path, within="a packet")
     if not packets.promised and ends_early(path):
         raise cut_off(path, within="one of its parts")
+    if packets.left_out:
+        reason = " ".join(packets.left_out.split())
+        raise VideoError(f"{path}: damaged, so that frames may be missing: {reason}", hint=AGAIN)
 
 
 def _first_axis(path: Path, packets: _Packets) -> int | None:

@@ -290,6 +290,34 @@ def test_a_stream_without_length_that_is_cut_where_a_part_begins(tmp_path: Path)
         assert ends_early(path)
 
 
+@pytest.mark.parametrize(
+    ("make", "after"),
+    [
+        (lambda folder: h264(folder / "x.mkv", muxer={"cluster_time_limit": "400"}), 0),
+        (WHOLE["FLV"], 0),
+        (WHOLE["ASF"], 0),
+        (WHOLE["Ogg"], 300),
+    ],
+    ids=["Matroska", "FLV", "ASF", "Ogg"],
+)
+def test_a_file_that_lacks_a_part_in_the_middle_is_refused(
+    make: Callable[[Path], Path], after: int, ffmpeg: str, tmp_path: Path
+) -> None:
+    whole = make(tmp_path)
+    data = bytearray(whole.read_bytes())
+    with av.open(str(whole)) as container:
+        places = [packet.pos for packet in container.demux(video=0) if packet.pos]
+    place = places[len(places) // 2] + after
+    data[place : place + 40] = bytes(40)
+    path = tmp_path / f"lacking{whole.suffix}"
+    path.write_bytes(data)
+    shown = subprocess.run([ffmpeg, "-v", "error", "-i", path, "-f", "null", "-"], capture_output=True, check=False)
+    assert shown.stderr
+    with pytest.raises(VideoError, match=rf"lacking\{whole.suffix}: damaged, so that frames may be missing: ."):
+        probe(path)
+    assert probe(whole).frame_count == 50  # the file after it is not accused
+
+
 def stream_of_packets(path: Path, muxer: str) -> Path:
     codec = "mpeg1video" if muxer == "mpeg" else "mpeg2video"
     with av.open(str(path), "w", format=muxer, options={"mpegts_m2ts_mode": "1"} if "m2ts" in path.name else {}) as out:
