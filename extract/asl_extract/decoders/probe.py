@@ -34,7 +34,7 @@ from asl_extract.decoders.containers import (
 )
 from asl_extract.decoders.display_times import PacketTimes, Seconds, constant_rate
 from asl_extract.decoders.file_ends import ends_early, ends_within_packet
-from asl_extract.decoders.orientation import mirrored_axis
+from asl_extract.decoders.orientation import mirrored_axis, rotation
 from asl_kit.errors import VideoError
 
 _SLACK_S = 0.5
@@ -69,6 +69,10 @@ class VideoProbe:
         is constant: see `constant_rate`.
     mirrored_axis : int, optional
         As `asl_extract.decoders.orientation.mirrored_axis`.
+    rotation : int
+        As `asl_extract.decoders.orientation.rotation`.
+    container : str
+        FFmpeg's name for the format, or names: ``matroska,webm``.
     note : str
         What a user should know about the file.
     """
@@ -80,6 +84,8 @@ class VideoProbe:
     films: int
     display_s: Seconds | None = None
     mirrored_axis: int | None = None
+    rotation: int = 0
+    container: str = ""
     note: str = ""
 
 
@@ -141,7 +147,7 @@ def probe(path: Path) -> VideoProbe:
             promised = f", {packets.promised} expected" if packets.promised else ""
             raise VideoError(f"{path}: 0 frames found{promised}")
         _check_end(path, packets)
-        axis = _first_axis(path, packets)
+        first = _first_frame(path, packets)
         times = packets.times if packets.are_frames else _decode_times(path, packets)
     except av.error.FFmpegError as fault:
         raise unreadable(path, fault) from fault
@@ -164,7 +170,9 @@ def probe(path: Path) -> VideoProbe:
         stream_index=packets.stream_index,
         films=packets.films,
         display_s=display_s,
-        mirrored_axis=axis,
+        mirrored_axis=mirrored_axis(first),
+        rotation=rotation(first),
+        container=packets.container,
         note="; ".join(packets.notes),
     )
 
@@ -191,6 +199,7 @@ class _Packets:
     stream_index: int
     films: int
     codec: str
+    container: str
     tick_s: float
     stated_fps: float
     promised: int
@@ -257,6 +266,7 @@ def _read_packets(path: Path) -> _Packets:
             stream_index=stream.index,
             films=len(films(container)),
             codec=context.codec.canonical_name,
+            container=container.format.name,
             tick_s=float(stream.time_base or 0),
             stated_fps=stated_fps if math.isfinite(stated_fps) and stated_fps > 0 else 0.0,
             promised=int(stream.frames),
@@ -321,21 +331,19 @@ def _check_end(path: Path, packets: _Packets) -> None:
         raise VideoError(f"{path}: damaged, so that frames may be missing: {reason}", hint=AGAIN)
 
 
-def _first_axis(path: Path, packets: _Packets) -> int | None:
-    """Decode the first frame and return along which axis it is mirrored."""
+def _first_frame(path: Path, packets: _Packets) -> av.VideoFrame:
     with open_container(path) as container:
         stream = container.streams[packets.stream_index]
         assert isinstance(stream, av.VideoStream)
         stream.thread_type = "NONE"  # one frame, without those after it
         try:
-            frame = next(decoded_frames(container, stream, path))
+            return next(decoded_frames(container, stream, path))
         except (av.error.FFmpegError, StopIteration, VideoError) as fault:
             if reason := undecodable(path):
                 raise VideoError(f"{path}: {reason}") from fault
             if isinstance(fault, VideoError):
                 raise
             raise truncated(path, found=0, expected=packets.shown) from fault
-    return mirrored_axis(frame)
 
 
 def _decode_times(path: Path, packets: _Packets) -> PacketTimes:

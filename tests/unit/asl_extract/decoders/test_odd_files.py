@@ -162,6 +162,11 @@ FILES = {
         size=(48, 64),
         refused={"decord": "decord cannot rotate frames of this width"},
     ),
+    "rotated, Matroska": Odd(
+        lambda d: encode(d / "x.mkv", size=(96, 64), rotation=90),
+        size=(64, 96),
+        refused={"decord": "decord does not turn the pictures of Matroska files"},
+    ),
     "10 bits": Odd(lambda d: encode(d / "x.mp4", pixels="yuv420p10le"), unlike="decord"),
     "10 bits, rotated by 90": Odd(
         lambda d: encode(d / "x.mp4", size=(96, 64), pixels="yuv420p10le", rotation=90), size=(64, 96), unlike="decord"
