@@ -58,13 +58,15 @@ def ends_within_packet(path: Path, container: str) -> bool:
 
     Neither states where it ends, but both are written in whole packets.
     """
+    if container not in ("mpegts", "mpeg"):
+        return False
     with path.open("rb") as file:
         file.seek(max(0, path.stat().st_size - _STREAM_TAIL))
         tail = file.read()
     if container == "mpegts":
         return _ends_within_transport_packet(tail)
     pack = tail.rfind(_PACK)
-    return container == "mpeg" and pack >= 0 and _ends_within_pack(tail[pack:])
+    return pack >= 0 and _ends_within_pack(tail[pack:])
 
 
 def _ends_within_transport_packet(tail: bytes) -> bool:
