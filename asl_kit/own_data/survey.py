@@ -95,6 +95,11 @@ class Survey:
         rates = Counter(round(header.fps) or 1 for header in self.headers.values())
         return min(rates, key=lambda rate: (-rates[rate], rate))
 
+    @property
+    def video_notes(self) -> dict[str, str]:
+        """What a user should know about files that can be read."""
+        return {video_id: header.note for video_id, header in self.headers.items() if header.note}
+
     def lengths_s(self) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
         """Return the length in seconds of every segment of the training videos."""
         return np.array([item.end - item.start for video in self.train.values() for item in video.segments or ()])
@@ -109,6 +114,7 @@ class Survey:
                 "readable": len(self.headers),
                 "missing": self.missing,
                 "unreadable": self.unreadable,
+                "notes": self.video_notes,
                 "not_annotated": self.unannotated,
                 "segments_beyond_end": self.beyond_end,
                 "replaced_durations": self.replaced_durations,

@@ -61,6 +61,7 @@ def _facts(survey: Survey) -> Table:
         "annotated": f"{len(survey.annotations.videos)}, {len(survey.headers)} with a readable file",
         "without a file": list_names(survey.missing, "(is it {}?)"),
         "unreadable": list_names(survey.unreadable, "({})"),
+        "notes": list_names(survey.video_notes, "({})"),
         "files not annotated": list_names(dict.fromkeys(survey.unannotated, "")),
         "end before a segment": list_names(beyond_end, "({})"),
         "replaced durations": list_names(survey.replaced_durations, "({})"),

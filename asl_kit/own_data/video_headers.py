@@ -222,6 +222,9 @@ def _use(
         report.note(f"{len(missing)} videos have no file in {place}: {_some(missing)}")
     for reason in found.unreadable.values():
         report.note(reason)
+    noted = [f"{found.paths[name]}: {header.note}" for name, header in found.headers.items() if header.note]
+    if noted:
+        report.note(first_few(noted, NAMES_SHOWN))
     return annotations
 
 

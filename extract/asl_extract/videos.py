@@ -137,8 +137,8 @@ def find_videos(sources: Sequence[Place], *, same_names: bool = False) -> list[V
     Those at addresses are refused: see `find_sources`.
 
     A file is taken whatever its suffix. A folder is searched for files with a video's suffix, with its subfolders
-    and the folders that links lead to. Broken links, pipes and files without read permission are found too: reading
-    them fails with the reason.
+    and the folders that links lead to, except hidden ones. Broken links, pipes and files without read permission are
+    found too: reading them fails with the reason.
 
     A folder of numbered images is a video, and so is a tar of numbered images. A folder is one video of optical flow
     if its folders u and v both hold numbered images. In a folder that also holds videos or
@@ -243,7 +243,7 @@ def _addresses_of(address: Address) -> list[Address]:
     except RemoteFault as fault:
         kind = MissingFileError if fault.is_missing else AslKitError if address.scheme in BUCKETS else UsageError
         raise kind(f"{address}: {fault.reason}", hint=fault.hint) from fault
-    return [address / name for name in names if _is_video_file(name.rpartition("/")[2])]
+    return [address / name for name in names if _is_video_file(name.rpartition("/")[2]) and "/." not in f"/{name}"]
 
 
 def _tell_apart(paths: Sequence[Path | Address], taken: Collection[str]) -> dict[str, Path | Address]:
@@ -305,7 +305,7 @@ def with_image_fps(
             if fps is None:
                 raise UsageError(
                     f"{file.path}: the frame rate of video {file.video_id!r} is not known: its frames are images",
-                    hint="state it with --image-fps, or in annotations with each fps, or name only video files",
+                    hint="use --image-fps, or annotations that state the fps of each video, or name only video files",
                 )
         found.append(replace(file, image_fps=fps))
     return found
@@ -322,7 +322,7 @@ def _files_of(source: Path) -> Iterable[Path]:
             if not fitting:
                 raise MissingFileError(f"{source}: no file or folder fits this pattern")
             return itertools.chain.from_iterable(_files_of(Path(path)) for path in fitting)
-        target = f": the link points to {source.readlink()}, which does not exist" if source.is_symlink() else ""
+        target = f": the link points to {source.readlink()}, which leads nowhere" if source.is_symlink() else ""
         raise MissingFileError(f"{source}: no such file or folder{target}")
     return [source]
 
@@ -346,13 +346,13 @@ def _search(folder: Path) -> list[Path]:
             folders.clear()
             continue
         searched.add(real)
+        folders[:] = [name for name in folders if not name.startswith(".")]
         # Folders before links to folders, so that a video is found at its own place.
         folders.sort(key=lambda name: (Path(place, name).is_symlink(), name))
         here = [Path(place, name) for name in names if _is_video_file(name)]
         files += here
         tars += [Path(place, name) for name in names if tar_stem(name) and not name.startswith(".")]
-        is_hidden = place != str(folder) and Path(place).name.startswith((".", "__MACOSX"))
-        if not here and not is_hidden and any(image_kind(name) and split_number(name) for name in names):
+        if not here and any(image_kind(name) and split_number(name) for name in names):
             with_images.append(Path(place))
     tars = [tar for tar in tars if holds_images(tar)]
     return [*files, *tars, *_image_folders(_with_flow_joined(with_images), files, tars)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -78,6 +79,20 @@ def test_what_is_found(videos: Path, tmp_path: Path) -> None:
     for text in ("take_1 (is it Take_1?)", "Invalid data", "[sneeze]", "rare: 4 in train", "x3d_xs"):
         assert text in output
     assert not list(tmp_path.glob("run.sh"))
+
+
+def test_a_file_that_may_be_cut_off_is_named(videos: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(videos, tmp_path / "videos")
+    path = write_video(folder / "cut.ts", frames=50)
+    path.write_bytes(path.read_bytes() + path.read_bytes()[:100])
+    source, found = table(tmp_path, *ROWS, "cut,1,2,run"), tmp_path / "found.json"
+    code, output = run(source, folder, "--json", found)
+    assert code == 0, output
+    note = "the file ends within a packet: its end may have been cut off"
+    assert json.loads(found.read_text(encoding="utf-8"))["videos"]["notes"] == {"cut": note}
+    assert f"notes 1: cut ({note})" in " ".join(output.split())
+    converted = command_line.run("convert", "csv", source, "--videos", folder, "-o", tmp_path / "a.json")
+    assert f"{path}: {note}" in converted.output.replace("\n", "")
 
 
 HINT = (

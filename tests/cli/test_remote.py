@@ -150,6 +150,7 @@ def test_a_bucket(videos: Path, local: Path, tmp_path: Path, monkeypatch: pytest
     s3.mkdir("bucket")
     s3.put(str(videos), "bucket/all/", recursive=True)
     s3.pipe("bucket/all/notes.txt", b"no video")
+    s3.pipe("bucket/all/.Trash/files/a.mp4", b"no video")
     result = extract("s3://bucket/all/", "-o", tmp_path / "store", "--shard", "1/2")
     assert result.exit_code == 0, result.output
     stored = FeatureStore.open(tmp_path / "store")

@@ -1,6 +1,7 @@
 """Prints a table over a folder of video files: what ffmpeg decodes, and what asl-kit reads.
 
-``python tests/tools/video_table.py FOLDER`` needs the ffmpeg program, which is the reference: a file should be read if
+``python tests/tools/video_table.py FOLDER`` needs the ffmpeg program, which is the reference; one as new as PyAV's
+FFmpeg, because old ones read no HEIC and little AVIF: a file should be read if
 ffmpeg decodes it to its end without an error, with the same frames at the same times and the same first picture, and
 be refused otherwise. Playlists, whose files ffmpeg would open, are left out. ``--all`` prints also the files on which
 both agree. The exit code is 1 if they differ anywhere.
@@ -51,7 +52,8 @@ NOTHING = Shown(np.zeros(0), np.zeros((0, 0, 3), np.uint8))
 def shown_by_ffmpeg(program: str, path: Path, stream: str) -> Shown:
     """Return what the ffmpeg program decodes; any line on its error output is a fault."""
     source = [program, "-v", "error", "-nostdin", "-threads", "1", "-i", str(path), "-map", f"0:{stream}"]
-    hashes = [*source, "-fps_mode", "passthrough", "-f", "framehash", "-hash", "adler32", "-"]
+    timing = ["-fps_mode", "passthrough", "-enc_time_base", "1:1000000"]
+    hashes = [*source, *timing, "-f", "framehash", "-hash", "adler32", "-"]
     picture = [*source, "-frames:v", "1", "-vf", "scale=flags=bicubic,format=rgb24", "-c:v", "ppm", "-f", "image2pipe"]
     try:
         text = subprocess.run(hashes, capture_output=True, timeout=TIME_LIMIT_S, check=False)

@@ -101,7 +101,7 @@ def first_damaged_frame(path: Path) -> Generator[None, None, int | None]:
 
     Yields every `FRAMES_PER_YIELD` frames.
     """
-    number = 0
+    number = -1
     try:
         with open_container(path) as container:
             stream = video_stream(container, path)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import stat
-from collections.abc import Generator
+import threading
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -25,6 +27,8 @@ _EBML = b"\x1a\x45\xdf\xa3"
 _ENCRYPTED_BOX = b"encv"  # ISO/IEC 14496-12, 8.12
 _ENCRYPTED_TRACK = b"\x47\xe1\x81\x05"  # ContentEncAlgo: AES (RFC 9559, 5.1.4.1.31.8)
 _WEBP_HEAD = 64
+_log_lock = threading.Lock()
+_SEGMENT_BOXES = {b"moof", b"sidx", b"styp"}  # ISO/IEC 14496-12, 8.16: a segment begins with them
 
 
 def location(path: Path) -> str:
@@ -59,6 +63,23 @@ def open_container(path: Path, **options: str) -> av.container.InputContainer:
                 f"{path}: a list of other files or addresses, which are not opened", hint="name the video files"
             ) from fault
         raise unreadable(path, fault) from fault
+
+
+@contextmanager
+def logged_errors() -> Iterator[list[tuple[int, str, str]]]:
+    """Collect the errors that FFmpeg reports in this thread: level, format or codec, text.
+
+    This is for reading packets. Threads that decode must not log: they would wait for Python's lock, which the one
+    who closes their file may hold.
+    """
+    with _log_lock:
+        av.logging.set_skip_repeated(False)  # else errors are reported with the next file
+        av.logging.set_level(av.logging.ERROR)
+        try:
+            with av.logging.Capture() as errors:
+                yield errors
+        finally:
+            av.logging.set_level(None)
 
 
 def video_stream(container: av.container.InputContainer, path: Path) -> av.VideoStream:
@@ -165,6 +186,8 @@ def undecodable(path: Path) -> str:
         return "the video is encrypted"
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP" and b"ANIM" in head[:_WEBP_HEAD]:
         return "an animated WebP, which FFmpeg cannot read"
+    if head[4:8] in _SEGMENT_BOXES and b"moov" not in head:
+        return "a segment of a stream, whose header is in another file"
     return ""
 
 

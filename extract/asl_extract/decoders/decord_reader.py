@@ -56,6 +56,8 @@ class DecordReader(SequentialReader):
                 f"{path}: {facts.films} video streams, of which decord cannot choose one",
                 hint="use --decoder pyav, or copy the right one: ffmpeg -i IN -map 0:v:0 -c copy OUT.mp4",
             )
+        if facts.rotation and "matroska" in facts.container:
+            raise VideoError(f"{path}: decord does not turn the pictures of Matroska files", hint="use --decoder pyav")
         self._damage_check = DamageCheck(path, _LOG)
         try:
             self._reader = decord.VideoReader(

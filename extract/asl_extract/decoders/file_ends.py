@@ -1,4 +1,4 @@
-"""Whether a file ends before a part of it whose size it states. Sizes only, nothing is parsed."""
+"""Whether a file ends before a part of it whose size it states. Sizes only: what is in the parts is not looked at."""
 
 from __future__ import annotations
 
@@ -13,8 +13,17 @@ _CLUSTER = b"\x1f\x43\xb6\x75"
 _ASF_HEADER = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
 _OGG_TAIL = 2**17  # more than a page
 _BOXES = {b"ftyp", b"moov", b"mdat", b"moof"}
+_FIRST_BOXES = _BOXES | {b"free", b"pnot", b"skip", b"styp", b"wide"}
 _MXF_KEY = bytes.fromhex("060e2b34")
 _SLACK_BYTES = 8  # the byte that pads an odd size may be missing
+_STREAM_TAIL = 2**17  # more than a pack
+_START = b"\0\0\1"
+_PACK = b"\0\0\1\xba"
+_PROGRAM_END = b"\0\0\1\xb9"
+_SYNC = 0x47
+_FROM_SYNC = {188: 188, 192: 188, 204: 204}
+"""Sizes of a transport stream's packets, with what of each comes from its synchronization byte on."""
+_IN_A_ROW = 5  # as many packets tell it from bytes that look alike by chance
 
 
 def ends_early(path: Path) -> bool:
@@ -37,11 +46,47 @@ def ends_early(path: Path) -> bool:
             ends = _flv_ends(file)
         elif head[:4] == _MXF_KEY:
             ends = _mxf_ends(file)
-        elif head[4:8] in _BOXES:
+        elif head[4:8] in _FIRST_BOXES:
             ends = _box_ends(file)
         else:
             return False
         return any(end > size + (_SLACK_BYTES if head[:4] == b"RIFF" else 0) for end in ends)
+
+
+def ends_within_packet(path: Path, container: str) -> bool:
+    """Return whether an MPEG transport stream (``mpegts``) or program stream (``mpeg``, as VOB) ends within a packet.
+
+    Neither states where it ends, but both are written in whole packets.
+    """
+    if container not in ("mpegts", "mpeg"):
+        return False
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - _STREAM_TAIL))
+        tail = file.read()
+    if container == "mpegts":
+        return _ends_within_transport_packet(tail)
+    pack = tail.rfind(_PACK)
+    return pack >= 0 and _ends_within_pack(tail[pack:])
+
+
+def _ends_within_transport_packet(tail: bytes) -> bool:
+    """Look for the last synchronization byte (ISO/IEC 13818-1, 2.4.3.2)."""
+    for size, from_sync in _FROM_SYNC.items():
+        for left in range(1, size + 1):
+            syncs = tail[-left::-size][:_IN_A_ROW]
+            if syncs == bytes([_SYNC] * _IN_A_ROW):
+                return left != from_sync
+    return False
+
+
+def _ends_within_pack(data: bytes) -> bool:
+    """Follow the packets of a pack to the last one (ISO/IEC 13818-1, 2.5.3; ISO/IEC 11172-1, 2.4.3)."""
+    if len(data) < 14:
+        return True
+    start = 14 + (data[13] & 7) if data[4] >> 6 == 1 else 12  # MPEG-2, MPEG-1
+    while data[start : start + 3] == _START and data[start : start + 4] != _PROGRAM_END:
+        start += 6 + int.from_bytes(data[start + 4 : start + 6], "big")
+    return start > len(data)
 
 
 def _box_ends(file: BufferedReader) -> Iterator[int]:
@@ -90,6 +135,9 @@ def _matroska_ends(file: BufferedReader) -> Iterator[int]:
             return
         name = head[:id_size]
         length = 9 - head[id_size].bit_length()
+        if len(head) < id_size + length:
+            yield start + id_size + length
+            return
         value = int.from_bytes(head[id_size : id_size + length], "big") - (1 << 7 * length)
         is_known = value != (1 << 7 * length) - 1
         start += id_size + length

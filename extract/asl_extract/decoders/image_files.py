@@ -219,7 +219,7 @@ def _check_numbers(path: Path, numbered: Sequence[tuple[int, int]], names: Seque
     gaps = []
     for (number, position), (following, next_position) in itertools.pairwise(numbered):
         if following == number:
-            raise VideoError(f"{path}: {names[position]} and {names[next_position]} have one number", hint=_HINT)
+            raise VideoError(f"{path}: {names[position]} and {names[next_position]} have the same number", hint=_HINT)
         if following > number + 1:
             gaps.append(f"{names[next_position]} follows {names[position]}")
     if gaps:

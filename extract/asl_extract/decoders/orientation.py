@@ -1,4 +1,4 @@
-"""How a picture is mirrored by its display matrix. Turning it is left to the decoders, which all do that."""
+"""How a picture is turned and mirrored by its display matrix. Turning it is left to the decoders."""
 
 from __future__ import annotations
 
@@ -11,6 +11,12 @@ import numpy as np
 _LEFT_OUT = ("15", "31")
 """FFmpeg's numbers of side data that are deleted first: PyAV crashes over ICC profiles with a name, and lists nothing
 beside Exif."""
+
+
+def rotation(frame: av.VideoFrame) -> int:
+    """Return by how many degrees players turn a frame, counter-clockwise: 0, 90, 180 or 270."""
+    nearest: int = round(frame.rotation / 90) * 90 % 360
+    return nearest
 
 
 def mirrored_axis(frame: av.VideoFrame) -> int | None:

@@ -3,8 +3,8 @@
 Every decoder calls `probe` first, so a truncated file, or one that is not a video, gives the same message with
 every decoder. This is the one place that decides whether a file is complete. It is, if
 
-- its last packets are there: as many as stated, or up to the stated end, or no part of it ends after the file:
-  `_check_end`;
+- its packets are there: as many as stated, or up to the stated end, or no part of it ends after the file, and FFmpeg
+  left nothing out: `_check_end`;
 - its frames are decoded without an error. They are as many as the packets, unless something in the packets
   suggests that they are not: then the file is decoded to count them. A count of packets alone refuses nothing.
 
@@ -26,14 +26,15 @@ from asl_extract.decoders.containers import (
     cut_off,
     decoded_frames,
     films,
+    logged_errors,
     open_container,
     undecodable,
     unreadable,
     video_stream,
 )
 from asl_extract.decoders.display_times import PacketTimes, Seconds, constant_rate
-from asl_extract.decoders.file_ends import ends_early
-from asl_extract.decoders.orientation import mirrored_axis
+from asl_extract.decoders.file_ends import ends_early, ends_within_packet
+from asl_extract.decoders.orientation import mirrored_axis, rotation
 from asl_kit.errors import VideoError
 
 _SLACK_S = 0.5
@@ -41,6 +42,8 @@ _GAP_S = 1.0
 _PROGRESSIVE = 1  # AV_FIELD_PROGRESSIVE
 _STATE_END = ("asf", "flv", "matroska", "mxf", "nut", "rm")
 """FFmpeg's formats whose header states where the file ends."""
+_LEAVES_OUT = ("asf", "flv", "matroska", "ogg")
+"""FFmpeg's formats in which it leaves out what it cannot parse, and goes on; files do not state how much there is."""
 _NOT_CODED_BYTES = 20
 """MPEG-4 and VC-1 mark frames that repeat the last one by packets shorter than this."""
 
@@ -66,6 +69,10 @@ class VideoProbe:
         is constant: see `constant_rate`.
     mirrored_axis : int, optional
         As `asl_extract.decoders.orientation.mirrored_axis`.
+    rotation : int
+        As `asl_extract.decoders.orientation.rotation`.
+    container : str
+        FFmpeg's name for the format, or names: ``matroska,webm``.
     note : str
         What a user should know about the file.
     """
@@ -77,6 +84,8 @@ class VideoProbe:
     films: int
     display_s: Seconds | None = None
     mirrored_axis: int | None = None
+    rotation: int = 0
+    container: str = ""
     note: str = ""
 
 
@@ -90,10 +99,13 @@ class VideoHeader:
         Length in seconds.
     fps : float
         Frames per second; the average where the rate varies.
+    note : str
+        As in `VideoProbe`.
     """
 
     duration_s: float
     fps: float
+    note: str = ""
 
 
 def read_header(path: Path) -> VideoHeader:
@@ -116,7 +128,7 @@ def read_header(path: Path) -> VideoHeader:
     if not all(math.isfinite(value) and value > 0 for value in (fps, duration_s)):
         fps = probed.fps
         duration_s = probed.frame_count / fps if probed.display_s is None else float(probed.display_s[-1])
-    return VideoHeader(duration_s, fps)
+    return VideoHeader(duration_s, fps, probed.note)
 
 
 def probe(path: Path) -> VideoProbe:
@@ -135,7 +147,7 @@ def probe(path: Path) -> VideoProbe:
             promised = f", {packets.promised} expected" if packets.promised else ""
             raise VideoError(f"{path}: 0 frames found{promised}")
         _check_end(path, packets)
-        axis = _first_axis(path, packets)
+        first = _first_frame(path, packets)
         times = packets.times if packets.are_frames else _decode_times(path, packets)
     except av.error.FFmpegError as fault:
         raise unreadable(path, fault) from fault
@@ -158,7 +170,9 @@ def probe(path: Path) -> VideoProbe:
         stream_index=packets.stream_index,
         films=packets.films,
         display_s=display_s,
-        mirrored_axis=axis,
+        mirrored_axis=mirrored_axis(first),
+        rotation=rotation(first),
+        container=packets.container,
         note="; ".join(packets.notes),
     )
 
@@ -185,6 +199,7 @@ class _Packets:
     stream_index: int
     films: int
     codec: str
+    container: str
     tick_s: float
     stated_fps: float
     promised: int
@@ -204,6 +219,8 @@ class _Packets:
     """Where the last packet of all streams ends."""
     is_cut: bool = False
     """Whether the file ended within a packet."""
+    left_out: str = ""
+    """FFmpeg's reason why it left something out; empty: it did not."""
     notes: list[str] = field(default_factory=list)
     _first_pts: int | None = None
 
@@ -238,7 +255,7 @@ class _Packets:
 
 
 def _read_packets(path: Path) -> _Packets:
-    with open_container(path) as container:
+    with logged_errors() as errors, open_container(path) as container:
         stream = video_stream(container, path)
         context = stream.codec_context
         stated_fps = float(stream.average_rate or 0)
@@ -249,6 +266,7 @@ def _read_packets(path: Path) -> _Packets:
             stream_index=stream.index,
             films=len(films(container)),
             codec=context.codec.canonical_name,
+            container=container.format.name,
             tick_s=float(stream.time_base or 0),
             stated_fps=stated_fps if math.isfinite(stated_fps) and stated_fps > 0 else 0.0,
             promised=int(stream.frames),
@@ -267,6 +285,8 @@ def _read_packets(path: Path) -> _Packets:
             if packet.stream_index == stream.index:
                 packets.is_cut |= packet.is_corrupt and not clock_may_jump
                 packets.add(packet)
+        if any(name in _LEAVES_OUT for name in names):
+            packets.left_out = next((text for _, source, text in errors if source == container.format.name), "")
         gap_s = _gap_s(container, stream)
         if gap_s >= _GAP_S:
             packets.notes.append(
@@ -276,6 +296,9 @@ def _read_packets(path: Path) -> _Packets:
             packets.notes.append(
                 "the file states no length, like a recording that broke off: whether its end is missing is not known"
             )
+        if ends_within_packet(path, container.format.name):
+            packets.are_frames = False  # what is there of the last one may be no frame, or a damaged one
+            packets.notes.append("the file ends within a packet: its end may have been cut off")
     return packets
 
 
@@ -288,7 +311,7 @@ def _gap_s(container: av.container.InputContainer, stream: av.VideoStream) -> fl
 
 
 def _check_end(path: Path, packets: _Packets) -> None:
-    """Raise if a file's end is missing."""
+    """Raise if a file's end is missing, or a part before it."""
     found = packets.end if packets.is_avi else packets.count
     if found < packets.promised:
         if not packets.is_avi:
@@ -303,23 +326,24 @@ def _check_end(path: Path, packets: _Packets) -> None:
         raise cut_off(path, within="a packet")
     if not packets.promised and ends_early(path):
         raise cut_off(path, within="one of its parts")
+    if packets.left_out:
+        reason = " ".join(packets.left_out.split())
+        raise VideoError(f"{path}: damaged, so that frames may be missing: {reason}", hint=AGAIN)
 
 
-def _first_axis(path: Path, packets: _Packets) -> int | None:
-    """Decode the first frame and return along which axis it is mirrored."""
+def _first_frame(path: Path, packets: _Packets) -> av.VideoFrame:
     with open_container(path) as container:
         stream = container.streams[packets.stream_index]
         assert isinstance(stream, av.VideoStream)
         stream.thread_type = "NONE"  # one frame, without those after it
         try:
-            frame = next(decoded_frames(container, stream, path))
+            return next(decoded_frames(container, stream, path))
         except (av.error.FFmpegError, StopIteration, VideoError) as fault:
             if reason := undecodable(path):
                 raise VideoError(f"{path}: {reason}") from fault
             if isinstance(fault, VideoError):
                 raise
             raise truncated(path, found=0, expected=packets.shown) from fault
-    return mirrored_axis(frame)
 
 
 def _decode_times(path: Path, packets: _Packets) -> PacketTimes:

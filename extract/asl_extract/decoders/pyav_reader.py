@@ -18,6 +18,7 @@ import av.filter
 
 from asl_extract.decoders import Frames
 from asl_extract.decoders.containers import decoded_frames, open_container
+from asl_extract.decoders.orientation import rotation
 from asl_extract.decoders.probe import probe, truncated
 from asl_extract.decoders.sequential import SequentialReader
 from asl_kit.errors import VideoError
@@ -95,12 +96,11 @@ class PyAVReader(SequentialReader):
 
 def _rgb_graph(stream: av.VideoStream, frame: av.VideoFrame) -> av.filter.Graph:
     """Return the filters that convert decoded frames to upright RGB."""
-    rotation = round(frame.rotation / 90) * 90 % 360
     graph = av.filter.Graph()
     graph.threads = 1
     nodes = [graph.add_buffer(template=stream, width=frame.width, height=frame.height, format=frame.format)]
     nodes += [graph.add("scale", "flags=bicubic"), graph.add("format", "rgb24")]
-    nodes += [graph.add(name, arguments) for name, arguments in _ROTATIONS[rotation]]
+    nodes += [graph.add(name, arguments) for name, arguments in _ROTATIONS[rotation(frame)]]
     nodes.append(graph.add("buffersink"))
     graph.link_nodes(*nodes).configure()
     return graph

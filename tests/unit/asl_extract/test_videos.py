@@ -174,7 +174,7 @@ def test_missing_folder(tmp_path: Path) -> None:
         find_videos([tmp_path / "nowhere"])
     (tmp_path / "link").symlink_to(tmp_path / "gone")
     with pytest.raises(
-        MissingFileError, match=r"link: no such file or folder: the link points to .*gone, which does not"
+        MissingFileError, match=r"link: no such file or folder: the link points to .*gone, which leads nowhere"
     ):
         find_videos([tmp_path / "link"])
 
@@ -229,7 +229,8 @@ def test_the_current_folder_has_a_name(frames: Path, monkeypatch: pytest.MonkeyP
         (["a.mp4", "a1.jpg", "a2.jpg"], ["a"]),  # thumbnails beside videos
         (["poster1.jpg", "monday/a.mp4"], ["a"]),
         (["cover.jpg", "P/1.jpg", "P/masks/readme.txt"], ["P"]),
-        (["P/1.jpg", "P/.thumbnails/1.jpg"], ["P"]),
+        (["P/1.jpg", "P/.thumbnails/1.jpg", "P/.thumbnails/small/1.jpg"], ["P"]),
+        (["a.mp4", ".Trash-1000/files/a.mp4", ".sync/c.tar"], ["a"]),
         (["a.mp4", "notes/scan.png"], ["a"]),
         (["P/u/1.jpg", "P/v/1.jpg", "Q/u/1.jpg", "Q/v/1.jpg", "R/1.jpg"], ["P", "Q", "R"]),  # optical flow
         (["u/1.jpg", "v/readme.txt"], ["u"]),

@@ -157,12 +157,15 @@ FILES = {
         lambda d: encode(d / "x.avi", codec="mpeg4", size=(100, 67)), size=(100, 67), unlike="decord"
     ),
     "rotated by 90": Odd(lambda d: encode(d / "x.mp4", size=(96, 64), rotation=90), size=(64, 96)),
-    "rotated by 180": Odd(lambda d: encode(d / "x.mp4", size=(96, 64), rotation=180), size=(96, 64)),
-    "rotated by 270": Odd(lambda d: encode(d / "x.mp4", size=(96, 64), rotation=270), size=(64, 96)),
     "rotated, narrow": Odd(
         lambda d: encode(d / "x.mov", rotation=90),
         size=(48, 64),
         refused={"decord": "decord cannot rotate frames of this width"},
+    ),
+    "rotated, Matroska": Odd(
+        lambda d: encode(d / "x.mkv", size=(96, 64), rotation=90),
+        size=(64, 96),
+        refused={"decord": "decord does not turn the pictures of Matroska files"},
     ),
     "10 bits": Odd(lambda d: encode(d / "x.mp4", pixels="yuv420p10le"), unlike="decord"),
     "10 bits, rotated by 90": Odd(
@@ -212,13 +215,11 @@ FILES = {
         lambda d: encode_sound(d / "x.mp3", codec="libmp3lame", cover=True),
         error="no video stream in the file, only a cover picture",
     ),
-    "MP3": Odd(lambda d: encode_sound(d / "x.mp3", codec="libmp3lame"), error="no video stream in the file"),
     "MP4 without films": Odd(lambda d: encode_sound(d / "x.mp4", codec="aac"), error="no video stream in the file"),
     "header alone": Odd(lambda d: first_bytes(encode(d / "w.mkv"), d / "x.mkv", 400), error="0 frames found|truncated"),
     "first bytes alone": Odd(
         lambda d: first_bytes(encode(d / "w.mp4"), d / "x.mp4", 32), error="not a video that can be read"
     ),
-    "empty": Odd(lambda d: first_bytes(encode(d / "w.mp4"), d / "x.mp4", 0), error="the file is empty"),
 }
 
 
@@ -240,26 +241,6 @@ def test_odd_files(odd: Odd, decoder: str, tmp_path: Path) -> None:
     assert frames.shape == (odd.frames, *odd.size[::-1], 3)
     difference = np.abs(frames.astype(int) - read(path, "pyav")).mean()
     assert 0 < difference < 6 if odd.unlike == decoder else difference == 0
-
-
-def turn(source: Path, target: Path, rotation: int) -> Path:
-    """Copy the packets, and add how far a player shall turn the picture, counter-clockwise."""
-    with av.open(str(source)) as whole, av.open(str(target), "w") as out:
-        copy = out.add_stream_from_template(whole.streams.video[0])
-        copy.set_display_rotation(rotation)
-        for packet in whole.demux(video=0):
-            if packet.dts is not None:
-                packet.stream = copy
-                out.mux(packet)
-    return target
-
-
-@pytest.mark.parametrize("decoder", DECODERS)
-@pytest.mark.parametrize(("rotation", "quarters"), [(90, 1), (180, 2), (270, 3)])
-def test_rotated_frames_are_upright(rotation: int, quarters: int, decoder: str, tmp_path: Path) -> None:
-    kept = encode(tmp_path / "kept.mp4", size=(96, 64), pixels="yuv444p")
-    turned = turn(kept, tmp_path / "turned.mp4", rotation)
-    assert np.array_equal(read(turned, decoder), np.rot90(read(kept, decoder), quarters, axes=(1, 2)))
 
 
 @pytest.mark.parametrize("decoder", DECODERS)
