@@ -15,7 +15,7 @@ class _Builder(ElementTree.TreeBuilder):
         raise AnnotationError(f"has a document type declaration (<!DOCTYPE {name[:40]})")
 
 
-def read_xml(path: Path, root: str, *, tool: str) -> ElementTree.Element:
+def read_xml(path: Path, root: str, *, tool: str, data: bytes | None = None) -> ElementTree.Element:
     """Return the root element of an XML file.
 
     Parameters
@@ -26,13 +26,15 @@ def read_xml(path: Path, root: str, *, tool: str) -> ElementTree.Element:
         The name that the root element must have.
     tool : str
         Name of the tool that writes such files, for messages.
+    data : bytes, optional
+        The content, where the file is an archive that contains it. Default: that of the file.
 
     Raises
     ------
     AnnotationError
         If it is not an XML file with this root, or has a document type declaration, and with it entities.
     """
-    document = parse_xml(path.read_bytes(), str(path), tool=tool)
+    document = parse_xml(path.read_bytes() if data is None else data, str(path), tool=tool)
     if document.tag != root:
         raise AnnotationError(f"{path}: not a file of {tool}: expected <{root}>, found <{document.tag[:60]}>")
     return document

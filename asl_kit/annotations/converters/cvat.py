@@ -4,7 +4,8 @@ The layout (https://docs.cvat.ai/docs/manual/advanced/xml_format; read in github
 cvat/apps/dataset_manager/formats/cvat.py): `meta` describes a task or job, or the tasks of a project: `id`, `source`
 (the video's file), `start_frame`, `stop_frame` and `frame_filter` (`step=3`: every third frame was annotated). Each
 `track` has a `label` and lists its shapes frame by frame: `frame`, counted from 0 in the video itself, and `outside`, 1
-where the object is not to be seen. An `image` is a frame (`id`) with its `tag`s and shapes. Both have `attribute`s.
+where the object is not to be seen; a `skeleton` has none, but its points do. An `image` is a frame (`id`) with its
+`tag`s and shapes. Both have `attribute`s. CVAT exports a ZIP archive with the file `annotations.xml`.
 
 How it is converted:
 
@@ -35,6 +36,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
+from asl_kit.annotations.archives import read_file
 from asl_kit.annotations.collector import Collector
 from asl_kit.annotations.report import ConversionReport
 from asl_kit.annotations.schema import AnnotationSet
@@ -49,6 +51,8 @@ from asl_kit.manifests.schema import Manifest
 
 _MAX_DIGITS = 9
 """Largest number of digits of the number of a frame: a year."""
+_EXPORTED = "annotations.xml"
+"""The file in the archives that CVAT exports."""
 _STEP = re.compile(r"step=([1-9][0-9]{0,5})")
 _RATE_HINT = (
     "frames per second: not stated; give the video's rate with --fps, or in a table video,duration,fps (a .csv file"
@@ -65,8 +69,8 @@ def convert(
     tiers: TierOptions = ALL_TIERS,
     fps: float | None = None,
 ) -> AnnotationSet:
-    """Convert .xml files, or folders of them."""
-    files, tables = find_sources(sources, ["*.xml"])
+    """Convert .xml files, or folders of them, and the .zip files in which CVAT exports them."""
+    files, tables = find_sources(sources, ["*.xml"], beside=["*.zip"])
     collector = Collector(report, mend=False, manifest=manifest, duration_hint=DURATION_HINT)
     facts = read_facts(collector, tables, table)
     choice = TierChoice(tiers, collector)
@@ -112,7 +116,8 @@ class _Document:
         self._choice = choice
         self._facts = facts
         self._fps = fps
-        self._root = read_xml(path, "annotations", tool="CVAT")
+        data = read_file(path, _EXPORTED, what=f"an export of CVAT with {_EXPORTED}") if _is_archive(path) else None
+        self._root = read_xml(path, "annotations", tool="CVAT", data=data)
         self._tasks = self._find_tasks()
 
     def collect(self) -> None:
@@ -169,7 +174,7 @@ class _Document:
         numbers: list[int] = []
         for shape in track:
             number = _number(shape.get("frame"))
-            outside = shape.get("outside", "0")
+            outside = _outside(shape)
             if number is None or outside not in ("0", "1") or (numbers and number <= numbers[-1]):
                 text = f"must have a frame above the one before, and outside=0 or 1, found {shape.attrib!r:.90}"
                 self._collector.error(f"{where}: {shape.tag[:40]}", text, video_id=task.video_id)
@@ -258,10 +263,20 @@ class _Document:
         )
 
 
+def _is_archive(path: Path) -> bool:
+    return path.suffix.lower() == ".zip"
+
+
 def _number(text: str | None) -> int | None:
     """Return the number of a frame, or None if the text is not one."""
     is_number = text is not None and text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS
     return int(text) if text is not None and is_number else None
+
+
+def _outside(shape: ElementTree.Element) -> str:
+    """Return whether a shape is outside, 0 or 1: a skeleton is if all its points are."""
+    points = [part.get("outside", "0") for part in shape if part.tag != "attribute"] if shape.tag == "skeleton" else []
+    return min(points) if points else shape.get("outside", "0")
 
 
 def _values(element: ElementTree.Element) -> dict[str, str]:

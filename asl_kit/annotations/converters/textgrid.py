@@ -37,6 +37,8 @@ from asl_kit.annotations.video_names import split_name
 from asl_kit.errors import AnnotationError
 from asl_kit.manifests.schema import Manifest
 
+_TEXT_FILES = ("ooTextFile", "ooTextFile short")
+"""The second is that of older versions of Praat, in short text files."""
 _TOKEN = re.compile(
     r"""(?<!\S)(?:
         "(?P<text>(?:[^"]|"")*)"(?!\S) | (?P<number>[-+]?\d[\d.eE+-]*)(?!\S) | (?P<flag><\w+>)(?!\S) | ![^\n]*
@@ -136,7 +138,7 @@ class _Tokens:
     def header(self) -> float:
         """Read what precedes the number of tiers, and return the end of the sound."""
         first = [next(self._tokens, None), next(self._tokens, None)]
-        if first != ["ooTextFile", "TextGrid"]:
+        if first[0] not in _TEXT_FILES or first[1] != "TextGrid":
             found = ", ".join(repr(token)[:40] for token in first)
             raise AnnotationError(
                 f"{self._path}: not a TextGrid as text: expected 'ooTextFile', 'TextGrid', found {found}"

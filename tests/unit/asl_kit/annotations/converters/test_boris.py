@@ -84,6 +84,27 @@ def test_points_and_other_categories_are_reported(tmp_path):
     assert [item.reason for item in report.items] == ["on 'Not defined', not among the chosen tiers"]
 
 
+def test_events_on_pictures_have_no_times_and_are_reported(tmp_path):
+    pictures = {"file": [], "type": "IMAGES", "events": [[None, "", "eat", "", "", 1, "x/1.jpg"]]}
+    document = json.loads(project(*state(1, 2)))
+    document["observations"]["pictures"] = pictures
+    header = "Observation id\tSource\tMedia duration (s)\tSubject\tBehavior\tBehavior type\tTime\n"
+    rows = (
+        "pictures\tFrom directories of images\tNA\t\teat\tSTART\tNA\n"
+        "o\tplayer #1:a.mp4\t10\t\teat\tSTART\t1\no\tplayer #1:a.mp4\t10\t\teat\tSTOP\t2\n"
+    )
+    for text, name in ((json.dumps(document), "p.boris"), (header + rows, "p.tsv")):
+        annotations, report = run(tmp_path, text, name=name)
+        assert times(annotations) == {"a": [(1, 2)]}
+        assert [(item.kind, item.video) for item in report.items] == [("video", "pictures"), ("segment", "pictures")]
+
+
+def test_the_medium_of_an_older_export_may_be_live(tmp_path):
+    rows = "o\tLIVE\t25\teat\tSTATE\t1\t2\np\ta.mp4\t25\teat\tSTATE\t1\t2\n"
+    annotations, report = run(tmp_path, OLDER + rows, name="a.tsv")
+    assert (times(annotations), [item.video for item in report.items]) == ({"a": [(1, 2)]}, ["o", "o"])
+
+
 POINTS = {
     "in the first medium": (3, {"a": [(2, 5, 3)], "b": [], "c": []}),
     "at a boundary": (10, {"a": [], "b": [(0, 2, 0)], "c": []}),

@@ -97,6 +97,7 @@ VIDEOS = {
     "local file": ("/data/local-files/?d=set%20a/b.mp4", "b"),
     "signed": ("https://x.org/v/c%201.webm?token=a/b.mp4", "c 1"),
     "name only": ("d.mp4", "d"),
+    "a player in HTML": ("<video src='https://x.org/static/a.mp4' width=100% muted /><img src onerror=\"$=n\">", "a"),
     "nothing but digits": ("/data/upload/3/3d3ad63e-.mp4", "3d3ad63e-"),
 }
 
