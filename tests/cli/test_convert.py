@@ -209,6 +209,18 @@ def test_durations_come_from_the_video_files(tmp_path, videos):
         assert note in result.stdout
 
 
+def test_windows_around_points_end_with_their_video_file(tmp_path, videos):
+    (tmp_path / "a.csv").write_text("#4\nx (NOMINAL,true,)\n00:00:05:500,00:00:05:500,hop\n")
+    arguments = ("convert", "datavyu", tmp_path / "a.csv", "-o", tmp_path / "a.json", "--videos", videos)
+    result = invoke(*arguments, "--point-window", "1")
+    assert result.exit_code == 0, result.stderr
+    video = read_annotations(tmp_path / "a.json").videos["a"]
+    assert [(item.start, item.end, video.duration) for item in video.segments] == [(4.5, 6.0, 6.0)]
+    assert "replaced" not in result.stdout
+    (tmp_path / "a.csv").write_text("#4\nx (NOMINAL,true,)\n00:00:06:500,00:00:06:500,hop\n")
+    assert "must be within the 6 s of" in invoke(*arguments, "--point-window", "1").stderr
+
+
 @pytest.mark.parametrize("where", ["beside the table", "below the current folder"])
 def test_durations_come_from_the_files_that_the_table_names(tmp_path, monkeypatch, videos, where):
     table = (tmp_path if where == "beside the table" else tmp_path / "tables") / "own.csv"

@@ -11,7 +11,8 @@ How it is converted:
 
 - A video's id is the name of its `source` without suffix, or the name of the task if there is none.
 - A track is a segment from each frame in which it appears to the first one in which it is `outside`, or to the end of
-  the last frame that it lists: frame f of a task with step s is the time [f / rate, (f + s) / rate).
+  the last frame that it lists: frame f of a task with step s is the time [f / rate, (f + s) / rate), up to
+  the end of the video if its duration is stated.
 - A tag that frames carry without a gap is one segment over them. Shapes of an image are excluded and reported.
 - The rate is the video's own, in frames per second. CVAT does not state it: a table `video,duration,fps` among the
   sources does (`asl_kit.annotations.video_facts`), or `--fps` for all videos that are not in one. Otherwise the video
@@ -89,6 +90,13 @@ class _Task:
     step: int
     rate: float | None
     """Frames per second; None: not stated, which is recorded as an error."""
+    duration_s: float | None
+
+    def end_of(self, frame: int) -> float:
+        """Return the frame with which an annotated frame ends: the next annotated one, but not after the video."""
+        if self.duration_s is None or self.rate is None:
+            return frame + self.step
+        return min(frame + self.step, max(frame + 1, self.duration_s * self.rate))
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +162,7 @@ class _Document:
             rate = (fact and fact.fps) or self._fps
             if rate is None:
                 self._collector.error(f"{self._path}: task {task_id!r}", _RATE_HINT, video_id=video_id)
-            tasks[task_id] = _Task(video_id, int(step[1]) if step else 1, rate)
+            tasks[task_id] = _Task(video_id, int(step[1]) if step else 1, rate, fact.duration_s if fact else None)
         return tasks
 
     def _task(self, element: ElementTree.Element, where: str) -> _Task:
@@ -181,7 +189,7 @@ class _Document:
                 return
             numbers.append(number)
             frames.append(_Frame(number, _values(shape)) if outside == "0" else None)
-        last = numbers[-1] + task.step if numbers else 0
+        last = task.end_of(numbers[-1]) if numbers else 0
         seen = 0
         for is_visible, group in groupby(range(len(frames)), key=lambda place: frames[place] is not None):
             places = list(group)
@@ -214,10 +222,10 @@ class _Document:
             task = tasks[video_id]
             for run in _without_gaps(frames, task.step):
                 where = f"{self._path}: image '{run[0].number}'"
-                self._collect_run(task, where, label, run, run[-1].number + task.step, {})
+                self._collect_run(task, where, label, run, task.end_of(run[-1].number), {})
 
     def _collect_run(
-        self, task: _Task, where: str, label: str, run: Sequence[_Frame], end: int, attributes: dict[str, str]
+        self, task: _Task, where: str, label: str, run: Sequence[_Frame], end: float, attributes: dict[str, str]
     ) -> None:
         """Collect frames without a gap, up to the frame `end`: a segment for each tier that is to be converted."""
         names = {name: None for frame in run for name in frame.values}
@@ -242,7 +250,7 @@ class _Document:
         self,
         task: _Task,
         where: str,
-        frames: tuple[Sequence[_Frame], int],
+        frames: tuple[Sequence[_Frame], float],
         labels: dict[str, str],
         attributes: dict[str, str],
     ) -> None:

@@ -11,8 +11,9 @@ How it is converted:
 
 - A file is that of one video, whose id is the name of the file without suffix (`a.vtt`, `a.mp4.vtt`: `a`). Files of the
   same video are taken together.
-- A cue is a segment, and its text the class, in the vocabulary "action": without tags, with entities such as `&amp;`
-  resolved, and with its lines joined by spaces. The voice (`<v Ann>`) is an attribute of the segment.
+- A cue is a segment, and its text the class, in the vocabulary "action": without tags, also those of SubRip in braces,
+  with entities such as `&amp;` resolved, and with its lines joined by spaces. The voice (`<v Ann>`) is an attribute of
+  the segment.
 - A chapter without an end ends where the next one starts; the last one with its video, whose duration a table
   `video,duration` among the sources states (`asl_kit.annotations.video_facts`).
 - In WebVTT, times end the cue before, as in browsers; in SubRip a blank line has to.
@@ -47,7 +48,9 @@ _CHAPTER = re.compile(rf"[\[(]?({_CLOCK})[\])]?(?:\s*[-–—:]\s+|\s+|$)(.*)", 
 _NUMBERED = re.compile(r"CHAPTER(\d{1,4})(NAME)?=(.*)", re.ASCII | re.IGNORECASE)
 _SETTING = re.compile(r"([^=]{1,60})=(.*)")
 _VOICE = re.compile(r"<v(?:\.[^\s<>]*)?\s+([^<>]*)>")
-_TAG = re.compile(r"</?(?:[biu]|c|v|lang|ruby|rt|font|s)(?:[.\s][^<>]*)?>|<(?:\d+:)?\d+:\d+\.\d+>", re.IGNORECASE)
+_TAG = re.compile(
+    r"</?(?:[biu]|c|v|lang|ruby|rt|font|s)(?:[.\s][^<>]*)?>|<(?:\d+:)?\d+:\d+\.\d+>|\{\\[^{}]*\}", re.IGNORECASE
+)
 _NO_CUES = ("NOTE", "STYLE", "REGION")
 _WHOLE = re.compile(r"\d{1,18}", re.ASCII)
 

@@ -55,6 +55,7 @@ TIMES = {
     "back again": ([box(0), box(1, 1), box(4), box(5, 1)], "", [(0.0, 0.1), (0.4, 0.5)]),
     "outside first": ([box(0, 1), box(2)], "", [(0.2, 0.3)]),
     "a skeleton, until its last point": ([skeleton(0, 0, 0), skeleton(3, 1, 0), skeleton(5, 1, 1)], "", [(0.0, 0.5)]),
+    "to the end of the video": ([box(84), box(88)], "<frame_filter>step=4</frame_filter>", [(8.4, 9.0)]),
     "every third frame": ([box(10), box(13)], "<frame_filter>step=3</frame_filter>", [(1.0, 1.6)]),
 }
 

@@ -33,7 +33,7 @@ CUES = {
         "WEBVTT\n\n00:01.000 --> 00:02.000\nrun\n00:02.000 --> 00:03.000\nwalk\n",
         [(1.0, 2.0, "run"), (2.0, 3.0, "walk")],
     ),
-    "SubRip": ("a.srt", "1\n00:00:01,500 --> 01:00:02,000\nrun\n", [(1.5, 3602.0, "run")]),
+    "SubRip": ("a.srt", "1\n00:00:01,500 --> 01:00:02,000\n{\\an8}<i>run</i>\n", [(1.5, 3602.0, "run")]),
     "SubRip without numbers": ("a.srt", "00:00:01,500 --> 00:00:02,000\nrun\nfast", [(1.5, 2.0, "run fast")]),
     "a line feed in FFmpeg's metadata": (
         "a.txt",
