@@ -24,6 +24,7 @@ from asl_kit.annotations.schema import AnnotationSet, Source, SourceFile
 from asl_kit.annotations.time_units import Span, unit_hint, unit_note
 from asl_kit.annotations.validation import DURATION_TOLERANCE_S, time_error
 from asl_kit.base.files import sha256_of
+from asl_kit.base.foreign_files import refuse_foreign
 from asl_kit.base.validation import list_errors, validate
 from asl_kit.errors import AnnotationError, MissingFileError, first_few
 from asl_kit.manifests.schema import Manifest
@@ -473,6 +474,8 @@ class Collector:
 def read_text(path: Path) -> str:
     """Read a text file in UTF-8, with or without a byte order mark, or in UTF-16 with a byte order mark.
 
+    Its lines end with a line feed, however they do in the file.
+
     Raises
     ------
     MissingFileError
@@ -481,11 +484,13 @@ def read_text(path: Path) -> str:
         If it is not such text.
     """
     try:
-        with path.open("rb") as file:
-            is_utf16 = file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-        return path.read_text(encoding="utf-16" if is_utf16 else "utf-8-sig")
+        data = path.read_bytes()
     except (FileNotFoundError, IsADirectoryError):
         raise MissingFileError(f"{path}: no such file") from None
+    refuse_foreign(path, data, "a text file", AnnotationError)
+    is_utf16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    try:
+        return data.decode("utf-16" if is_utf16 else "utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
     except UnicodeDecodeError as error:
         raise AnnotationError(f"{path}: not UTF-8 text: {error}", hint="Save the file as UTF-8.") from None
 

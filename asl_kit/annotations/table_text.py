@@ -11,6 +11,7 @@ import re
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from asl_kit.base.foreign_files import refuse_foreign
 from asl_kit.errors import AnnotationError, MissingFileError
 
 _MARKS: Final = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
@@ -55,7 +56,7 @@ def read_table_text(path: Path, encoding: str | None, *, can_name_encoding: bool
     MissingFileError
         If there is no such file.
     AnnotationError
-        If it is a workbook, or is not text in the encoding. The message names the line.
+        If it is a workbook or another foreign file, or is not text in the encoding. The message names the line.
     """
     try:
         data = path.read_bytes()
@@ -66,6 +67,7 @@ def read_table_text(path: Path, encoding: str | None, *, can_name_encoding: bool
             raise AnnotationError(
                 f"{path}: {what}, expected a CSV file", hint=EXPORT_HINT if can_name_encoding else None
             )
+    refuse_foreign(path, data, "a CSV file", AnnotationError)
     marked = next((name for mark, name in _MARKS.items() if data.startswith(mark)), None)
     if encoding is not None and marked is not None and _family(encoding) != _family(marked):
         raise AnnotationError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
+from asl_kit.base.foreign_files import refuse_foreign
 from asl_kit.errors import AnnotationError
 
 
@@ -42,6 +43,7 @@ def read_xml(path: Path, root: str, *, tool: str, data: bytes | None = None) -> 
 
 def parse_xml(data: bytes, where: str, *, tool: str) -> ElementTree.Element:
     """Return the root element of an XML document; errors are those of `read_xml`, and name the place `where`."""
+    refuse_foreign(where, data, "an XML file", AnnotationError)
     parser = ElementTree.XMLParser(target=_Builder())
     try:
         parser.feed(data)

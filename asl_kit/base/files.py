@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
+from asl_kit.base.foreign_files import refuse_foreign
 from asl_kit.errors import AslKitError, MissingFileError, OutputError
 
 
@@ -102,6 +103,7 @@ def read_json(path: Readable, error: type[AslKitError]) -> Any:
         If the file is not UTF-8 JSON, or an object has a duplicate key; the message names the place.
     """
     data = _read_bytes(path)
+    refuse_foreign(path, data, "a JSON file", error)
     try:
         text = data.decode(json.detect_encoding(data))  # json.loads of bytes would accept half a surrogate pair
         document = json.loads(text, object_pairs_hook=_unique_keys)

@@ -17,6 +17,8 @@ How it is converted:
   their media are not converted, and noted.
 - If an observation has several media, their durations must be known: from the project, the export, or a table
   `video,duration` among the sources (`asl_kit.annotations.video_facts`), which counts first.
+- If the creation time of the media is an offset too (`media_creation_date_as_offset`), it is subtracted for one medium;
+  with several, a project is refused.
 - A state event is a segment of the class of its behavior; the same behavior of another subject or with other modifiers
   is another event, as in BORIS. `subject`, `modifiers` and `category` are attributes of the segment. A start without
   a stop is refused.
@@ -260,6 +262,12 @@ def _read_project(path: Path) -> Iterator[_Observation]:
             _numbers(info.get("length")),
             _numbers(info.get("fps")),
         )
+        if entry.get("media_creation_date_as_offset") is True and observation.media:
+            created = list(_numbers(info.get("media_creation_time")).values())
+            if len(observation.media) > 1 or len(created) != 1:
+                text = "media_creation_date_as_offset: its times are dates; expected one medium and its creation time"
+                raise AnnotationError(f"{where}: {text}", hint="Give each medium an observation.")
+            observation.offset_s += created[0]
         running: set[tuple[str, str, str]] = set()
         for number, event in enumerate(entry["events"], start=1):
             place = f"{where}, event {number}"

@@ -85,7 +85,7 @@ class _Cue:
 
 def _collect(collector: Collector, facts: Mapping[str, VideoFacts], path: Path) -> None:
     video_id, _ = split_name(path.stem)
-    lines = read_text(path).replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    lines = read_text(path).split("\n")
     suffix = path.suffix.lower()
     cues = list(_cues(path, lines) if suffix != ".txt" else _chapters(path, lines))
     if not cues and suffix != ".vtt":

@@ -65,6 +65,14 @@ TIMES = {
     "over a boundary": (project(*state(9, 12), media=["a.mp4", "b.mp4"]), {"a": [(9, 10)], "b": [(0, 2)]}),
     "to a boundary": (project(*state(9, 10), media=["a.mp4", "b.mp4"]), {"a": [(9, 10)], "b": []}),
     "from a boundary": (project(*state(10, 11), media=["a.mp4", "b.mp4"]), {"a": [], "b": [(0, 1)]}),
+    "the creation time as an offset": (
+        project(
+            *state(1602064401, 1602064402.5),
+            media_creation_date_as_offset=True,
+            media_info={"length": {"a.mp4": 10.0}, "media_creation_time": {"a.mp4": 1602064400}},
+        ),
+        {"a": [(1, 2.5)]},
+    ),
     "a time offset": (project(*state(101, 102), **{"time offset": 100}), {"a": [(1, 2)]}),
 }
 
@@ -167,6 +175,11 @@ FAULTS = {
         workbook([["video", "duration"]]),
         "p.xlsx",
         "not an export of BORIS: expected a first column",
+    ),
+    "creation times of two media": (
+        project(*state(1602064401, 1602064402), media=["a.mp4", "b.mp4"], media_creation_date_as_offset=True),
+        "p.boris",
+        "observation 'o': media_creation_date_as_offset: its times are dates",
     ),
     "no workbook": ("a,b", "p.xlsx", r"not a workbook \(\.xlsx\)"),
     "no project": ("{}", "p.boris", "not a project of BORIS"),

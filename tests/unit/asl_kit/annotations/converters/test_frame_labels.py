@@ -72,8 +72,8 @@ FAULTS = {
     ),
     "an empty bundle": ({"a.txt": "x\n", "train.split1.bundle": "\n"}, r"bundle: empty; expected lines `NAME\.txt`"),
     "another bundle": (
-        {"a.txt": "x\n", "train.split1.bundle": "<html>\n"},
-        r"bundle: names none of the 1 text files: expected lines such as a\.txt, found '<html>'",
+        {"a.txt": "x\n", "train.split1.bundle": "b.txt\n"},
+        r"bundle: names none of the 1 text files: expected lines such as a\.txt, found 'b'",
     ),
     "an empty mapping": ({"a.txt": "x\n", "mapping.txt": ""}, r"mapping\.txt: empty; expected lines `0 class`"),
     "several divisions": (
