@@ -23,10 +23,10 @@ from asl_kit.annotations.report import ConversionReport, Kind
 from asl_kit.annotations.schema import AnnotationSet, Source, SourceFile
 from asl_kit.annotations.time_units import Span, unit_hint, unit_note
 from asl_kit.annotations.validation import DURATION_TOLERANCE_S, time_error
-from asl_kit.base.files import sha256_of
+from asl_kit.base.files import read_bytes, sha256_of
 from asl_kit.base.foreign_files import refuse_foreign
 from asl_kit.base.validation import list_errors, validate
-from asl_kit.errors import AnnotationError, MissingFileError, first_few
+from asl_kit.errors import AnnotationError, first_few
 from asl_kit.manifests.schema import Manifest
 
 ACTION = "action"
@@ -483,10 +483,7 @@ def read_text(path: Path) -> str:
     AnnotationError
         If it is not such text.
     """
-    try:
-        data = path.read_bytes()
-    except (FileNotFoundError, IsADirectoryError):
-        raise MissingFileError(f"{path}: no such file") from None
+    data = read_bytes(path)
     refuse_foreign(path, data, "a text file", AnnotationError)
     is_utf16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     try:
