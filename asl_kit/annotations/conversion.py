@@ -175,11 +175,12 @@ def read_sources(
     return annotations, report
 
 
-def refuse_to_replace(sources: str | Path | Iterable[str | Path], output: str | Path) -> None:
-    """Raise a UsageError if the file to write is one of the sources."""
-    for path in _paths(sources):
-        if path.is_file() and Path(output).exists() and path.samefile(output):
-            raise UsageError(f"{output}: is one of the sources, and would be replaced", hint="Name another file.")
+def refuse_to_replace(sources: str | Path | Iterable[str | Path], *outputs: str | Path | None) -> None:
+    """Raise a UsageError if a file to write is one of the sources; None: none is written."""
+    for path in filter(Path.is_file, _paths(sources)):
+        for output in outputs:
+            if output is not None and Path(output).exists() and path.samefile(output):
+                raise UsageError(f"{output}: is one of the sources, and would be replaced", hint="Name another file.")
 
 
 def _paths(sources: str | Path | Iterable[str | Path]) -> list[Path]:

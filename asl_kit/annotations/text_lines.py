@@ -1,12 +1,35 @@
-"""The lines of text files: those that state something, and lines that a backslash joins."""
+"""Text files, and their lines: those that state something, and lines that a backslash joins."""
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from asl_kit.annotations.collector import read_text
+from asl_kit.base.files import read_bytes
+from asl_kit.base.foreign_files import refuse_foreign
 from asl_kit.errors import AnnotationError
+
+
+def read_text(path: Path) -> str:
+    """Read a text file in UTF-8, with or without a byte order mark, or in UTF-16 with a byte order mark.
+
+    Its lines end with a line feed, however they do in the file.
+
+    Raises
+    ------
+    MissingFileError
+        If there is no such file.
+    AnnotationError
+        If it is not such text.
+    """
+    data = read_bytes(path)
+    refuse_foreign(path, data, "a text file", AnnotationError)
+    is_utf16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    try:
+        return data.decode("utf-16" if is_utf16 else "utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
+    except UnicodeDecodeError as error:
+        raise AnnotationError(f"{path}: not UTF-8 text: {error}", hint="Save the file as UTF-8.") from None
 
 
 def numbered_lines(path: Path, *, required: str = "") -> Iterator[tuple[int, str]]:
@@ -15,7 +38,7 @@ def numbered_lines(path: Path, *, required: str = "") -> Iterator[tuple[int, str
     Parameters
     ----------
     path : Path
-        The file; errors are those of `asl_kit.annotations.collector.read_text`.
+        The file; errors are those of `read_text`.
     required : str
         What a line holds, if there must be one.
 

@@ -71,9 +71,7 @@ def convert(
     from asl_kit.base.console import out as stdout
     from asl_kit.cli.output import write_json
 
-    for written in (out, json_path):
-        if written is not None:
-            refuse_to_replace(sources, written)
+    refuse_to_replace(sources, out, json_path)
     annotations, report = read_sources(dataset, sources, tiers=TierOptions.parse(tiers), **stated)
     if videos is not None:
         from asl_kit.own_data.video_headers import use_video_files

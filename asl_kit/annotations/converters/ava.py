@@ -27,13 +27,13 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from asl_kit.annotations.collector import ACTION, Collector, as_number, number_from_text, read_text
+from asl_kit.annotations.collector import ACTION, Collector, as_number, number_from_text
 from asl_kit.annotations.point_window import PointWindow, required
 from asl_kit.annotations.report import ConversionReport
 from asl_kit.annotations.schema import AnnotationSet
 from asl_kit.annotations.sources import find_files, matches
 from asl_kit.annotations.tables import DEFAULT_TABLE, TableOptions
-from asl_kit.annotations.text_lines import numbered_lines
+from asl_kit.annotations.text_lines import numbered_lines, read_text
 from asl_kit.annotations.video_facts import DURATION_HINT, VideoFacts, read_facts, state_facts
 from asl_kit.errors import AnnotationError
 from asl_kit.manifests.schema import Manifest

@@ -30,13 +30,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from asl_kit.annotations.archives import read_file
-from asl_kit.annotations.collector import Collector, read_text
+from asl_kit.annotations.collector import Collector
 from asl_kit.annotations.point_window import PointWindow
 from asl_kit.annotations.report import ConversionReport
 from asl_kit.annotations.schema import AnnotationSet
 from asl_kit.annotations.sources import dataset_name, find_files
 from asl_kit.annotations.tables import DEFAULT_TABLE, TableOptions
-from asl_kit.annotations.text_lines import whole_lines
+from asl_kit.annotations.text_lines import read_text, whole_lines
 from asl_kit.annotations.tiers import ALL_TIERS, TierChoice, TierOptions
 from asl_kit.annotations.video_facts import DURATION_HINT, read_facts, state_facts
 from asl_kit.annotations.video_names import split_name

@@ -22,12 +22,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from asl_kit.annotations.clip_splits import video_splits
-from asl_kit.annotations.collector import ACTION, Collector, as_number, number_from_text, read_text
+from asl_kit.annotations.collector import ACTION, Collector, as_number, number_from_text
 from asl_kit.annotations.report import ConversionReport
 from asl_kit.annotations.schema import AnnotationSet
 from asl_kit.annotations.sources import find_files
 from asl_kit.annotations.tables import DEFAULT_TABLE, TableOptions, read_rows
-from asl_kit.annotations.text_lines import numbered_lines
+from asl_kit.annotations.text_lines import numbered_lines, read_text
 from asl_kit.annotations.video_facts import DURATION_HINT, read_facts, state_facts
 from asl_kit.errors import AnnotationError
 from asl_kit.manifests.schema import Manifest

@@ -27,13 +27,13 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
 
-from asl_kit.annotations.collector import ACTION, Collector, read_text
+from asl_kit.annotations.collector import ACTION, Collector
 from asl_kit.annotations.named_tables import Layout
 from asl_kit.annotations.report import ConversionReport
 from asl_kit.annotations.schema import AnnotationSet
 from asl_kit.annotations.sources import dataset_name, find_sources, matches
 from asl_kit.annotations.tables import DEFAULT_TABLE, TableOptions
-from asl_kit.annotations.text_lines import numbered_lines
+from asl_kit.annotations.text_lines import numbered_lines, read_text
 from asl_kit.annotations.video_facts import VideoFacts, read_facts
 from asl_kit.errors import AnnotationError, UsageError
 from asl_kit.manifests.schema import Manifest

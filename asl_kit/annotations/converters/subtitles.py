@@ -30,12 +30,12 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
-from asl_kit.annotations.collector import ACTION, Collector, read_text
+from asl_kit.annotations.collector import ACTION, Collector
 from asl_kit.annotations.report import ConversionReport
 from asl_kit.annotations.schema import AnnotationSet
 from asl_kit.annotations.sources import dataset_name, find_sources
 from asl_kit.annotations.tables import DEFAULT_TABLE, TableOptions
-from asl_kit.annotations.text_lines import whole_lines
+from asl_kit.annotations.text_lines import read_text, whole_lines
 from asl_kit.annotations.video_facts import DURATION_HINT, VideoFacts, read_facts, state_facts
 from asl_kit.annotations.video_names import split_name
 from asl_kit.errors import AnnotationError

@@ -25,12 +25,13 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from asl_kit.annotations.collector import Collector, as_number, read_text
+from asl_kit.annotations.collector import Collector, as_number
 from asl_kit.annotations.point_window import PointWindow
 from asl_kit.annotations.report import ConversionReport
 from asl_kit.annotations.schema import AnnotationSet
 from asl_kit.annotations.sources import dataset_name, find_sources
 from asl_kit.annotations.tables import DEFAULT_TABLE, TableOptions
+from asl_kit.annotations.text_lines import read_text
 from asl_kit.annotations.tiers import ALL_TIERS, TierChoice, TierOptions
 from asl_kit.annotations.video_facts import DURATION_HINT, read_facts, state_facts
 from asl_kit.annotations.video_names import split_name
