@@ -9,7 +9,6 @@ The collector checks every item in the same way, so a converter only has to know
 
 from __future__ import annotations
 
-import codecs
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,11 +20,12 @@ from asl_kit.annotations.io import ordered
 from asl_kit.annotations.point_window import PointWindow
 from asl_kit.annotations.report import ConversionReport, Kind
 from asl_kit.annotations.schema import AnnotationSet, Source, SourceFile
+from asl_kit.annotations.text_lines import read_text as read_text  # converters of other packages import it from here
 from asl_kit.annotations.time_units import Span, unit_hint, unit_note
 from asl_kit.annotations.validation import DURATION_TOLERANCE_S, time_error
 from asl_kit.base.files import sha256_of
 from asl_kit.base.validation import list_errors, validate
-from asl_kit.errors import AnnotationError, MissingFileError, first_few
+from asl_kit.errors import AnnotationError, first_few
 from asl_kit.manifests.schema import Manifest
 
 ACTION = "action"
@@ -332,7 +332,10 @@ class Collector:
                 without_duration += 1
             videos[video_id] = self._video(video_id, facts, stated, classes)
         if not self._videos and not self._errors:
-            self._errors.append("no video in " + ", ".join(file.name for file in source.files))
+            left_out = [item for item in self.report.items if item.kind == "video"]
+            why = f": {left_out[0].where}: video {left_out[0].video!r}: {left_out[0].reason}" if left_out else ""
+            more = f" (and {len(left_out) - 1} more)" if len(left_out) > 1 else ""
+            self._errors.append("no video in " + ", ".join(file.name for file in source.files) + why + more)
         if self._errors:
             raise AnnotationError(list_errors(self._errors), hint=self.hint or unit_hint(self._spans()))
         if not (self._mend or was_converted):
@@ -468,26 +471,6 @@ class Collector:
         if self._mend or not (facts.items or video_id in self._faulty):
             text = f"duration: not stated, and there is no segment to tell it{self._duration_hint}"
             self._problem("video", video_id, facts.where, text)
-
-
-def read_text(path: Path) -> str:
-    """Read a text file in UTF-8, with or without a byte order mark, or in UTF-16 with a byte order mark.
-
-    Raises
-    ------
-    MissingFileError
-        If there is no such file.
-    AnnotationError
-        If it is not such text.
-    """
-    try:
-        with path.open("rb") as file:
-            is_utf16 = file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-        return path.read_text(encoding="utf-16" if is_utf16 else "utf-8-sig")
-    except (FileNotFoundError, IsADirectoryError):
-        raise MissingFileError(f"{path}: no such file") from None
-    except UnicodeDecodeError as error:
-        raise AnnotationError(f"{path}: not UTF-8 text: {error}", hint="Save the file as UTF-8.") from None
 
 
 def _describe_source(files: Iterable[Path], converter: str) -> Source:

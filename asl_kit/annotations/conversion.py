@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -155,7 +156,9 @@ def read_sources(
     point_window: PointWindow | None = None,
 ) -> tuple[AnnotationSet, ConversionReport]:
     """Return the annotations that `convert` writes, and its report; parameters and errors are those of `convert`."""
-    paths = [Path(source) for source in ([sources] if isinstance(sources, str | Path) else sources)]
+    paths = _paths(sources)
+    if fps is not None and not (math.isfinite(fps) and fps > 0):
+        raise UsageError(f"fps: expected frames per second above 0, found {fps:g}")
     entry = _find_entry(dataset)
     manifest = find_manifest(dataset)
     report = ConversionReport(dataset=manifest.name if manifest else dataset)
@@ -170,6 +173,18 @@ def read_sources(
     report.compare(annotations, manifest)
     report.check_segments()
     return annotations, report
+
+
+def refuse_to_replace(sources: str | Path | Iterable[str | Path], *outputs: str | Path | None) -> None:
+    """Raise a UsageError if a file to write is one of the sources; None: none is written."""
+    for path in filter(Path.is_file, _paths(sources)):
+        for output in outputs:
+            if output is not None and Path(output).exists() and path.samefile(output):
+                raise UsageError(f"{output}: is one of the sources, and would be replaced", hint="Name another file.")
+
+
+def _paths(sources: str | Path | Iterable[str | Path]) -> list[Path]:
+    return [Path(source) for source in ([sources] if isinstance(sources, str | Path) else sources)]
 
 
 def convert(
@@ -213,7 +228,8 @@ def convert(
     Raises
     ------
     UsageError
-        If there is no such converter, it has no use for an option or needs one, or the sources have no tier of a name.
+        If there is no such converter, it has no use for an option or needs one, the sources have no tier of a name, or
+        the output is one of them.
     PluginError
         If a converter of another package fails.
     MissingFileError
@@ -232,6 +248,7 @@ def convert(
     >>> report.notes
     ["the split of 1 videos is not stated: taken as 'train'"]
     """
+    refuse_to_replace(sources, output)
     annotations, report = read_sources(dataset, sources, table=table, tiers=tiers, fps=fps, point_window=point_window)
     if strict:
         report.check_differences()

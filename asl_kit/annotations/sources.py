@@ -72,7 +72,7 @@ def find_sources(
     files = [path for path in found if path not in tables]
     if not files:
         names = ", ".join(map(str, tables))
-        raise AnnotationError(f"{names}: only durations; expected {' or '.join(patterns)} as well")
+        raise AnnotationError(f"{names}: only tables of durations (.csv); expected {' or '.join(patterns)} as well")
     return files, tables
 
 

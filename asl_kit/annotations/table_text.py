@@ -11,7 +11,9 @@ import re
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from asl_kit.errors import AnnotationError, MissingFileError
+from asl_kit.base.files import read_bytes
+from asl_kit.base.foreign_files import refuse_foreign
+from asl_kit.errors import AnnotationError
 
 _MARKS: Final = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 _WORKBOOKS: Final = {
@@ -55,17 +57,15 @@ def read_table_text(path: Path, encoding: str | None, *, can_name_encoding: bool
     MissingFileError
         If there is no such file.
     AnnotationError
-        If it is a workbook, or is not text in the encoding. The message names the line.
+        If it is a workbook or another foreign file, or is not text in the encoding. The message names the line.
     """
-    try:
-        data = path.read_bytes()
-    except (FileNotFoundError, IsADirectoryError):
-        raise MissingFileError(f"{path}: no such file") from None
+    data = read_bytes(path)
     for start, what in _WORKBOOKS.items():
         if data.startswith(start):
             raise AnnotationError(
                 f"{path}: {what}, expected a CSV file", hint=EXPORT_HINT if can_name_encoding else None
             )
+    refuse_foreign(path, data, "a CSV file", AnnotationError)
     marked = next((name for mark, name in _MARKS.items() if data.startswith(mark)), None)
     if encoding is not None and marked is not None and _family(encoding) != _family(marked):
         raise AnnotationError(

@@ -79,11 +79,11 @@ def refuse_unused(options: TableOptions, tables: Sequence[Path]) -> None:
         )
 
 
-def state_facts(collector: Collector, facts: Mapping[str, VideoFacts], *, fps: bool = True) -> None:
-    """Add durations, and frame rates if `fps`, to the videos that are recorded; the report notes the other videos."""
+def state_facts(collector: Collector, facts: Mapping[str, VideoFacts]) -> None:
+    """Add durations and frame rates to the videos that are recorded; the report notes the other videos."""
     known = {video_id: fact for video_id, fact in facts.items() if video_id in collector}
     for video_id, fact in known.items():
-        collector.video(video_id, fact.where, duration=fact.duration_s, fps=fact.fps if fps else None)
+        collector.video(video_id, fact.where, duration=fact.duration_s, fps=fact.fps)
     if len(known) < len(facts):
         count = len(facts) - len(known)
         collector.report.note(f"{count} videos of the tables of durations are not annotated, and left out")

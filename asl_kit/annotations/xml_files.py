@@ -5,6 +5,7 @@ from __future__ import annotations
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
+from asl_kit.base.foreign_files import refuse_foreign
 from asl_kit.errors import AnnotationError
 
 
@@ -15,7 +16,7 @@ class _Builder(ElementTree.TreeBuilder):
         raise AnnotationError(f"has a document type declaration (<!DOCTYPE {name[:40]})")
 
 
-def read_xml(path: Path, root: str, *, tool: str) -> ElementTree.Element:
+def read_xml(path: Path, root: str, *, tool: str, data: bytes | None = None) -> ElementTree.Element:
     """Return the root element of an XML file.
 
     Parameters
@@ -26,13 +27,15 @@ def read_xml(path: Path, root: str, *, tool: str) -> ElementTree.Element:
         The name that the root element must have.
     tool : str
         Name of the tool that writes such files, for messages.
+    data : bytes, optional
+        The content, where the file is an archive that contains it. Default: that of the file.
 
     Raises
     ------
     AnnotationError
         If it is not an XML file with this root, or has a document type declaration, and with it entities.
     """
-    document = parse_xml(path.read_bytes(), str(path), tool=tool)
+    document = parse_xml(path.read_bytes() if data is None else data, str(path), tool=tool)
     if document.tag != root:
         raise AnnotationError(f"{path}: not a file of {tool}: expected <{root}>, found <{document.tag[:60]}>")
     return document
@@ -40,6 +43,7 @@ def read_xml(path: Path, root: str, *, tool: str) -> ElementTree.Element:
 
 def parse_xml(data: bytes, where: str, *, tool: str) -> ElementTree.Element:
     """Return the root element of an XML document; errors are those of `read_xml`, and name the place `where`."""
+    refuse_foreign(where, data, "an XML file", AnnotationError)
     parser = ElementTree.XMLParser(target=_Builder())
     try:
         parser.feed(data)

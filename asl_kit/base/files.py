@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
+from asl_kit.base.foreign_files import refuse_foreign
 from asl_kit.errors import AslKitError, MissingFileError, OutputError
 
 
@@ -101,7 +102,8 @@ def read_json(path: Readable, error: type[AslKitError]) -> Any:
     error
         If the file is not UTF-8 JSON, or an object has a duplicate key; the message names the place.
     """
-    data = _read_bytes(path)
+    data = read_bytes(path)
+    refuse_foreign(path, data, "a JSON file", error)
     try:
         text = data.decode(json.detect_encoding(data))  # json.loads of bytes would accept half a surrogate pair
         document = json.loads(text, object_pairs_hook=_unique_keys)
@@ -126,18 +128,27 @@ def read_toml(path: Path, error: type[AslKitError]) -> dict[str, Any]:
     error
         If the file is not UTF-8 TOML; the message names the place.
     """
-    data = _read_bytes(path)
+    data = read_bytes(path)
     try:
         return tomllib.loads(data.decode())
     except (ValueError, RecursionError) as exception:  # not UTF-8, not TOML, or nested too deeply
         raise error(f"{path}: not a TOML file: {exception}") from exception
 
 
-def _read_bytes(path: Readable) -> bytes:
+def read_bytes(path: Readable) -> bytes:
+    """Return the content of a file.
+
+    Raises
+    ------
+    MissingFileError
+        If there is no such file, or it is a folder.
+    """
     try:
         return path.read_bytes()
-    except (FileNotFoundError, IsADirectoryError):
+    except (FileNotFoundError, NotADirectoryError):
         raise MissingFileError(f"{path}: no such file") from None
+    except IsADirectoryError:
+        raise MissingFileError(f"{path}: no such file: it is a folder") from None
 
 
 class _DuplicateKeyError(Exception):

@@ -64,13 +64,14 @@ def convert(
     with the columns video,start,end,label[,split,duration,fps,path], or common words for them
     asl-kit convert csv excel.csv -o annotations.json --column label=Verhalten --encoding cp1252
     """
-    from asl_kit.annotations.conversion import read_sources
+    from asl_kit.annotations.conversion import read_sources, refuse_to_replace
     from asl_kit.annotations.io import write_annotations
     from asl_kit.annotations.tiers import TierOptions
     from asl_kit.base.console import err
     from asl_kit.base.console import out as stdout
     from asl_kit.cli.output import write_json
 
+    refuse_to_replace(sources, out, json_path)
     annotations, report = read_sources(dataset, sources, tiers=TierOptions.parse(tiers), **stated)
     if videos is not None:
         from asl_kit.own_data.video_headers import use_video_files

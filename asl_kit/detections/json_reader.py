@@ -19,8 +19,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from asl_kit.base.files import read_bytes
 from asl_kit.detections.table import Detections
-from asl_kit.errors import MissingFileError, PredictionError, error_context
+from asl_kit.errors import PredictionError, error_context
 
 _ESCAPE = re.compile(rb"\\.", re.DOTALL)
 _BLOCK = 1 << 20
@@ -61,10 +62,7 @@ def read_entries(path: Path, form: EntryFormat) -> Detections:
         If the file is not of the format, or an object has a key twice, or a number is not finite, or an end lies
         before its start. Names file, video, entry index and field.
     """
-    try:
-        data = path.read_bytes()
-    except (FileNotFoundError, IsADirectoryError):
-        raise MissingFileError(f"{path}: no such file") from None
+    data = read_bytes(path)
     with error_context(path, PredictionError):
         detections = _read_valid(data, form)
         return _read_any(data, form) if detections is None else detections

@@ -12,7 +12,7 @@ from asl_extract.decoders.probe import VideoHeader
 from asl_extract.videos import find_videos, with_image_fps
 from asl_kit.annotations import AnnotationSet
 from asl_kit.annotations.report import ConversionReport
-from asl_kit.annotations.schema import Video
+from asl_kit.annotations.schema import Segment, Video
 from asl_kit.annotations.validation import DURATION_TOLERANCE_S
 from asl_kit.base.validation import list_errors
 from asl_kit.errors import AnnotationError, MissingFileError, UsageError, first_few
@@ -213,6 +213,7 @@ def _use(
     place: str,
     source: str,
 ) -> AnnotationSet:
+    annotations = _with_windows_cut(annotations, found)
     refuse_beyond_end(segments_beyond_end(annotations, found, source=source, places=report.places), source=source)
     if found.headers:
         known_notes = len(annotations.source.notes)
@@ -226,6 +227,30 @@ def _use(
     if noted:
         report.note(first_few(noted, NAMES_SHOWN))
     return annotations
+
+
+def _with_windows_cut(annotations: AnnotationSet, found: VideoHeaders) -> AnnotationSet:
+    """Return the annotations with the windows around points in time (`Collector.point`) cut where their videos end."""
+    videos = dict(annotations.videos)
+    for video_id, header in found.headers.items():
+        video, duration_s = videos[video_id], header.duration_s
+        segments = [
+            segment.model_copy(update={"end": duration_s})
+            if segment.end > duration_s > segment.start and _is_window(segment, duration_s)
+            else segment
+            for segment in video.segments or ()
+        ]
+        if segments != (video.segments or []):
+            ends_with_window = video.duration == max(end_s for _, _, end_s in _times(video))
+            stated_s = duration_s if ends_with_window else video.duration
+            videos[video_id] = video.model_copy(update={"segments": segments, "duration": stated_s})
+    return annotations.model_copy(update={"videos": videos})
+
+
+def _is_window(segment: Segment, duration_s: float) -> bool:
+    """Return whether a segment is the window around a point in time that is within the video."""
+    point_s = segment.attributes.get("point")
+    return isinstance(point_s, float) and point_s <= duration_s + DURATION_TOLERANCE_S
 
 
 def _times(video: Video) -> Iterable[tuple[str, float, float]]:

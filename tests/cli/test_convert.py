@@ -209,6 +209,39 @@ def test_durations_come_from_the_video_files(tmp_path, videos):
         assert note in result.stdout
 
 
+@pytest.mark.parametrize("options", [("-o", "own.csv"), ("-o", "a.json", "--json", "own.csv")], ids=" ".join)
+def test_a_source_is_not_replaced(tmp_path, monkeypatch, table, options):
+    monkeypatch.chdir(tmp_path)
+    before = table.read_bytes()
+    result = invoke("convert", "csv", table, *options)
+    assert result.exit_code == 2
+    assert "error: own.csv: is one of the sources, and would be replaced\nhint: Name another file." in result.stderr
+    assert table.read_bytes() == before
+
+
+@pytest.mark.parametrize("fps", ["nan", "inf"])
+def test_the_frame_rate_is_a_number(tmp_path, fps):
+    result = invoke("convert", "frame-labels", tmp_path / "a.txt", "-o", tmp_path / "a.json", "--fps", fps)
+    assert (result.exit_code, result.stderr) == (2, f"error: fps: expected frames per second above 0, found {fps}\n")
+
+
+def test_a_folder_is_no_file(tmp_path):
+    result = invoke("convert", "coin", tmp_path, "-o", tmp_path / "a.json")
+    assert (result.exit_code, result.stderr) == (2, f"error: {tmp_path}: no such file: it is a folder\n")
+
+
+def test_windows_around_points_end_with_their_video_file(tmp_path, videos):
+    (tmp_path / "a.csv").write_text("#4\nx (NOMINAL,true,)\n00:00:05:500,00:00:05:500,hop\n")
+    arguments = ("convert", "datavyu", tmp_path / "a.csv", "-o", tmp_path / "a.json", "--videos", videos)
+    result = invoke(*arguments, "--point-window", "1")
+    assert result.exit_code == 0, result.stderr
+    video = read_annotations(tmp_path / "a.json").videos["a"]
+    assert [(item.start, item.end, video.duration) for item in video.segments] == [(4.5, 6.0, 6.0)]
+    assert "replaced" not in result.stdout
+    (tmp_path / "a.csv").write_text("#4\nx (NOMINAL,true,)\n00:00:06:500,00:00:06:500,hop\n")
+    assert "must be within the 6 s of" in invoke(*arguments, "--point-window", "1").stderr
+
+
 @pytest.mark.parametrize("where", ["beside the table", "below the current folder"])
 def test_durations_come_from_the_files_that_the_table_names(tmp_path, monkeypatch, videos, where):
     table = (tmp_path if where == "beside the table" else tmp_path / "tables") / "own.csv"

@@ -17,6 +17,7 @@ Give the files. How they are converted:
 - The label is the name of the action, or `action 12` without a list of actions. Splits are those of the files' names.
 - AVA annotates minutes 15 to 30 of each movie. Durations are not stated: add a table `video,duration[,fps]` with its
   header, or a video ends with its last segment.
+- Lists of timestamps, `ava_train_excluded_timestamps_v2.2.csv` and the like, are not read.
 """
 
 from __future__ import annotations
@@ -26,12 +27,13 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from asl_kit.annotations.collector import ACTION, Collector, as_number, number_from_text, read_text
+from asl_kit.annotations.collector import ACTION, Collector, as_number, number_from_text
 from asl_kit.annotations.point_window import PointWindow, required
 from asl_kit.annotations.report import ConversionReport
 from asl_kit.annotations.schema import AnnotationSet
-from asl_kit.annotations.sources import find_files
+from asl_kit.annotations.sources import find_files, matches
 from asl_kit.annotations.tables import DEFAULT_TABLE, TableOptions
+from asl_kit.annotations.text_lines import numbered_lines, read_text
 from asl_kit.annotations.video_facts import DURATION_HINT, VideoFacts, read_facts, state_facts
 from asl_kit.errors import AnnotationError
 from asl_kit.manifests.schema import Manifest
@@ -59,12 +61,13 @@ def convert(
     point_window: PointWindow | None = None,
 ) -> AnnotationSet:
     """Convert tables of actions at moments."""
-    files = find_files(sources, ["ava*.csv", "*action_list*.pbtxt*"], beside=["*.csv", "*.pbtxt", "*.txt"])
+    found = find_files(sources, ["ava*.csv", "*action_list*.pbtxt*"], beside=["*.csv", "*.pbtxt", "*.txt"])
+    files = [path for path in found if not matches(path, ["ava_*timestamps*"])]
     lists = [path for path in files if path.suffix.lower() != ".csv"]
     tables = [path for path in files if path not in lists and _has_header(path)]
     points = [path for path in files if path not in {*lists, *tables}]
     if not points:
-        raise AnnotationError(f"{', '.join(map(str, files))}: no table of actions, video,timestamp,x1,...")
+        raise AnnotationError(f"{', '.join(map(str, found))}: no table of actions, video,timestamp,x1,...")
     window = required(point_window, "AVA's actions")
     names = {number: name for path in lists for number, name in _read_actions(path)}
     collector = Collector(report, mend=True, manifest=manifest, duration_hint=DURATION_HINT)
@@ -116,9 +119,7 @@ def _collect(collector: Collector, path: Path, tracks: dict[Track, list[tuple[fl
     """Record the videos of a table, and add its points to their tracks."""
     parts = re.split(r"[_.]", path.stem.lower())
     split = next((_SPLITS[part] for part in parts if part in _SPLITS), None)
-    for number, line in enumerate(read_text(path).splitlines(), start=1):
-        if not line.strip():
-            continue
+    for number, line in numbered_lines(path, required="video,timestamp,x1,y1,x2,y2,action,person"):
         where = f"{path}:{number}"
         cells = [cell.strip() for cell in next(csv.reader([line]), [])]
         if len(cells) not in _LENGTHS or not cells[0]:

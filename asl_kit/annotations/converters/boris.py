@@ -17,6 +17,8 @@ How it is converted:
   their media are not converted, and noted.
 - If an observation has several media, their durations must be known: from the project, the export, or a table
   `video,duration` among the sources (`asl_kit.annotations.video_facts`), which counts first.
+- If the creation time of the media is an offset too (`media_creation_date_as_offset`), it is subtracted for one medium;
+  with several, a project is refused.
 - A state event is a segment of the class of its behavior; the same behavior of another subject or with other modifiers
   is another event, as in BORIS. `subject`, `modifiers` and `category` are attributes of the segment. A start without
   a stop is refused.
@@ -260,10 +262,18 @@ def _read_project(path: Path) -> Iterator[_Observation]:
             _numbers(info.get("length")),
             _numbers(info.get("fps")),
         )
+        if entry.get("media_creation_date_as_offset") is True and observation.media:
+            created = list(_numbers(info.get("media_creation_time")).values())
+            if len(observation.media) > 1 or len(created) != 1:
+                text = "media_creation_date_as_offset: its times are dates; expected one medium and its creation time"
+                raise AnnotationError(f"{where}: {text}", hint="Give each medium an observation.")
+            observation.offset_s += created[0]
         running: set[tuple[str, str, str]] = set()
         for number, event in enumerate(entry["events"], start=1):
             place = f"{where}, event {number}"
             time_s = as_number(event[0]) if isinstance(event, list) and len(event) >= 4 else None
+            if isinstance(event, list) and not observation.media:
+                time_s = 0.0  # of a picture: it is left out
             if time_s is None or not all(isinstance(value, str) for value in event[1:4]):
                 raise AnnotationError(f"{place}: must be [time, subject, code, modifiers, ...], found {event!r:.60}")
             subject, code, modifiers = event[1:4]
@@ -309,9 +319,9 @@ def _read_export(path: Path, table: Table) -> list[_Observation]:
             observation = observations[name] = _observation(f"{path}: observation {name!r}", name, cells)
         if "Source" not in cells and "Player #1" not in cells:  # older: the medium of this event
             medium = cells.get("Media file") or cells.get("Media file path") or ""
-            observation.media += [medium] if medium and medium not in observation.media else []
+            observation.media += [medium] if medium not in (*observation.media, "", "LIVE") else []
             observation.total_s = _numbers({"": number_from_text(cells.get("Total length", ""))}).get("")
-        observation.events.append(_event(where, cells, table))
+        observation.events.append(_event(where, cells, table, has_video=bool(observation.media)))
     for observation in observations.values():
         if len(observation.media) == 1 and observation.total_s is not None:
             observation.durations_s = {observation.media[0]: observation.total_s}
@@ -343,11 +353,11 @@ def _observation(where: str, name: str, cells: Mapping[str, str]) -> _Observatio
     )
 
 
-def _event(where: str, cells: Mapping[str, str], table: Table) -> _Event:
+def _event(where: str, cells: Mapping[str, str], table: Table, *, has_video: bool) -> _Event:
     kind = cells.get("Behavior type", cells.get("Status", "")).upper()
     begin = "Start (s)" if "Start (s)" in cells else "Time"
     end = "Stop (s)" if begin == "Start (s)" and kind == "STATE" else begin
-    times_s = [as_number(table.seconds(cells[name])) for name in (begin, end)]
+    times_s = [as_number(table.seconds(cells[name])) if has_video else 0.0 for name in (begin, end)]
     expected = ("STATE", "POINT") if begin == "Start (s)" else ("START", "STOP", "POINT")
     if None in times_s or kind not in expected or not cells["Behavior"]:
         text = (

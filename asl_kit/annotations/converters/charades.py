@@ -21,13 +21,14 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from asl_kit.annotations.collector import ACTION, Collector, number_from_text, read_text
+from asl_kit.annotations.collector import ACTION, Collector, number_from_text
 from asl_kit.annotations.converters.actions_json import read_json_database
 from asl_kit.annotations.converters.activitynet_json import convert_published
 from asl_kit.annotations.report import ConversionReport
 from asl_kit.annotations.schema import AnnotationSet
 from asl_kit.annotations.sources import find_files
 from asl_kit.annotations.tables import read_rows
+from asl_kit.annotations.text_lines import numbered_lines
 from asl_kit.manifests.schema import Manifest
 
 NAME = "charades"
@@ -64,8 +65,7 @@ def convert(sources: Sequence[Path], *, manifest: Manifest | None, report: Conve
 
 def _read_classes(path: Path) -> list[tuple[str, str]]:
     """Read lines `code name`."""
-    lines = [line.strip() for line in read_text(path).splitlines() if line.strip()]
-    return [(code, name) for code, _, name in (line.partition(" ") for line in lines)]
+    return [(code, name) for code, _, name in (line.partition(" ") for _, line in numbered_lines(path))]
 
 
 def _collect_video(collector: Collector, row: dict[str, str], where: str, *, split: str, names: dict[str, str]) -> None:

@@ -21,11 +21,12 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from asl_kit.annotations.collector import ACTION, Collector, number_from_text, read_text
+from asl_kit.annotations.collector import ACTION, Collector, number_from_text
 from asl_kit.annotations.report import ConversionReport
 from asl_kit.annotations.schema import AnnotationSet
 from asl_kit.annotations.sources import find_files, matches
 from asl_kit.annotations.tables import DEFAULT_TABLE, TableOptions
+from asl_kit.annotations.text_lines import numbered_lines
 from asl_kit.annotations.video_facts import DURATION_HINT, read_facts, state_facts
 from asl_kit.errors import AnnotationError
 from asl_kit.manifests.schema import Manifest
@@ -72,8 +73,7 @@ def convert(
 
 
 def _read_tasks(path: Path) -> Tasks:
-    lines = [line.strip() for line in read_text(path).splitlines()]
-    numbered = [(number, line) for number, line in enumerate(lines, start=1) if line]
+    numbered = list(numbered_lines(path))
     tasks: Tasks = {}
     for at in range(0, len(numbered), _TASK_LINES):
         block = numbered[at : at + _TASK_LINES]
@@ -91,11 +91,11 @@ def _read_lists(collector: Collector, paths: Sequence[Path]) -> dict[str, str]:
     """Return the split of each video of the lists."""
     splits: dict[str, str] = {}
     for path in sorted(paths, key=lambda path: path.name):  # those of videos_val.csv may be in videos.csv too
-        for number, line in enumerate(read_text(path).splitlines(), start=1):
-            cells = line.strip().split(",")
+        for number, line in numbered_lines(path, required="task,video,address"):
+            cells = line.split(",")
             if len(cells) == 3 and cells[1]:
                 splits[cells[1]] = LISTS[path.name]
-            elif line.strip():
+            else:
                 collector.error(f"{path}:{number}", f"expected `task,video,address`, found {line!r:.60}")
     return splits
 
@@ -109,9 +109,7 @@ def _collect(collector: Collector, path: Path, tasks: Tasks, splits: dict[str, s
     name, steps = tasks[task]
     numbered = {str(number): step for number, step in enumerate(steps, start=1)}
     collector.video(video_id, str(path), split=splits.get(video_id), annotated=True)
-    for number, line in enumerate(read_text(path).splitlines(), start=1):
-        if not line.strip():
-            continue
+    for number, line in numbered_lines(path):
         where, cells = f"{path}:{number}", [cell.strip() for cell in line.split(",")]
         step = numbered.get(cells[0])
         if len(cells) != 3 or step is None:

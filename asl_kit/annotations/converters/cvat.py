@@ -4,13 +4,15 @@ The layout (https://docs.cvat.ai/docs/manual/advanced/xml_format; read in github
 cvat/apps/dataset_manager/formats/cvat.py): `meta` describes a task or job, or the tasks of a project: `id`, `source`
 (the video's file), `start_frame`, `stop_frame` and `frame_filter` (`step=3`: every third frame was annotated). Each
 `track` has a `label` and lists its shapes frame by frame: `frame`, counted from 0 in the video itself, and `outside`, 1
-where the object is not to be seen. An `image` is a frame (`id`) with its `tag`s and shapes. Both have `attribute`s.
+where the object is not to be seen; a `skeleton` has none, but its points do. An `image` is a frame (`id`) with its
+`tag`s and shapes. Both have `attribute`s. CVAT exports a ZIP archive with the file `annotations.xml`.
 
 How it is converted:
 
 - A video's id is the name of its `source` without suffix, or the name of the task if there is none.
 - A track is a segment from each frame in which it appears to the first one in which it is `outside`, or to the end of
-  the last frame that it lists: frame f of a task with step s is the time [f / rate, (f + s) / rate).
+  the last frame that it lists: frame f of a task with step s is the time [f / rate, (f + s) / rate), up to
+  the end of the video if its duration is stated.
 - A tag that frames carry without a gap is one segment over them. Shapes of an image are excluded and reported.
 - The rate is the video's own, in frames per second. CVAT does not state it: a table `video,duration,fps` among the
   sources does (`asl_kit.annotations.video_facts`), or `--fps` for all videos that are not in one. Otherwise the video
@@ -35,6 +37,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
+from asl_kit.annotations.archives import read_file
 from asl_kit.annotations.collector import Collector
 from asl_kit.annotations.report import ConversionReport
 from asl_kit.annotations.schema import AnnotationSet
@@ -49,6 +52,8 @@ from asl_kit.manifests.schema import Manifest
 
 _MAX_DIGITS = 9
 """Largest number of digits of the number of a frame: a year."""
+_EXPORTED = "annotations.xml"
+"""The file in the archives that CVAT exports."""
 _STEP = re.compile(r"step=([1-9][0-9]{0,5})")
 _RATE_HINT = (
     "frames per second: not stated; give the video's rate with --fps, or in a table video,duration,fps (a .csv file"
@@ -65,8 +70,8 @@ def convert(
     tiers: TierOptions = ALL_TIERS,
     fps: float | None = None,
 ) -> AnnotationSet:
-    """Convert .xml files, or folders of them."""
-    files, tables = find_sources(sources, ["*.xml"])
+    """Convert .xml files, or folders of them, and the .zip files in which CVAT exports them."""
+    files, tables = find_sources(sources, ["*.xml"], beside=["*.zip"])
     collector = Collector(report, mend=False, manifest=manifest, duration_hint=DURATION_HINT)
     facts = read_facts(collector, tables, table)
     choice = TierChoice(tiers, collector)
@@ -85,6 +90,13 @@ class _Task:
     step: int
     rate: float | None
     """Frames per second; None: not stated, which is recorded as an error."""
+    duration_s: float | None
+
+    def end_of(self, frame: int) -> float:
+        """Return the frame with which an annotated frame ends: the next annotated one, but not after the video."""
+        if self.duration_s is None or self.rate is None:
+            return frame + self.step
+        return min(frame + self.step, max(frame + 1, self.duration_s * self.rate))
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +124,8 @@ class _Document:
         self._choice = choice
         self._facts = facts
         self._fps = fps
-        self._root = read_xml(path, "annotations", tool="CVAT")
+        data = read_file(path, _EXPORTED, what=f"an export of CVAT with {_EXPORTED}") if _is_archive(path) else None
+        self._root = read_xml(path, "annotations", tool="CVAT", data=data)
         self._tasks = self._find_tasks()
 
     def collect(self) -> None:
@@ -149,7 +162,7 @@ class _Document:
             rate = (fact and fact.fps) or self._fps
             if rate is None:
                 self._collector.error(f"{self._path}: task {task_id!r}", _RATE_HINT, video_id=video_id)
-            tasks[task_id] = _Task(video_id, int(step[1]) if step else 1, rate)
+            tasks[task_id] = _Task(video_id, int(step[1]) if step else 1, rate, fact.duration_s if fact else None)
         return tasks
 
     def _task(self, element: ElementTree.Element, where: str) -> _Task:
@@ -169,14 +182,14 @@ class _Document:
         numbers: list[int] = []
         for shape in track:
             number = _number(shape.get("frame"))
-            outside = shape.get("outside", "0")
+            outside = _outside(shape)
             if number is None or outside not in ("0", "1") or (numbers and number <= numbers[-1]):
                 text = f"must have a frame above the one before, and outside=0 or 1, found {shape.attrib!r:.90}"
                 self._collector.error(f"{where}: {shape.tag[:40]}", text, video_id=task.video_id)
                 return
             numbers.append(number)
             frames.append(_Frame(number, _values(shape)) if outside == "0" else None)
-        last = numbers[-1] + task.step if numbers else 0
+        last = task.end_of(numbers[-1]) if numbers else 0
         seen = 0
         for is_visible, group in groupby(range(len(frames)), key=lambda place: frames[place] is not None):
             places = list(group)
@@ -209,10 +222,10 @@ class _Document:
             task = tasks[video_id]
             for run in _without_gaps(frames, task.step):
                 where = f"{self._path}: image '{run[0].number}'"
-                self._collect_run(task, where, label, run, run[-1].number + task.step, {})
+                self._collect_run(task, where, label, run, task.end_of(run[-1].number), {})
 
     def _collect_run(
-        self, task: _Task, where: str, label: str, run: Sequence[_Frame], end: int, attributes: dict[str, str]
+        self, task: _Task, where: str, label: str, run: Sequence[_Frame], end: float, attributes: dict[str, str]
     ) -> None:
         """Collect frames without a gap, up to the frame `end`: a segment for each tier that is to be converted."""
         names = {name: None for frame in run for name in frame.values}
@@ -237,7 +250,7 @@ class _Document:
         self,
         task: _Task,
         where: str,
-        frames: tuple[Sequence[_Frame], int],
+        frames: tuple[Sequence[_Frame], float],
         labels: dict[str, str],
         attributes: dict[str, str],
     ) -> None:
@@ -258,10 +271,20 @@ class _Document:
         )
 
 
+def _is_archive(path: Path) -> bool:
+    return path.suffix.lower() == ".zip"
+
+
 def _number(text: str | None) -> int | None:
     """Return the number of a frame, or None if the text is not one."""
     is_number = text is not None and text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS
     return int(text) if text is not None and is_number else None
+
+
+def _outside(shape: ElementTree.Element) -> str:
+    """Return whether a shape is outside, 0 or 1: a skeleton is if all its points are."""
+    points = [part.get("outside", "0") for part in shape if part.tag != "attribute"] if shape.tag == "skeleton" else []
+    return min(points) if points else shape.get("outside", "0")
 
 
 def _values(element: ElementTree.Element) -> dict[str, str]:

@@ -4,7 +4,9 @@ The layout (https://datavyu.org; version 4 of the format, as scripts of several 
 a ZIP archive with a text `db`, which is also what the export as CSV holds. The first line is `#4`. A column is a line
 `name (MATRIX,true,comment)-code1|NOMINAL,code2|NOMINAL`; its cells follow, one a line:
 `00:00:01:500,00:00:02:000,(value1,value2)` with onset and offset as hours, minutes, seconds and milliseconds. A
-backslash precedes what is no separator. Older columns of type NOMINAL or TEXT have one value.
+backslash precedes what is no separator, also a line feed in a value. A value `<code1>` of `code1` is not set. Older
+columns of type NOMINAL or TEXT have one value. (Read in github.com/databrary/datavyu, ExportDatabaseFileController.java
+and OpenDataStoreFileController.java.)
 
 How it is converted:
 
@@ -28,12 +30,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from asl_kit.annotations.archives import read_file
-from asl_kit.annotations.collector import Collector, read_text
+from asl_kit.annotations.collector import Collector
 from asl_kit.annotations.point_window import PointWindow
 from asl_kit.annotations.report import ConversionReport
 from asl_kit.annotations.schema import AnnotationSet
 from asl_kit.annotations.sources import dataset_name, find_files
 from asl_kit.annotations.tables import DEFAULT_TABLE, TableOptions
+from asl_kit.annotations.text_lines import read_text, whole_lines
 from asl_kit.annotations.tiers import ALL_TIERS, TierChoice, TierOptions
 from asl_kit.annotations.video_facts import DURATION_HINT, read_facts, state_facts
 from asl_kit.annotations.video_names import split_name
@@ -96,11 +99,14 @@ def _collect(collector: Collector, choice: TierChoice, text: str, video_id: str,
     """Pass all cells of a database to the collector."""
     lines = text.replace("\r\n", "\n").split("\n")
     if lines[0].strip() != "#4":
-        raise AnnotationError(f"{path}:1: expected #4, the version of Datavyu's format, found {lines[0]!r:.60}")
+        raise AnnotationError(
+            f"{path}:1: expected #4, the version of Datavyu's format, found {lines[0]!r:.60}",
+            hint="Open the file in Datavyu, and save it or export it again.",
+        )
     column: str | None = None
     codes: list[str] = []
     is_matrix = True
-    for number, line in enumerate(lines[1:], start=2):
+    for number, line in whole_lines(lines[1:], start=2, joint=" "):
         where = f"{path}:{number}"
         cell = _CELL.fullmatch(line)
         header = None if cell else _COLUMN.fullmatch(line)
@@ -115,7 +121,9 @@ def _collect(collector: Collector, choice: TierChoice, text: str, video_id: str,
             if len(values) > max(len(codes), 1):
                 raise AnnotationError(f"{where}: {len(values)} values, expected {len(codes)}: {', '.join(codes)}")
             values += [""] * (len(codes) - len(values))
-            named = dict(zip(codes or [""], values, strict=True))
+            named = {
+                code: "" if value == f"<{code}>" else value for code, value in zip(codes or [""], values, strict=True)
+            }
             start_s, end_s = _seconds(cell.groups()[:4]), _seconds(cell.groups()[4:8])
             _collect_cell(collector, choice, (video_id, where, column), (start_s, end_s), named)
         elif line.strip():

@@ -22,11 +22,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from asl_kit.annotations.clip_splits import video_splits
-from asl_kit.annotations.collector import ACTION, Collector, as_number, number_from_text, read_text
+from asl_kit.annotations.collector import ACTION, Collector, as_number, number_from_text
 from asl_kit.annotations.report import ConversionReport
 from asl_kit.annotations.schema import AnnotationSet
 from asl_kit.annotations.sources import find_files
 from asl_kit.annotations.tables import DEFAULT_TABLE, TableOptions, read_rows
+from asl_kit.annotations.text_lines import numbered_lines, read_text
 from asl_kit.annotations.video_facts import DURATION_HINT, read_facts, state_facts
 from asl_kit.errors import AnnotationError
 from asl_kit.manifests.schema import Manifest
@@ -70,11 +71,11 @@ def _read_splits(paths: Sequence[Path]) -> Iterator[tuple[str, str]]:
         names = " and ".join(map(str, paths))
         raise AnnotationError(f"{names}: expected train_splitN.txt and test_splitN.txt of one division into splits")
     for path, match in divisions.items():
-        for number, line in enumerate(read_text(path).splitlines(), start=1):
-            clip = _CLIP.fullmatch(line.split()[0]) if line.strip() else None
+        for number, line in numbered_lines(path, required="CLIP verb noun"):
+            clip = _CLIP.fullmatch(line.split()[0])
             if clip is not None and clip[1] != clip[0]:
                 yield clip[1], match[1].lower()
-            elif line.strip():
+            else:
                 raise AnnotationError(
                     f"{path}:{number}: expected a clip and the numbers of its classes, found {line!r:.60}"
                 )

@@ -74,7 +74,7 @@ def convert(
         collector.video(video_id, str(path), annotated=True)
         _collect(collector, choice, document, video_id, path)
     choice.check()
-    state_facts(collector, facts, fps=False)
+    state_facts(collector, facts)
     for video_id, count in files_of.items():
         if count > 1:
             report.note(f"{count} files are of the video {video_id!r}: taken together")

@@ -30,11 +30,12 @@ from pathlib import Path
 from typing import Any
 
 from asl_kit.annotations.clip_splits import video_splits
-from asl_kit.annotations.collector import Collector, as_number, read_text
+from asl_kit.annotations.collector import Collector, as_number
 from asl_kit.annotations.report import ConversionReport
 from asl_kit.annotations.schema import AnnotationSet
 from asl_kit.annotations.sources import find_sources, matches
 from asl_kit.annotations.tables import DEFAULT_TABLE, TableOptions
+from asl_kit.annotations.text_lines import numbered_lines
 from asl_kit.annotations.video_facts import DURATION_HINT, read_facts, state_facts
 from asl_kit.base.files import read_json
 from asl_kit.errors import AnnotationError
@@ -113,19 +114,19 @@ def _read_elements(files: Sequence[Path]) -> _Elements:
         raise AnnotationError(f"lists of {' and '.join(sets)}", hint="Give the lists of one set of classes.")
     for path in lists:
         split = "train" if "train" in path.name.lower() else "val"
-        for number, line in enumerate(read_text(path).splitlines(), start=1):
-            match = _ELEMENT.fullmatch(line.strip())
+        for number, line in numbered_lines(path, required="VIDEO_E_..._A_... class"):
+            match = _ELEMENT.fullmatch(line)
             if match is not None:
                 elements.classes[match[1] + match[2]] = str(int(match[3]))
                 elements.splits.append((match[1], split))
-            elif line.strip():
+            else:
                 raise AnnotationError(f"{path}:{number}: expected `VIDEO_E_..._A_... class`, found {line!r:.60}")
     for path in categories:
-        for number, line in enumerate(read_text(path).splitlines(), start=1):
-            match = _CATEGORY.fullmatch(line.strip())
+        for number, line in numbered_lines(path, required="Clabel: 0; ...; name"):
+            match = _CATEGORY.fullmatch(line)
             if match is not None:
                 elements.names[str(int(match[1]))] = match[2]
-            elif line.strip():
+            else:
                 raise AnnotationError(f"{path}:{number}: expected `Clabel: 0; ...; name`, found {line!r:.60}")
     return elements
 

@@ -27,12 +27,13 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
 
-from asl_kit.annotations.collector import ACTION, Collector, read_text
+from asl_kit.annotations.collector import ACTION, Collector
 from asl_kit.annotations.named_tables import Layout
 from asl_kit.annotations.report import ConversionReport
 from asl_kit.annotations.schema import AnnotationSet
 from asl_kit.annotations.sources import dataset_name, find_sources, matches
 from asl_kit.annotations.tables import DEFAULT_TABLE, TableOptions
+from asl_kit.annotations.text_lines import numbered_lines, read_text
 from asl_kit.annotations.video_facts import VideoFacts, read_facts
 from asl_kit.errors import AnnotationError, UsageError
 from asl_kit.manifests.schema import Manifest
@@ -100,6 +101,11 @@ def convert(
             collector.segment(path.stem, where, start=start / rate, end=end / rate, labels={ACTION: label})
     for label, count in background.items():
         report.note(f"{count} runs of {label!r} are background, not segments")
+    if splits and not any(name in collector for name in splits):
+        raise AnnotationError(
+            f"{bundles[0]}: names none of the {len(texts)} text files: expected lines such as {texts[0].name}, found"
+            f" {next(iter(splits))!r:.60}"
+        )
     for what, names in (("tables", facts), ("bundles", splits)):
         if absent := [name for name in names if name not in collector]:
             report.note(f"{len(absent)} videos of the {what} have no text file, such as {absent[0]!r}")
@@ -114,17 +120,13 @@ def convert(
     )
 
 
-def _lines(path: Path) -> list[str]:
-    return [line.strip() for line in read_text(path).rstrip().splitlines()]
-
-
 def _read_mapping(paths: Sequence[Path]) -> list[str]:
     """Return the classes in the order of their numbers; none without a file."""
     if len(paths) > 1:
         raise AnnotationError(f"{paths[1]}: a second list of classes, beside {paths[0]}", hint="Give one of them.")
     classes: dict[int, str] = {}
     for path in paths:
-        for number, line in enumerate(_lines(path), start=1):
+        for number, line in numbered_lines(path, required="0 class"):
             match = _CLASS.fullmatch(line)
             if match is None:
                 raise AnnotationError(f"{path}:{number}: expected `number class`, found {line!r:.60}")
@@ -143,7 +145,7 @@ def _read_bundles(paths: Sequence[Path]) -> dict[str, str]:
         if match is None:
             raise AnnotationError(f"{path}: expected a name like train.split1.bundle or test.split1.bundle")
         divisions.setdefault(match[2], path)
-        for name in filter(None, _lines(path)):
+        for _, name in numbered_lines(path, required="NAME.txt"):
             video_id = name.replace("\\", "/").rpartition("/")[2].removesuffix(".txt")
             if splits.setdefault(video_id, match[1].lower()) != match[1].lower():
                 raise AnnotationError(f"{path}: {video_id!r} is in {splits[video_id]!r} already")
@@ -155,7 +157,7 @@ def _read_bundles(paths: Sequence[Path]) -> dict[str, str]:
 
 def _runs(path: Path) -> Iterator[Run]:
     """Yield the runs of equal labels of a file."""
-    lines = _lines(path)
+    lines = [line.strip() for line in read_text(path).rstrip().split("\n")]
     if not any(lines):
         raise AnnotationError(f"{path}: empty; expected the label of every frame, one a line")
     if "" in lines:

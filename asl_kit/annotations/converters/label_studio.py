@@ -25,8 +25,8 @@ How it is converted:
 - The duration is read from the table, from `duration` in the task's data or meta, or from a region; otherwise
   a video ends with its last segment.
 - The video is the entry `video`, `video_url`, `url` or `audio` of the task's data, or the only entry that names a video
-  file. Its id is the name of that file without suffix, and without the eight digits that Label Studio adds to the
-  names of uploaded files (`upload/1/3d3ad63e-a.mp4`).
+  file. An entry in HTML, `<video src="...">`, names the file of its player. The id is the name of that file without
+  suffix, and without the eight digits that Label Studio adds to names of uploaded files (`upload/1/3d3ad63e-a.mp4`).
 - All annotations of a task are kept, from all annotators, and tasks of the same video are merged. All labels
   share one vocabulary, "action". `annotator` (the number of `completed_by`) and `control` (the name of the control,
   `from_name`) are attributes of the segment. A region with several labels gives a segment for each.
@@ -61,6 +61,7 @@ from asl_kit.manifests.schema import Manifest
 _VIDEO_KEYS = ("video", "video_url", "url", "audio")
 _RATE_KEYS = ("fps", "frame_rate", "framerate", "frameRate")
 _UPLOADED = re.compile(r"[0-9a-f]{8}-(?=.)")
+_PLAYER = re.compile(r"""\s*<[^>]*\ssrc=(["'])(.*?)\1""", re.IGNORECASE)
 _RATE_HINT = (
     "frames per second: not stated; give the frameRate of Label Studio's Video tag (24 unless set) with --fps, in a"
     " table video,duration,fps (a .csv file among the sources), or as fps in the task's data"
@@ -283,11 +284,17 @@ def _from_minimal(entry: dict[str, Any]) -> dict[str, Any]:
 
 def _location(data: Mapping[str, Any]) -> str:
     """Return the path or URL of a task's video, or an empty text if there is none or it is ambiguous."""
-    for key in _VIDEO_KEYS:
-        if isinstance(data.get(key), str) and data[key]:
-            return str(data[key])
-    named = [value for value in data.values() if isinstance(value, str) and _suffix(value) in VIDEO_SUFFIXES]
+    texts = {key: _plain_location(value) for key, value in data.items() if isinstance(value, str)}
+    if stated := next((texts[key] for key in _VIDEO_KEYS if texts.get(key)), ""):
+        return stated
+    named = [value for value in texts.values() if _suffix(value) in VIDEO_SUFFIXES]
     return named[0] if len(named) == 1 else ""
+
+
+def _plain_location(text: str) -> str:
+    """Return the location in a text, which may be HTML with a player, as in Label Studio's older templates."""
+    player = _PLAYER.match(text)
+    return player[2] if player else text
 
 
 def _suffix(location: str) -> str:

@@ -20,7 +20,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from asl_kit.annotations.collector import ACTION, Collector, read_text
+from asl_kit.annotations.collector import ACTION, Collector
 from asl_kit.annotations.converters.actions_json import read_json_database
 from asl_kit.annotations.converters.activitynet_json import convert_published
 from asl_kit.annotations.converters.thumos_text import collect_instances, with_splits_by_name
@@ -28,6 +28,7 @@ from asl_kit.annotations.report import ConversionReport
 from asl_kit.annotations.schema import AnnotationSet
 from asl_kit.annotations.sources import find_files, matches
 from asl_kit.annotations.tables import DEFAULT_TABLE, TableOptions
+from asl_kit.annotations.text_lines import numbered_lines
 from asl_kit.annotations.video_facts import read_facts, refuse_unused, state_facts
 from asl_kit.errors import AnnotationError
 from asl_kit.manifests.schema import Manifest
@@ -70,7 +71,7 @@ def _read_json(path: Path, *, classes: Sequence[str]) -> dict[str, Any]:
 
 def _compare_classes(path: Path, manifest: Manifest | None, report: ConversionReport) -> None:
     """Note the first place where a list of classes (lines `number name` or `name`) differs from the manifest."""
-    listed = [line.split()[-1] for line in read_text(path).splitlines() if line.strip()]
+    listed = [line.split()[-1] for _, line in numbered_lines(path)]
     if manifest is not None and listed != manifest.classes:
         pairs = zip([*listed, "nothing"], [*manifest.classes, "nothing"], strict=False)
         place, (found, expected) = next((place, pair) for place, pair in enumerate(pairs, start=1) if len({*pair}) > 1)

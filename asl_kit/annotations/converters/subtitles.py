@@ -11,10 +11,12 @@ How it is converted:
 
 - A file is that of one video, whose id is the name of the file without suffix (`a.vtt`, `a.mp4.vtt`: `a`). Files of the
   same video are taken together.
-- A cue is a segment, and its text the class, in the vocabulary "action": without tags, with entities such as `&amp;`
-  resolved, and with its lines joined by spaces. The voice (`<v Ann>`) is an attribute of the segment.
+- A cue is a segment, and its text the class, in the vocabulary "action": without tags, also those of SubRip in braces,
+  with entities such as `&amp;` resolved, and with its lines joined by spaces. The voice (`<v Ann>`) is an attribute of
+  the segment.
 - A chapter without an end ends where the next one starts; the last one with its video, whose duration a table
   `video,duration` among the sources states (`asl_kit.annotations.video_facts`).
+- In WebVTT, times end the cue before, as in browsers; in SubRip a blank line has to.
 - A cue or a chapter without a text is excluded and reported. Notes, styles and regions are not cues. Any other text
   is refused.
 """
@@ -23,16 +25,17 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
-from asl_kit.annotations.collector import ACTION, Collector, read_text
+from asl_kit.annotations.collector import ACTION, Collector
 from asl_kit.annotations.report import ConversionReport
 from asl_kit.annotations.schema import AnnotationSet
 from asl_kit.annotations.sources import dataset_name, find_sources
 from asl_kit.annotations.tables import DEFAULT_TABLE, TableOptions
+from asl_kit.annotations.text_lines import read_text, whole_lines
 from asl_kit.annotations.video_facts import DURATION_HINT, VideoFacts, read_facts, state_facts
 from asl_kit.annotations.video_names import split_name
 from asl_kit.errors import AnnotationError
@@ -45,7 +48,9 @@ _CHAPTER = re.compile(rf"[\[(]?({_CLOCK})[\])]?(?:\s*[-–—:]\s+|\s+|$)(.*)", 
 _NUMBERED = re.compile(r"CHAPTER(\d{1,4})(NAME)?=(.*)", re.ASCII | re.IGNORECASE)
 _SETTING = re.compile(r"([^=]{1,60})=(.*)")
 _VOICE = re.compile(r"<v(?:\.[^\s<>]*)?\s+([^<>]*)>")
-_TAG = re.compile(r"</?(?:[biu]|c|v|lang|ruby|rt|font|s)(?:[.\s][^<>]*)?>|<(?:\d+:)?\d+:\d+\.\d+>", re.IGNORECASE)
+_TAG = re.compile(
+    r"</?(?:[biu]|c|v|lang|ruby|rt|font|s)(?:[.\s][^<>]*)?>|<(?:\d+:)?\d+:\d+\.\d+>|\{\\[^{}]*\}", re.IGNORECASE
+)
 _NO_CUES = ("NOTE", "STYLE", "REGION")
 _WHOLE = re.compile(r"\d{1,18}", re.ASCII)
 
@@ -80,7 +85,7 @@ class _Cue:
 
 def _collect(collector: Collector, facts: Mapping[str, VideoFacts], path: Path) -> None:
     video_id, _ = split_name(path.stem)
-    lines = read_text(path).replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    lines = read_text(path).split("\n")
     suffix = path.suffix.lower()
     cues = list(_cues(path, lines) if suffix != ".txt" else _chapters(path, lines))
     if not cues and suffix != ".vtt":
@@ -113,7 +118,9 @@ def _cues(path: Path, lines: Sequence[str]) -> Iterator[_Cue]:
     is_webvtt = path.suffix.lower() == ".vtt"
     if is_webvtt and not re.match(r"WEBVTT(?:[ \t]|$)", lines[0]):
         raise AnnotationError(f"{path}:1: not a WebVTT file: expected a first line WEBVTT, found {lines[0]!r:.60}")
-    numbered = enumerate(lines[is_webvtt:], start=1 + is_webvtt)
+    numbered = list(enumerate(lines, start=1))
+    if is_webvtt:
+        numbered = list(_with_blank_lines(numbered[1:]))
     for is_blank, group in groupby(numbered, key=lambda line: not line[1].strip()):
         block = list(group)
         first = block[0][1].strip()
@@ -137,6 +144,21 @@ def _cues(path: Path, lines: Sequence[str]) -> Iterator[_Cue]:
         text = " ".join(line.strip() for _, line in block[place + 1 :])
         voice = _VOICE.search(text)
         yield _Cue(number, start_s, end_s, _plain(text), html.unescape(voice[1]).strip() if voice else "")
+
+
+def _with_blank_lines(lines: Iterable[tuple[int, str]]) -> Iterator[tuple[int, str]]:
+    """Yield lines of WebVTT, with a blank line between a cue and times that follow it directly, as yt-dlp writes them.
+
+    Not if the number of a cue precedes the times: it would be taken for text of the cue before.
+    """
+    in_cue, before = False, ""
+    for number, line in lines:
+        has_times = "-->" in line
+        if has_times and in_cue and not before.strip().isdecimal():
+            yield number, ""
+        in_cue = bool(line.strip()) and (in_cue or has_times)
+        before = line
+        yield number, line
 
 
 def _plain(text: str) -> str:
@@ -195,7 +217,7 @@ def _of_mkvtoolnix(path: Path, lines: Sequence[str]) -> Iterator[_Cue]:
 
 def _of_ffmpeg(path: Path, lines: Sequence[str]) -> Iterator[_Cue]:
     section, begun, values = "", 1, dict[str, str]()
-    for number, line in enumerate([*lines, "["], start=1):
+    for number, line in whole_lines([*lines, "["], start=1, joint=" "):
         if line.startswith("["):
             if section == "[CHAPTER]":
                 yield _ffmpeg_chapter(path, begun, values)

@@ -25,18 +25,21 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from asl_kit.annotations.collector import Collector, as_number, read_text
+from asl_kit.annotations.collector import Collector, as_number
 from asl_kit.annotations.point_window import PointWindow
 from asl_kit.annotations.report import ConversionReport
 from asl_kit.annotations.schema import AnnotationSet
 from asl_kit.annotations.sources import dataset_name, find_sources
 from asl_kit.annotations.tables import DEFAULT_TABLE, TableOptions
+from asl_kit.annotations.text_lines import read_text
 from asl_kit.annotations.tiers import ALL_TIERS, TierChoice, TierOptions
 from asl_kit.annotations.video_facts import DURATION_HINT, read_facts, state_facts
 from asl_kit.annotations.video_names import split_name
 from asl_kit.errors import AnnotationError
 from asl_kit.manifests.schema import Manifest
 
+_TEXT_FILES = ("ooTextFile", "ooTextFile short")
+"""The second is that of older versions of Praat, in short text files."""
 _TOKEN = re.compile(
     r"""(?<!\S)(?:
         "(?P<text>(?:[^"]|"")*)"(?!\S) | (?P<number>[-+]?\d[\d.eE+-]*)(?!\S) | (?P<flag><\w+>)(?!\S) | ![^\n]*
@@ -136,7 +139,7 @@ class _Tokens:
     def header(self) -> float:
         """Read what precedes the number of tiers, and return the end of the sound."""
         first = [next(self._tokens, None), next(self._tokens, None)]
-        if first != ["ooTextFile", "TextGrid"]:
+        if first[0] not in _TEXT_FILES or first[1] != "TextGrid":
             found = ", ".join(repr(token)[:40] for token in first)
             raise AnnotationError(
                 f"{self._path}: not a TextGrid as text: expected 'ooTextFile', 'TextGrid', found {found}"

@@ -10,7 +10,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from asl_kit.annotations.collector import Collector, number_from_text, read_text
+from asl_kit.annotations.collector import Collector, number_from_text
+from asl_kit.annotations.text_lines import numbered_lines
 
 _SPLITS = {"video_validation_": "validation", "video_test_": "test"}
 """Split by the prefix of a video's name."""
@@ -45,13 +46,11 @@ def collect_instances(
     split : str, optional
         Split of all videos in the file. Default: the one that each video's name states.
     """
-    for number, line in enumerate(read_text(path).splitlines(), start=1):
+    for number, line in numbered_lines(path):
         cells = line.split()
         where = f"{path}:{number}"
-        if not cells:
-            continue
         if len(cells) != 3:
-            collector.error(where, f"expected `video start end`, found {line.strip()!r}")
+            collector.error(where, f"expected `video start end`, found {line!r}")
             continue
         video_id, start, end = cells
         if split is None and split_of(video_id) is None:

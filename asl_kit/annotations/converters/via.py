@@ -61,7 +61,7 @@ def convert(
     facts = read_facts(collector, tables, table)
     for project in [_Project(path, _read(path), collector) for path in files]:
         project.collect()
-    state_facts(collector, facts, fps=False)
+    state_facts(collector, facts)
     return collector.finish([*files, *tables], dataset=dataset_name(sources, "via"), converter="via")
 
 

@@ -59,6 +59,12 @@ def test_version_1_has_no_persons_and_lists_may_lack_a_class(tmp_path):
     assert annotations.classes() == ["bend/bow (at the waist)", "sit", "action 12"]
 
 
+def test_lists_of_timestamps_are_not_read(tmp_path):
+    (tmp_path / "ava_val_excluded_timestamps_v2.2.csv").write_text("v,0904\n")
+    (tmp_path / "ava_included_timestamps_v2.2.txt").write_text("0902\n")
+    assert times(run(tmp_path, line("0902"))[0].videos["v"]) == [(901.5, 902.5, "1")]
+
+
 def test_a_window_must_be_asked_for(tmp_path):
     with pytest.raises(UsageError, match="AVA's actions are points in time"):
         run(tmp_path, line(902), window=None)

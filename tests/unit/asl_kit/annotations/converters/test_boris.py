@@ -65,6 +65,14 @@ TIMES = {
     "over a boundary": (project(*state(9, 12), media=["a.mp4", "b.mp4"]), {"a": [(9, 10)], "b": [(0, 2)]}),
     "to a boundary": (project(*state(9, 10), media=["a.mp4", "b.mp4"]), {"a": [(9, 10)], "b": []}),
     "from a boundary": (project(*state(10, 11), media=["a.mp4", "b.mp4"]), {"a": [], "b": [(0, 1)]}),
+    "the creation time as an offset": (
+        project(
+            *state(1602064401, 1602064402.5),
+            media_creation_date_as_offset=True,
+            media_info={"length": {"a.mp4": 10.0}, "media_creation_time": {"a.mp4": 1602064400}},
+        ),
+        {"a": [(1, 2.5)]},
+    ),
     "a time offset": (project(*state(101, 102), **{"time offset": 100}), {"a": [(1, 2)]}),
 }
 
@@ -82,6 +90,27 @@ def test_points_and_other_categories_are_reported(tmp_path):
     annotations, report = run(tmp_path, text, tiers=["food=verb"])
     assert annotations.videos["a"].segments[0].labels == {"verb": "eat"}
     assert [item.reason for item in report.items] == ["on 'Not defined', not among the chosen tiers"]
+
+
+def test_events_on_pictures_have_no_times_and_are_reported(tmp_path):
+    pictures = {"file": [], "type": "IMAGES", "events": [[None, "", "eat", "", "", 1, "x/1.jpg"]]}
+    document = json.loads(project(*state(1, 2)))
+    document["observations"]["pictures"] = pictures
+    header = "Observation id\tSource\tMedia duration (s)\tSubject\tBehavior\tBehavior type\tTime\n"
+    rows = (
+        "pictures\tFrom directories of images\tNA\t\teat\tSTART\tNA\n"
+        "o\tplayer #1:a.mp4\t10\t\teat\tSTART\t1\no\tplayer #1:a.mp4\t10\t\teat\tSTOP\t2\n"
+    )
+    for text, name in ((json.dumps(document), "p.boris"), (header + rows, "p.tsv")):
+        annotations, report = run(tmp_path, text, name=name)
+        assert times(annotations) == {"a": [(1, 2)]}
+        assert [(item.kind, item.video) for item in report.items] == [("video", "pictures"), ("segment", "pictures")]
+
+
+def test_the_medium_of_an_older_export_may_be_live(tmp_path):
+    rows = "o\tLIVE\t25\teat\tSTATE\t1\t2\np\ta.mp4\t25\teat\tSTATE\t1\t2\n"
+    annotations, report = run(tmp_path, OLDER + rows, name="a.tsv")
+    assert (times(annotations), [item.video for item in report.items]) == ({"a": [(1, 2)]}, ["o", "o"])
 
 
 POINTS = {
@@ -146,6 +175,11 @@ FAULTS = {
         workbook([["video", "duration"]]),
         "p.xlsx",
         "not an export of BORIS: expected a first column",
+    ),
+    "creation times of two media": (
+        project(*state(1602064401, 1602064402), media=["a.mp4", "b.mp4"], media_creation_date_as_offset=True),
+        "p.boris",
+        "observation 'o': media_creation_date_as_offset: its times are dates",
     ),
     "no workbook": ("a,b", "p.xlsx", r"not a workbook \(\.xlsx\)"),
     "no project": ("{}", "p.boris", "not a project of BORIS"),

@@ -1,3 +1,5 @@
+import zipfile
+
 import pytest
 from helpers.support import GOLDEN, damage
 from hypothesis import HealthCheck, given, settings
@@ -19,6 +21,11 @@ def box(frame, outside=0, **values):
 
 def track(*boxes, label="run"):
     return f'<track id="0" label="{label}">{"".join(boxes)}</track>'
+
+
+def skeleton(frame, *outside):
+    points = "".join(f'<points label="{name}" outside="{value}"/>' for name, value in enumerate(outside))
+    return f'<skeleton frame="{frame}" keyframe="1">{points}<attribute name="pose">sit</attribute></skeleton>'
 
 
 def document(*tracks, task="<frame_filter/><source>a.mp4</source>"):
@@ -47,6 +54,8 @@ TIMES = {
     "to the last frame": ([box(5), box(6)], "", [(0.5, 0.7)]),
     "back again": ([box(0), box(1, 1), box(4), box(5, 1)], "", [(0.0, 0.1), (0.4, 0.5)]),
     "outside first": ([box(0, 1), box(2)], "", [(0.2, 0.3)]),
+    "a skeleton, until its last point": ([skeleton(0, 0, 0), skeleton(3, 1, 0), skeleton(5, 1, 1)], "", [(0.0, 0.5)]),
+    "to the end of the video": ([box(84), box(88)], "<frame_filter>step=4</frame_filter>", [(8.4, 9.0)]),
     "every third frame": ([box(10), box(13)], "<frame_filter>step=3</frame_filter>", [(1.0, 1.6)]),
 }
 
@@ -68,9 +77,14 @@ def test_values_of_an_attribute_are_classes_if_chosen(tmp_path):
         run(tmp_path, document(person, track(box(1))), tiers=["person.post"])
 
 
-def test_the_frame_rate_can_be_an_option(tmp_path):
-    path = tmp_path / "a.xml"
+@pytest.mark.parametrize("name", ["a.xml", "a.zip"])
+def test_the_frame_rate_can_be_an_option_and_the_archive_is_read(tmp_path, name):
+    path = tmp_path / name
     path.write_text(document(track(box(5), box(8, 1))))
+    if name == "a.zip":
+        content = path.read_bytes()
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("annotations.xml", content)
     annotations = convert([path], manifest=None, report=ConversionReport("cvat"), fps=5.0)
     assert (segments(annotations), annotations.videos["a"].fps) == ([(1.0, 1.6, {"action": "run"})], 5.0)
 

@@ -52,6 +52,25 @@ def test_several_codes_must_be_chosen(tmp_path):
         run(tmp_path, TRIALS, tiers=["trial"])
 
 
+VALUES = {  # as ExportDatabaseFileController.java of Datavyu writes, and OpenDataStoreFileController.java reads them
+    "a line feed in a text": (
+        "#4\nx (TEXT,true,)\n00:00:01:000,00:00:02:000,cut\\\nbread\\, no\\\\\n",
+        ["cut bread, no\\"],
+    ),
+    "a line feed in a code": (
+        "#4\nx (MATRIX,true,)-c|NOMINAL\n00:00:01:000,00:00:02:000,(cut\\\nbread)\n00:00:02:000,00:00:03:000,(a)\n",
+        ["cut bread", "a"],
+    ),
+    "a code that is not set": ("#4\nx (MATRIX,true,)-c|NOMINAL\n00:00:01:000,00:00:02:000,(<c>)\n", ["x"]),
+}
+
+
+@pytest.mark.parametrize(("text", "labels"), VALUES.values(), ids=VALUES)
+def test_values_are_read_as_datavyu_reads_them(tmp_path, text, labels):
+    annotations, _ = run(tmp_path, text)
+    assert [item.labels["action"] for item in annotations.videos["a"].segments] == labels
+
+
 COLUMN = "#4\nx (MATRIX,true,)-c|NOMINAL\n"
 FAULTS = {
     "another version": ("#3\n", "a.csv:1: expected #4, the version of Datavyu's format, found '#3'"),

@@ -199,7 +199,7 @@ SOURCES = {
     "missing": ([], MissingFileError, r"none\.eaf: no such file"),
     "other suffix": (["a.txt"], AnnotationError, r"a\.txt: expected \*\.eaf, or a folder"),
     "empty folder": (["folder/x.txt"], AnnotationError, r"folder: no file named \*\.eaf in this folder"),
-    "table only": (["d.csv"], AnnotationError, r"d\.csv: only durations; expected \*\.eaf as well"),
+    "table only": (["d.csv"], AnnotationError, r"d\.csv: only tables of durations \(\.csv\); expected \*\.eaf as well"),
 }
 
 

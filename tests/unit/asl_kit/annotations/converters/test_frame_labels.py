@@ -70,6 +70,12 @@ FAULTS = {
         {"a.txt": "x\n", "train.split1.bundle": "a.txt\n", "test.split1.bundle": "a.txt\n"},
         "'a' is in 't.*' already",
     ),
+    "an empty bundle": ({"a.txt": "x\n", "train.split1.bundle": "\n"}, r"bundle: empty; expected lines `NAME\.txt`"),
+    "another bundle": (
+        {"a.txt": "x\n", "train.split1.bundle": "b.txt\n"},
+        r"bundle: names none of the 1 text files: expected lines such as a\.txt, found 'b'",
+    ),
+    "an empty mapping": ({"a.txt": "x\n", "mapping.txt": ""}, r"mapping\.txt: empty; expected lines `0 class`"),
     "several divisions": (
         {"a.txt": "x\n", "train.split1.bundle": "a.txt\n", "train.split2.bundle": "a.txt\n"},
         "belong to several divisions",

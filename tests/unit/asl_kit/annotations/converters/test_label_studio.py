@@ -97,6 +97,7 @@ VIDEOS = {
     "local file": ("/data/local-files/?d=set%20a/b.mp4", "b"),
     "signed": ("https://x.org/v/c%201.webm?token=a/b.mp4", "c 1"),
     "name only": ("d.mp4", "d"),
+    "a player in HTML": ("<video src='https://x.org/static/a.mp4' width=100% muted /><img src onerror=\"$=n\">", "a"),
     "nothing but digits": ("/data/upload/3/3d3ad63e-.mp4", "3d3ad63e-"),
 }
 
@@ -187,6 +188,10 @@ FAULTS = {
     "a number": (3, r"0\.json: not an export of Label Studio: expected a list of tasks"),
     "tasks no tables": ([3], r"not an export of Label Studio"),
     "no tasks": ([], r"no video in 0\.json"),
+    "skipped tasks alone": (
+        [task(annotation(was_cancelled=True))],
+        r"no video in 0\.json: .*0\.json: task .*: video 'a': not annotated, and its duration is not stated",
+    ),
     "annotations no list": ([task(annotations={"a": 1})], r"task 5: annotations: must be a list of tables"),
     "result no list": ([task(annotation(result="x"))], r"task 5: result: must be a list of tables, found 'x'"),
     "value no table": ([task(annotation({"value": 3}))], r"task 5: value: must be a table, found 3"),

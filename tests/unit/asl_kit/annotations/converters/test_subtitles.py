@@ -28,8 +28,18 @@ CUES = {
     "a cue below the first line": ("a.vtt", "WEBVTT\n00:01.000 --> 00:02.000\nrun\n", [(1.0, 2.0, "run")]),
     "an identifier NOTE": ("a.vtt", "WEBVTT\n\nNOTE\n00:01.000 --> 00:02.000\nrun\n", [(1.0, 2.0, "run")]),
     "tags": ("a.vtt", "WEBVTT\n\n00:01.000 --> 00:02.000\n<c.x>a</c> <00:01.500>x < y\n", [(1.0, 2.0, "a x < y")]),
-    "SubRip": ("a.srt", "1\n00:00:01,500 --> 01:00:02,000\nrun\n", [(1.5, 3602.0, "run")]),
+    "a cue without a blank line before it": (
+        "a.vtt",
+        "WEBVTT\n\n00:01.000 --> 00:02.000\nrun\n00:02.000 --> 00:03.000\nwalk\n",
+        [(1.0, 2.0, "run"), (2.0, 3.0, "walk")],
+    ),
+    "SubRip": ("a.srt", "1\n00:00:01,500 --> 01:00:02,000\n{\\an8}<i>run</i>\n", [(1.5, 3602.0, "run")]),
     "SubRip without numbers": ("a.srt", "00:00:01,500 --> 00:00:02,000\nrun\nfast", [(1.5, 2.0, "run fast")]),
+    "a line feed in FFmpeg's metadata": (
+        "a.txt",
+        ";FFMETADATA1\ntitle=x\\\ny\n[CHAPTER]\nTIMEBASE=1/1000\nSTART=0\nEND=1500\ntitle=cut\\\nbread \\#1\n",
+        [(0.0, 1.5, "cut bread #1")],
+    ),
     "chapters": ("a.txt", "0:00 run\n(0:01:30) – walk\n", [(0.0, 90.0, "run"), (90.0, 99.0, "walk")]),
 }
 
@@ -49,6 +59,11 @@ FAULTS = {
         "a.srt",
         "00:00:01,000 --> 00:00:02,000\nrun\n00:00:03,000 --> 00:00:04,000\nwalk\n",
         "a.srt:3: times in",
+    ),
+    "a number that is no text": (
+        "a.vtt",
+        "WEBVTT\n\n1\n00:01.000 --> 00:02.000\nrun\n2\n00:02.000 --> 00:03.000\nwalk\n",
+        "a.vtt:7: times in",
     ),
     "back": ("a.srt", "1\n00:00:02,000 --> 00:00:01,000\nrun\n", "a.srt:2: video 'a': end: must be after the start"),
     "no cues": ("a.srt", "\n", "neither cues nor chapters"),

@@ -25,7 +25,9 @@ def run(tmp_path, text, *, tiers=()):
 def test_long_and_short_text_are_one_format(tmp_path):
     long = (RAW / "kitchen.TextGrid").read_text()
     short = "\n".join(line.rpartition(" = ")[2].replace("tiers? ", "") for line in long.split("\n") if "[" not in line)
-    assert run(tmp_path, short.replace("intervals: size = ", ""))[0].videos == run(tmp_path, long)[0].videos
+    expected = run(tmp_path, long)[0].videos
+    assert run(tmp_path, short.replace("intervals: size = ", ""))[0].videos == expected
+    assert run(tmp_path, long.replace('"ooTextFile"', '"ooTextFile short"'))[0].videos == expected
 
 
 def test_tiers_are_chosen(tmp_path):

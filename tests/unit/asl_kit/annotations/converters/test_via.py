@@ -100,8 +100,9 @@ def test_value_that_is_no_option_is_reported(tmp_path):
 
 
 def test_video_without_segments_has_no_action(tmp_path):
-    annotations, _ = run(tmp_path, project(metadata={}), table="video,duration\na.mp4,9\nother,3\n")
-    assert (annotations.videos["a"].segments, annotations.videos["a"].duration) == ([], 9.0)
+    annotations, _ = run(tmp_path, project(metadata={}), table="video,duration,fps\na.mp4,9,25\nother,3,\n")
+    video = annotations.videos["a"]
+    assert (video.segments, video.duration, video.fps) == ([], 9.0, 25.0)
     assert list(annotations.videos) == ["a"]
     with pytest.raises(AnnotationError, match=r"0\.json: video 'a': duration: not stated, .* table video,duration"):
         run(tmp_path, project(metadata={}))
