@@ -54,7 +54,8 @@ def shown_by_ffmpeg(program: str, path: Path, stream: str) -> Shown:
     source = [program, "-v", "error", "-nostdin", "-threads", "1", "-i", str(path), "-map", f"0:{stream}"]
     timing = ["-fps_mode", "passthrough", "-enc_time_base", "1:1000000"]
     hashes = [*source, *timing, "-f", "framehash", "-hash", "adler32", "-"]
-    picture = [*source, "-frames:v", "1", "-vf", "scale=flags=bicubic,format=rgb24", "-c:v", "ppm", "-f", "image2pipe"]
+    picture = [*source, *timing, "-frames:v", "1", "-vf", "scale=flags=bicubic,format=rgb24"]
+    picture += ["-c:v", "ppm", "-f", "image2pipe"]
     try:
         text = subprocess.run(hashes, capture_output=True, timeout=TIME_LIMIT_S, check=False)
         image = subprocess.run([*picture, "-"], capture_output=True, timeout=TIME_LIMIT_S, check=False)
