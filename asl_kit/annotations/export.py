@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from asl_kit.annotations.collector import ACTION
+from asl_kit.annotations.collector import ACTION, NO_VALUE
 from asl_kit.annotations.converters.activitynet_json import EXTENSION, OTHERS
 from asl_kit.annotations.io import canonical, compact
 from asl_kit.annotations.schema import AnnotationSet
@@ -64,7 +64,7 @@ def to_csv(annotations: AnnotationSet, vocabulary: str | None = None) -> tuple[s
     names = list(annotations.vocabularies) if vocabulary is None else [annotations.vocabulary(vocabulary)]
     columns = ["label"] if names == [ACTION] else [f"label:{name}" for name in names]
     losses = [f"the vocabulary {other!r}" for other in annotations.vocabularies if other not in names]
-    unannotated = ignored = attributes = facts_lost = unlabelled = 0
+    unannotated = ignored = attributes = facts_lost = unlabelled = no_value = 0
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(["video", "start", "end", *columns, "split", "duration", "fps", "path"])
@@ -73,6 +73,7 @@ def to_csv(annotations: AnnotationSet, vocabulary: str | None = None) -> tuple[s
         ignored += len(video.ignored)
         facts_lost += bool(video.attributes)
         unannotated += video.segments is None
+        no_value += not NO_VALUE.isdisjoint(facts)
         if video.segments == []:
             writer.writerow([video_id, "", "", *[""] * len(columns), *facts])
         for segment in video.segments or ():
@@ -81,6 +82,7 @@ def to_csv(annotations: AnnotationSet, vocabulary: str | None = None) -> tuple[s
                 unlabelled += 1
                 continue
             attributes += bool(segment.attributes)
+            no_value += not NO_VALUE.isdisjoint(labels)
             writer.writerow([video_id, repr(segment.start), repr(segment.end), *labels, *facts])
     for count, what in (
         (unannotated, "videos that are not annotated"),
@@ -88,6 +90,7 @@ def to_csv(annotations: AnnotationSet, vocabulary: str | None = None) -> tuple[s
         (facts_lost, "videos' attributes"),
         (attributes, "segments' attributes"),
         (unlabelled, f"segments without a label in the vocabulary {vocabulary!r}"),
+        (no_value, "labels, splits or paths such as 'NA', which a table's reader takes for an empty cell"),
     ):
         if count:
             losses.append(f"{count} {what}")

@@ -86,12 +86,9 @@ class FeatureStore:
         except MissingFileError:
             if isinstance(path, RemoteFolder) or not path.exists():
                 raise MissingFileError(f"{path}: no such feature store", hint="`asl-kit extract` makes one") from None
+            reason = "it has no zarr.json" if path.is_dir() else "it is a file"
             raise StoreError(
-                f"{not_a_store}: it has no zarr.json", hint="name the folder that `asl-kit extract` wrote to"
-            ) from None
-        except NotADirectoryError:
-            raise StoreError(
-                f"{not_a_store}: it is a file", hint="name the folder that `asl-kit extract` wrote to"
+                f"{path}: not a feature store: {reason}", hint="name the folder that `asl-kit extract` wrote to"
             ) from None
         except StoreError as fault:
             raise StoreError(

