@@ -26,7 +26,7 @@ def demo(out: Path, seed: int, json_path: str | None) -> None:
     """Make small videos and run every step on them.
 
     Jointed figures perform actions that differ only in their motion. A model is trained on
-    28 videos, scored on 12 others, and run on one more. No download, no GPU;
+    20 videos, scored on 8 others, and run on one more. No download, no GPU;
     about three minutes on two cores. Run the same command again after an interruption.
     """
     from asl_kit.base.console import err

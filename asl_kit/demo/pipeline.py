@@ -29,7 +29,7 @@ EXTRACTION = {
     "--stride": "8",
     "--dtype": "float32",
 }
-"""Options of the extraction: of those that take two minutes on two cores, they separate the demo's actions best.
+"""Options of the extraction: of those that take a minute on two cores, they separate the demo's actions best.
 
 Weights are random, so nothing is downloaded. The features of such a network differ little from their mean, so they are
 stored as float32.

@@ -360,7 +360,7 @@ def write_video(path: Path, frames: Iterable[NDArray[np.uint8]], *, fps: int = F
         temporary.write_bytes(buffer.getvalue())
 
 
-def demo_plans(*, seed: int = 0, train: int = 28, test: int = 12) -> list[VideoPlan]:
+def demo_plans(*, seed: int = 0, train: int = 20, test: int = 8) -> list[VideoPlan]:
     """Plan the demo's videos; every seventh has no action.
 
     Parameters

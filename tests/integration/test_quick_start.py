@@ -81,7 +81,7 @@ def test_demo(printed: tuple[Path, list[str]], tmp_path: Path) -> None:
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     print(done.stdout[-3000:])  # noqa: T201 - shown by pytest when the test fails
     assert done.returncode == 0, done.stderr[-3000:]
-    assert "24 videos extracted, 16 already in the store, 0 failed" in done.stdout
+    assert "12 videos extracted, 16 already in the store, 0 failed" in done.stdout
     result = json.loads((tmp_path / "demo.json").read_text(encoding="utf-8"))
     assert result["scores"]["split"] == "test"
     assert result["scores"]["mAP"][result["scores"]["tiou"].index(0.5)] >= 0.60

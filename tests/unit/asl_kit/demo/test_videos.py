@@ -45,8 +45,8 @@ def test_other_seeds_and_other_names_give_other_videos():
 
 
 def test_splits_classes_and_videos_without_action():
-    assert [sum(plan.split == split for plan in PLANS) for split in ("train", "test")] == [28, 12]
-    assert len({plan.video_id for plan in PLANS}) == 40
+    assert [sum(plan.split == split for plan in PLANS) for split in ("train", "test")] == [20, 8]
+    assert len({plan.video_id for plan in PLANS}) == 28
     for split in ("train", "test"):
         acts = [plan.actions() for plan in PLANS if plan.split == split]
         assert {act.name for own in acts for act in own} == set(MOTIONS)
