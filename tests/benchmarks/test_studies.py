@@ -23,7 +23,7 @@ def sets(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 @pytest.mark.parametrize(
     ("name", "runs"),
-    [("parts", 120), ("forms", 168), ("localization_target", 120), ("time_scale", 36), ("encoders", 36), ("start", 2)],
+    [("parts", 120), ("forms", 144), ("localization_target", 120), ("time_scale", 36), ("encoders", 36), ("start", 2)],
 )
 def test_study_files(name: str, runs: int) -> None:
     assert len(read_study(BENCHMARKS / "studies" / f"{name}.toml").runs) == runs
