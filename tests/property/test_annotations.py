@@ -11,6 +11,7 @@ from asl_kit.annotations.converters import activitynet_json, csv_table
 from asl_kit.annotations.export import to_activitynet, to_csv
 from asl_kit.annotations.io import to_text
 from asl_kit.annotations.report import ConversionReport
+from asl_kit.annotations.schema import Segment, Source, Video
 
 NAMES = (
     st.text(st.characters(codec="utf-8", categories=("L", "N", "P", "S", "Zs")), min_size=1, max_size=8)
@@ -118,3 +119,13 @@ def test_export_to_csv_keeps_times_labels_and_facts(annotations):
         }
     lost = [video for video in annotations.videos.values() if video.segments is None or video.ignored]
     assert bool(losses) >= bool(lost)
+
+
+def test_export_to_csv_tells_of_what_reads_as_an_empty_cell():
+    segments = [Segment(start=0.0, end=1.0, labels={"action": label}) for label in ("NA", "run")]
+    videos = {"video": Video(split="train", duration=2.0, segments=segments)}
+    source = Source(files=[], converter="test", asl_kit="0")
+    annotations = AnnotationSet(dataset="own", source=source, vocabularies={"action": ["NA", "run"]}, videos=videos)
+    assert to_csv(annotations)[1] == [
+        "1 labels, splits or paths such as 'NA', which a table's reader takes for an empty cell"
+    ]
