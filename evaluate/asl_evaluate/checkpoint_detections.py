@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from asl_evaluate.coverage import GridCoverage
@@ -10,7 +10,7 @@ from asl_evaluate.video_scores import VideoScores
 from asl_kit.annotations import AnnotationSet
 from asl_kit.checkpoint.ensemble import Ensemble
 from asl_kit.dataset.feature_reader import FeatureReader
-from asl_kit.dataset.split import load_split
+from asl_kit.dataset.split import VideoItem, load_split
 from asl_kit.detections.table import DetectionTables
 from asl_kit.errors import CheckpointError, SpecConflictError, first_few
 from asl_kit.inference.detector import Detector
@@ -80,13 +80,23 @@ def detect_split(
             f"{ensemble.source}: this model knows one class, {ONE_CLASS!r}, and does not name those of its detections",
             hint="name them with --video-scores FILE, or score without classes: --class-agnostic, --protocol proposals",
         )
-    blind = not is_annotated(annotations, split)
-    items = load_split(annotations, split, reader, vocabularies, with_unannotated=blind).items
+    items = load_videos(annotations, split, reader, vocabularies)
     if video_scores is not None:
         video_scores.require_videos(item.video_id for item in items)
     detector = Detector.from_ensemble(ensemble, device)
     coverage = GridCoverage.measure(annotations.split(split), {item.video_id: item.grid for item in items})
     return detector.detect_videos(items, reader), coverage
+
+
+def load_videos(
+    annotations: AnnotationSet, split: str, reader: FeatureReader, vocabularies: Mapping[str, Sequence[str]]
+) -> list[VideoItem]:
+    """Return the annotated videos of a split that have features; if none is annotated, all that have features.
+
+    Parameters and errors are those of `asl_kit.dataset.split.load_split`.
+    """
+    blind = not is_annotated(annotations, split)
+    return load_split(annotations, split, reader, vocabularies, with_unannotated=blind).items
 
 
 def is_annotated(annotations: AnnotationSet, split: str) -> bool:

@@ -24,7 +24,7 @@ from typing import Any
 
 import torch
 
-from asl_evaluate.checkpoint_detections import check_streams, is_annotated
+from asl_evaluate.checkpoint_detections import check_streams, load_videos
 from asl_evaluate.options import DEFAULTS, ScoringOptions
 from asl_kit.annotations import AnnotationSet, read_annotations
 from asl_kit.base.console import progress_bar
@@ -33,7 +33,6 @@ from asl_kit.checkpoint.ensemble import Ensemble
 from asl_kit.checkpoint.files import load_checkpoint
 from asl_kit.checkpoint.model import Checkpoint
 from asl_kit.dataset.feature_reader import FeatureReader
-from asl_kit.dataset.split import load_split
 from asl_kit.errors import CheckpointError
 from asl_kit.inference.detector import Detector
 from asl_kit.model.sensitivity import ClassSensitivity
@@ -157,8 +156,7 @@ def video_curves(
     names = [annotations.vocabulary(name or None) for name in ensemble.vocabularies]
     # Their classes, whatever the model's are: a model of one class runs on any.
     classes = {name: annotations.classes(name) for name in names}
-    blind = not is_annotated(annotations, split)
-    items = load_split(annotations, split, reader, classes, with_unannotated=blind).items
+    items = load_videos(annotations, split, reader, classes)
     curves = {}
     with progress_bar("sensitivity", len(items)) as bar:
         for item in items:
