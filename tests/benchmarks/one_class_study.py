@@ -99,7 +99,7 @@ def run(program: str, options: argparse.Namespace, folder: Path, seed: int) -> f
     config = configuration(options.clone, options.data, folder, seed)
     if program == "asl-kit":
         grid = SETS[options.data.name]
-        found = train_ours(folder, annotations, config, ActionFormerConfig, options.data, grid, "--class-agnostic")
+        found = train_ours(folder, annotations, config, ActionFormerConfig, options.data, grid, ("--class-agnostic",))
     else:
         found = train_theirs(folder, annotations, config)
     return score_of(annotations, found, "--class-agnostic")
@@ -135,17 +135,18 @@ def train_ours(
     program: type[TheirConfig],
     data: Path,
     grid: Mapping[str, Any],
-    *scoring: str,
+    scoring: Sequence[str] = (),
+    settings: Sequence[str] = (),
 ) -> Path:
-    """Train with the settings of another program's configuration, and return the detections of the test split."""
+    """Train with another program's configuration and these settings, and return the detections of the test split."""
     recipe, _ = to_recipe(read_config(config, program), vocabulary=None, source=str(config))
     (folder / "recipe.toml").write_text(to_toml(recipe), encoding="utf-8")
     times = ("--fps", grid["default_fps"], "--stride", grid["feat_stride"], "--window", grid["num_frames"])
     inputs = ("--annotations", str(annotations), "--features", str(folder / "features.zarr"))
     store = ("-o", str(folder / "features.zarr"), *inputs[:2], *map(str, times))
     asl_kit("import-features", str(data / "features"), *store)
-    last = ("--recipe", str(folder / "recipe.toml"), "--set", "optimizer.ema_decay=0")
-    asl_kit("train", *inputs, "--out", str(folder / "run"), *last)
+    changes = [word for setting in ("optimizer.ema_decay=0", *settings) for word in ("--set", setting)]
+    asl_kit("train", *inputs, "--out", str(folder / "run"), "--recipe", str(folder / "recipe.toml"), *changes)
     model = ("--checkpoint", str(folder / "run" / "model.ckpt"), *scoring)
     asl_kit("eval", *inputs, *model, "--out", str(folder / "results"))
     return folder / "results" / "detections.json"

@@ -1,12 +1,11 @@
-"""TriDet here and in its own code: the same settings, data and evaluator, several seeds.
+"""TriDet in its own code and here, without and with ASL: the same settings, data and evaluator, several seeds.
 
     git clone https://github.com/dingfengshi/TriDet   (at commit 764b816)
     python tests/benchmarks/tridet_study.py CLONE --data SETS/gtea --out study.jsonl
 
 The sets are those of `study_sets.py`. The settings are those of TriDet's file for THUMOS14, except for `SMALL` and
-`SETS`: as in `studies/encoders.toml`, but padded as TriDet pads. Ours has all parts of ASL off. Both take the weights
-after the last epoch. Every run is a line of `--out`; a rerun adds what is missing. It prints the average mAP at tIoU
-0.3 to 0.7 on the test split.
+`SETS`: as in `studies/encoders.toml`, but padded as TriDet pads. All take the weights after the last epoch. Every run
+is a line of `--out`; a rerun adds what is missing. It prints the average mAP at tIoU 0.3 to 0.7 on the test split.
 
 TriDet's code needs pandas, joblib, h5py and a C++ compiler beside asl-kit's packages.
 """
@@ -49,7 +48,8 @@ SETS: dict[str, dict[str, Any]] = {
     "sbhar": {"epochs": 35, "default_fps": 50, "feat_stride": 25, "num_frames": 25},
 }
 """Epochs with warm-up, and the grid of the features, by name of the set's folder."""
-PROGRAMS = ("TriDet", "asl-kit")
+PROGRAMS = ("TriDet", "asl-kit", "asl-kit, ASL")
+ASL = ("sensitivity.class_level=true", "sensitivity.instance_level=true")
 
 
 def main() -> None:
@@ -64,10 +64,11 @@ def run(program: str, options: argparse.Namespace, folder: Path, seed: int) -> f
     asl_kit("convert", "csv", str(options.data / "segments.csv"), "-o", str(annotations))
     peer.use_clone(options.clone)
     config = configuration(options, folder, annotations, seed)
-    if program == "asl-kit":
-        found = train_ours(folder, annotations, config, TriDetConfig, options.data, SETS[options.data.name])
-    else:
+    if program == "TriDet":
         found = train_theirs(folder, annotations, config)
+    else:
+        grid, settings = SETS[options.data.name], ASL if program == "asl-kit, ASL" else ()
+        found = train_ours(folder, annotations, config, TriDetConfig, options.data, grid, settings=settings)
     return score_of(annotations, found)
 
 

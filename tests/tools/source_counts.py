@@ -176,6 +176,12 @@ def count_marks(pattern: str, *suffixes: str) -> Callable[[Path], int]:
     return count
 
 
+def count_cues(raw: Path) -> int:
+    """Count the cues of subtitles, and the chapters of text files."""
+    chapters = count_marks(r"^\[CHAPTER\]|^CHAPTER\d+=|^\[?\d+:\d[\d:.]*\]?(?:\s(?!.*-->)|$)", ".txt")
+    return chapters(raw) + count_marks(r"-->", ".vtt", ".srt", ".txt")(raw)
+
+
 def count_cells(raw: Path) -> int:
     """Count the cells of Datavyu's spreadsheets."""
     texts = [text_of(path) for path in raw.rglob("*.csv") if text_of(path).startswith("#4")]
@@ -216,7 +222,8 @@ def count_coded(raw: Path) -> int:
             {"START", "STOP", "STATE", "POINT"} & set(row)
             for row in csv.reader(io.StringIO(text_of(path), newline=""), delimiter=separator)
         ]
-        total += sum(0.5 if kind & {"START", "STOP"} else 1 for kind in kinds if kind)
+        is_video = re.search(r"[Pp]layer #1[:\t] *\w", text_of(path))
+        total += sum(0.5 if is_video and kind & {"START", "STOP"} else 1 for kind in kinds if kind)
     return round(total)
 
 
@@ -315,9 +322,7 @@ COUNTERS: dict[str, Callable[[Path], int | None]] = {
     "multithumos": count_lines,
     "perception-test": count_lists,
     "soccernet": count_events,
-    "subtitles": count_marks(
-        r"-->|^\[CHAPTER\]|^CHAPTER\d+=|^\[?\d+:\d[\d:.]*\]?(?:\s(?!.*-->)|$)", ".vtt", ".srt", ".txt"
-    ),
+    "subtitles": count_cues,
     "textgrid": count_intervals,
     "thumos14": count_lines,
     "via": count_answers,

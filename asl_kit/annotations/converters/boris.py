@@ -50,7 +50,8 @@ from asl_kit.manifests.schema import Manifest
 _NO_CATEGORY = "Not defined"
 _FIRST_CELL = "Observation id"
 """The first cell of every export."""
-_NO_VIDEO = "observed live or on pictures, without a video"
+_LIVE = "observed live or on pictures, without a video"
+_NO_MEDIUM = "no medium on player 1"
 _TOTAL_TOLERANCE_S = 0.5
 _SPILL_S = 0.001
 """BORIS rounds times to milliseconds: an event may seem to end this much after its medium."""
@@ -116,7 +117,7 @@ class _Observation:
     where: str
     name: str
     media: list[str]
-    """Of the first player; empty: observed live or on pictures."""
+    """Of the first player; without any, the observation is excluded."""
     others: int = 0
     """Number of media of other players."""
     offset_s: float = 0.0
@@ -125,6 +126,8 @@ class _Observation:
     events: list[_Event] = field(default_factory=list)
     total_s: float | None = None
     """Duration of all media together, where an export states no other."""
+    without_media: str = _LIVE
+    """Why there are none, if there are none."""
 
 
 class _Collection:
@@ -163,9 +166,9 @@ class _Collection:
         if not self._videos:
             report = self._collector.report
             report.videos_read += 1
-            report.exclude("video", observation.name, observation.where, _NO_VIDEO)
+            report.exclude("video", observation.name, observation.where, observation.without_media)
             for event in observation.events:
-                self._collector.exclude(observation.name, event.where, _NO_VIDEO)
+                self._collector.exclude(observation.name, event.where, observation.without_media)
             return
         total_s = sum(duration_s or 0.0 for _, duration_s in self._videos)
         if observation.total_s is not None and abs(total_s - observation.total_s) > _TOTAL_TOLERANCE_S:
@@ -261,6 +264,7 @@ def _read_project(path: Path) -> Iterator[_Observation]:
             as_number(entry.get("time offset")) or 0.0,
             _numbers(info.get("length")),
             _numbers(info.get("fps")),
+            without_media=_NO_MEDIUM if is_video else _LIVE,
         )
         if entry.get("media_creation_date_as_offset") is True and observation.media:
             created = list(_numbers(info.get("media_creation_time")).values())
@@ -335,11 +339,17 @@ def _is_header(row: Sequence[str]) -> bool:
 
 def _observation(where: str, name: str, cells: Mapping[str, str]) -> _Observation:
     offset_s = as_number(number_from_text(cells.get("Time offset (s)", "") or "0")) or 0.0
+    is_media = "Media file(s)" in cells or cells.get("Observation type", "").startswith("Media file")
     if "Source" not in cells:
-        return _Observation(where, name, [cells["Player #1"]] if cells.get("Player #1") else [], offset_s=offset_s)
+        media = [medium for medium in [cells.get("Player #1", "").strip()] if medium]
+        without_media = _NO_MEDIUM if is_media else _LIVE
+        return _Observation(where, name, media, offset_s=offset_s, without_media=without_media)
     if not cells["Source"].startswith("player #"):
+        if is_media:
+            raise AnnotationError(f"{where}: Source: must be player #1:FILE, found {cells['Source']!r:.60}")
         return _Observation(where, name, [], offset_s=offset_s)
-    players = [part.partition(":")[2].split(";") for part in cells["Source"].split("|")]
+    queues = [part.partition(":")[2] for part in cells["Source"].split("|")]
+    players = [queue.split(";") if queue else [] for queue in queues]
     lengths = cells.get("Media duration (s)", "").partition("|")[0].split(";")
     rates = cells.get("FPS (frame/s)", cells.get("FPS", "")).partition("|")[0].split(";")
     return _Observation(
@@ -350,6 +360,7 @@ def _observation(where: str, name: str, cells: Mapping[str, str]) -> _Observatio
         offset_s,
         _numbers(dict(zip(players[0], map(number_from_text, lengths), strict=False))),
         _numbers(dict(zip(players[0], map(number_from_text, rates), strict=False))),
+        without_media=_NO_MEDIUM,
     )
 
 

@@ -113,6 +113,23 @@ def test_the_medium_of_an_older_export_may_be_live(tmp_path):
     assert (times(annotations), [item.video for item in report.items]) == ({"a": [(1, 2)]}, ["o", "o"])
 
 
+def test_an_observation_without_a_medium_on_player_1_is_reported_as_that(tmp_path):
+    document = json.loads(project(*state(1, 2)))
+    document["observations"]["second"] = {"file": {"1": [], "2": ["b.mp4"]}, "type": "MEDIA", "events": state(1, 2)}
+    header = "Observation id,Observation type,Source,Media duration (s),Subject,Behavior,Behavior type,Time\n"
+    rows = "".join(
+        f"{name},Media file(s),{source},10,,eat,{kind},{time}\n"
+        for name, source in {"o": "player #1:a.mp4", "second": "player #1:|player #2:b.mp4"}.items()
+        for kind, time in (("START", 1), ("STOP", 2))
+    )
+    older = (RAW / "older.tsv").read_text().replace("Player #1\td.mp4", "Player #1\t ")
+    with pytest.raises(AnnotationError, match="'old': no medium on player 1"):
+        run(tmp_path, older, name="p.tsv")
+    for text, name in ((json.dumps(document), "p.boris"), (header + rows, "p.csv")):
+        _, report = run(tmp_path, text, name=name)
+        assert {item.reason for item in report.items} == {"no medium on player 1"}
+
+
 POINTS = {
     "in the first medium": (3, {"a": [(2, 5, 3)], "b": [], "c": []}),
     "at a boundary": (10, {"a": [], "b": [(0, 2, 0)], "c": []}),
@@ -186,6 +203,11 @@ FAULTS = {
     "not an export": ("a\tb\n1\t2\n", "p.tsv", "not an export of BORIS: expected a first column 'Observation id'"),
     "another export": ("Observation id\tb\n1\t2\n", "p.tsv", "not an export of events of BORIS"),
     "no time": (OLDER + "o\ta.mp4\t25\teat\tSTATE\tx\t2\n", "p.tsv", "p.tsv:2: must have a Behavior, a time and STATE"),
+    "another source": (
+        (RAW / "tabular.csv").read_text().replace("player #1", "player 1", 1),
+        "p.csv",
+        "observation 'one': Source: must be player #1:FILE, found 'player 1:c.mp4'",
+    ),
     "a short row": (OLDER + "o\ta.mp4\n", "p.tsv", "p.tsv:2: 2 cells, expected 7 as in the header"),
 }
 
