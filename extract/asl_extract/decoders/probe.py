@@ -14,7 +14,9 @@ A decoder that then delivers another number of frames fails: see `truncated` and
 from __future__ import annotations
 
 import math
+from collections import deque
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 
 import av
@@ -46,6 +48,8 @@ _LEAVES_OUT = ("asf", "flv", "matroska", "ogg")
 """FFmpeg's formats in which it leaves out what it cannot parse, and goes on; files do not state how much there is."""
 _NOT_CODED_BYTES = 20
 """MPEG-4 and VC-1 mark frames that repeat the last one by packets shorter than this."""
+_LONG_GROUP = 2000
+"""Packets of a group of pictures above which the end of a stream is not decoded before."""
 
 
 @dataclass(frozen=True)
@@ -148,7 +152,8 @@ def probe(path: Path) -> VideoProbe:
             raise VideoError(f"{path}: 0 frames found{promised}")
         _check_end(path, packets)
         first = _first_frame(path, packets)
-        times = packets.times if packets.are_frames else _decode_times(path, packets)
+        is_sound = packets.are_frames and (packets.tail is None or packets.tail.is_sound())
+        times = packets.times if is_sound else _decode_times(path, packets)
     except av.error.FFmpegError as fault:
         raise unreadable(path, fault) from fault
     display_s = times.display_s(tick_s=packets.tick_s, stated_fps=packets.stated_fps)
@@ -192,6 +197,38 @@ def _times_in_avi(packets: _Packets, times: PacketTimes) -> tuple[Seconds | None
     return display_s, fps
 
 
+class _Tail:
+    """The last two groups of pictures of a stream, to decode them."""
+
+    def __init__(self, stream: av.VideoStream) -> None:
+        self._context = av.CodecContext.create(stream.codec_context.codec.name, "r")
+        self._context.extradata = stream.codec_context.extradata
+        self._groups: deque[list[av.Packet]] = deque(maxlen=2)
+
+    def add(self, packet: av.Packet) -> None:
+        """Add a packet of the video."""
+        if packet.is_keyframe:
+            self._groups.append([])
+        if self._groups and len(self._groups[-1]) == _LONG_GROUP:
+            self._groups.clear()
+        if self._groups:
+            self._groups[-1].append(packet)
+
+    def is_sound(self) -> bool:
+        """Return whether the frames of the last group are decoded without an error; the others may lack references."""
+        if not self._groups:
+            return True
+        first = self._groups[-1][0].pts
+        try:
+            for packet in (*chain(*self._groups), None):
+                for frame in self._context.decode(packet):
+                    if frame.is_corrupt and (frame.pts is None or first is None or frame.pts >= first):
+                        return False
+        except av.error.FFmpegError:
+            return False
+        return True
+
+
 @dataclass
 class _Packets:
     """What a file's header and packets say."""
@@ -208,6 +245,8 @@ class _Packets:
     end_slack_s: float
     is_avi: bool
     times: PacketTimes
+    tail: _Tail | None
+    """Of a stream that does not state where it ends."""
     are_frames: bool = True
     """Whether nothing suggests that the displayed frames are others than these packets."""
     count: int = 0
@@ -274,6 +313,7 @@ def _read_packets(path: Path) -> _Packets:
             end_slack_s=1.5 / stated_fps if "mxf" in names and stated_fps else _SLACK_S,
             is_avi="avi" in names,
             times=PacketTimes(may_jump=clock_may_jump),
+            tail=_Tail(stream) if clock_may_jump else None,
         )
         if packets.codec == "h264" and context.field_order != _PROGRESSIVE:
             packets.are_frames = False  # a packet may be one of the two fields of a frame
@@ -285,6 +325,8 @@ def _read_packets(path: Path) -> _Packets:
             if packet.stream_index == stream.index:
                 packets.is_cut |= packet.is_corrupt and not clock_may_jump
                 packets.add(packet)
+                if packets.tail:
+                    packets.tail.add(packet)
         if any(name in _LEAVES_OUT for name in names):
             packets.left_out = next((text for _, source, text in errors if source == container.format.name), "")
         gap_s = _gap_s(container, stream)

@@ -318,7 +318,12 @@ def test_a_file_that_lacks_a_part_in_the_middle_is_refused(
     assert probe(whole).frame_count == 50  # the file after it is not accused
 
 
-def stream_of_packets(path: Path, muxer: str) -> Path:
+def noise(index: int, width: int, height: int) -> av.VideoFrame:
+    pixels = np.random.default_rng(index).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    return av.VideoFrame.from_ndarray(pixels, format="rgb24")
+
+
+def stream_of_packets(path: Path, muxer: str, picture: Callable[[int, int, int], av.VideoFrame] = picture) -> Path:
     codec = "mpeg1video" if muxer == "mpeg" else "mpeg2video"
     with av.open(str(path), "w", format=muxer, options={"mpegts_m2ts_mode": "1"} if "m2ts" in path.name else {}) as out:
         film = out.add_stream(codec, rate=25)
@@ -349,6 +354,22 @@ def test_a_stream_that_ends_within_a_packet_is_read_with_a_word(
     for found in (probe(path), read_header(path)):
         assert found.note == "the file ends within a packet: its end may have been cut off"
     assert np.array_equal(read(path), frames)
+
+
+@pytest.mark.parametrize(("name", "muxer"), [("x.ts", "mpegts"), ("x.m2ts", "mpegts")])
+def test_a_stream_that_ends_between_packets_but_within_a_picture_is_refused_from_its_header_on(
+    name: str, muxer: str, tmp_path: Path
+) -> None:
+    path = stream_of_packets(tmp_path / name, muxer, noise)
+    assert len(read(path)) == 20
+    size = 192 if name == "x.m2ts" else 188
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) * 3 // 4 // size * size])
+    with pytest.raises(VideoError, match=r"frame 1\d is damaged") as found:
+        read(path)
+    with pytest.raises(VideoError) as first:
+        read_header(path)
+    assert first.value.message == found.value.message
 
 
 # What a run says
