@@ -249,11 +249,10 @@ def _read_project(path: Path) -> Iterator[_Observation]:
         if not is_known:
             raise AnnotationError(f"{where}: must be a table with a list of events, found {entry!r:.60}")
         players = entry.get("file") if isinstance(entry.get("file"), dict) else {}
-        queues = [
-            [medium for medium in queue if isinstance(medium, str) and medium]
-            for _, queue in sorted(players.items())
-            if isinstance(queue, list)
-        ]
+        listed = [queue if isinstance(queue, list) else [queue] for _, queue in sorted(players.items())]
+        if not all(isinstance(medium, str | None) for queue in listed for medium in queue):
+            raise AnnotationError(f"{where}: file: must be a list of media for each player, found {players!r:.80}")
+        queues = [[medium for medium in queue if medium] for queue in listed]
         info = entry.get("media_info") if isinstance(entry.get("media_info"), dict) else {}
         is_video = entry.get("type", "MEDIA") == "MEDIA"
         observation = _Observation(
@@ -306,8 +305,13 @@ def _read_export(path: Path, table: Table) -> list[_Observation]:
             f"{path}: not an export of events of BORIS: expected the columns Behavior, and Time or Start (s)",
             hint="In BORIS: Observations > Export events > Aggregated events, or Tabular events.",
         )
-    above = {row[0]: row[1] for _, row in rows[:head] if len(row) > 1}
     columns = rows[head][1]
+    above = [(row[0], row[1].strip()) for _, row in rows[:head] if len(row) > 1]
+    players = [(name, medium) for name, medium in above if name.startswith("Player #") and medium]
+    queue = [medium for name, medium in players if name == "Player #1"]
+    for line, row in rows[:head]:
+        if any(row[2:]):
+            raise AnnotationError(f"{path}:{line}: {len(row)} cells above the header, which is in line {rows[head][0]}")
     observations: dict[str, _Observation] = {}
     below = rows[head + 1 :]
     clock = columns.index("Start (s)" if "Start (s)" in columns else "Time")
@@ -316,13 +320,15 @@ def _read_export(path: Path, table: Table) -> list[_Observation]:
         where = f"{path}:{line}"
         if len(row) != len(columns):
             raise AnnotationError(f"{where}: {len(row)} cells, expected {len(columns)} as in the header")
-        cells = above | dict(zip(columns, row, strict=True))
+        cells = dict(above) | dict(zip(columns, row, strict=True))
         name = cells[_FIRST_CELL]
         observation = observations.get(name)
         if observation is None:
-            observation = observations[name] = _observation(f"{path}: observation {name!r}", name, cells)
-        if "Source" not in cells and "Player #1" not in cells:  # older: the medium of this event
-            medium = cells.get("Media file") or cells.get("Media file path") or ""
+            observation = observations[name] = _observation(f"{path}: observation {name!r}", name, cells, queue)
+            observation.others += len(players) - len(queue)
+        if not (cells.get("Source") or queue):  # older: the medium of this event
+            names = ("Media file", "Media file path", "Media file name")
+            medium = next((cells[column] for column in names if cells.get(column)), "")
             observation.media += [medium] if medium not in (*observation.media, "", "LIVE") else []
             observation.total_s = _numbers({"": number_from_text(cells.get("Total length", ""))}).get("")
         observation.events.append(_event(where, cells, table, has_video=bool(observation.media)))
@@ -337,13 +343,12 @@ def _is_header(row: Sequence[str]) -> bool:
     return is_tabular or {"Start (s)", "Stop (s)", "Behavior type"} <= set(row)
 
 
-def _observation(where: str, name: str, cells: Mapping[str, str]) -> _Observation:
+def _observation(where: str, name: str, cells: Mapping[str, str], queue: Sequence[str]) -> _Observation:
     offset_s = as_number(number_from_text(cells.get("Time offset (s)", "") or "0")) or 0.0
     is_media = "Media file(s)" in cells or cells.get("Observation type", "").startswith("Media file")
-    if "Source" not in cells:
-        media = [medium for medium in [cells.get("Player #1", "").strip()] if medium]
+    if not cells.get("Source"):
         without_media = _NO_MEDIUM if is_media else _LIVE
-        return _Observation(where, name, media, offset_s=offset_s, without_media=without_media)
+        return _Observation(where, name, list(queue), offset_s=offset_s, without_media=without_media)
     if not cells["Source"].startswith("player #"):
         if is_media:
             raise AnnotationError(f"{where}: Source: must be player #1:FILE, found {cells['Source']!r:.60}")

@@ -122,7 +122,7 @@ def test_an_observation_without_a_medium_on_player_1_is_reported_as_that(tmp_pat
         for name, source in {"o": "player #1:a.mp4", "second": "player #1:|player #2:b.mp4"}.items()
         for kind, time in (("START", 1), ("STOP", 2))
     )
-    older = (RAW / "older.tsv").read_text().replace("Player #1\td.mp4", "Player #1\t ")
+    older = (RAW / "older.tsv").read_text().replace("d.mp4", " ")
     with pytest.raises(AnnotationError, match="'old': no medium on player 1"):
         run(tmp_path, older, name="p.tsv")
     for text, name in ((json.dumps(document), "p.boris"), (header + rows, "p.csv")):
@@ -169,6 +169,17 @@ def test_an_older_export_of_two_media_needs_their_durations(tmp_path):
         run(tmp_path, OLDER + rows.replace("25", "40"), name="a.tsv", table=facts)
 
 
+def test_an_older_export_names_each_medium_above_its_header(tmp_path):
+    older = (
+        (RAW / "older.tsv")
+        .read_text()
+        .replace("Player #1\td.mp4", "Player #1\tc.mp4\nPlayer #1\td.mp4\nPlayer #2\te.mp4")
+    )
+    annotations, report = run(tmp_path, older, name="a.tsv", table="video,duration\nc,5\nd,54.96\n")
+    assert times(annotations) == {"c": [(3.3, 5)], "d": [(0, 2.75)]}
+    assert report.notes[0].endswith("1 media of further players are not converted")
+
+
 @pytest.mark.parametrize("shared", [False, True], ids=["as BORIS writes it", "saved by Excel"])
 @pytest.mark.parametrize("name", ["aggregated.tsv", "tabular.csv", "older.tsv"])
 def test_a_workbook_is_read_like_the_text(tmp_path, name, shared):
@@ -203,6 +214,16 @@ FAULTS = {
     "not an export": ("a\tb\n1\t2\n", "p.tsv", "not an export of BORIS: expected a first column 'Observation id'"),
     "another export": ("Observation id\tb\n1\t2\n", "p.tsv", "not an export of events of BORIS"),
     "no time": (OLDER + "o\ta.mp4\t25\teat\tSTATE\tx\t2\n", "p.tsv", "p.tsv:2: must have a Behavior, a time and STATE"),
+    "an event above the header": (
+        "Observation id\to\n1\t2\t3\n" + OLDER.replace("Observation id\t", ""),
+        "p.tsv",
+        "p.tsv:2: 3 cells above the header, which is in line 3",
+    ),
+    "a medium without a name": (
+        project(*state(1, 2)).replace('["a.mp4"]', "[7]"),
+        "p.boris",
+        "observation 'o': file: must be a list of media for each player, found {'1': .7.}",
+    ),
     "another source": (
         (RAW / "tabular.csv").read_text().replace("player #1", "player 1", 1),
         "p.csv",
