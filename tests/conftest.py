@@ -15,6 +15,8 @@ from hypothesis import settings
 settings.register_profile("default", deadline=None)  # the first call of torch alone may take seconds
 settings.register_profile("deep", deadline=None, max_examples=2000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+# Ray's workers are nice to other processes, by 15: beside other tests they would hardly run.
+os.environ.setdefault("RAY_worker_niceness", "0")
 
 
 LONGEST = ("test_quick_start.py", "test_fleet.py", "test_own_data.py", "test_training_processes.py")

@@ -60,6 +60,7 @@ def assert_equal_runs(one: Path, other: Path) -> None:
         torch.testing.assert_close(value, loaded[name], rtol=1e-4, atol=1e-5, msg=name)
 
 
+SEGMENTS = ["loss.positive_levels=all", "loss.center_radius=segment"]
 TRIDET = ["model.encoder=sgp", "model.head=trident", "model.trident_bins=5", "loss.tiou_weight_power=0.2"]
 
 
@@ -67,14 +68,12 @@ TRIDET = ["model.encoder=sgp", "model.head=trident", "model.trident_bins=5", "lo
 @pytest.mark.parametrize(
     ("processes", "settings"),
     [
-        (2, ["optimizer.batch_size=3"]),
-        (3, ["optimizer.batch_size=2"]),
-        (2, ["sensitivity.mode=paper", "optimizer.gradient_clip=0.01", "optimizer.ema_decay=0"]),
+        (2, ["optimizer.batch_size=3", "sensitivity.localization_target=ends"]),
+        (2, ["sensitivity.mode=paper", "optimizer.gradient_clip=0.01", "optimizer.ema_decay=0", *SEGMENTS]),
         (2, ["sensitivity.mode=released", "loss.video_label_weight=0.2", "contrastive.form=released"]),
-        (2, ["sensitivity.localization_target=ends", "loss.positive_levels=all", "loss.center_radius=segment"]),
         (3, [*TRIDET, "optimizer.batch_size=2"]),
     ],
-    ids=["all parts", "more processes than videos", "paper", "released", "ends", "sgp, trident"],
+    ids=["all parts", "paper, whole segments", "released", "sgp, trident, more processes than videos"],
 )
 def test_several_processes_train_as_one(
     processes: int, settings: list[str], task: tuple[Path, Path], tmp_path: Path

@@ -77,15 +77,12 @@ def test_the_store_records_the_file(project: Path) -> None:
         pytest.param({"workers": 0}, id="this process"),
         pytest.param({"workers": 2}, id="decoders"),
         pytest.param({"device": "cpu,cpu"}, id="devices", marks=pytest.mark.slow),
-        pytest.param({"ray": "local", "device": "auto"}, id="ray", marks=[pytest.mark.slow, pytest.mark.timeout(600)]),
         pytest.param({"shard": "2/2"}, id="shard"),
     ],
 )
 def test_another_file_of_the_same_name(
     options: dict[str, Any], project: Path, files: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    if "ray" in options:
-        pytest.importorskip("ray")
     again = "device" not in options  # where processes with PyTorch are started, a run takes seconds
     before = features(project)
     path = shutil.copyfile(files / "other.mp4", project / "videos" / "b.mp4")
@@ -108,10 +105,7 @@ def test_another_file_of_the_same_name(
     (fresh / "videos").symlink_to(project / "videos")
     run(fresh)
     found, expected = (FeatureStore.open(folder / "store").read("b") for folder in (project, fresh))
-    if "ray" in options:  # its actors compute with another number of threads, which rounds differently
-        np.testing.assert_allclose(found, expected, rtol=2e-3, atol=1e-3)
-    else:
-        assert found.tobytes() == expected.tobytes()
+    assert found.tobytes() == expected.tobytes()
     assert features(project)["a"] == before["a"]
 
     if again:

@@ -3,7 +3,7 @@
 from collections import deque
 from pathlib import Path
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asl_extract.executors.work_queue import ATTEMPTS, Coordinator
@@ -38,6 +38,7 @@ def test_a_video_that_takes_every_worker_with_it_is_given_up():
     assert queue.is_finished
 
 
+@settings(max_examples=50)
 @given(st.data())
 def test_every_video_is_settled_or_given_up_once(data):
     count = data.draw(st.integers(0, 8))
