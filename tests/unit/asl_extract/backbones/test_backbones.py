@@ -19,7 +19,8 @@ from asl_kit.errors import CheckpointError, UsageError
 TORCHVISION = [name for name, module in BACKBONES.items() if module.endswith("torchvision_video")]
 IMAGES = [name for name, module in BACKBONES.items() if module.endswith("torchvision_image")]
 LARGER = {name for name in BACKBONES if get_backbone(name).large and not name.endswith("_s")}
-LARGER |= {"vit_l_16", "omnivore_swin_s", "omnivore_swin_b", "omnivore_swin_l"}
+LARGER |= {"vit_l_16", "omnivore_swin_s", "omnivore_swin_b", "omnivore_swin_l", "swin3d_s", "swin3d_b", "swin_b"}
+LARGER |= {"convnext_base", "slowfast_r101", "x3d_m", "x3d_l"}
 """Wider and deeper than the smallest of their family, which is run, and otherwise the same."""
 SMALL = {"x3d_xs": 64, "x3d_s": 64, "r3d_18": 48, "mc3_18": 48, "r2plus1d_18": 48, "slow_r50": 64, "slowfast_r50": 64}
 SMALL |= {"i3d_rgb": 32, "i3d_flow": 64, "csn_r101": 32, "r2plus1d_34_tsp": 32, "resnet50": 64, "swin_t": 64}
