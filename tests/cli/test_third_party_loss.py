@@ -18,7 +18,7 @@ import pytest
 import torch
 from helpers.command_line import run
 from helpers.support import make_task
-from helpers.training_runs import assert_same_run, command, curve, weights, words
+from helpers.training_runs import assert_same_run, command, curve, run_in_group, weights, words
 
 from asl_kit.errors import AslKitError, PluginError
 from asl_kit.model.assignment import Truth
@@ -344,16 +344,9 @@ def test_several_processes_train_as_one(offer: Offer, task: Task, tmp_path: Path
     offer(CODE)
     processes = 3  # more than videos in a batch
     train(task, tmp_path / "one", *BOUNDARY)
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}", "-m"]
-    path = os.pathsep.join([str(tmp_path / "site"), os.environ.get("PYTHONPATH", "")])
-    done = subprocess.run(
-        [*torchrun, "asl_kit", *command(task, tmp_path / "several", "--device", "cpu", *BOUNDARY)],
-        env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": path},
-        check=False,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
+    call = command(task, tmp_path / "several", "--device", "cpu", *BOUNDARY)
+    codes, _, stderr = run_in_group(processes, tmp_path / "group", call)
+    assert codes == [0] * processes, stderr
     for line, wanted in zip(curve(tmp_path / "several"), curve(tmp_path / "one"), strict=True):
         assert line.pop("group") == wanted.pop("group")
         assert line == pytest.approx(wanted, rel=1e-5, abs=1e-6)

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
+import os
+import socket
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -52,3 +56,47 @@ def assert_same_run(one: Path, other: Path) -> None:
     expected = weights(other / "model.ckpt")
     for name, value in weights(one / "model.ckpt").items():
         assert torch.equal(value, expected[name]), name
+
+
+def run_in_group(processes: int, folder: Path, arguments: list[str]) -> tuple[list[int | None], str, str]:
+    """Run ``asl-kit`` in a group of processes, as torchrun does, but with PyTorch imported once for all of them.
+
+    Returns
+    -------
+    codes : list of int
+        Exit code of each process.
+    stdout, stderr : str
+        What they printed, one process after the other.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["torch._dynamo", "asl_train.trainer"])
+    with socket.socket() as chosen:
+        chosen.bind(("127.0.0.1", 0))
+        port = chosen.getsockname()[1]
+    folder.mkdir()
+    group = [
+        context.Process(target=_join_group, args=(rank, processes, port, folder, arguments))
+        for rank in range(processes)
+    ]
+    for process in group:
+        process.start()
+    for process in group:
+        process.join(timeout=300)
+        process.kill()
+    texts = [
+        "".join((folder / f"{rank}.{name}").read_text(encoding="utf-8") for rank in range(processes))
+        for name in ("stdout", "stderr")
+    ]
+    return [process.exitcode for process in group], texts[0], texts[1]
+
+
+def _join_group(rank: int, processes: int, port: int, folder: Path, arguments: list[str]) -> None:
+    from asl_kit.cli import main
+
+    names = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": processes, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    os.environ |= {name: str(value) for name, value in names.items()}
+    torch.set_num_threads(1)
+    for stream in (sys.stdout, sys.stderr):
+        name = "stdout" if stream is sys.stdout else "stderr"
+        os.dup2(os.open(folder / f"{rank}.{name}", os.O_WRONLY | os.O_CREAT), stream.fileno())
+    main(arguments)

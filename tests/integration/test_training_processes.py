@@ -13,7 +13,7 @@ import pytest
 import torch
 from helpers.command_line import run
 from helpers.support import make_task
-from helpers.training_runs import assert_same_run, command, curve, weights, words
+from helpers.training_runs import assert_same_run, command, curve, run_in_group, weights, words
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
@@ -79,12 +79,13 @@ def test_several_processes_train_as_one(
     processes: int, settings: list[str], task: tuple[Path, Path], tmp_path: Path
 ) -> None:
     train_here(task, tmp_path / "one", *words(*settings))
-    done = train(processes, task, tmp_path / "several", *words(*settings))
-    assert done.returncode == 0, done.stderr
+    call = command(task, tmp_path / "several", "--device", "cpu", *words(*settings))
+    codes, stdout, stderr = run_in_group(processes, tmp_path / "group", call)
+    assert codes == [0] * processes, stderr
     assert_equal_runs(tmp_path / "several", tmp_path / "one")
-    assert done.stdout == f"{tmp_path / 'several' / 'model.ckpt'}\n", "one process speaks"
-    assert done.stderr.count("Derived from the training videos") == 1
-    assert f"shared by {processes} processes; learning rate 0.003" in done.stderr
+    assert stdout == f"{tmp_path / 'several' / 'model.ckpt'}\n", "one process speaks"
+    assert stderr.count("Derived from the training videos") == 1
+    assert f"shared by {processes} processes; learning rate 0.003" in stderr
     provenance = torch.load(tmp_path / "several" / "model.ckpt", weights_only=True)["provenance"]
     assert provenance["processes"] == processes
     assert f"optimizer.batch_size={provenance['batch_size']}" in [*settings, "optimizer.batch_size=2"]
