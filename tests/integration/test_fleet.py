@@ -80,24 +80,20 @@ def wait_for_videos(run: Process, store: Path, count: int) -> None:
     raise AssertionError(f"{count} videos never came: {run.communicate()}")
 
 
-def test_a_process_that_is_killed_costs_nothing(folder: Path) -> None:
-    with start(folder, "killed.zarr", ["--device", "cpu,cpu"]) as run:
-        wait_for_videos(run, folder / "killed.zarr", 2)
-        victim = workers_of(run.pid)[0]
-        os.kill(victim, signal.SIGKILL)
-        unfinished = folder / "killed.zarr" / "tmp" / f"{socket.gethostname()}-{victim}-{0:016x}"
-        unfinished.mkdir()  # as if it had been in the middle of writing
-        finish(run, folder, "killed.zarr")
-
-
-def test_the_driver_that_is_killed_leaves_no_process_and_can_go_on(folder: Path) -> None:
+def test_a_driver_that_is_killed_leaves_no_process_and_a_worker_that_is_killed_costs_nothing(folder: Path) -> None:
     with start(folder, "driver.zarr", ["--device", "cpu,cpu"]) as run:
         wait_for_videos(run, folder / "driver.zarr", 2)
         workers = workers_of(run.pid)
         assert len(workers) == 2
         run.kill()
     wait_until(lambda: not any(map(is_running, workers)), timeout_s=20)
+    done = len(FeatureStore.open(folder / "driver.zarr").video_ids())
     with start(folder, "driver.zarr", ["--device", "cpu,cpu"]) as again:
+        wait_for_videos(again, folder / "driver.zarr", done + 2)
+        victim = workers_of(again.pid)[0]
+        os.kill(victim, signal.SIGKILL)
+        unfinished = folder / "driver.zarr" / "tmp" / f"{socket.gethostname()}-{victim}-{0:016x}"
+        unfinished.mkdir()  # as if it had been in the middle of writing
         finish(again, folder, "driver.zarr")
 
 
