@@ -216,17 +216,22 @@ def _of_mkvtoolnix(path: Path, lines: Sequence[str]) -> Iterator[_Cue]:
 
 
 def _of_ffmpeg(path: Path, lines: Sequence[str]) -> Iterator[_Cue]:
-    section, begun, values = "", 1, dict[str, str]()
-    for number, line in whole_lines([*lines, "["], start=1, joint=" "):
+    chapters: list[tuple[int, dict[str, str]]] = []
+    in_chapter = False
+    for number, line in whole_lines(lines, start=1, joint=" "):
         if line.startswith("["):
-            if section == "[CHAPTER]":
-                yield _ffmpeg_chapter(path, begun, values)
-            section, begun, values = line.strip(), number, {}
-        elif section == "[CHAPTER]" and line.strip() and line[0] not in ";#":
+            in_chapter = line.startswith("[CHAPTER]")  # FFmpeg ignores the rest of the line
+            if in_chapter:
+                chapters.append((number, {}))
+            elif not line.startswith("[STREAM]"):
+                raise AnnotationError(f"{path}:{number}: expected a section [CHAPTER] or [STREAM], found {line!r:.60}")
+        elif in_chapter and line.strip() and line[0] not in ";#":
             match = _SETTING.fullmatch(line)
             if match is None:
                 raise AnnotationError(f"{path}:{number}: expected NAME=VALUE, found {line!r:.60}")
-            values[match[1].strip().lower()] = re.sub(r"\\(.)", r"\1", match[2]).strip()
+            chapters[-1][1][match[1].strip().lower()] = re.sub(r"\\(.)", r"\1", match[2]).strip()
+    for number, values in chapters:
+        yield _ffmpeg_chapter(path, number, values)
 
 
 def _ffmpeg_chapter(path: Path, line: int, values: Mapping[str, str]) -> _Cue:

@@ -40,6 +40,11 @@ CUES = {
         ";FFMETADATA1\ntitle=x\\\ny\n[CHAPTER]\nTIMEBASE=1/1000\nSTART=0\nEND=1500\ntitle=cut\\\nbread \\#1\n",
         [(0.0, 1.5, "cut bread #1")],
     ),
+    "FFmpeg reads no more of a line than the section": (
+        "a.txt",
+        ";FFMETADATA1\n[STREAM]\ntitle=x\n[CHAPTER]TIMEBASE=1/1000\nSTART=0\nEND=1500000000\ntitle=cut\n",
+        [(0.0, 1.5, "cut")],
+    ),
     "chapters": ("a.txt", "0:00 run\n(0:01:30) – walk\n", [(0.0, 90.0, "run"), (90.0, 99.0, "walk")]),
 }
 
@@ -71,6 +76,7 @@ FAULTS = {
     "the last chapter": ("a.txt", "0:00 run\n", "a.txt:1: video 'a': the last chapter ends with its video; give it in"),
     "chapter twice": ("a.txt", "CHAPTER01=00:00:01\nCHAPTER01=00:00:02\n", "a.txt:2: chapter 01 is there twice"),
     "name alone": ("a.txt", "CHAPTER01NAME=run\n", "chapter 01 has a name, but no time"),
+    "another section": ("a.txt", ";FFMETADATA1\n[CHAPTERS]\nSTART=1\n", r"a.txt:2: expected a section \[CHAPTER\] or"),
     "no time base": ("a.txt", ";FFMETADATA1\n[CHAPTER]\nTIMEBASE=1/0\nSTART=1\n", "a.txt:2: expected TIMEBASE=1/1000"),
 }
 
