@@ -4,7 +4,7 @@ Every decoder calls `probe` first, so a truncated file, or one that is not a vid
 every decoder. This is the one place that decides whether a file is complete. It is, if
 
 - its packets are there: as many as stated, or up to the stated end, or no part of it ends after the file, and FFmpeg
-  left nothing out: `_check_end`;
+  left nothing out: `_check_end`; in a stream, which states nothing, the last frames are decoded without an error;
 - its frames are decoded without an error. They are as many as the packets, unless something in the packets
   suggests that they are not: then the file is decoded to count them. A count of packets alone refuses nothing.
 
@@ -152,8 +152,9 @@ def probe(path: Path) -> VideoProbe:
             raise VideoError(f"{path}: 0 frames found{promised}")
         _check_end(path, packets)
         first = _first_frame(path, packets)
-        is_sound = packets.are_frames and (packets.tail is None or packets.tail.is_sound())
-        times = packets.times if is_sound else _decode_times(path, packets)
+        if packets.tail and packets.tail.is_damaged():
+            raise VideoError(f"{path}: a picture at its end is damaged: the rest may be missing", hint=AGAIN)
+        times = packets.times if packets.are_frames else _decode_times(path, packets)
     except av.error.FFmpegError as fault:
         raise unreadable(path, fault) from fault
     display_s = times.display_s(tick_s=packets.tick_s, stated_fps=packets.stated_fps)
@@ -214,19 +215,17 @@ class _Tail:
         if self._groups:
             self._groups[-1].append(packet)
 
-    def is_sound(self) -> bool:
-        """Return whether the frames of the last group are decoded without an error; the others may lack references."""
-        if not self._groups:
-            return True
-        first = self._groups[-1][0].pts
+    def is_damaged(self) -> bool:
+        """Return whether a frame of the last group cannot be decoded; those before may lack what they refer to."""
+        first = self._groups[-1][0].pts if self._groups else None
         try:
             for packet in (*chain(*self._groups), None):
                 for frame in self._context.decode(packet):
                     if frame.is_corrupt and (frame.pts is None or first is None or frame.pts >= first):
-                        return False
+                        return True
         except av.error.FFmpegError:
-            return False
-        return True
+            return True
+        return False
 
 
 @dataclass

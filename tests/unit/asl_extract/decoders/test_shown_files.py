@@ -365,11 +365,9 @@ def test_a_stream_that_ends_between_packets_but_within_a_picture_is_refused_from
     size = 192 if name == "x.m2ts" else 188
     data = path.read_bytes()
     path.write_bytes(data[: len(data) * 3 // 4 // size * size])
-    with pytest.raises(VideoError, match=r"frame 1\d is damaged") as found:
-        read(path)
-    with pytest.raises(VideoError) as first:
-        read_header(path)
-    assert first.value.message == found.value.message
+    for attempt in (read, read_header):
+        with pytest.raises(VideoError, match="a picture at its end is damaged"):
+            attempt(path)
 
 
 # What a run says
