@@ -289,7 +289,7 @@ def count_intervals(raw: Path) -> int | None:
     total = 0
     for path in filter(Path.is_file, raw.rglob("*.TextGrid")):
         for tier in re.findall(r'"(?:Interval|Text)Tier"[^"]*"[^"]*"([^"]*)', text_of(path)):
-            numbers = re.findall(r"(?<!\S)\d[\d.]*(?!\S)", tier)
+            numbers = re.findall(r"(?<!\S)-?\d[\d.]*(?!\S)", tier)
             if len(numbers) < 3:
                 return None
             total += int(numbers[2])
