@@ -244,9 +244,9 @@ def test_nothing_outlives_a_killed_parent(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="other systems do not hold to RLIMIT_DATA")
 def test_a_file_that_wants_too_much_memory_costs_itself_only(tmp_path: Path) -> None:
-    sizes = {"small": (64, 48), "large": (4000, 3000), "small again": (64, 48)}  # a large frame has 36 MB
+    sizes = {"small": (64, 48), "large": (6000, 4000), "small again": (64, 48)}  # a large frame has 72 MB
     videos = [(name, write_video(tmp_path / f"{name}.mp4", frames=3, size=size)) for name, size in sizes.items()]
-    found = ends(decode_in_workers(videos, replace(SETTINGS, memory_bytes=96 * 2**20), workers=1))
+    found = ends(decode_in_workers(videos, replace(SETTINGS, memory_bytes=192 * 2**20), workers=1))
     failed = found.pop("large")
     assert found == {"small": None, "small again": None}
     assert failed is not None
