@@ -195,7 +195,7 @@ def count_windows(raw: Path) -> int:
     """Count the windows of half a second that are left of AVA's points when those that touch are joined."""
     tracks: dict[tuple[str, ...], set[float]] = {}
     for path in filter(Path.is_file, raw.glob("*.csv")):
-        for row in csv.reader(lines_of(path)):
+        for row in (next(csv.reader([line]), []) for line in lines_of(path)):
             if len(row) in (7, 8) and row[6].strip():
                 key = (row[0].strip(), str(int(row[6])), *(cell.strip() for cell in row[7:]))
                 tracks.setdefault(key, set()).add(float(row[1]))
