@@ -96,6 +96,16 @@ def test_export_to_activitynet_comes_back_byte_for_byte(annotations):
     assert to_text(convert_back(activitynet_json, text, "x.json")) == to_text(canonical(annotations))
 
 
+def test_a_class_may_be_named_like_a_missing_value_where_the_file_lists_it():
+    segment = {"start": 0.0, "end": 1.0, "labels": {"action": "NULL"}}
+    video = {"split": "train", "duration": 2.0, "segments": [segment], "ignored": []}
+    source = {"files": [], "converter": "test", "asl_kit": "0"}
+    fields = {"dataset": "own", "source": source, "vocabularies": {"action": ["NULL"]}, "videos": {"a": video}}
+    annotations = AnnotationSet.model_validate(fields | {"format": "asl-kit/annotations", "version": 1})
+    text, _ = to_activitynet(annotations)
+    assert to_text(convert_back(activitynet_json, text, "x.json")) == to_text(canonical(annotations))
+
+
 @given(annotation_sets())
 def test_export_to_csv_keeps_times_labels_and_facts(annotations):
     text, losses = to_csv(annotations)

@@ -14,7 +14,7 @@ one id and the ids are 0 to N-1; otherwise in alphabetical order.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +53,8 @@ def convert(sources: Sequence[Path], *, manifest: Manifest | None, report: Conve
     extension = extensions[0] if all(item == extensions[0] for item in extensions) else _Extension()
     databases = {path: document["database"] for path, document in documents.items()}
     for path, database in databases.items():
-        collect_database(collector, database, path, vocabulary=extension.vocabulary)
+        classes = extension.vocabularies.get(extension.vocabulary, ())
+        collect_database(collector, database, path, vocabulary=extension.vocabulary, classes=classes)
     found = extension.vocabularies or {extension.vocabulary: _class_order(_label_ids(databases.values()))}
     return collector.finish(
         sources,
@@ -199,11 +200,17 @@ def collect_database(
     path: Path,
     *,
     vocabulary: str,
+    classes: Collection[str] = (),
     published: bool = False,
     ignored_label: str | None = None,
 ) -> None:
-    """Pass every video and segment of a `database` to the collector; the report notes each key that is not used."""
+    """Pass every video and segment of a `database` to the collector; the report notes each key that is not used.
+
+    A label such as "nan", which programs write for a value that is missing, is an error unless it is among `classes`,
+    or the file is published.
+    """
     where, report, manifest = str(path), collector.report, collector.manifest
+    no_classes = frozenset[str]() if published else NO_VALUE.difference(classes)
     unused: Counter[str] = Counter()
     for video_id, entry in database.items():
         if not isinstance(entry, dict):
@@ -243,6 +250,7 @@ def collect_database(
                     where,
                     f"{key}.{number}.",
                     published=published,
+                    no_classes=no_classes,
                     vocabulary=vocabulary,
                     ignored_label=ignored_label,
                 )
@@ -303,6 +311,7 @@ def _collect_annotation(
     prefix: str,
     *,
     published: bool,
+    no_classes: Collection[str],
     vocabulary: str,
     ignored_label: str | None,
 ) -> None:
@@ -310,8 +319,7 @@ def _collect_annotation(
         collector.error(where, f"{prefix[:-1]}: must be a table, found {annotation!r}", video_id=video_id)
         return
     label, labels, attributes = (annotation.get(key) for key in ("label", "labels", "attributes"))
-    no_value = not published and isinstance(label, str) and label in NO_VALUE
-    if not (isinstance(label, str) and label and not no_value) and not (label is None and labels):
+    if not (isinstance(label, str) and label and label not in no_classes) and not (label is None and labels):
         collector.error(where, f"{prefix}label: must be the name of a class, found {label!r}", video_id=video_id)
         return
     if not isinstance(attributes, dict | None):
