@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -52,8 +53,8 @@ def convert(sources: Sequence[Path], *, manifest: Manifest | None, report: Conve
     extensions = [_Extension.read(document.get(EXTENSION), path) for path, document in documents.items()]
     extension = extensions[0] if all(item == extensions[0] for item in extensions) else _Extension()
     databases = {path: document["database"] for path, document in documents.items()}
+    classes = extension.vocabularies.get(extension.vocabulary, ())
     for path, database in databases.items():
-        classes = extension.vocabularies.get(extension.vocabulary, ())
         collect_database(collector, database, path, vocabulary=extension.vocabulary, classes=classes)
     found = extension.vocabularies or {extension.vocabulary: _class_order(_label_ids(databases.values()))}
     return collector.finish(
@@ -210,7 +211,7 @@ def collect_database(
     or the file is published.
     """
     where, report, manifest = str(path), collector.report, collector.manifest
-    no_classes = frozenset[str]() if published else NO_VALUE.difference(classes)
+    rules = _Rules(published, frozenset() if published else NO_VALUE.difference(classes), vocabulary, ignored_label)
     unused: Counter[str] = Counter()
     for video_id, entry in database.items():
         if not isinstance(entry, dict):
@@ -243,17 +244,7 @@ def collect_database(
             continue
         for key in ("annotations", OTHERS):
             for number, annotation in enumerate(lists[key] or ()):
-                _collect_annotation(
-                    collector,
-                    video_id,
-                    annotation,
-                    where,
-                    f"{key}.{number}.",
-                    published=published,
-                    no_classes=no_classes,
-                    vocabulary=vocabulary,
-                    ignored_label=ignored_label,
-                )
+                _collect_annotation(collector, video_id, annotation, where, f"{key}.{number}.", rules)
         for number, annotation in enumerate(lists["ignored"] or ()):
             _collect_ignored(collector, video_id, annotation, where, f"ignored.{number}.")
     for key, count in sorted(unused.items()):
@@ -303,29 +294,36 @@ def _number(value: object, *, published: bool) -> object:
     return number_from_text(value) if published and isinstance(value, str) else value
 
 
+@dataclass(frozen=True, slots=True)
+class _Rules:
+    """How the annotations of a file are read."""
+
+    published: bool
+    no_classes: frozenset[str]
+    """Labels that mean that there is none."""
+    vocabulary: str
+    ignored_label: str | None
+
+
 def _collect_annotation(
     collector: Collector,
     video_id: str,
     annotation: object,
     where: str,
     prefix: str,
-    *,
-    published: bool,
-    no_classes: Collection[str],
-    vocabulary: str,
-    ignored_label: str | None,
+    rules: _Rules,
 ) -> None:
     if not isinstance(annotation, dict):
         collector.error(where, f"{prefix[:-1]}: must be a table, found {annotation!r}", video_id=video_id)
         return
     label, labels, attributes = (annotation.get(key) for key in ("label", "labels", "attributes"))
-    if not (isinstance(label, str) and label and label not in no_classes) and not (label is None and labels):
+    if not (isinstance(label, str) and label and label not in rules.no_classes) and not (label is None and labels):
         collector.error(where, f"{prefix}label: must be the name of a class, found {label!r}", video_id=video_id)
         return
     if not isinstance(attributes, dict | None):
         collector.error(where, f"{prefix}attributes: must be a table, found {attributes!r}", video_id=video_id)
         return
-    labels = labels or {vocabulary: label}
+    labels = labels or {rules.vocabulary: label}
     if not (isinstance(labels, dict) and all(isinstance(name, str) for name in labels.values())):
         text = f"{prefix}labels: must be the name of a class for each vocabulary, found {labels!r}"
         collector.error(where, text, video_id=video_id)
@@ -336,12 +334,12 @@ def _collect_annotation(
             collector.error(where, f"{prefix}{key}: unknown key (did you mean {meant!r}?)", video_id=video_id)
             return
     start, end = _times(collector, video_id, annotation, where, prefix)
-    is_ignored = label is not None and label == ignored_label
+    is_ignored = label is not None and label == rules.ignored_label
     collector.segment(
         video_id,
         where,
-        start=_number(start, published=published),
-        end=_number(end, published=published),
+        start=_number(start, published=rules.published),
+        end=_number(end, published=rules.published),
         labels=None if is_ignored else labels,
         reason=label or "",
         attributes={**(attributes or {}), **others},

@@ -307,6 +307,7 @@ def _read_export(path: Path, table: Table) -> list[_Observation]:
         )
     columns = rows[head][1]
     above = [(row[0], row[1].strip()) for _, row in rows[:head] if len(row) > 1]
+    facts = dict(above)
     players = [(name, medium) for name, medium in above if name.startswith("Player #") and medium]
     queue = [medium for name, medium in players if name == "Player #1"]
     for line, row in rows[:head]:
@@ -320,7 +321,7 @@ def _read_export(path: Path, table: Table) -> list[_Observation]:
         where = f"{path}:{line}"
         if len(row) != len(columns):
             raise AnnotationError(f"{where}: {len(row)} cells, expected {len(columns)} as in the header")
-        cells = dict(above) | dict(zip(columns, row, strict=True))
+        cells = facts | dict(zip(columns, row, strict=True))
         name = cells[_FIRST_CELL]
         observation = observations.get(name)
         if observation is None:
